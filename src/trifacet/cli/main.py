@@ -1,0 +1,46 @@
+"""The command ``trifacet``. Invariant: heavy imports happen inside the commands, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from trifacet.cli import align, data, describe, generate, report, run, score, sft
+from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err
+from trifacet.errors import TrifacetError
+
+app = typer.Typer(
+    name="trifacet",
+    help="Align vision-language models with preferences over image, context and response, and write alt-text.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("run")(run.run)
+app.command("sft")(sft.sft)
+app.command("align")(align.align)
+app.command("describe")(describe.describe)
+app.command("generate")(generate.generate)
+app.command("score")(score.score)
+app.command("report")(report.report)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; errors of the user's are one line and exit code 2, Ctrl-C is 130."""
+    try:
+        app()
+    except TrifacetError as error:
+        err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        err.print("interrupted: the same command continues from here")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _plain(error: Exception) -> str:
+    """The message without line breaks and with Rich's markup disarmed: it may quote a hostile record."""
+    from rich.markup import escape
+
+    return escape(" ".join(str(error).split()))

@@ -1,0 +1,178 @@
+"""From the texts of a sample to token paths, with the model's own processor and chat template.
+
+Invariant: all special tokens of a path come from the template, none from a record; and what is cut of an over-long
+sample is the end of its post, never an image or response token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trifacet.engine.family import Family
+from trifacet.engine.trie import Ints, Path
+from trifacet.errors import TrifacetError
+from trifacet.facets import Cell
+
+
+@dataclass(frozen=True)
+class TextIds:
+    """The ids of one (context, response), the image still a single placeholder at ``image_at``."""
+
+    ids_L: Ints
+    image_at: int
+    response_start: int
+
+    def path(self, image_tokens: Ints, image: int, family: Family) -> Path:
+        """The path with the placeholder replaced by the tokens of image number ``image``."""
+        before, after = self.ids_L[: self.image_at], self.ids_L[self.image_at + 1 :]
+        tokens_L = np.concatenate([before, image_tokens, after])
+        images_L = np.full(len(tokens_L), -1)
+        images_L[len(before) : len(before) + len(image_tokens)] = image
+        start = self.response_start + (len(image_tokens) - 1 if self.response_start > self.image_at else 0)
+        return Path(tokens_L, images_L, family.positions(tokens_L), start)
+
+
+class SampleEncoder:
+    """Tokenises samples for one family and one way of asking.
+
+    Args:
+        family: gives processor and image tokens.
+        prompt: the request, where a sample has none of its own.
+        context_label: stands on a line before the post; request, label and post are one user message.
+        max_length: longest sequence in tokens, image and response included.
+    """
+
+    def __init__(self, family: Family, *, prompt: str, context_label: str, max_length: int) -> None:
+        self.family, self.prompt, self.context_label, self.max_length = family, prompt, context_label, max_length
+        self.tokenizer = family.processor.tokenizer
+        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
+        specials = {str(token) for token in added if token.special} | set(self.tokenizer.all_special_tokens)
+        self._specials = sorted(specials, key=len, reverse=True)
+
+    def user_text(self, prompt: str | None, context: str) -> str:
+        """Request and post as the user's words; an empty post leaves the label out."""
+        request = self.neutral(prompt or self.prompt)
+        post = self.neutral(context).strip()
+        return f"{request}\n{self.context_label}\n{post}" if post else request
+
+    def neutral(self, text: str) -> str:
+        """``text`` with every special token broken by a space: a post cannot smuggle in an image or end the turn."""
+        for token in self._specials:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    def rendered(self, prompt: str | None, context: str, response: str | None = None) -> str:
+        """The chat template's text, up to where the answer begins (no response) or with the answer and its end."""
+        content = [{"type": "image"}, {"type": "text", "text": self.user_text(prompt, context)}]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if response is not None:
+            answer = [{"type": "text", "text": self.neutral(response).strip()}]
+            messages.append({"role": "assistant", "content": answer})
+        text: str = self.family.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=response is None
+        )
+        if response is None:
+            return text
+        text = text.rstrip()
+        eos = self.tokenizer.eos_token
+        return text if text.endswith(eos) else text + eos
+
+    def token_ids(self, texts: Sequence[str]) -> list[Ints]:
+        """Ids of rendered texts; a start token is added where the tokenizer does so and the template did not."""
+        bos = self.tokenizer.bos_token
+        add = not (bos and texts[0].startswith(bos))
+        encoded = self.tokenizer(list(texts), add_special_tokens=add, verbose=False)["input_ids"]
+        return [np.asarray(ids, dtype=np.int64) for ids in encoded]
+
+    def prompt_ids(
+        self, prompt: str | None, context: str, *, image_tokens: int, reserve: int = 0
+    ) -> tuple[Ints, int, int]:
+        """Ids of the prompt for generation, the post cut so that ``reserve`` tokens fit after it.
+
+        Returns:
+            ids (the image one placeholder), the placeholder's index, and how many tokens the post lost.
+        """
+        fitted, cut = self._fit(prompt, context, lambda post: [self.rendered(prompt, post)], image_tokens - 1 + reserve)
+        ids = self.token_ids([self.rendered(prompt, fitted)])[0]
+        return ids, self._image_at(ids), cut
+
+    def texts(
+        self, prompt: str | None, contexts: Sequence[str], responses: Sequence[str], *, image_tokens: int
+    ) -> tuple[dict[tuple[int, int], TextIds], int]:
+        """Ids for every (context, response), and how many tokens were cut from posts.
+
+        A post is cut alike for all its responses, so that they keep sharing it.
+
+        Raises:
+            TrifacetError: when image, request and response alone exceed ``max_length``.
+        """
+        table: dict[tuple[int, int], TextIds] = {}
+        cut = 0
+        for number, context in enumerate(contexts):
+
+            def rendered(post: str) -> list[str]:
+                return [self.rendered(prompt, post, response) for response in responses]
+
+            fitted, lost = self._fit(prompt, context, rendered, image_tokens - 1)
+            cut += lost
+            prompt_ids, *full = self.token_ids([self.rendered(prompt, fitted), *rendered(fitted)])
+            for version, ids in enumerate(full):
+                start = _shared(prompt_ids, ids)
+                table[number, version] = TextIds(ids, self._image_at(ids), start)
+        return table, cut
+
+    def paths(
+        self,
+        prompt: str | None,
+        contexts: Sequence[str],
+        responses: Sequence[str],
+        image_tokens: Sequence[Ints],
+        cells: Iterable[Cell],
+    ) -> tuple[list[Path], int]:
+        """One path per cell (contexts, responses and images indexed by version), and the tokens cut from posts."""
+        longest = max(len(tokens) for tokens in image_tokens)
+        table, cut = self.texts(prompt, contexts, responses, image_tokens=longest)
+        paths = [
+            table[cell.context, cell.response].path(image_tokens[cell.image], cell.image, self.family) for cell in cells
+        ]
+        return paths, cut
+
+    def _image_at(self, ids: Ints) -> int:
+        found = np.flatnonzero(ids == self.family.image_token_id)
+        if len(found) != 1:
+            raise TrifacetError(
+                f"the chat template put {len(found)} images into a prompt with one; "
+                "use a processor whose template renders {'type': 'image'} once"
+            )
+        return int(found[0])
+
+    def _fit(self, prompt: str | None, context: str, rendered: Any, extra: int) -> tuple[str, int]:
+        """The longest beginning of ``context`` for which every rendered text and ``extra`` tokens fit."""
+        lengths = [len(ids) + extra for ids in self.token_ids(rendered(context))]
+        excess = max(lengths) - self.max_length
+        if excess <= 0:
+            return context, 0
+        encoded = self.tokenizer(context, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        ends = [end for _, end in encoded["offset_mapping"]]
+        keep = len(ends)
+        while excess > 0 and keep > 0:
+            keep = max(keep - excess, 0)
+            shortened = context[: ends[keep - 1]].rstrip() if keep else ""
+            excess = max(len(ids) for ids in self.token_ids(rendered(shortened))) + extra - self.max_length
+        if excess > 0:
+            raise TrifacetError(
+                f"image, request and response alone take {self.max_length + excess} tokens, {excess} more than "
+                f"data.max_length = {self.max_length}; raise it or leave the sample out"
+            )
+        return shortened, len(ends) - keep
+
+
+def _shared(prompt_ids: Ints, full_ids: Ints) -> int:
+    """Where the response begins: after the prompt's ids, or earlier where its first token merged with the prompt."""
+    length = min(len(prompt_ids), len(full_ids))
+    different = prompt_ids[:length] != full_ids[:length]
+    return int(different.argmax()) if different.any() else length

@@ -1,0 +1,99 @@
+"""Reference log-probs: scored once by the same engine, kept on disk under a fingerprint.
+
+Invariant: scores are used only when the fingerprint of the file equals the one asked for; otherwise the error says
+what changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from trifacet.engine.scoring import Batch, TrieScorer
+from trifacet.errors import TrifacetError
+
+ENGINE_VERSION = "1"  # raised when the engine's scores change in meaning
+
+
+def score_batches(scorer: TrieScorer, batches: Iterable[Batch], device: torch.device) -> Iterator[Tensor]:
+    """Summed log-probs per cell of each batch, on the CPU, without gradient and with dropout off."""
+    was_training = scorer.training
+    scorer.eval()
+    try:
+        for batch in batches:
+            with torch.inference_mode():
+                yield scorer(**to_device(batch, device)).float().cpu().clone()
+    finally:
+        scorer.train(was_training)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on ``device``."""
+    return {
+        key: value.to(device)
+        if isinstance(value, Tensor)
+        else to_device(value, device)
+        if isinstance(value, dict)
+        else value
+        for key, value in batch.items()
+    }
+
+
+def save_reference(path: Path, logps: list[Tensor], fingerprint: Mapping[str, str]) -> None:
+    """Write the scores of every sample (a tensor of cells each), whole or not at all."""
+    values = torch.cat(logps) if logps else torch.zeros(0)
+    counts = torch.tensor([len(cells) for cells in logps], dtype=torch.int64)
+    header = {
+        "fingerprint": json.dumps({**fingerprint, "engine": ENGINE_VERSION}),
+        "checksum": _checksum(values, counts),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({"logps": values, "counts": counts}, temporary, metadata=header)
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise TrifacetError(f"cannot write the reference cache {path}: {error}; free some space") from None
+
+
+def load_reference(path: Path, fingerprint: Mapping[str, str]) -> list[Tensor]:
+    """The scores of every sample.
+
+    Raises:
+        TrifacetError: the file is damaged, or was made for something else (the message says what differs).
+    """
+    cure = f"delete {path} to have it made anew"
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            values, counts = file.get_tensor("logps"), file.get_tensor("counts")
+        stored: dict[str, str] = json.loads(header["fingerprint"])
+        intact = header["checksum"] == _checksum(values, counts)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise TrifacetError(f"reference cache {path} is damaged ({error}); {cure}") from None
+    if not intact:
+        raise TrifacetError(f"reference cache {path} is damaged (its checksum differs); {cure}")
+    wanted = {**fingerprint, "engine": ENGINE_VERSION}
+    changed = sorted(key for key in wanted.keys() | stored.keys() if wanted.get(key) != stored.get(key))
+    if changed:
+        raise TrifacetError(
+            f"reference cache {path} is stale: {_and(changed)} changed since it was made; {cure}, or use --overwrite"
+        )
+    return list(values.split(counts.tolist()))
+
+
+def _checksum(values: Tensor, counts: Tensor) -> str:
+    return hashlib.sha256(values.numpy().tobytes() + counts.numpy().tobytes()).hexdigest()
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,100 @@
+"""What trains: the paper's four paradigms, full fine-tuning or LoRA.
+
+Invariant: after ``choose_trained`` the weights that require a gradient are exactly those of the table it returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from trifacet.engine.family import Family
+from trifacet.errors import TrifacetError
+
+Stage = Literal["sft", "align"]
+_VISION_TRAINED = {1: (False, False), 2: (False, True), 3: (True, False), 4: (True, True)}
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Rank, scale numerator, input dropout, and a regular expression of the linear layers that get an adapter."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: str
+
+
+@dataclass(frozen=True)
+class TrainedPart:
+    """One row of the table shown at the start: how a part trains and how many of its parameters do."""
+
+    part: str
+    how: Literal["frozen", "full", "LoRA", "part"]
+    trained: int
+    total: int
+
+
+def vision_trains(paradigm: int, stage: Stage) -> bool:
+    """Whether the vision encoder trains in this stage (MCM-DPO, four paradigms); projector and language model do."""
+    return _VISION_TRAINED[paradigm][stage == "align"]
+
+
+def choose_trained(
+    model: Any, family: Family, *, train_vision: bool, lora: LoraSettings | None
+) -> tuple[Any, list[TrainedPart]]:
+    """Set ``requires_grad`` and add adapters.
+
+    Returns:
+        the model (wrapped by PEFT with LoRA) and the table of its parts.
+
+    Raises:
+        TrifacetError: nothing would train, or the LoRA targets match no layer.
+    """
+    model.requires_grad_(False)
+    if lora is None:
+        for name, part in family.parts(model).items():
+            part.requires_grad_(name != "vision" or train_vision)
+    else:
+        model = _with_adapters(model, lora, train_vision=train_vision)
+    table = [_row(name, part) for name, part in family.parts(model).items()]
+    if not any(row.trained for row in table):
+        raise TrifacetError("nothing would be trained; unfreeze a part by model.paradigm or widen model.lora.targets")
+    return model, table
+
+
+def _with_adapters(model: Any, lora: LoraSettings, *, train_vision: bool) -> Any:
+    """Adapters on the targets; projector and, where it trains, vision encoder as copies that belong to the adapter.
+
+    So switching the adapter off gives the reference model, whatever trained.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    copies = ["multi_modal_projector", "vision_tower"] if train_vision else ["multi_modal_projector"]
+    settings = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        modules_to_save=copies,
+    )
+    try:
+        return get_peft_model(model, settings)
+    except ValueError as error:
+        raise TrifacetError(f"model.lora.targets: {str(error).splitlines()[0]}") from None
+
+
+def _row(name: str, part: nn.Module) -> TrainedPart:
+    weights = [(key, weight) for key, weight in part.named_parameters() if ".original_module." not in f".{key}"]
+    total = sum(weight.numel() for _, weight in weights)
+    trained = [(key, weight.numel()) for key, weight in weights if weight.requires_grad]
+    count = sum(size for _, size in trained)
+    if not count:
+        how: Literal["frozen", "full", "LoRA", "part"] = "frozen"
+    elif all("lora_" in key for key, _ in trained):
+        how = "LoRA"
+    else:
+        how = "full" if count == total else "part"
+    return TrainedPart(name, how, count, total)

@@ -1,0 +1,144 @@
+"""Reading a recipe: YAML, ``extends``, ``--set`` overrides, and errors that name the key and the nearest known one.
+
+Invariant: what comes back is a valid ``Recipe``; nothing of YAML survives but plain values.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trifacet.errors import TrifacetError
+from trifacet.training.recipe import Recipe
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a file with ``key=value`` overrides applied.
+
+    A recipe may extend another (``extends: other.yaml``, relative to itself): mappings merge, all else replaces.
+    Top-level keys that begin with ``x-`` are for YAML anchors and are ignored.
+
+    Raises:
+        TrifacetError: no such file, bad YAML, an unknown key or a value that does not fit.
+    """
+    values = _read(Path(path), seen=())
+    for override in overrides:
+        _apply(values, override)
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise TrifacetError(f"{path}: {_explain(error)}") from None
+    for name, stage in recipe.align.items():
+        try:
+            stage.resolved_objective()
+        except TrifacetError as error:
+            raise TrifacetError(f"{path}: align.{name}: {error}") from None
+    return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The whole recipe as YAML, every default written out."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """SHA-256 of all that decides a run's results; the output folder does not."""
+    return hashlib.sha256(dump_recipe(recipe.model_copy(update={"output": ""})).encode()).hexdigest()
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    resolved = path.resolve()
+    if resolved in seen:
+        raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TrifacetError(
+            f"{path}: cannot read the recipe ({error.strerror}); give the path of a YAML file"
+        ) from None
+    except UnicodeDecodeError:
+        raise TrifacetError(f"{path}: the recipe is not UTF-8 text; save it as UTF-8") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise TrifacetError(f"{path}{place}: not YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(values, dict):
+        raise TrifacetError(f"{path}: a recipe is a mapping of keys to values, this is {type(values).__name__}")
+    values = {str(key): value for key, value in values.items() if not str(key).startswith("x-")}
+    if parent := values.pop("extends", None):
+        return _merged(_read(path.parent / str(parent), (*seen, resolved)), values)
+    return values
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        mapping = isinstance(value, Mapping) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if mapping else value
+    return merged
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise TrifacetError(f"--set {override!r}: write key=value, such as --set sft.learning_rate=1e-4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise TrifacetError(f"--set {override!r}: the value is not YAML; put it in quotes") from None
+    if isinstance(value, str):
+        value = _number(value)
+    place = values
+    for part in parts[:-1]:
+        below = place.get(part)
+        place[part] = place = dict(below) if isinstance(below, dict) else {}
+    place[parts[-1]] = value
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)  # YAML 1.1 takes 1e-4 for a word
+    except ValueError:
+        return text
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known)}"
+        return f"unknown key {where!r}; {hint}"
+    if first["type"] == "missing":
+        return f"key {where!r} is missing; give it a value"
+    message = first["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+    return f"{where}: {message}{got}" if where else message
+
+
+def _keys_at(location: Sequence[int | str]) -> list[str]:
+    """The keys that the section at ``location`` knows."""
+    section: Any = Recipe
+    for part in location:
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            field = section.model_fields.get(str(part))
+            section = _section(field.annotation) if field else section
+    return list(section.model_fields)
+
+
+def _section(annotation: Any) -> Any:
+    """The model inside ``Model | None`` or ``dict[str, Model]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_section(part) for part in get_args(annotation))
+    return next((part for part in found if part is not None), None)

@@ -1,0 +1,206 @@
+"""The training loop: transformers' Trainer over a TrieScorer.
+
+Invariant: the loop knows an objective and a batch; how many terms or corners there are is not its business. Checkpoints
+hold the trained weights only: the frozen ones come from the model that the stage started from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import signal
+from collections import defaultdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from trifacet.engine.reference import to_device
+from trifacet.engine.scoring import Batch, TrieScorer
+from trifacet.errors import TrifacetError
+from trifacet.objectives import Objective, Plan, objective_loss
+from trifacet.training.examples import Collator, Examples
+from trifacet.training.recipe import Optimisation
+
+WEIGHTS = "trained.safetensors"
+
+
+class LatticeTrainer(Trainer):
+    """Trains a ``TrieScorer`` by an objective; ``reference_scorer`` replaces cached reference scores where given."""
+
+    def __init__(
+        self, scorer: TrieScorer, args: TrainingArguments, examples: Examples, collator: Collator, **options: Any
+    ) -> None:
+        self.reference_scorer: Any = options.pop("reference_scorer", None)
+        self.objective: Objective = examples.objective
+        self.cut_posts = 0
+        self._sums: dict[str, float] = defaultdict(float)
+        self._batches: dict[str, int] = defaultdict(int)
+        super().__init__(model=scorer, args=args, train_dataset=examples, data_collator=collator, **options)
+        self.model_accepts_loss_kwargs = False  # the loss is a mean over samples: the Trainer divides by accumulation
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Tensor:
+        """The objective on one batch; its metrics are kept until the next line of the log."""
+        plan, indices = Plan(**inputs.pop("plan")), inputs.pop("indices")
+        self.cut_posts += inputs.pop("cut")
+        reference_C = inputs.pop("reference_logps_C", None)
+        if reference_C is None and self.reference_scorer is not None:
+            reference_C = self.reference_scorer(inputs)
+        policy_C = model(**inputs)
+        loss, metrics = objective_loss(self.objective, policy_C, reference_C, inputs["lengths_C"], plan)
+        if not math.isfinite(loss.item()):
+            names = ", ".join(repr(self.train_dataset.samples[index].id) for index in indices)
+            raise TrifacetError(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1} for samples {names}; "
+                "lower the learning rate or look at these samples. The last checkpoint is as it was"
+            )
+        for name, value in metrics.items():
+            self._sums[name] += float(value)
+            self._batches[name] += 1
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the objective's metrics, averaged since the last line."""
+        logs |= {name: self._sums[name] / self._batches[name] for name in self._sums}
+        self._sums.clear()
+        self._batches.clear()
+        super().log(logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: weight.detach().contiguous() for name, weight in self._trained().items()}, folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        stored = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        trained = self._trained()
+        if stored.keys() != trained.keys():
+            raise TrifacetError(
+                f"{resume_from_checkpoint} holds other weights than this recipe trains; use --overwrite to start anew"
+            )
+        with torch.no_grad():
+            for name, weight in trained.items():
+                weight.copy_(stored[name])
+
+    def _trained(self) -> dict[str, Tensor]:
+        named = self.accelerator.unwrap_model(self.model).named_parameters(remove_duplicate=True)
+        return {name: weight for name, weight in named if weight.requires_grad}
+
+
+class LogFile(TrainerCallback):
+    """Appends each line of the log to a JSONL file; on resumption the lines after the checkpoint are dropped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def on_log(
+        self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        if logs and "loss" in logs:  # the Trainer's closing summary is no step
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+class StopOnSignal(TrainerCallback):
+    """Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._before[number] = signal.signal(number, self._note)
+            except ValueError:  # not the main thread: the caller's handling stays
+                return
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self.restore()
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self.received is not None and not control.should_training_stop:
+            control.should_save = state.global_step < state.max_steps
+            control.should_training_stop = True
+
+    def restore(self) -> None:
+        """Give the signals back to whoever had them."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+
+def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: bool, dtype: str, workers: int) -> Any:
+    """Transformers' arguments for one stage of a recipe."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup,  # below 1 it is a share of the steps
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=dtype == "bfloat16",
+        fp16=dtype == "float16",
+        use_cpu=cpu,
+        seed=seed,
+        data_seed=seed,
+        logging_steps=settings.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if settings.save_every else "no",
+        save_steps=settings.save_every or 500,
+        save_total_limit=2,
+        report_to=["tensorboard"] if settings.tensorboard else [],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=workers,
+        dataloader_pin_memory=not cpu,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest complete checkpoint of ``folder``; torn ones (a kill while saving) are removed."""
+    while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
+        if all((Path(newest) / name).is_file() for name in ("trainer_state.json", WEIGHTS, "optimizer.pt")):
+            return newest
+        shutil.rmtree(newest)
+    return None
+
+
+class OnlineReference:
+    """Reference scores computed in the step: by the model with its adapter off, or by a frozen copy."""
+
+    def __init__(self, scorer: TrieScorer, adapter_off: Any = None) -> None:
+        self.scorer, self.adapter_off = scorer, adapter_off
+
+    def __call__(self, batch: Batch) -> Tensor:
+        was_training = self.scorer.training
+        self.scorer.eval()
+        try:
+            with torch.no_grad():
+                if self.adapter_off is None:
+                    return self.scorer(**to_device(batch, next(self.scorer.parameters()).device))
+                with self.adapter_off():
+                    return self.scorer(**batch)
+        finally:
+            self.scorer.train(was_training)

@@ -1,0 +1,69 @@
+"""What the tests share: a tiny checkpoint with real processor classes, and a handful of posts with pictures."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+import torch
+
+from trifacet.models.loading import LoadedModel, load_model
+from trifacet.models.tiny import make_tiny_llava
+from trifacet.records import PreferenceSample
+from trifacet.training.recipe import TinyModel, World
+from trifacet.world.make import write_world
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)  # tiny tensors, and several test processes side by side
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> Path:
+    """A small demo world."""
+    folder = tmp_path_factory.mktemp("world")
+    write_world(folder, World(sft=24, preference=16, validation=6, test=6), seed=3, image_size=32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pairs(world) -> list[PreferenceSample]:
+    from trifacet.formats import read_samples
+
+    return read_samples(world / "preference.jsonl", "preference")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory, pairs) -> Path:
+    """A LLaVA with random weights that are large enough for texts to differ in their scores."""
+    spec = TinyModel(
+        hidden_size=48, layers=2, heads=4, vision_hidden_size=32, vision_layers=3, vision_heads=2, image_size=32,
+        patch_size=8, vocabulary=600,
+    )  # fmt: skip
+    texts = [text for pair in pairs for text in (pair.context, pair.response, *pair.rejected_responses)]
+    folder = make_tiny_llava(spec, texts, tmp_path_factory.mktemp("tiny") / "model", seed=5)
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    sharper = {name: weight * 3 if weight.ndim == 2 else weight for name, weight in weights.items()}
+    save_file(sharper, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder) -> LoadedModel:
+    return load_model(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def pinterest() -> Path:
+    """The ten real pairs and posts; absent outside the project's own machines."""
+    folder = SHARED / "data" / "pinterest"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder
