@@ -56,24 +56,12 @@ def load_model(
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
     with _readable_errors(source):
-        config = AutoConfig.from_pretrained(source, **options)
-        if config.model_type not in SUPPORTED:
-            families = ", ".join(f"{key} ({what})" for key, what in SUPPORTED.items())
-            raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
-        try:
-            processor = AutoProcessor.from_pretrained(source, **options)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise TrifacetError(
-                f"{source}: no usable processor ({_first_line(error)}); "
-                "put processor_config.json, the tokenizer and the chat template of the base model beside the weights"
-            ) from None
-        if not hasattr(processor, "image_processor"):
-            raise TrifacetError(f"{source}: holds a tokenizer but no image processor; add the base model's processor")
-        target = one_tile_config(config) if config.model_type == "llava_next" else config
+        config = _config(source, options)
+        processor = _processor(source, config, options)
         with _quiet():
             model, info = LlavaForConditionalGeneration.from_pretrained(
                 source,
-                config=target,
+                config=config,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
                 attn_implementation="sdpa",
@@ -84,8 +72,35 @@ def load_model(
     if window is not None and window < getattr(model.config.text_config, "max_position_embeddings", window):
         raise TrifacetError(f"{source}: sliding-window attention ({window} tokens) is not supported by the prefix trie")
     model.to(pick_device(device))
-    processor = one_tile_processor(processor, model.config)
     return LoadedModel(model, processor, LlavaFamily(processor))
+
+
+def load_processor(path: str | Path, *, trust_remote_code: bool = False) -> Family:
+    """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
+    options = {"trust_remote_code": trust_remote_code}
+    with _readable_errors(str(path)):
+        return LlavaFamily(_processor(str(path), _config(str(path), options), options))
+
+
+def _config(source: str, options: dict[str, Any]) -> Any:
+    config = AutoConfig.from_pretrained(source, **options)
+    if config.model_type not in SUPPORTED:
+        families = ", ".join(f"{key} ({what})" for key, what in SUPPORTED.items())
+        raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
+    return one_tile_config(config) if config.model_type == "llava_next" else config
+
+
+def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
+    try:
+        processor = AutoProcessor.from_pretrained(source, **options)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise TrifacetError(
+            f"{source}: no usable processor ({_first_line(error)}); "
+            "put processor_config.json, the tokenizer and the chat template of the base model beside the weights"
+        ) from None
+    if not hasattr(processor, "image_processor"):
+        raise TrifacetError(f"{source}: holds a tokenizer but no image processor; add the base model's processor")
+    return one_tile_processor(processor, config)
 
 
 def _load_adapter(path: Path, **options: Any) -> LoadedModel:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -138,6 +139,25 @@ class Examples(Dataset[Example]):
     def cells(self, index: int) -> list[Cell]:
         """The cells of a sample, in the order in which their scores come."""
         return self.objective.cells(self.versions(index))
+
+    def check(self) -> None:
+        """Every sample has the versions that the objective needs, and at least one term applies to it.
+
+        Raises:
+            TrifacetError: naming the first sample for which this is not so.
+        """
+        for index, sample in enumerate(self.samples):
+            try:
+                cells = self.cells(index)
+            except DataError:
+                raise
+            except TrifacetError as error:
+                raise TrifacetError(f"sample {sample.id!r}: {error}") from None
+            if not cells:
+                raise TrifacetError(
+                    f"sample {sample.id!r} has no post, and every term of objective {self.objective.name!r} rejects "
+                    "the context; leave the sample out or add a term that does not"
+                )
 
     def contexts(self, index: int) -> list[str]:
         """The chosen context, then the rejected ones that the objective asks for.
@@ -265,7 +285,5 @@ class Collator:
         batch["indices"] = [example.index for example in examples]
         batch["cut"] = sum(example.cut_tokens > 0 for example in examples)
         if self.reference is not None:
-            import torch
-
             batch["reference_logps_C"] = torch.cat([self.reference[example.index] for example in examples])
         return batch

@@ -62,6 +62,7 @@ class Model(Section):
         4,
         description="vision encoder in stage 1 / stage 2: 1 frozen/frozen, 2 frozen/trained, 3 trained/frozen, 4 both",
     )
+    trie: bool = Field(True, description="score all corners in one forward; false: one by one, as a check or fallback")
     trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import json
 import math
 import shutil
 import signal
+import time
 from collections import defaultdict
 from pathlib import Path
 from types import FrameType
@@ -93,6 +94,20 @@ class LatticeTrainer(Trainer):
     def _trained(self) -> dict[str, Tensor]:
         named = self.accelerator.unwrap_model(self.model).named_parameters(remove_duplicate=True)
         return {name: weight for name, weight in named if weight.requires_grad}
+
+
+class StepTime(TrainerCallback):
+    """Notes the mean time of a step, data loading included, over the steps of this process."""
+
+    def __init__(self) -> None:
+        self.seconds = self._began = 0.0
+        self._first = 0
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._began, self._first = time.monotonic(), state.global_step
+
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.seconds = (time.monotonic() - self._began) / max(state.global_step - self._first, 1)
 
 
 class LogFile(TrainerCallback):

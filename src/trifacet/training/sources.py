@@ -1,0 +1,76 @@
+"""The samples of a recipe: which file a stage reads, and what its images are relative to.
+
+Invariant: the demo's own world and a user's files look the same from here on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.family import Family
+from trifacet.errors import TrifacetError
+from trifacet.formats import read_samples
+from trifacet.records import Sample
+from trifacet.rejection.images import ImageStrategy
+from trifacet.training.examples import Rejection
+from trifacet.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data file, its format, the records to make of it, and the folder of its images."""
+
+    file: Path
+    format: str
+    kind: str
+    images: Path
+
+    def read(self) -> list[Sample]:
+        """All samples. Raises DataError for the first bad row."""
+        return read_samples(self.file, self.kind, self.format)
+
+
+def source_of(recipe: Recipe, split: str, kind: str | None = None) -> Source:
+    """The file of ``split`` (sft, preference, validation or test), to be read as ``kind`` (null: the split's own).
+
+    Raises:
+        TrifacetError: the recipe names none, or it is not there.
+    """
+    kind = kind or ("test" if split == "validation" else split)
+    data = recipe.data
+    if data.world is not None:
+        folder = recipe.folder / "data"
+        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder)
+    name = getattr(data, split)
+    if name is None:
+        raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
+    root = Path(data.root)
+    file = root / name
+    if not file.is_file():
+        raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
+    return Source(file, data.format, kind, root / (data.images or ""))
+
+
+def has_split(recipe: Recipe, split: str) -> bool:
+    """Whether the recipe says where ``split`` comes from."""
+    return recipe.data.world is not None or getattr(recipe.data, split) is not None
+
+
+def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:
+    """The recipe's way of asking, for one family."""
+    data = recipe.data
+    return SampleEncoder(family, prompt=data.prompt, context_label=data.context_label, max_length=data.max_length)
+
+
+def rejection_of(recipe: Recipe) -> Rejection:
+    """The recipe's rejected versions."""
+    rejected = recipe.rejected
+    return Rejection(
+        strategy=ImageStrategy(rejected.image.strategy, rejected.image.t),
+        image_versions=rejected.image.versions,
+        context_versions=rejected.context.versions,
+        resample=rejected.resample,
+        seed=recipe.seed,
+    )

@@ -1,0 +1,272 @@
+"""One stage of a recipe, from the model it starts from to a finished checkpoint.
+
+Invariant: a stage's ``model`` folder exists only when the stage is complete, and ``done.json`` beside it says how it
+went. A stage that was stopped continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.utils.data import DataLoader
+from transformers.trainer_callback import PrinterCallback
+
+from trifacet.engine.reference import load_reference, save_reference, score_batches
+from trifacet.engine.scoring import TrieScorer
+from trifacet.errors import TrifacetError
+from trifacet.facets import CORNERS
+from trifacet.files import write_atomically
+from trifacet.models.loading import LoadedModel, load_model, pick_device, save_model, weights_fingerprint
+from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
+from trifacet.objectives import OBJECTIVES
+from trifacet.training.examples import Collator, Examples
+from trifacet.training.progress import Bar, ShowProgress, console
+from trifacet.training.recipe import Align, Recipe, Supervised
+from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
+from trifacet.training.trainer import (
+    LatticeTrainer,
+    LogFile,
+    OnlineReference,
+    StepTime,
+    StopOnSignal,
+    last_checkpoint,
+    training_arguments,
+)
+
+
+def stage_folder(recipe: Recipe, name: str) -> Path:
+    """Where the stage ``name`` (base, sft or an alignment) keeps its files."""
+    return recipe.folder / "models" / name
+
+
+def is_finished(recipe: Recipe, name: str) -> bool:
+    """Whether the stage's output is there."""
+    folder = stage_folder(recipe, name)
+    return (folder / "model").is_dir() and (folder / "done.json").is_file()
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a stage starts from: its name in the run (base, sft) and its checkpoint."""
+
+    name: str
+    path: str | Path
+
+
+def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
+    """Train one stage and save its model.
+
+    Args:
+        recipe: the whole recipe.
+        name: ``sft`` or a key of ``recipe.align``.
+        start: checkpoint to start from.
+
+    Returns:
+        what ``done.json`` holds.
+
+    Raises:
+        TrifacetError: bad data, a stale cache, a loss that is not finite, a full disk.
+        KeyboardInterrupt: stopped by a signal, after a checkpoint.
+    """
+    settings: Supervised | Align = _settings(recipe, name)
+    folder = stage_folder(recipe, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    loaded = load_model(
+        start.path,
+        dtype=recipe.model.dtype,
+        device=recipe.model.device,
+        trust_remote_code=recipe.model.trust_remote_code,
+    )
+    examples = _examples(recipe, settings, loaded)
+    weights = weights_fingerprint(loaded.model)  # before adapters are added
+    model, table = choose_trained(
+        loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
+    )
+    _show_trained(name, table)
+    scorer = TrieScorer(model, loaded.family)
+    reference, online = _reference(recipe, settings, start, examples, scorer, weights)
+    trainer, stop = _trainer(recipe, settings, folder, scorer, examples, Collator(examples, reference), online)
+    step_time = StepTime()
+    trainer.add_callback(step_time)
+    with Bar(name) as bar:
+        trainer.add_callback(ShowProgress(bar))
+        _train(trainer, folder, stop)
+    done = {
+        "seconds": round(time.monotonic() - began, 2),
+        "seconds_per_step": round(step_time.seconds, 4),
+        "steps": trainer.state.global_step,
+        "samples": len(examples),
+        "trained_parameters": sum(row.trained for row in table),
+        "parameters": sum(row.total for row in table),
+        "trained": {row.part: row.how for row in table},
+        "cut_posts": trainer.cut_posts,
+        "objective": examples.objective.model_dump(mode="json"),
+        "learning_rate": settings.learning_rate,
+    }
+    save_model(model, loaded.processor, folder / "model", _asking(recipe))
+    write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return done
+
+
+def _asking(recipe: Recipe) -> dict[str, Any]:
+    """What ``describe`` and ``generate`` need to ask the model as it was trained."""
+    data = recipe.data
+    return {"prompt": data.prompt, "context_label": data.context_label, "max_length": data.max_length}
+
+
+def _settings(recipe: Recipe, name: str) -> Supervised | Align:
+    if name != "sft":
+        return recipe.align[name]
+    if recipe.sft is None:
+        raise TrifacetError("the recipe has no 'sft' section; add one or run `trifacet align`")
+    return recipe.sft
+
+
+def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
+    if settings.vision != "paradigm":
+        return settings.vision == "trained"
+    return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
+
+
+def _lora(recipe: Recipe) -> LoraSettings | None:
+    lora = recipe.model.lora
+    return LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets) if lora else None
+
+
+def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel) -> Examples:
+    if isinstance(settings, Align):
+        objective, split, kind, limit = settings.resolved_objective(), "preference", "preference", settings.limit
+    else:
+        objective, kind, limit = OBJECTIVES["sft"], "sft", None
+        split = "sft" if has_split(recipe, "sft") else "preference"
+    source = source_of(recipe, split, kind)
+    samples: list[Any] = source.read()[:limit]
+    examples = Examples(
+        samples,
+        objective,
+        encoder_of(recipe, loaded.family),
+        source.images,
+        rejection_of(recipe),
+        max_pixels=recipe.data.max_pixels,
+        one_by_one=not recipe.model.trie,
+    )
+    examples.check()
+    return examples
+
+
+def _show_trained(name: str, table: list[TrainedPart]) -> None:
+    from rich.table import Table
+
+    shown = Table(title=f"{name}: what is trained", title_justify="left", header_style="bold")
+    for column in ("part", "how"):
+        shown.add_column(column)
+    for column in ("trained", "of"):
+        shown.add_column(column, justify="right")
+    for row in table:
+        shown.add_row(row.part, row.how, f"{row.trained:,}", f"{row.total:,}")
+    console.print(shown)
+
+
+def _reference(
+    recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
+) -> tuple[list[Tensor] | None, OnlineReference | None]:
+    """Cached scores, or the way to compute them in each step, or neither where the objective has no reference."""
+    if isinstance(settings, Supervised) or not examples.objective.needs_reference:
+        return None, None
+    if settings.reference == "online":
+        adapter_off = getattr(scorer.model, "disable_adapter", None)
+        if adapter_off is not None:
+            return None, OnlineReference(scorer, adapter_off)
+        frozen = load_model(start.path, dtype=recipe.model.dtype, device=recipe.model.device).model
+        return None, OnlineReference(TrieScorer(frozen.requires_grad_(False), scorer.family))
+    if recipe.rejected.resample:
+        raise TrifacetError(
+            "rejected.resample draws other rejected versions in each epoch, so reference scores cannot be cached; "
+            "set reference: online for the stage, or resample: false"
+        )
+    fingerprint = {**examples.fingerprint(), "weights": weights, "dtype": recipe.model.dtype}
+    corners = "-".join(str(corner) for corner in examples.objective.corners)
+    everything = len(examples.objective.corners) == len(CORNERS)
+    path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}.safetensors"
+    if path.exists():
+        return load_reference(path, fingerprint), None
+    scores = _score_all(examples, scorer, settings.batch_size, recipe.data.workers)
+    save_reference(path, scores, fingerprint)
+    return scores, None
+
+
+def _score_all(examples: Examples, scorer: TrieScorer, batch_size: int, workers: int) -> list[Tensor]:
+    """The scores of every sample, a tensor of its cells each."""
+    loader: Any = DataLoader(examples, batch_size=batch_size, collate_fn=Collator(examples), num_workers=workers)
+    device = next(scorer.parameters()).device
+    with Bar("reference") as bar:
+        scores = []
+        for logps_C in score_batches(scorer, loader, device):
+            scores.append(logps_C)
+            bar.update(len(scores), len(loader))
+    cells = [len(examples.cells(index)) for index in range(len(examples))]
+    return list(torch.cat(scores).split(cells))
+
+
+def _trainer(
+    recipe: Recipe,
+    settings: Supervised | Align,
+    folder: Path,
+    scorer: TrieScorer,
+    examples: Examples,
+    collator: Collator,
+    online: OnlineReference | None,
+) -> tuple[LatticeTrainer, StopOnSignal]:
+    if settings.gradient_checkpointing:
+        model: Any = scorer.model
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    cpu = pick_device(recipe.model.device).type == "cpu"
+    arguments = training_arguments(
+        settings, folder, seed=recipe.seed, cpu=cpu, dtype=recipe.model.dtype, workers=recipe.data.workers
+    )
+    stop = StopOnSignal()
+    trainer = LatticeTrainer(
+        scorer,
+        arguments,
+        examples,
+        collator,
+        reference_scorer=online,
+        callbacks=[LogFile(folder / "log.jsonl"), stop],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, stop
+
+
+def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if _disk_is_full(error, folder):
+            raise TrifacetError(
+                f"the disk of {folder} is full; free some space, then the same command continues from the last "
+                "checkpoint"
+            ) from None
+        raise
+    finally:
+        stop.restore()
+    if stop.received is not None and trainer.state.global_step < trainer.state.max_steps:
+        raise KeyboardInterrupt
+
+
+def _disk_is_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    words = str(error).lower()
+    return "no space left" in words or ("writ" in words and shutil.disk_usage(folder).free < 1 << 20)
