@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trifacet.errors import TrifacetError
@@ -22,7 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise TrifacetError(f"cannot write {path}: {reason}; free some space or choose another path") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or no folder for it
+            temporary.unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:

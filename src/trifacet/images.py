@@ -7,6 +7,8 @@ everything else is a DataError that says which of these failed and what to do.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +66,7 @@ def load_image(
         if facts.frames > 1 and facts.format != "MPO" and not allow_animated:
             raise DataError(f"image {name!r} is animated ({facts.frames} frames)", fix="use a still image")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow warns of damaged metadata, which we don't use
+            with _quiet():
                 return to_rgb(ImageOps.exif_transpose(image))
         except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
             raise DataError(
@@ -88,8 +89,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _opened(path: Path, max_pixels: int) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs (our own limit is checked below) and of damaged metadata
+        with _quiet():
             image = Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
         raise DataError(
@@ -107,9 +107,18 @@ def _opened(path: Path, max_pixels: int) -> Image.Image:
     return image
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings of bombs (our own limit is checked) and of damaged metadata (which we don't use)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _facts(image: Image.Image) -> ImageFacts:
     try:
-        frames = getattr(image, "n_frames", 1)
+        with _quiet():
+            frames = getattr(image, "n_frames", 1)
     except Exception as error:  # counting frames reads the whole file
         raise DataError(f"{image.format} is damaged or truncated ({error})", fix="replace the file") from None
     return ImageFacts(*image.size, image.mode, image.format or "?", frames)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from trifacet.files import write_atomically
@@ -22,6 +23,12 @@ EXIT_INTERRUPTED = 130
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, with Rich's markup and the terminal's control characters disarmed: it may be hostile."""
+    line = " ".join(text.split())
+    return escape("".join(char if char.isprintable() else "\ufffd" for char in line))
 
 
 def write_json(document: Any, path: str) -> None:

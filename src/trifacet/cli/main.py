@@ -7,7 +7,7 @@ import sys
 import typer
 
 from trifacet.cli import align, data, describe, generate, report, run, score, sft
-from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err
+from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
 app = typer.Typer(
@@ -32,15 +32,8 @@ def main() -> None:
     try:
         app()
     except TrifacetError as error:
-        err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         err.print("interrupted: the same command continues from here")
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _plain(error: Exception) -> str:
-    """The message without line breaks and with Rich's markup disarmed: it may quote a hostile record."""
-    from rich.markup import escape
-
-    return escape(" ".join(str(error).split()))

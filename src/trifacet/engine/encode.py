@@ -6,7 +6,7 @@ sample is the end of its post, never an image or response token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,7 @@ class SampleEncoder:
         Returns:
             ids (the image one placeholder), the placeholder's index, and how many tokens the post lost.
         """
-        fitted, cut = self._fit(prompt, context, lambda post: [self.rendered(prompt, post)], image_tokens - 1 + reserve)
-        ids = self.token_ids([self.rendered(prompt, fitted)])[0]
+        (ids,), cut = self._fitting(context, lambda post: [self.rendered(prompt, post)], image_tokens - 1 + reserve)
         return ids, self._image_at(ids), cut
 
     def texts(
@@ -112,17 +111,15 @@ class SampleEncoder:
         """
         table: dict[tuple[int, int], TextIds] = {}
         cut = 0
+
+        def rendered(post: str) -> list[str]:
+            return [self.rendered(prompt, post), *(self.rendered(prompt, post, response) for response in responses)]
+
         for number, context in enumerate(contexts):
-
-            def rendered(post: str) -> list[str]:
-                return [self.rendered(prompt, post, response) for response in responses]
-
-            fitted, lost = self._fit(prompt, context, rendered, image_tokens - 1)
+            (prompt_ids, *full), lost = self._fitting(context, rendered, image_tokens - 1)
             cut += lost
-            prompt_ids, *full = self.token_ids([self.rendered(prompt, fitted), *rendered(fitted)])
             for version, ids in enumerate(full):
-                start = _shared(prompt_ids, ids)
-                table[number, version] = TextIds(ids, self._image_at(ids), start)
+                table[number, version] = TextIds(ids, self._image_at(ids), _shared(prompt_ids, ids))
         return table, cut
 
     def paths(
@@ -150,25 +147,25 @@ class SampleEncoder:
             )
         return int(found[0])
 
-    def _fit(self, prompt: str | None, context: str, rendered: Any, extra: int) -> tuple[str, int]:
-        """The longest beginning of ``context`` for which every rendered text and ``extra`` tokens fit."""
-        lengths = [len(ids) + extra for ids in self.token_ids(rendered(context))]
-        excess = max(lengths) - self.max_length
+    def _fitting(self, context: str, rendered: Callable[[str], list[str]], extra: int) -> tuple[list[Ints], int]:
+        """Ids of the rendered texts, ``context`` cut at its end until each fits with ``extra`` tokens; tokens cut."""
+        texts = self.token_ids(rendered(context))
+        excess = max(map(len, texts)) + extra - self.max_length
         if excess <= 0:
-            return context, 0
+            return texts, 0
         encoded = self.tokenizer(context, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         ends = [end for _, end in encoded["offset_mapping"]]
         keep = len(ends)
         while excess > 0 and keep > 0:
             keep = max(keep - excess, 0)
-            shortened = context[: ends[keep - 1]].rstrip() if keep else ""
-            excess = max(len(ids) for ids in self.token_ids(rendered(shortened))) + extra - self.max_length
+            texts = self.token_ids(rendered(context[: ends[keep - 1]].rstrip() if keep else ""))
+            excess = max(map(len, texts)) + extra - self.max_length
         if excess > 0:
             raise TrifacetError(
                 f"image, request and response alone take {self.max_length + excess} tokens, {excess} more than "
                 f"data.max_length = {self.max_length}; raise it or leave the sample out"
             )
-        return shortened, len(ends) - keep
+        return texts, len(ends) - keep
 
 
 def _shared(prompt_ids: Ints, full_ids: Ints) -> int:

@@ -20,16 +20,17 @@ from trifacet.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Source:
-    """A data file, its format, the records to make of it, and the folder of its images."""
+    """A data file, its format, the records to make of it, the folder of its images, and the label before a post."""
 
     file: Path
     format: str
     kind: str
     images: Path
+    label: str
 
     def read(self) -> list[Sample]:
         """All samples. Raises DataError for the first bad row."""
-        return read_samples(self.file, self.kind, self.format)
+        return read_samples(self.file, self.kind, self.format, label=self.label)
 
 
 def source_of(recipe: Recipe, split: str, kind: str | None = None) -> Source:
@@ -42,7 +43,7 @@ def source_of(recipe: Recipe, split: str, kind: str | None = None) -> Source:
     data = recipe.data
     if data.world is not None:
         folder = recipe.folder / "data"
-        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder)
+        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder, data.context_label)
     name = getattr(data, split)
     if name is None:
         raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
@@ -50,7 +51,7 @@ def source_of(recipe: Recipe, split: str, kind: str | None = None) -> Source:
     file = root / name
     if not file.is_file():
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
-    return Source(file, data.format, kind, root / (data.images or ""))
+    return Source(file, data.format, kind, root / (data.images or ""), data.context_label)
 
 
 def has_split(recipe: Recipe, split: str) -> bool:

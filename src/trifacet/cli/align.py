@@ -1,0 +1,31 @@
+"""``trifacet align``: the alignments of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trifacet.cli.common import out
+from trifacet.cli.options import OverwriteOption, RecipeArgument, SetOption
+
+
+def align(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="only this alignment; may be given again")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Preference alignment by the recipe's objectives; prints the folders of the models.
+
+    Starts from the recipe's own supervised model where it has one, else from model.path.
+
+    Example: trifacet align recipes/llava-1.6-7b-mcm-dpo.yaml --set model.path=runs/sft/models/sft/model
+    """
+    from trifacet.runs.run import run_stages
+    from trifacet.training.recipe_file import load_recipe
+
+    for folder in run_stages(load_recipe(recipe, set_ or ()), "align", only or [], overwrite=overwrite):
+        out.print(str(folder), markup=False)

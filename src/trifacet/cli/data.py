@@ -1,0 +1,248 @@
+"""``trifacet data``: look at data files, check them, convert them.
+
+Invariant: nothing a file says is taken for markup or for a terminal's control sequence.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trifacet.cli.common import EXIT_BAD_INPUT, err, out, plain, print_table, write_json
+
+if TYPE_CHECKING:
+    from trifacet.checking import Report
+
+app = typer.Typer(help="Check, convert and look at data files.", no_args_is_help=True, rich_markup_mode="rich")
+
+
+class Kind(StrEnum):
+    """What the rows of a file are."""
+
+    SFT = "sft"
+    PREFERENCE = "preference"
+    TEST = "test"
+
+
+class Format(StrEnum):
+    """The formats of ``trifacet.formats``."""
+
+    TRIFACET = "trifacet"
+    MCM_DPO = "mcm-dpo"
+    TRL = "trl"
+    MS_SWIFT = "ms-swift"
+    LLAMA_FACTORY = "llama-factory"
+
+
+class AnyFormat(StrEnum):
+    """A format, or the wish to have it recognised."""
+
+    AUTO = "auto"
+    TRIFACET = "trifacet"
+    MCM_DPO = "mcm-dpo"
+    TRL = "trl"
+    MS_SWIFT = "ms-swift"
+    LLAMA_FACTORY = "llama-factory"
+
+
+class Strategy(StrEnum):
+    """The rejected-image strategies."""
+
+    DIFFUSION = "diffusion"
+    BLACKNESS = "blackness"
+    CROP = "crop"
+    ROTATION = "rotation"
+    RANDOMNESS = "randomness"
+    SMALL_CROP = "small-crop"
+
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The data file: .json, .jsonl or .parquet.")]
+KindOption = Annotated[Kind, typer.Option(help="What the rows are; a preference file also serves as sft or test.")]
+FormatOption = Annotated[AnyFormat, typer.Option(help="Format of the file; auto looks at the first row.")]
+ImagesOption = Annotated[
+    Path | None, typer.Option(metavar="ROOT", help="Folder that image paths are relative to. [default: the file's]")
+]
+LabelOption = Annotated[
+    str, typer.Option(help="Line between request and post, in formats with one user text for both; any case.")
+]
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    *,
+    kind: KindOption = Kind.PREFERENCE,
+    format: FormatOption = AnyFormat.AUTO,
+    images: ImagesOption = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="RECIPE", help="Also count tokens, for the model of this recipe.")
+    ] = None,
+    label: LabelOption = "Context:",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode images.")] = 1,
+    lines: Annotated[int, typer.Option(min=0, help="Findings to print at most; --json has all.")] = 200,
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="Write the report as JSON; - for standard output.")
+    ] = None,
+) -> None:
+    """Read every row, open every image, and say all that is wrong: file, row, field, cause and cure.
+
+    Exit code 2 if there is any error, 0 if there are only warnings and notes.
+
+    Example: trifacet data check pairs.json --kind preference --images images/train
+
+    Example: trifacet data check pairs.jsonl --images images --recipe recipes/demo.yaml --json report.json
+    """
+    from rich.progress import track
+
+    from trifacet.checking import check_file
+    from trifacet.images import MAX_PIXELS
+
+    loaded = None
+    if recipe is not None:
+        from trifacet.training.recipe_file import load_recipe
+
+        loaded = load_recipe(recipe)
+    report = check_file(
+        file,
+        kind.value,
+        format.value,
+        images=images,
+        label=label,
+        max_pixels=loaded.data.max_pixels if loaded else MAX_PIXELS,
+        workers=workers,
+        track=lambda found, total: track(found, "opening images", total, console=err, transient=True),
+    )
+    budget = _add_budget(loaded, report) if loaded else None
+    if json_path:
+        write_json(report.as_dict() | {"budget": budget}, json_path)
+    if json_path != "-":
+        _print_findings(report, lines)
+        _print_summary(report, budget)
+    if report.count("error"):
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file to read.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The file to write: .json, .jsonl, or .parquet for trifacet.")
+    ],
+    *,
+    to: Annotated[Format, typer.Option(help="Format to write.")],
+    from_: Annotated[
+        AnyFormat, typer.Option("--from", help="Format to read; auto looks at the first row.")
+    ] = AnyFormat.AUTO,
+    kind: KindOption = Kind.PREFERENCE,
+    label: LabelOption = "Context:",
+    prompt: Annotated[str | None, typer.Option(help="Request to write where a sample has none of its own.")] = None,
+) -> None:
+    """Convert a file from one format to another, and say on standard error what the new one could not hold.
+
+    For llama-factory the file is also entered in the dataset_info.json beside it. Image paths stay as they are.
+
+    Example: trifacet data convert pairs.json pairs.jsonl --from mcm-dpo --to trl --kind preference
+
+    Example: trifacet data convert posts.jsonl posts.parquet --to trifacet --kind sft
+    """
+    from trifacet.formats import read_samples, write_samples
+
+    samples = read_samples(source, kind.value, from_.value, label=label)
+    lost = write_samples(samples, target, to.value, kind.value, prompt=prompt)
+    for sentence in lost:
+        err.print(f"lost: {plain(sentence)}")
+    out.print(f"{plain(str(target))}: read {len(samples)} {kind.value} samples, written as {to.value}")
+
+
+@app.command()
+def show(
+    file: FileArgument,
+    *,
+    output: Annotated[Path, typer.Option(metavar="PATH", help="The page to write.")] = Path("gallery.html"),
+    images: ImagesOption = None,
+    kind: KindOption = Kind.PREFERENCE,
+    format: FormatOption = AnyFormat.AUTO,
+    limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,
+    strategy: Annotated[
+        Strategy | None, typer.Option(help="Make a rejected image, and a rejected context, where the data give none.")
+    ] = None,
+    t: Annotated[int, typer.Option(min=0, max=1000, help="Noise steps of the strategy diffusion.")] = 700,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 17,
+    label: LabelOption = "Context:",
+) -> None:
+    """Write a page that shows every facet's chosen and rejected version side by side.
+
+    The page is one file without scripts, and opens without a network.
+
+    Example: trifacet data show pairs.json --images images/train --output gallery.html
+
+    Example: trifacet data show pairs.json --images images/train --strategy diffusion --t 500 --limit 20
+    """
+    from trifacet.formats import read_samples
+    from trifacet.reports.gallery import write_gallery
+
+    spec = None
+    if strategy is not None:
+        from trifacet.rejection.images import ImageStrategy
+
+        spec = ImageStrategy(strategy.value, t)
+    samples = read_samples(file, kind.value, format.value, label=label)
+    root = images if images is not None else file.parent
+    write_gallery(samples, root, output, title=file.name, limit=limit, strategy=spec, seed=seed)
+    out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
+
+
+def _add_budget(recipe: Any, report: Report) -> dict[str, Any]:
+    """Count tokens for the recipe's model; what can't be used becomes a finding. Returns the numbers for ``--json``."""
+    from dataclasses import asdict
+
+    from trifacet.checking import Finding
+    from trifacet.training.encoding import token_budget
+
+    budget = token_budget(recipe, list(report.samples.values()))
+    rows = {sample.id: number for number, sample in report.samples.items()}
+    for sample_id in budget.impossible:
+        cause = f"image and response alone exceed the {budget.max_length} tokens of data.max_length"
+        cure = "shorten the response or raise data.max_length"
+        report.findings.append(Finding("error", report.file, rows[sample_id], None, cause, cure))
+    if budget.over:
+        cause = (
+            f"{budget.over} samples exceed {budget.max_length} tokens; {budget.cut_tokens} tokens of posts would be cut"
+        )
+        cure = f"raise data.max_length (the longest has {budget.longest}) or shorten the posts"
+        report.findings.append(Finding("warning", report.file, None, None, cause, cure))
+    report.sort()
+    return asdict(budget)
+
+
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def _print_findings(report: Report, lines: int) -> None:
+    for finding in report.findings[:lines]:
+        out.print(f"[{_COLOURS[finding.severity]}]{finding.severity}:[/] {plain(finding.line)}")
+    if len(report.findings) > lines:
+        out.print(f"... and {len(report.findings) - lines} more findings: see --json or --lines")
+
+
+def _print_summary(report: Report, budget: dict[str, Any] | None) -> None:
+    def counts(found: dict[str, int]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in found.items()) or "none"
+
+    rows: list[tuple[str, str]] = [
+        ("kind, format", f"{report.kind}, {report.format}"),
+        ("usable rows", str(len(report.samples))),
+        ("image files", f"{len(report.images)} ({counts(report.count_images('format'))})"),
+        ("image modes", counts(report.count_images("mode"))),
+    ]
+    spreads = [(f"image {name} in pixels", spread) for name, spread in report.sizes().items()]
+    spreads += [(f"words per {name.replace('_', ' ')}", spread) for name, spread in report.words().items()]
+    rows += [(name, f"{spread.min} / {spread.median:g} / {spread.max}") for name, spread in spreads]
+    if budget:
+        over = f"{budget['over']} over {budget['max_length']}"
+        rows.append(("tokens", f"longest {budget['longest']}, {over}, {budget['cut_tokens']} to cut"))
+    rows += [(f"{severity}s", str(report.count(severity))) for severity in _COLOURS]
+    print_table(plain(report.file), ("what", "min / median / max or count"), rows)

@@ -1,0 +1,160 @@
+"""``trifacet describe``: alt-text for images, one line each. Invariant: no control character reaches the terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trifacet.cli.common import write_json
+
+if TYPE_CHECKING:
+    from trifacet.engine.encode import SampleEncoder
+    from trifacet.models.loading import LoadedModel
+    from trifacet.training.recipe import Data
+
+ASKING = ("prompt", "context_label", "max_length")  # what a trained model's trifacet.json says
+# ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
+# what is left of broken ones.
+_ANSI = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+# C0, DEL and C1 but white space; marks that turn the direction of what follows; halves of surrogate pairs.
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Dtype(StrEnum):
+    """Type of the weights in memory."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+ModelOption = Annotated[str, typer.Option("--model", help="Folder or hub id of a checkpoint.", show_default=False)]
+BeamsOption = Annotated[int, typer.Option(min=1, help="Beams; 1 is greedy.")]
+TemperatureOption = Annotated[float, typer.Option(min=0, help="0: no sampling.")]
+NewTokensOption = Annotated[int, typer.Option(min=1, help="Longest text in tokens.")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Posts per batch.")]
+PromptOption = Annotated[
+    str | None, typer.Option(help="The request; by default the one the model was trained with here, else the paper's.")
+]
+DtypeOption = Annotated[Dtype, typer.Option(help="Type of the weights in memory.")]
+DeviceOption = Annotated[str, typer.Option(help="auto (an accelerator if there is one), cpu, cuda ...")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the sampling.")]
+
+
+def describe(
+    images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
+    *,
+    model: ModelOption,
+    context: Annotated[str | None, typer.Option(help="Text of the post around the images.")] = None,
+    context_file: Annotated[Path | None, typer.Option(help="File with the text of the post (UTF-8).")] = None,
+    beams: BeamsOption = 3,
+    temperature: TemperatureOption = 0.0,
+    max_new_tokens: NewTokensOption = 256,
+    batch_size: BatchOption = 8,
+    prompt: PromptOption = None,
+    seed: SeedOption = 17,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "auto",
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="Write the texts as JSON; - for standard output.")
+    ] = None,
+) -> None:
+    """Describe images: one line of alt-text each, after path and tab where there are several.
+
+    Example: trifacet describe photo.jpg --context "Ada's first day at school" --model runs/demo/models/mcm-dpo/model
+    """
+    from trifacet.generation.local import generate_texts
+    from trifacet.generation.results import check_images
+    from trifacet.records import TestSample
+    from trifacet.training.recipe import Generation
+
+    post = read_context(context, context_file)
+    # Files that the user names may lie anywhere; the root of the file system bounds nothing.
+    paths = [path.resolve() for path in images]
+    samples = [
+        TestSample(id=f"{number} ({path})", image=str(path), context=post) for number, path in enumerate(paths, start=1)
+    ]
+    settings = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
+    check_images(samples, paths[0].anchor)
+    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
+    texts = generate_texts(loaded.model, encoder, samples, images_root=paths[0].anchor, settings=settings, seed=seed)
+    rows = [
+        {"image": _printable(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
+         "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens}
+        for path, text in zip(images, texts, strict=True)
+    ]  # fmt: skip
+    if json_path:
+        write_json({"model": model, "images": rows}, json_path)
+    if json_path != "-":
+        for row in rows:
+            typer.echo(row["text"] if len(rows) == 1 else f"{row['image']}\t{row['text']}")
+
+
+def read_context(text: str | None, file: Path | None) -> str:
+    """The post from one of the two options, or nothing. Raises TrifacetError for both or an unreadable file."""
+    from trifacet.errors import TrifacetError
+
+    if text is not None and file is not None:
+        raise TrifacetError("--context and --context-file both give the post; keep one of them")
+    if file is None:
+        return text or ""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TrifacetError(f"cannot read {file}: {error.strerror}; give a text file") from None
+    except UnicodeDecodeError:
+        raise TrifacetError(f"{file} is not UTF-8 text; save it as UTF-8") from None
+
+
+def load_for_generation(
+    model: str, *, prompt: str | None, dtype: str, device: str
+) -> tuple[LoadedModel, SampleEncoder]:
+    """The model, and an encoder that asks as the model was asked in training, if that is on record beside it."""
+    from trifacet.engine.encode import SampleEncoder
+    from trifacet.models.loading import load_model
+
+    data = _training_settings(Path(model))
+    loaded = load_model(model, dtype=dtype, device=device)
+    encoder = SampleEncoder(
+        loaded.family,
+        prompt=prompt or data.prompt,
+        context_label=data.context_label,
+        max_length=data.max_length,
+    )
+    return loaded, encoder
+
+
+def one_line(text: str) -> str:
+    """``text`` for a terminal: no ANSI sequences, no control characters, white space collapsed to single blanks."""
+    return " ".join(_CONTROL.sub("", _ANSI.sub("", text)).split())
+
+
+def _printable(path: Path) -> str:
+    """The path as it is but for what a terminal might act on."""
+    return "".join(character if character.isprintable() else "?" for character in str(path))
+
+
+def _training_settings(folder: Path) -> Data:
+    """How the model was asked in training; the defaults for a checkpoint from elsewhere."""
+    from pydantic import ValidationError
+
+    from trifacet.errors import TrifacetError
+    from trifacet.training.recipe import Data
+
+    file = folder / "trifacet.json"
+    if not file.is_file():
+        return Data()
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        return Data.model_validate({key: settings[key] for key in ASKING if key in settings})
+    except (OSError, ValueError, TypeError, ValidationError):
+        raise TrifacetError(f"{file} is damaged; delete it and say --prompt, or copy the model again") from None

@@ -1,0 +1,108 @@
+"""``trifacet generate``: texts for a whole test set. Invariant: the same command continues what was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trifacet.cli.common import err
+from trifacet.cli.describe import (
+    BatchOption,
+    BeamsOption,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    ModelOption,
+    NewTokensOption,
+    PromptOption,
+    SeedOption,
+    TemperatureOption,
+    load_for_generation,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def generate(
+    data: Annotated[Path, typer.Argument(help="Test set in any data format.", show_default=False)],
+    *,
+    model: ModelOption,
+    output: Annotated[Path, typer.Option(help="JSONL file to write or to continue.", show_default=False)],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images; by default that of the data.", show_default=False)
+    ] = None,
+    format: Annotated[str, typer.Option(help="auto, trifacet, mcm-dpo, trl, ms-swift or llama-factory.")] = "auto",
+    beams: BeamsOption = 3,
+    temperature: TemperatureOption = 0.0,
+    max_new_tokens: NewTokensOption = 256,
+    batch_size: BatchOption = 8,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
+    prompt: PromptOption = None,
+    seed: SeedOption = 17,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")] = False,
+) -> None:
+    """Write a text for every post of a test set, batch by batch; run it again to continue after an interruption.
+
+    Example: trifacet generate data/test.jsonl --model runs/demo/models/sft/model --output sft.jsonl --images data
+    """
+    from rich.markup import escape
+
+    from trifacet.errors import TrifacetError
+    from trifacet.formats import FORMATS, read_samples
+    from trifacet.generation.results import check_images, generate_to_file
+    from trifacet.models.loading import weights_fingerprint
+    from trifacet.records import TestSample
+    from trifacet.training.recipe import Generation
+
+    if format not in ("auto", *FORMATS):
+        raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")
+    settings = Generation(
+        beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size, limit=limit
+    )
+    samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)]
+    root = images or data.parent
+    check_images(samples[:limit], root)  # before minutes go into loading the model
+    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
+    with _progress() as progress:
+        task = progress.add_task(escape(output.name), total=None)
+        texts = generate_to_file(
+            loaded.model,
+            encoder,
+            samples,
+            output,
+            images_root=root,
+            settings=settings,
+            weights=weights_fingerprint(loaded.model),
+            seed=seed,
+            overwrite=overwrite,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    cut = sum(text.cut_tokens > 0 for text in texts)
+    note = f"; {cut} over-long posts were cut at their end" if cut else ""
+    err.print(f"{len(texts)} texts in {escape(str(output))}{note}")
+
+
+def _progress() -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=err,
+    )

@@ -1,0 +1,45 @@
+"""``trifacet report``: the report of a run. Invariant: it reads the run's files and computes nothing anew."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trifacet.cli.common import out, write_json
+from trifacet.files import write_atomically
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="output folder of a run", show_default=False)],
+    markdown: Annotated[
+        str | None,
+        typer.Option("--markdown", metavar="PATH", help="also write the summary table as Markdown (- prints it)"),
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="also write the summary table as JSON (- prints it)")
+    ] = None,
+) -> None:
+    """Write RUN/report.html, one file that opens without network, and print its path.
+
+    Example: trifacet report runs/demo --markdown table.md
+    """
+    from trifacet.reports.gather import read_run
+    from trifacet.reports.report import write_report
+    from trifacet.reports.tables import document, summarise
+    from trifacet.reports.tables import markdown as as_markdown
+
+    path = write_report(run)
+    if markdown or json:
+        gathered = read_run(run)
+        summary = summarise(gathered.models)
+        if markdown == "-":
+            sys.stdout.write(as_markdown(summary))
+        elif markdown:
+            write_atomically(Path(markdown), as_markdown(summary))
+        if json:
+            write_json(document(summary, gathered.notes), json)
+    if "-" not in (markdown, json):
+        out.print(str(path), markup=False)

@@ -1,0 +1,37 @@
+"""``trifacet run``: all stages of a recipe, then texts, scores and the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trifacet.cli.common import out, print_table
+from trifacet.cli.options import OverwriteOption, RecipeArgument, SetOption
+
+
+def run(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOption = False) -> None:
+    """Run a recipe from start to report; what is finished already is skipped.
+
+    Examples:
+      trifacet run recipes/demo.yaml
+
+      trifacet run recipes/llava-1.6-7b-mcm-dpo.yaml --set data.root=/data/palt --set output=runs/palt
+    """
+    from trifacet.runs.run import run_recipe
+    from trifacet.training.recipe_file import load_recipe
+
+    finished = run_recipe(load_recipe(recipe, set_ or ()), overwrite=overwrite)
+    models = finished.scores.get("models", {})
+    if models:
+        metrics = list(next(iter(models.values())).get("metrics", next(iter(models.values()))))
+        rows = [[metric, *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
+        print_table("scores", ["metric", *models], rows)
+    out.print(str(finished.report), markup=False)
+
+
+def _cell(scored: dict[str, Any], metric: str) -> str:
+    """A score, or its mean and standard deviation over seeds, or - where it was not computed."""
+    if "metrics" in scored:
+        value = scored["metrics"][metric]
+        return "-" if value is None else f"{value:.2f}"
+    spread = scored[metric]
+    return "-" if spread["mean"] is None else f"{spread['mean']:.2f} ± {spread['std']:.2f}"

@@ -1,0 +1,18 @@
+"""``trifacet sft``: stage 1 of a recipe."""
+
+from __future__ import annotations
+
+from trifacet.cli.common import out
+from trifacet.cli.options import OverwriteOption, RecipeArgument, SetOption
+
+
+def sft(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOption = False) -> None:
+    """Supervised fine-tuning on alt-text; prints the folder of the model.
+
+    Example: trifacet sft recipes/llava-1.6-7b-sft.yaml --set data.root=/data/talt
+    """
+    from trifacet.runs.run import run_stages
+    from trifacet.training.recipe_file import load_recipe
+
+    for folder in run_stages(load_recipe(recipe, set_ or ()), "sft", [], overwrite=overwrite):
+        out.print(str(folder), markup=False)

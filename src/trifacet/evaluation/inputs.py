@@ -1,0 +1,89 @@
+"""Reading what ``trifacet score`` compares: generated texts, and the samples they belong to.
+
+Invariant: what is read has one row per id; everything else is an error that names file and row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trifacet.errors import DataError
+from trifacet.evaluation.scores import Target
+from trifacet.formats import read_samples
+from trifacet.formats.rows import iter_rows
+from trifacet.records import TestSample
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a text is scored against, where the file holds no test samples."""
+
+    id: str
+    references: Sequence[str]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_predictions(path: Path) -> dict[str, str]:
+    """The texts of a file with {"id", "text"} per row, by id; other keys are ignored, a text may be empty.
+
+    Raises:
+        DataError: naming file, row and field.
+    """
+    texts: dict[str, str] = {}
+    for number, row in iter_rows(path):
+        name = _id(row, path, number, texts)
+        texts[name] = _text(row.get("text"), "text", path, number)
+    if not texts:
+        raise DataError("has no row", fix='give JSONL with one {"id", "text"} per sample', file=path)
+    return texts
+
+
+def read_targets(path: Path) -> list[Target]:
+    """The samples to score against.
+
+    Rows of {"id", "texts"} or {"id", "text"} are a plain file of references. Every other file is read as a test set
+    in one of the data formats; the chosen texts of a training file serve as references too.
+
+    Raises:
+        DataError: naming file, row and field.
+    """
+    first = next(iter_rows(path), None)
+    if first is None:
+        raise DataError("has no row", fix="give a test set, or one reference per row", file=path)
+    row = first.values
+    if "id" in row and "image" not in row and ("texts" in row or "text" in row):
+        return _plain_targets(path)
+    return [sample for sample in read_samples(path, "test") if isinstance(sample, TestSample)]
+
+
+def _plain_targets(path: Path) -> list[Target]:
+    targets: dict[str, Target] = {}
+    for number, row in iter_rows(path):
+        name = _id(row, path, number, targets)
+        field = "texts" if "texts" in row else "text"
+        given = row["texts"] if field == "texts" else [row.get("text")]
+        if not isinstance(given, list):
+            raise DataError("is not a list", fix="give a list of texts", file=path, row=number, field=field)
+        references = [_text(text, field, path, number) for text in given]
+        if not all(text.strip() for text in references):
+            raise DataError("is empty", fix="give a text, or an empty list", file=path, row=number, field=field)
+        targets[name] = Reference(name, references)
+    return list(targets.values())
+
+
+def _id(row: dict[str, Any], path: Path, number: int, known: Mapping[str, Any]) -> str:
+    value = row.get("id")
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise DataError("is missing or no text", fix="give each row an id", file=path, row=number, field="id")
+    if str(value) in known:
+        raise DataError(f"{str(value)!r} occurs twice", fix="keep one row per id", file=path, row=number, field="id")
+    return str(value)
+
+
+def _text(value: Any, field: str, path: Path, number: int) -> str:
+    if not isinstance(value, str):
+        raise DataError("is missing or no text", fix="give a text in quotes", file=path, row=number, field=field)
+    return value

@@ -1,0 +1,225 @@
+"""Generated texts on disk: JSON lines, written as they come, continued where a run stopped.
+
+Invariant: every complete line of a results file was made by the settings in ``<file>.settings.json``. The settings
+are on disk before the first line is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trifacet.engine.encode import SampleEncoder
+from trifacet.errors import DataError, TrifacetError
+from trifacet.files import write_atomically
+from trifacet.generation.local import Generated, generate_texts
+from trifacet.images import MAX_PIXELS, image_facts, resolve_inside
+from trifacet.records import TestSample
+from trifacet.training.recipe import Generation
+
+Progress = Callable[[int, int], None]
+
+
+def generate_to_file(
+    model: Any,
+    encoder: SampleEncoder,
+    samples: Sequence[TestSample],
+    output: Path,
+    *,
+    images_root: str | Path,
+    settings: Generation,
+    weights: str,
+    seed: int = 17,
+    overwrite: bool = False,
+    on_progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> list[Generated]:
+    """Write a text for every sample to ``output``; a file that is there already is continued.
+
+    Lines {"id", "text", "prompt_tokens", "new_tokens", "cut_tokens"} are appended batch by batch and brought into the
+    order of ``samples`` at the end: a run that was stopped and continued leaves the file that one without a stop
+    leaves.
+
+    Args:
+        model: as in ``generate_texts``, as are ``encoder``, ``images_root``, ``settings``, ``seed``, ``max_pixels``.
+        encoder: see ``model``.
+        samples: the posts; the first ``settings.limit`` of them are described.
+        output: the JSONL file.
+        images_root: folder of the images.
+        settings: how the texts are written.
+        weights: what identifies the model's weights (``models.loading.weights_fingerprint``).
+        seed: seed of the sampling.
+        overwrite: begin anew, whatever is there.
+        on_progress: called with (texts done, texts in all) at the start and after each batch.
+        max_pixels: largest image.
+
+    Returns:
+        The texts of all samples, in their order.
+
+    Raises:
+        TrifacetError: the file was written by other settings, or is not such a file, or cannot be written.
+    """
+    samples = samples[: settings.limit]
+    fingerprint = fingerprint_of(encoder, samples, settings, weights=weights, seed=seed, dtype=str(model.dtype))
+    done = open_results(output, fingerprint, overwrite=overwrite)
+    check_images([sample for sample in samples if sample.id not in done], images_root, max_pixels=max_pixels)
+    if on_progress:
+        on_progress(len(done), len(samples))
+
+    def append(batch: list[Generated]) -> None:
+        _append(output, batch)
+        done.update((text.id, text) for text in batch)
+        if on_progress:
+            on_progress(len(done), len(samples))
+
+    generate_texts(
+        model,
+        encoder,
+        samples,
+        images_root=images_root,
+        settings=settings,
+        seed=seed,
+        done=frozenset(done),
+        on_batch=append,
+        max_pixels=max_pixels,
+    )
+    ordered = [done[sample.id] for sample in samples]
+    write_atomically(output, "".join(map(_line, ordered)))
+    return ordered
+
+
+def check_images(samples: Sequence[TestSample], images_root: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Read every image's header, so that a missing file is found now and not after hours.
+
+    Raises:
+        DataError: naming the first sample whose image is missing, unreadable or too large.
+    """
+    for sample in samples:
+        try:
+            image_facts(resolve_inside(images_root, sample.image), max_pixels=max_pixels)
+        except DataError as error:
+            raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
+
+
+def fingerprint_of(
+    encoder: SampleEncoder,
+    samples: Sequence[TestSample],
+    settings: Generation,
+    *,
+    weights: str,
+    seed: int,
+    dtype: str,
+) -> dict[str, Any]:
+    """What the texts depend on. The number of posts per batch is not among it: it changes the speed only."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(json.dumps([sample.id, sample.image, sample.context, sample.prompt]).encode("utf-8"))
+    sampling = {"seed": seed} if settings.temperature > 0 else {}
+    return {
+        "weights": weights,
+        "dtype": dtype,
+        "data": digest.hexdigest(),
+        "samples": len(samples),
+        "prompt": encoder.prompt,
+        "context_label": encoder.context_label,
+        "max_length": encoder.max_length,
+        "beams": settings.beams,
+        "temperature": settings.temperature,
+        "max_new_tokens": settings.max_new_tokens,
+        **sampling,
+    }
+
+
+def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Generated]:
+    """Make ``output`` ready to be appended to, and give the texts that are in it by id.
+
+    The last line is dropped if a kill left it without its end.
+
+    Raises:
+        TrifacetError: other settings wrote the file, or its settings are missing or damaged.
+        DataError: a complete line that is no result.
+    """
+    sidecar = settings_path(output)
+    if output.is_dir():
+        raise TrifacetError(f"{output} is a folder; give the name of a .jsonl file")
+    if output.exists() and not overwrite:
+        _refuse_other(output, sidecar, fingerprint)
+        return _read_and_mend(output)
+    if output.exists():
+        output.unlink()  # before its settings are replaced: texts never stand beside settings that did not make them
+    write_atomically(sidecar, json.dumps(fingerprint, indent=2, ensure_ascii=False) + "\n")
+    return {}
+
+
+def settings_path(output: Path) -> Path:
+    """Where the settings of a results file stand."""
+    return output.with_name(f"{output.name}.settings.json")
+
+
+def _refuse_other(output: Path, sidecar: Path, fingerprint: Mapping[str, Any]) -> None:
+    cure = "choose another output, or --overwrite to begin anew"
+    try:
+        there = json.loads(sidecar.read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError):
+        raise TrifacetError(
+            f"{output} exists, but not the settings it was made with ({sidecar.name}); {cure}"
+        ) from None
+    keys = [*fingerprint, *(key for key in there if key not in fingerprint)]
+    differing = [key for key in keys if there.get(key) != fingerprint.get(key)]
+    if differing:
+        changes = ", ".join(
+            f"{key} {_short(there.get(key))} there, {_short(fingerprint.get(key))} now" for key in differing
+        )
+        raise TrifacetError(f"{output} was written with other settings ({changes}); {cure}")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:16]}...{text[-4:]}"
+
+
+def _read_and_mend(output: Path) -> dict[str, Generated]:
+    try:
+        with output.open("r+b") as file:
+            content = file.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                file.truncate(whole)
+    except OSError as error:
+        raise TrifacetError(f"cannot continue {output}: {error.strerror}; choose another output") from None
+    texts: dict[str, Generated] = {}
+    for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
+        try:
+            row = json.loads(line)
+            text = Generated(**{key: row[key] for key in Generated.__dataclass_fields__})
+            if not (isinstance(text.id, str) and isinstance(text.text, str)):
+                raise TypeError("id and text are texts")
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                "is not a result of this program", fix="delete the line or --overwrite", file=output, row=number
+            ) from None
+        texts[text.id] = text
+    return texts
+
+
+def _append(output: Path, batch: Sequence[Generated]) -> None:
+    """One write and one sync per batch: after a kill at most the last line is incomplete."""
+    try:
+        with output.open("ab") as file:
+            file.write("".join(map(_line, batch)).encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise TrifacetError(
+            f"cannot write {output}: {error.strerror}; free some space, then the same command continues"
+        ) from None
+
+
+def _line(text: Generated) -> str:
+    return json.dumps(vars(text), ensure_ascii=False) + "\n"

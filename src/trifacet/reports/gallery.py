@@ -1,0 +1,189 @@
+"""The gallery of a data file: every facet's chosen and rejected versions side by side, in one HTML file.
+
+Invariant: the page holds only our own markup, escaped text, and images that were decoded and encoded anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from trifacet.errors import TrifacetError
+from trifacet.files import write_atomically
+from trifacet.images import load_image
+from trifacet.records import Sample, TestSample
+from trifacet.reports.pictures import Picture
+
+if TYPE_CHECKING:
+    import torch
+
+    from trifacet.rejection.images import ImageStrategy
+
+SIDE = 256  # pixels, the longest side of a thumbnail
+_ENCODER_SIDE = 336  # what LLaVA-1.5's processor makes of a picture: padded to a square, in CLIP's normalisation
+_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a facet: an image or a text, and where it comes from."""
+
+    origin: str
+    picture: Picture | None = None
+    alternative: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One facet of one sample: its chosen version beside the rejected ones."""
+
+    name: str
+    chosen: list[Version]
+    rejected: list[Version]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sample."""
+
+    id: str
+    prompt: str | None
+    extra: str
+    rows: list[Row] = field(default_factory=list)
+
+
+def write_gallery(
+    samples: Sequence[Sample],
+    images: Path,
+    output: Path,
+    *,
+    title: str,
+    limit: int | None = None,
+    strategy: ImageStrategy | None = None,
+    seed: int = 17,
+) -> None:
+    """Write the first ``limit`` samples as one self-contained page.
+
+    Args:
+        samples: all samples of a file: another sample's image or context is drawn from all of them.
+        images: the folder that image paths are relative to.
+        output: the page.
+        title: its heading, the file's name say.
+        limit: how many samples to show; None shows all.
+        strategy: how to make a rejected image, and with it a rejected context, where the data give none.
+        seed: seed of what is drawn.
+
+    Raises:
+        TrifacetError: when the page cannot be written. An image that can't be read is shown as its problem.
+    """
+    shown = range(len(samples) if limit is None else min(limit, len(samples)))
+    environment = Environment(
+        loader=PackageLoader("trifacet.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("gallery.html.jinja").render(
+        title=title,
+        css=files("trifacet.reports").joinpath("static/report.css").read_text(encoding="utf-8"),
+        entries=[_entry(samples, index, images, strategy, seed) for index in shown],
+        total=len(samples),
+        kind=samples[0].kind if samples else "",
+        strategy=strategy.describe() if strategy else None,
+    )
+    write_atomically(output, _UNPRINTABLE.sub("\ufffd", page))
+
+
+def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy | None, seed: int) -> Entry:
+    sample = samples[index]
+    rejected = {
+        "image": [
+            _picture(lambda name=name: load_image(images, name), "given by the data", "Rejected image")  # type: ignore[misc]
+            for name in getattr(sample, "rejected_images", ())
+        ],
+        "context": [Version("given by the data", text=text) for text in getattr(sample, "rejected_contexts", ())],
+        "response": [Version("given by the data", text=text) for text in getattr(sample, "rejected_responses", ())],
+    }
+    if strategy is not None and sample.kind == "preference":
+        rejected["image"] = rejected["image"] or [_made_image(samples, index, images, strategy, seed)]
+        rejected["context"] = rejected["context"] or [_made_context(samples, index, seed)]
+    texts = sample.references if isinstance(sample, TestSample) else (sample.response,)
+    image = _picture(lambda: load_image(images, sample.image), "", texts[0] if texts else "Image without a description")
+    rows = [
+        Row("Image", [image], rejected["image"]),
+        Row("Context", [Version("", text=sample.context)], rejected["context"]),
+        Row(
+            "Reference" if sample.kind == "test" else "Response",
+            [Version("", text=t) for t in texts],
+            rejected["response"],
+        ),
+    ]
+    extra = json.dumps(sample.extra, ensure_ascii=False, indent=2) if sample.extra else ""
+    return Entry(sample.id, sample.prompt, extra, rows)
+
+
+def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> Version:
+    try:
+        image = load()
+    except TrifacetError as error:
+        return Version(origin, Picture(problem=str(error)))
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82, optimize=True)
+    url = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return Version(origin, Picture(url, *image.size), alternative)
+
+
+def _made_image(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy, seed: int) -> Version:
+    from trifacet.rejection.images import preview_rejected_image
+    from trifacet.rejection.samples import image_donors
+
+    sample_id = samples[index].id
+
+    def donor() -> Image.Image:
+        (other,) = image_donors([sample.image for sample in samples], index, seed=seed, sample_id=sample_id)
+        return load_image(images, samples[other].image)
+
+    def make() -> Image.Image:
+        chosen = load_image(images, samples[index].image)
+        return preview_rejected_image(
+            strategy, chosen, _pixels, _MEAN, _STD, seed=seed, sample_id=sample_id, version=1, donor=donor
+        )
+
+    return _picture(make, f"made by {strategy.describe()}", f"Rejected image made by {strategy.describe()}")
+
+
+def _made_context(samples: Sequence[Sample], index: int, seed: int) -> Version:
+    from trifacet.rejection.samples import context_donors
+
+    try:
+        donors = context_donors([sample.context for sample in samples], index, seed=seed, sample_id=samples[index].id)
+    except TrifacetError as error:
+        return Version(f"none: {error}")
+    return Version(f"that of sample {samples[donors[0]].id}", text=samples[donors[0]].context)
+
+
+def _pixels(image: Image.Image) -> torch.Tensor:
+    """Normalised pixels (3, 336, 336) of an RGB image, padded to a square as LLaVA-1.5 does."""
+    import numpy as np
+    import torch
+    from PIL import ImageOps
+
+    square = ImageOps.pad(
+        image, (_ENCODER_SIDE, _ENCODER_SIDE), Image.Resampling.BICUBIC, color=tuple(int(c * 255) for c in _MEAN)
+    )
+    values = (np.asarray(square) / 255 - np.array(_MEAN)) / np.array(_STD)
+    return torch.from_numpy(values.transpose(2, 0, 1).astype(np.float32))

@@ -1,0 +1,181 @@
+"""The report's charts, drawn by matplotlib as SVG that sits inside the page.
+
+Invariant: a chart never tells by colour alone (bars are labelled, lines differ in dash and marker), its colours are the
+page's own CSS variables, so that it follows the light and the dark scheme.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from trifacet.reports.svg import svg_of
+
+WIDTH = 340  # user units (px at scale 1) of every chart: on a phone it fills the screen with letters of 11 px
+FONT_SIZE = 8.25  # points: 11 user units
+
+# Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of report.css.
+_INK, _QUIET, _GRID = "#010203", "#010204", "#010205"
+_SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")
+_VARIABLES = {_INK: "--ink", _QUIET: "--quiet", _GRID: "--line"} | {
+    stand_in: f"--series-{index}" for index, stand_in in enumerate(_SERIES)
+}
+_DASHES: tuple[Any, ...] = (
+    "solid",
+    (0, (5, 2)),
+    (0, (1, 1.4)),
+    (0, (7, 2, 1.5, 2)),
+    (0, (3, 1.2)),
+    (0, (7, 1.2, 1, 1.2, 1, 1.2)),
+)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a model may be called $x$
+    "font.size": FONT_SIZE,
+    "text.color": _INK,
+    "axes.edgecolor": _QUIET,
+    "axes.labelcolor": _QUIET,
+    "xtick.color": _QUIET,
+    "ytick.color": _QUIET,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "grid.color": _GRID,
+    "grid.linewidth": 0.8,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: its name, its points, and the index that fixes its colour, dash and marker everywhere."""
+
+    label: str
+    steps: Sequence[float]
+    values: Sequence[float]
+    style: int
+
+
+def bar_chart(
+    values: Mapping[str, float | None],
+    *,
+    alternative: str,
+    texts: Mapping[str, str],
+    chart_id: str,
+    spread: Mapping[str, float] | None = None,
+) -> Markup:
+    """Horizontal bars, one per name, in the given order, each with its text at its end.
+
+    Args:
+        values: length of each bar; None draws none.
+        alternative: what the chart says, in words.
+        texts: what stands at the end of each bar.
+        chart_id: unique in the page.
+        spread: half-length of a whisker, for means over seeds.
+    """
+    names = list(values)
+    finite = {name: value if _is_finite(value) else 0.0 for name, value in values.items()}
+    spread = spread or {}
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
+        figure, axes = _figure(26 * len(names) + 8)
+        for row, name in enumerate(names):
+            length = finite[name] or 0.0
+            axes.barh(row, length, height=0.62, color=_SERIES[row % len(_SERIES)])
+            if spread.get(name):
+                axes.errorbar(length, row, xerr=spread[name], color=_INK, capsize=3, linewidth=1.2)
+            end = max(length, 0.0) + spread.get(name, 0.0)
+            axes.annotate(texts[name], (end, row), (5, 0), textcoords="offset points", va="center", color=_INK)
+        ends = [(finite[name] or 0.0) + spread.get(name, 0.0) for name in names]
+        low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
+        high = max([*ends, 0.0]) or 1.0
+        axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=_INK)
+        axes.tick_params(length=0)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        figure.subplots_adjust(left=0.34, right=0.995, top=0.99, bottom=0.01)
+        return _svg(figure, alternative, chart_id)
+
+
+def line_chart(
+    lines: Sequence[Line], *, alternative: str, chart_id: str, level: float | None = None, named: bool = False
+) -> Markup:
+    """Curves over optimiser steps, without a legend of their own: the page has one for all charts of a stage.
+
+    Args:
+        lines: the curves.
+        alternative: what the chart says, in words.
+        chart_id: unique in the page.
+        level: a value to compare with, drawn as a thin line across.
+        named: write each curve's name at its end.
+    """
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
+        figure, axes = _figure(210)
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        if level is not None:
+            axes.axhline(level, color=_QUIET, linewidth=1)
+        for line in lines:
+            axes.plot(
+                line.steps,
+                [value if _is_finite(value) else math.nan for value in line.values],
+                **_look(line.style),
+                markevery=max(1, len(line.steps) // 6),
+            )
+            if named and line.steps and _is_finite(line.values[-1]):
+                end = (line.steps[-1], line.values[-1])
+                axes.annotate(shorten(line.label, 14), end, (6, 0), textcoords="offset points", va="center", color=_INK)
+        axes.set_xlabel("optimiser step")
+        axes.locator_params(axis="both", nbins=5)
+        figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)
+        return _svg(figure, alternative, chart_id)
+
+
+def swatch(style: int, chart_id: str) -> Markup:
+    """A short piece of the curve with this style, for the legend; decoration, since its name stands beside it."""
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
+        figure = Figure(figsize=(40 / 72, 12 / 72))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.plot([0, 1, 2], [0, 0, 0], **_look(style), markevery=[1])
+        axes.set_xlim(0, 2)
+        return _svg(figure, None, chart_id)
+
+
+def shorten(text: str, length: int) -> str:
+    """One line of at most ``length`` characters without control characters."""
+    plain = "".join(char for char in " ".join(text.split()) if unicodedata.category(char)[0] != "C")
+    return plain if len(plain) <= length else plain[: length - 1] + "…"
+
+
+def _look(style: int) -> dict[str, Any]:
+    return {
+        "color": _SERIES[style % len(_SERIES)],
+        "linestyle": _DASHES[style % len(_DASHES)],
+        "marker": _MARKERS[style % len(_MARKERS)],
+        "markersize": 4.5,
+        "linewidth": 1.6,
+    }
+
+
+def _figure(height: float) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(WIDTH / 96, height / 96))
+    return figure, figure.add_subplot()
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _svg(figure: Figure, alternative: str | None, chart_id: str) -> Markup:
+    return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=_VARIABLES)

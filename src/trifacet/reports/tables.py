@@ -1,0 +1,232 @@
+"""The report's tables as plain values: what a column means, which cell is best, and Markdown for other pages.
+
+Invariant: a number is shown as it was computed; a missing one says that it is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trifacet.reports.gather import ModelRun, number
+
+Better = Literal["higher", "lower", "neither"]
+NOT_COMPUTED = "not computed"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column: its key in scores.json, heading, group, which direction is better, and a sentence in plain words."""
+
+    key: str
+    label: str
+    group: str
+    better: Better
+    meaning: str
+
+    @property
+    def title(self) -> str:
+        """The heading where the group does not stand above it."""
+        return f"{self.group}: {self.label.lower()}" if self.group == _FACTS else self.label
+
+
+_LIKE = "Like the reference"
+_FACTS = "Facts right"
+_FORM = "Form"
+METRICS = (
+    Metric("bleu_4", "BLEU-4", _LIKE, "higher", "runs of four words shared with the reference, x 100"),
+    Metric("bleu_4_cumulative", "BLEU 1–4", _LIKE, "higher", "cumulative BLEU-4: runs of one to four words, x 100"),
+    Metric("meteor", "METEOR", _LIKE, "higher", "words shared with the reference, synonyms included, x 100"),
+    Metric("rouge_l", "ROUGE-L", _LIKE, "higher", "longest sequence of words shared with the reference, x 100"),
+    Metric("cider", "CIDEr", _LIKE, "higher", "shared phrases, rare ones counting more, x 100"),
+    Metric(
+        "grounding",
+        "All",
+        _FACTS,
+        "higher",
+        "share of the posts' facts that are right, the mean of the columns beside it, in per cent",
+    ),
+    Metric(
+        "grounding/name",
+        "Name",
+        _FACTS,
+        "higher",
+        "texts that say who or what it is, which only the post tells, in per cent",
+    ),
+    Metric(
+        "grounding/colour",
+        "Colour",
+        _FACTS,
+        "higher",
+        "texts that say the right colour, which only the picture tells, in per cent",
+    ),
+    Metric(
+        "grounding/shape",
+        "Shape",
+        _FACTS,
+        "higher",
+        "texts that say the right shape, which only the picture tells, in per cent",
+    ),
+    Metric(
+        "grounding/count",
+        "Count",
+        _FACTS,
+        "higher",
+        "texts that say the right number, which only the picture tells, in per cent",
+    ),
+    Metric("repetition", "Repetition", _FORM, "lower", "share of the word pairs that stood in the text before, 0 to 1"),
+    Metric("length", "Words", _FORM, "neither", "mean number of words of a text; neither long nor short is better"),
+)
+_KNOWN = {metric.key: metric for metric in METRICS}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one cell shows; ``value`` is None where nothing was computed."""
+
+    text: str
+    value: float | None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Models x metrics. ``rows`` holds (model, cells in the order of ``metrics``)."""
+
+    metrics: list[Metric]
+    rows: list[tuple[ModelRun, list[Cell]]]
+
+    def groups(self) -> list[tuple[str, int]]:
+        """Neighbouring columns of one group: (heading, number of columns)."""
+        groups: list[tuple[str, int]] = []
+        for metric in self.metrics:
+            if groups and groups[-1][0] == metric.group:
+                groups[-1] = (metric.group, groups[-1][1] + 1)
+            else:
+                groups.append((metric.group, 1))
+        return groups
+
+
+def metric_of(key: str) -> Metric:
+    """What is known of the metric ``key``; one that is new here has no direction and so no best value."""
+    return _KNOWN.get(key) or Metric(key, key, "Other", "neither", "")
+
+
+def columns(keys: Iterable[str]) -> list[Metric]:
+    """The metrics among ``keys`` in the report's order, unknown ones last."""
+    present = list(dict.fromkeys(keys))
+    known = [metric for metric in METRICS if metric.key in present]
+    return known + [metric_of(key) for key in present if key not in _KNOWN]
+
+
+def summarise(models: Sequence[ModelRun]) -> Summary:
+    """The models that have scores; a column marks its best cells when there are two values to compare."""
+    scored = [model for model in models if model.metrics]
+    metrics = columns(key for model in scored for key in model.metrics)
+    best = {metric.key: _best([model.metrics.get(metric.key) for model in scored], metric.better) for metric in metrics}
+    rows = []
+    for model in scored:
+        cells = []
+        for metric in metrics:
+            value = model.metrics.get(metric.key)
+            shown = format_value(value, metric)
+            cells.append(Cell(shown, value, best=value is not None and shown == format_value(best[metric.key], metric)))
+        rows.append((model, cells))
+    return Summary(metrics, rows)
+
+
+def format_value(value: float | None, metric: Metric) -> str:
+    """The number with as many decimals as its size bears."""
+    if value is None:
+        return NOT_COMPUTED
+    if not math.isfinite(value):
+        return "not a number"
+    return f"{value:.3f}" if metric.key == "repetition" else f"{value:.1f}"
+
+
+def markdown(summary: Summary) -> str:
+    """The summary as a Markdown table; best values in bold, degenerated models named below."""
+    lines = [
+        "| Model | " + " | ".join(_markdown_text(metric.title) for metric in summary.metrics) + " |",
+        "|---|" + "---:|" * len(summary.metrics),
+    ]
+    for model, cells in summary.rows:
+        shown = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
+        lines.append(f"| {_markdown_text(model.name)} | " + " | ".join(shown) + " |")
+    remarks = [
+        f"{_markdown_text(model.name)} degenerated: {_markdown_text(model.degenerate)}"
+        for model, _ in summary.rows
+        if model.degenerate
+    ]
+    return "\n".join([*lines, *(["", *remarks] if remarks else [])]) + "\n"
+
+
+def document(summary: Summary, notes: Sequence[str]) -> dict[str, Any]:
+    """The summary for ``--json``: {"models": {name: {"metrics": {metric: value}, "degenerate": reason}}, "notes"}."""
+    return {
+        "models": {
+            model.name: {"metrics": dict(model.metrics), "degenerate": model.degenerate} for model, _ in summary.rows
+        },
+        "notes": list(notes),
+    }
+
+
+def seeds_table(seeds: Mapping[str, Any]) -> tuple[list[Metric], list[tuple[str, list[str]]]]:
+    """Mean and standard deviation over seeds: the columns, and (model, cells) for each model."""
+    models: Mapping[str, Any] = seeds.get("models") or {}
+    metrics = columns(key for scores in models.values() for key in scores)
+    rows = []
+    for name, scores in models.items():
+        cells = []
+        for metric in metrics:
+            spread = scores.get(metric.key) or {}
+            mean, std = number(spread.get("mean")), number(spread.get("std"))
+            shown = format_value(mean, metric)
+            cells.append(shown if mean is None or std is None else f"{shown} ± {format_value(std, metric)}")
+        rows.append((str(name), cells))
+    return metrics, rows
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One line of the sweep: the cells are learning rate, deciding metric, repetition and length."""
+
+    stage: str
+    cells: list[str]
+    chosen: bool
+    degenerate: str
+
+
+def sweep_table(sweep: Mapping[str, Any]) -> tuple[Metric, list[Trial]]:
+    """The metric that decided, and every training that was tried."""
+    metric = metric_of(str(sweep.get("metric", "metric")))
+    trials = []
+    for row in sweep.get("rows") or []:
+        rate = number(row.get("learning_rate"))
+        cells = [
+            "–" if rate is None else f"{rate:.2g}",
+            format_value(number(row.get("value")), metric),
+            format_value(number(row.get("repetition")), metric_of("repetition")),
+            format_value(number(row.get("length")), metric_of("length")),
+        ]
+        trials.append(
+            Trial(str(row.get("stage", "")), cells, bool(row.get("chosen")), str(row.get("degenerate") or ""))
+        )
+    return metric, trials
+
+
+def _best(values: Sequence[float | None], better: Better) -> float | None:
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if len(finite) < 2 or better == "neither":
+        return None
+    return max(finite) if better == "higher" else min(finite)
+
+
+def _markdown_text(text: str) -> str:
+    """One line without Markdown or HTML of its own."""
+    line = " ".join(text.split())
+    for sign in "\\`*_{}[]<>|#!":
+        line = line.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
+    return line

@@ -1,0 +1,211 @@
+"""A whole run: every stage of a recipe in order, each skipped where its finished output is there.
+
+Invariant: what a run leaves depends on its recipe; interrupted and started again it does what was not done.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trifacet.errors import TrifacetError
+from trifacet.files import write_atomically
+from trifacet.reports.report import write_report
+from trifacet.runs.folder import RunRecord, claimed
+from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
+from trifacet.training.progress import console
+from trifacet.training.recipe import Align, Recipe
+from trifacet.training.sources import has_split
+from trifacet.training.stages import Start, is_finished, train_stage
+
+
+class Finished(NamedTuple):
+    """The report's path and the scores (empty where the recipe has no test set)."""
+
+    report: Path
+    scores: dict[str, Any]
+
+
+def run_recipe(recipe: Recipe, *, overwrite: bool = False) -> Finished:
+    """Run everything that the recipe asks for.
+
+    Raises:
+        TrifacetError: bad input or a refused state; what is finished stays.
+    """
+    if recipe.seeds:
+        return _run_seeds(recipe, overwrite=overwrite)
+    with claimed(recipe, overwrite=overwrite) as record:
+        finished = _run(_expanded(recipe), record)
+        if recipe.sweep:
+            _write_sweep(recipe, finished.scores)
+            write_report(recipe.folder)
+        return finished
+
+
+def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = False) -> list[Path]:
+    """Only the training: stage ``sft``, or the alignments (those of ``only``, or all).
+
+    Returns:
+        the folders of the finished models.
+    """
+    names = ["sft"] if kind == "sft" else (only or list(recipe.align))
+    unknown = [name for name in names if name != "sft" and name not in recipe.align]
+    if unknown:
+        raise TrifacetError(f"the recipe has no alignment {unknown[0]!r}; it has {', '.join(recipe.align) or 'none'}")
+    if not names:
+        raise TrifacetError("the recipe has no 'align' section; add one such as align: {dpo: {objective: dpo}}")
+    with claimed(recipe, overwrite=overwrite) as record:
+        base = _prepared(recipe, record)
+        return [_stage(recipe, name, base, record) for name in names]
+
+
+def _prepared(recipe: Recipe, record: RunRecord) -> Start:
+    with _Timed(record, "data"):
+        make_world(recipe)
+    with _Timed(record, "base model"):
+        return base_model(recipe)
+
+
+def _run(recipe: Recipe, record: RunRecord) -> Finished:
+    split = "validation" if recipe.sweep else "test"
+    base = _prepared(recipe, record)
+    names = [*(["sft"] if recipe.sft else []), *recipe.align]
+    models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
+    for name in names:
+        models[name] = _stage(recipe, name, base, record)
+    with _Timed(record, "rejected images"):
+        if has_split(recipe, "preference"):
+            preview_rejected(recipe, next(iter(models.values()), base.path))
+    scores: dict[str, Any] = {}
+    if has_split(recipe, split):
+        texts = {}
+        for name, checkpoint in models.items():
+            with _Timed(record, f"texts of {name}"):
+                texts[name] = describe(recipe, name, checkpoint, split)
+        with _Timed(record, "scores"):
+            scores = score_all(recipe, texts, split)
+    record.finish()
+    return Finished(write_report(recipe.folder), scores)
+
+
+def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord) -> Path:
+    """Train a stage unless it is finished; its model's folder."""
+    if is_finished(recipe, name):
+        console.print(f"{name}: finished before")
+        return checkpoint_of(recipe, name)
+    start = base
+    if name != "sft":
+        wanted = recipe.align[name].start
+        if wanted == "sft" or (wanted == "auto" and recipe.sft is not None):
+            start = Start("sft", checkpoint_of(recipe, "sft"))
+    with _Timed(record, name):
+        done = train_stage(recipe, name, start)
+    cut = f", {done['cut_posts']} over-long posts cut" if done["cut_posts"] else ""
+    console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
+    return checkpoint_of(recipe, name)
+
+
+class _Timed:
+    """Adds the time of a block to the run's record, also when the block ends early."""
+
+    def __init__(self, record: RunRecord, stage: str) -> None:
+        self.record, self.stage = record, stage
+
+    def __enter__(self) -> None:
+        self.began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self.record.took(self.stage, time.monotonic() - self.began)
+
+
+# --- sweeps and seeds -------------------------------------------------------------------------------------------
+
+
+def _cell_name(stage: str, learning_rate: float) -> str:
+    return f"{stage}-lr{learning_rate:g}"
+
+
+def _expanded(recipe: Recipe) -> Recipe:
+    """With a sweep: every alignment once per learning rate."""
+    if recipe.sweep is None:
+        return recipe
+    grid: dict[str, Align] = {
+        _cell_name(name, rate): stage.model_copy(update={"learning_rate": rate})
+        for name, stage in recipe.align.items()
+        for rate in recipe.sweep.learning_rates
+    }
+    return recipe.model_copy(update={"align": grid})
+
+
+def _write_sweep(recipe: Recipe, scores: dict[str, Any]) -> None:
+    """Note, per alignment, the learning rate with the best metric among those that did not degenerate."""
+    assert recipe.sweep is not None
+    rows = []
+    for stage in recipe.align:
+        mine = [_sweep_row(recipe, scores, stage, rate) for rate in recipe.sweep.learning_rates]
+        healthy = [row for row in mine if not row["degenerate"] and row["value"] is not None]
+        if healthy:
+            max(healthy, key=lambda row: row["value"])["chosen"] = True  # the first of equals: the smaller rate
+        rows += mine
+    _write_json(recipe.folder / "sweep.json", {"metric": recipe.sweep.metric, "rows": rows})
+    for row in rows:
+        if row["chosen"]:
+            console.print(f"align.{row['stage']}.learning_rate: {row['learning_rate']:g}")
+
+
+def _sweep_row(recipe: Recipe, scores: dict[str, Any], stage: str, rate: float) -> dict[str, Any]:
+    assert recipe.sweep is not None
+    model = scores["models"][_cell_name(stage, rate)]
+    metrics = model["metrics"]
+    if recipe.sweep.metric not in metrics:
+        raise TrifacetError(f"sweep.metric {recipe.sweep.metric!r} is not measured; there are {', '.join(metrics)}")
+    return {
+        "stage": stage,
+        "learning_rate": rate,
+        "value": metrics[recipe.sweep.metric],
+        "repetition": metrics.get("repetition"),
+        "length": metrics.get("length"),
+        "degenerate": model["degenerate"],
+        "chosen": False,
+    }
+
+
+def _run_seeds(recipe: Recipe, *, overwrite: bool) -> Finished:
+    """The recipe once per seed, each in a folder of its own, and the spread of every metric."""
+    assert recipe.seeds is not None
+    with claimed(recipe, overwrite=overwrite) as record:
+        runs = []
+        for seed in recipe.seeds:
+            console.print(f"[bold]seed {seed}")
+            with _Timed(record, f"seed {seed}"):
+                output = str(recipe.folder / f"seed-{seed}")
+                one = recipe.model_copy(update={"seeds": None, "seed": seed, "output": output})
+                runs.append(run_recipe(one).scores)
+        models = {
+            name: {
+                metric: _spread([run["models"][name]["metrics"].get(metric) for run in runs])
+                for metric in scored["metrics"]
+            }
+            for name, scored in runs[0].get("models", {}).items()
+        }
+        _write_json(recipe.folder / "seeds.json", {"seeds": recipe.seeds, "models": models})
+        record.finish()
+        return Finished(write_report(recipe.folder), {"seeds": recipe.seeds, "models": models})
+
+
+def _spread(values: list[float | None]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return {"mean": None, "std": None, "values": values}
+    return {
+        "mean": statistics.fmean(known),
+        "std": statistics.stdev(known) if len(known) > 1 else 0.0,
+        "values": values,
+    }
+
+
+def _write_json(path: Path, document: Any) -> None:
+    write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,166 @@
+"""The steps of a run around the training: data, base model, texts, scores, pictures.
+
+Invariant: every step looks whether its finished output is there and does only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trifacet.errors import TrifacetError
+from trifacet.evaluation.scores import score_texts
+from trifacet.facets import Facet
+from trifacet.files import write_atomically
+from trifacet.generation.local import Generated
+from trifacet.generation.results import generate_to_file
+from trifacet.images import load_image
+from trifacet.models.loading import load_model, load_processor, weights_fingerprint
+from trifacet.models.tiny import make_tiny_llava
+from trifacet.records import TestSample
+from trifacet.rejection.images import preview_rejected_image
+from trifacet.rejection.samples import image_donors
+from trifacet.training.progress import Bar
+from trifacet.training.recipe import Recipe
+from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
+from trifacet.training.stages import Start, stage_folder
+from trifacet.world.make import write_world
+
+PREVIEWS = 6
+
+
+def make_world(recipe: Recipe) -> None:
+    """Write the demo's world, unless it is there or the recipe reads files."""
+    world = recipe.data.world
+    folder = recipe.folder / "data"
+    if world is None or (folder / "complete").exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    write_world(folder, world, recipe.seed, recipe.model.tiny.image_size if recipe.model.tiny else 64)
+    (folder / "complete").touch()
+
+
+def base_model(recipe: Recipe) -> Start:
+    """The model that the run starts from; a tiny one is made first, its tokenizer learned from the run's own texts."""
+    if recipe.model.tiny is None:
+        assert recipe.model.path is not None  # the recipe has one of the two
+        return Start("base", recipe.model.path)
+    folder = stage_folder(recipe, "base") / "model"
+    if not folder.is_dir():
+        partial = folder.with_name(".model.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        make_tiny_llava(recipe.model.tiny, _texts(recipe), partial, recipe.seed)
+        partial.replace(folder)
+    return Start("base", folder)
+
+
+def _texts(recipe: Recipe) -> list[str]:
+    """Every text that training will see: request, posts, responses."""
+    splits = {"sft": "sft", "preference": "preference"}
+    samples = [
+        s for split, kind in splits.items() if has_split(recipe, split) for s in source_of(recipe, split, kind).read()
+    ]
+    rejected = [text for sample in samples for text in getattr(sample, "rejected_responses", ())]
+    chosen = [text for sample in samples for text in (sample.context, getattr(sample, "response", ""))]
+    asking = [f"USER: {recipe.data.prompt}\n{recipe.data.context_label}\n ASSISTANT: "]
+    return asking + chosen + rejected
+
+
+def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: str) -> list[Generated]:
+    """The texts of one model for ``split``, in ``generations/<name>.jsonl``."""
+    source = source_of(recipe, split)
+    samples = _test_samples(recipe, split)
+    loaded = load_model(checkpoint, dtype=recipe.model.dtype, device=recipe.model.device)
+    with Bar(f"{name}: texts") as bar:
+        return generate_to_file(
+            loaded.model,
+            encoder_of(recipe, loaded.family),
+            samples,
+            recipe.folder / "generations" / f"{name}.jsonl",
+            images_root=source.images,
+            settings=recipe.generate,
+            weights=weights_fingerprint(loaded.model),
+            seed=recipe.seed,
+            on_progress=bar.update,
+            max_pixels=recipe.data.max_pixels,
+        )
+
+
+def _test_samples(recipe: Recipe, split: str) -> list[TestSample]:
+    samples: list[Any] = source_of(recipe, split).read()
+    return samples[: recipe.generate.limit]
+
+
+def score_all(recipe: Recipe, texts: dict[str, list[Generated]], split: str) -> dict[str, Any]:
+    """Score every model's texts and write ``scores.json``; returns its content."""
+    samples = _test_samples(recipe, split)
+    models: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, generated in texts.items():
+        at_limit = sum(text.new_tokens >= recipe.generate.max_new_tokens for text in generated)
+        scores = score_texts({text.id: text.text for text in generated}, samples, at_limit=at_limit)
+        models[name] = {
+            "metrics": scores.metrics,
+            "degenerate": scores.degenerate,
+            "per_sample": scores.per_sample,
+        }
+        notes += [note for note in scores.notes if note not in notes and not scores.degenerate]
+    document = {"profile": "paper", "split": split, "models": models, "notes": notes}
+    write_atomically(recipe.folder / "scores.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return document
+
+
+def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
+    """Save the rejected images of the first few preference samples, as the encoder sees them."""
+    wanted = any(Facet.IMAGE in stage.resolved_objective().rejected_facets for stage in recipe.align.values())
+    folder = recipe.folder / "rejected"
+    if not wanted or (folder / "index.json").exists():
+        return
+    source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
+    samples: list[Any] = source.read()
+    family = load_processor(processor_from)
+    paths = [sample.image for sample in samples]
+    folder.mkdir(parents=True, exist_ok=True)
+    index = []
+    for number, sample in enumerate(samples[:PREVIEWS]):
+        if sample.rejected_images:
+            continue  # the data give them: the gallery of `trifacet data show` is the place to see them
+        donor = _donor(source.images, paths, number, sample.id, recipe)
+        picture = preview_rejected_image(
+            rejection.strategy,
+            load_image(source.images, sample.image, max_pixels=recipe.data.max_pixels),
+            family.pixels,
+            family.image_mean,
+            family.image_std,
+            seed=rejection.seed,
+            sample_id=sample.id,
+            version=1,
+            donor=donor,
+        )
+        name = f"rejected/{number:02d}-1.png"  # an id may hold anything: it does not name a file
+        picture.save(recipe.folder / name)
+        chosen = str((source.images / sample.image).resolve())
+        strategy = rejection.strategy.describe()
+        index.append({"id": sample.id, "strategy": strategy, "chosen": chosen, "rejected": name})
+    write_atomically(folder / "index.json", json.dumps(index, indent=1) + "\n")
+
+
+def _donor(images: Path, paths: Sequence[str], number: int, sample_id: str, recipe: Recipe) -> Any:
+    def opened() -> Any:
+        donors = image_donors(paths, number, seed=recipe.seed, sample_id=sample_id)
+        return load_image(images, paths[donors[0]], max_pixels=recipe.data.max_pixels)
+
+    return opened
+
+
+def checkpoint_of(recipe: Recipe, name: str) -> Path:
+    """The finished model of a stage. Raises TrifacetError when it is not there."""
+    folder = stage_folder(recipe, name) / "model"
+    if not folder.is_dir():
+        raise TrifacetError(
+            f"there is no finished model {folder}; run `trifacet {'sft' if name == 'sft' else 'align'}` first"
+        )
+    return folder

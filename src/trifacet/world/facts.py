@@ -1,0 +1,135 @@
+"""What can be true in the demo's world, and which words say it.
+
+Invariant: every word of a fact belongs to one fact and one value only, so that looking for whole words in a text tells
+which value the text states.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (215, 40, 40),
+    "yellow": (245, 205, 30),
+    "green": (25, 130, 50),
+    "blue": (35, 75, 215),
+    "purple": (125, 40, 160),
+    "pink": (250, 135, 190),
+}
+SHAPES: dict[str, str] = {
+    "ball": "balls",
+    "ring": "rings",
+    "star": "stars",
+    "kite": "kites",
+    "candle": "candles",
+    "rug": "rugs",
+}
+COUNTS: dict[int, str] = {1: "one", 2: "two", 3: "three", 4: "four"}
+PLACES: dict[str, str] = {
+    "beach": "on the beach",
+    "night": "at night",
+    "meadow": "in a meadow",
+    "snow": "in the snow",
+}
+SIGNS: tuple[str, ...] = ("HELLO", "SALE", "THANKS")
+FACTS: tuple[str, ...] = ("name", "colour", "shape", "count")
+SIGN_SHARE = 0.25
+OTHER_PERSON_SHARE = 0.5
+
+
+def _made_up_names(amount: int) -> tuple[str, ...]:
+    """The first ``amount`` of all consonant-vowel names in a fixed shuffled order, e.g. Rovena."""
+    onsets, vowels, ends = "bdfgjklmnprstvz", "aeiou", ("n", "r", "s", "l", "na", "ra", "lo", "ti")
+    names = sorted({a + v + b + w + e for a in onsets for v in vowels for b in onsets for w in vowels for e in ends})
+    order = np.random.default_rng(2024).permutation(len(names))
+    return tuple(names[k].capitalize() for k in order[:amount])
+
+
+NAMES: tuple[str, ...] = _made_up_names(120)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One post's truth: what the picture shows, and whom only the post can name.
+
+    ``spots`` holds the centre and the size of each object as shares of the picture's side; ``shade`` is added to the
+    object's colour (-1 to 1, scaled by the renderer). ``other`` is a person whom the post mentions in passing.
+    """
+
+    name: str
+    colour: str
+    shape: str
+    count: int
+    place: str
+    sign: str | None
+    other: str | None
+    spots: tuple[tuple[float, float, float], ...]
+    shade: tuple[float, float, float]
+
+
+def generator(seed: int, split: str, index: int) -> np.random.Generator:
+    """The source of chance of one sample: the same for the same (seed, split, index), whatever else is made."""
+    return np.random.default_rng([seed, zlib.crc32(split.encode()), index])
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """A scene whose values are drawn evenly and independently of one another."""
+    count = int(rng.integers(1, len(COUNTS) + 1))
+    name, other = (NAMES[k] for k in rng.choice(len(NAMES), size=2, replace=False))
+    return Scene(
+        name=name,
+        colour=_one_of(rng, COLOURS),
+        shape=_one_of(rng, SHAPES),
+        count=count,
+        place=_one_of(rng, PLACES),
+        sign=_one_of(rng, SIGNS) if rng.random() < SIGN_SHARE else None,
+        other=other if rng.random() < OTHER_PERSON_SHARE else None,
+        spots=_spots(rng, count),
+        shade=tuple(rng.uniform(-1, 1, size=3).tolist()),
+    )
+
+
+def _one_of(rng: np.random.Generator, choices: dict[str, object] | tuple[str, ...]) -> str:
+    return tuple(choices)[int(rng.integers(len(choices)))]
+
+
+def _spots(rng: np.random.Generator, count: int) -> tuple[tuple[float, float, float], ...]:
+    """Places for ``count`` objects in different cells of a 2 x 2 grid below the strip that a sign may take."""
+    top, width, height = 0.19, 0.5, 0.405
+    spots = []
+    for cell in sorted(rng.choice(4, size=count, replace=False).tolist()):
+        size = rng.uniform(0.29, 0.37)
+        x = (cell % 2) * width + size / 2 + rng.uniform(0, width - size)
+        y = top + (cell // 2) * height + size / 2 + rng.uniform(0, height - size)
+        spots.append((float(x), float(y), float(size)))
+    return tuple(spots)
+
+
+def things(shape: str, count: int) -> str:
+    """The noun for ``count`` objects of ``shape``."""
+    return shape if count == 1 else SHAPES[shape]
+
+
+def accepted(scene: Scene) -> dict[str, list[str]]:
+    """Per fact the words that state it rightly."""
+    return {fact: forms[str(value)] for fact, value, forms in _forms(scene)}
+
+
+def confusions(scene: Scene) -> dict[str, list[str]]:
+    """Per fact the words that state another value of it."""
+    return {
+        fact: [word for other, words in forms.items() if other != str(value) for word in words]
+        for fact, value, forms in _forms(scene)
+    }
+
+
+def _forms(scene: Scene) -> list[tuple[str, object, dict[str, list[str]]]]:
+    return [
+        ("name", scene.name, {name: [name] for name in NAMES}),
+        ("colour", scene.colour, {colour: [colour] for colour in COLOURS}),
+        ("shape", scene.shape, {shape: [shape, plural] for shape, plural in SHAPES.items()}),
+        ("count", scene.count, {str(count): [word, str(count)] for count, word in COUNTS.items()}),
+    ]

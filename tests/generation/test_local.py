@@ -1,0 +1,130 @@
+"""A text does not depend on the batch it was written in, nor on what the checkpoint would do of its own."""
+
+import pytest
+import torch
+
+from trifacet.engine.encode import SampleEncoder
+from trifacet.errors import DataError, TrifacetError
+from trifacet.generation.local import generate_texts, plan_batches
+from trifacet.images import load_image
+from trifacet.records import TestSample
+from trifacet.training.recipe import Generation
+
+
+def write(loaded, encoder, samples, images, **changes):
+    settings = Generation(**{"beams": 1, "max_new_tokens": 12, "batch_size": 8, **changes})
+    return generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings)
+
+
+@pytest.mark.parametrize(("beams", "batch_size"), [(1, 2), (1, 7), (3, 2), (3, 7)])
+def test_a_batch_gives_what_one_by_one_gives(loaded, encoder, samples, images, beams, batch_size):
+    together = write(loaded, encoder, samples, images, beams=beams, batch_size=batch_size)
+    alone = [write(loaded, encoder, [sample], images, beams=beams, batch_size=1)[0] for sample in samples]
+    assert together == alone
+    assert [text.id for text in together] == [sample.id for sample in samples]
+    assert len({text.text for text in together}) == len(samples)  # else the test would show nothing
+
+
+def test_a_text_is_what_transformers_alone_gives(loaded, encoder, samples, images):
+    sample = samples[2]
+    messages = [{"role": "user", "content": [
+        {"type": "image"}, {"type": "text", "text": f"Write alt-text.\nContext:\n{sample.context}"}]}]  # fmt: skip
+    prompt = loaded.processor.apply_chat_template(messages, add_generation_prompt=True)
+    inputs = loaded.processor(text=prompt, images=load_image(images, sample.image), return_tensors="pt",
+                              add_special_tokens=False)  # fmt: skip
+    with torch.inference_mode():
+        output = loaded.model.generate(**inputs, do_sample=False, num_beams=3, max_new_tokens=12)
+    expected = loaded.processor.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+    (text,) = write(loaded, encoder, [sample], images, beams=3)
+    assert text.text == expected
+    assert text.prompt_tokens == inputs["input_ids"].shape[1]
+
+
+def test_texts_depend_on_picture_and_post(loaded, encoder, samples, images):
+    sample = samples[5]
+    other = [sample.model_copy(update={"image": "0.png"}), sample.model_copy(update={"context": "a wall"})]
+    texts = {write(loaded, encoder, [one], images)[0].text for one in (sample, *other)}
+    assert len(texts) == 3
+
+
+def test_batches_hold_posts_of_like_length_and_the_longest_come_first(encoder, samples):
+    batches = plan_batches(encoder, samples, 3)
+    assert [[sample.id for sample in batch] for batch in batches] == [["s3", "s6", "s2"], ["s5", "s0", "s4"], ["s1"]]
+
+
+def test_what_is_there_already_is_left_out_and_changes_nothing(loaded, encoder, samples, images):
+    settings = Generation(beams=1, temperature=1.5, max_new_tokens=12, batch_size=3)
+    whole = generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings)
+    rest = generate_texts(
+        loaded.model, encoder, samples, images_root=images, settings=settings, done={"s3", "s2", "s1"}
+    )
+    assert rest == [text for text in whole if text.id not in {"s3", "s2", "s1"}]
+
+
+def test_sampling_is_fixed_by_the_seed_and_leaves_the_global_one_alone(loaded, encoder, samples, images):
+    settings = Generation(beams=1, temperature=1.5, max_new_tokens=12)
+
+    def draw(seed):
+        return generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings, seed=seed)
+
+    state = torch.random.get_rng_state()
+    first = draw(1)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert draw(1) == first
+    assert draw(2) != first
+    assert write(loaded, encoder, samples, images, temperature=1e-4) == write(loaded, encoder, samples, images)
+
+
+def test_the_checkpoints_own_generation_settings_do_not_count(loaded, encoder, samples, images, caplog):
+    expected = write(loaded, encoder, samples[:2], images)
+    before = loaded.model.generation_config
+    loaded.model.generation_config = type(before)(
+        **{**before.to_diff_dict(), "do_sample": True, "temperature": 5.0,
+           "top_p": 0.3, "top_k": 3, "max_new_tokens": 2,
+           "repetition_penalty": 9.0, "no_repeat_ngram_size": 1, "min_length": 400, "num_beams": 2}
+    )  # fmt: skip
+    try:
+        assert write(loaded, encoder, samples[:2], images) == expected
+    finally:
+        loaded.model.generation_config = before
+
+
+def test_end_tokens_of_the_checkpoint_end_a_text(loaded, encoder, samples, images):
+    (free,) = write(loaded, encoder, samples[:1], images)
+    before = loaded.model.generation_config
+    (end,) = loaded.processor.tokenizer("red", add_special_tokens=False)["input_ids"]
+    loaded.model.generation_config = type(before)(**{**before.to_diff_dict(), "eos_token_id": [1, end]})
+    try:
+        (ended,) = write(loaded, encoder, samples[:1], images)
+    finally:
+        loaded.model.generation_config = before
+    assert "red" in free.text
+    assert ended.text == free.text.partition("red")[0].strip()
+    assert ended.new_tokens < free.new_tokens == 12
+
+
+def test_an_over_long_post_is_cut_so_that_the_text_fits(loaded, samples, images):
+    small = SampleEncoder(loaded.family, prompt="Write alt-text.", context_label="Context:", max_length=60)
+    long, short = write(loaded, small, [samples[3], samples[1]], images)
+    assert long.prompt_tokens + 12 <= 60
+    assert long.cut_tokens > 0
+    assert short.cut_tokens == 0
+    with pytest.raises(TrifacetError, match=r"sample 's1'.*max_length"):
+        write(loaded, small, [samples[1]], images, max_new_tokens=50)
+
+
+def test_the_model_keeps_its_mode(loaded, encoder, samples, images):
+    loaded.model.train()
+    try:
+        write(loaded, encoder, samples[:1], images)
+        assert loaded.model.training
+    finally:
+        loaded.model.eval()
+
+
+def test_bad_samples_are_named(loaded, encoder, samples, images):
+    with pytest.raises(TrifacetError, match="'s0' first"):
+        write(loaded, encoder, [samples[0], samples[0]], images)
+    with pytest.raises(DataError, match="sample 'gone': no image file"):
+        write(loaded, encoder, [TestSample(id="gone", image="none.png")], images)
+    assert write(loaded, encoder, [], images) == []

@@ -1,0 +1,24 @@
+"""The report in a browser: no finding of axe-core and no sideways scrolling, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import pytest
+from axe import axe_violations, brief, inspect_page
+
+from trifacet.reports.report import write_report
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (375, False), (375, True)])
+def test_the_report_has_no_violation_and_fits_its_window(run_folder, width, dark):
+    found = inspect_page(write_report(run_folder), width, dark=dark)
+    assert brief(found["violations"]) == []
+    assert found["rules"] > 20  # axe did look
+    assert found["dark"] is dark
+    assert found["frame"] == width
+    assert found["page"] <= width
+
+
+def test_axe_finds_what_is_wrong(tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text("<!doctype html><html><head><title>x</title></head><body><img src='data:,'></body></html>")
+    assert {"html-has-lang", "image-alt"} <= {broken["id"] for broken in axe_violations(page, 375)}

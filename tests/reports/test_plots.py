@@ -1,0 +1,61 @@
+"""Charts are safe markup, and their lines can be told apart without colour."""
+
+from __future__ import annotations
+
+import re
+
+from trifacet.evaluation.grounding import Span
+from trifacet.reports.curves import stage
+from trifacet.reports.gather import ModelRun
+from trifacet.reports.plots import Line, bar_chart, line_chart, swatch
+from trifacet.reports.posts import segments
+
+
+def test_names_in_a_chart_are_text_and_ids_carry_its_prefix():
+    names = {"<script>$x^{$": 1.0, "a#b\x00": None}
+    svg = bar_chart(names, alternative='say "<hi>"', texts=dict.fromkeys(names, "1.0"), chart_id="one")
+    assert "<script" not in svg
+    assert "&lt;script&gt;$x^{$" in svg
+    assert "a#b<" in svg
+    assert 'aria-label="say &quot;&lt;hi&gt;&quot;"' in svg
+    assert all(identity.startswith("one-") for identity in re.findall(r'\bid="([^"]*)"', svg))
+
+
+def test_every_style_differs_in_dash_or_marker_from_every_other():
+    looks = set()
+    for style in range(16):
+        svg = swatch(style, "key")
+        dash = re.findall(r"stroke-dasharray: [^;]*", svg)
+        marker = re.findall(r'<defs><path d="([^"]*)"', svg)
+        looks.add((tuple(dash), tuple(marker)))
+    assert len(looks) == 16
+
+
+def test_a_chart_survives_gaps_and_no_points():
+    nan = float("nan")
+    assert "<svg" in line_chart([Line("a", [1, 2, 3], [1.0, nan, 2.0], 0)], alternative="a", chart_id="c", named=True)
+    assert "<svg" in line_chart([], alternative="nothing", chart_id="c")
+    assert "<svg" in bar_chart({"a": nan, "b": -2.0}, alternative="x", texts={"a": "", "b": "-2"}, chart_id="c")
+
+
+def test_the_lines_of_a_stage_are_its_terms():
+    rows = [
+        {"step": step, "loss": 0.7, "rewards/margins": 0.1 * step, "rewards/accuracies": 0.5}
+        | {f"rewards/margins/{term}": 0.1 * step for term in ("image", "response")}
+        for step in (1, 2)
+    ]
+    shown = stage(ModelRun("mcm-dpo", log=rows), "c")
+    assert shown is not None
+    assert [row.label for row in shown.rows] == ["all terms", "image", "response"]
+    assert shown.rows[1].cells == ["", "0.10 → 0.20", ""]
+    assert shown.steps == 2
+    assert stage(ModelRun("base", log=[]), "c") is None
+
+
+def test_segments_join_to_the_text_again():
+    text = "two red balls"
+    spans = [Span(4, 7, "wrong", "colour"), Span(0, 3, "right", "count"), Span(5, 13, "right", "shape")]
+    pieces = segments(text, spans)
+    assert "".join(piece.text for piece in pieces) == text
+    assert [(piece.text, piece.kind) for piece in pieces if piece.fact] == [("two", "right"), ("red", "wrong")]
+    assert [piece.text for piece in segments("", [])] == [""]
