@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,24 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # there is none, or no folder for it
             temporary.unlink()
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """The same for a folder: the block makes the folder that it is given, and this takes the place of ``folder``."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TrifacetError(f"cannot write {folder}: {reason}; free some space or choose another path") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

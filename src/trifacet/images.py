@@ -52,6 +52,11 @@ def image_facts(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
         return _facts(image)
 
 
+def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Look at the header of ``name`` only. Raises DataError as ``load_image`` does, except for damaged pixels."""
+    _refuse_animated(name, image_facts(resolve_inside(root, name), max_pixels=max_pixels))
+
+
 def load_image(
     root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS, allow_animated: bool = False
 ) -> Image.Image:
@@ -62,9 +67,8 @@ def load_image(
     """
     path = resolve_inside(root, name)
     with _opened(path, max_pixels) as image:
-        facts = _facts(image)
-        if facts.frames > 1 and facts.format != "MPO" and not allow_animated:
-            raise DataError(f"image {name!r} is animated ({facts.frames} frames)", fix="use a still image")
+        if not allow_animated:
+            _refuse_animated(name, _facts(image))
         try:
             with _quiet():
                 return to_rgb(ImageOps.exif_transpose(image))
@@ -85,6 +89,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit greys: Pillow's own conversion would clip them
         return image.convert("F").point(lambda value: value / 257).convert("L").convert("RGB")
     return image.convert("RGB")
+
+
+def _refuse_animated(name: str, facts: ImageFacts) -> None:
+    if facts.frames > 1 and facts.format != "MPO":
+        raise DataError(f"image {name!r} is animated ({facts.frames} frames)", fix="use a still image")
 
 
 def _opened(path: Path, max_pixels: int) -> Image.Image:

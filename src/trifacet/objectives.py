@@ -60,7 +60,7 @@ def _corner(value: Any) -> Any:
     if isinstance(value, Corner):
         return value
     names = value.split("+") if isinstance(value, str) else value
-    if not isinstance(names, list | tuple):
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ValueError("a corner is 'chosen', or rejected facets such as 'image+response'")
     names = [name.strip() for name in names]
     if names in (["chosen"], []):
@@ -75,7 +75,7 @@ CornerField = Annotated[Corner, BeforeValidator(_corner), PlainSerializer(str)]
 
 
 class _Term(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     weight: float = Field(1.0, ge=0)
@@ -145,7 +145,7 @@ class Objective(BaseModel):
     weighted mean of the pair terms' margins; MCM-DPO's released code). Anchors and NLL terms are added in both.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1)
     beta: float = Field(0.1, gt=0)
@@ -216,8 +216,7 @@ class Plan(NamedTuple):
     """Which cells of a batch meet in which term.
 
     ``first_P`` and ``second_P`` are cell numbers (second is -1 for anchors and NLL), ``term_P`` and ``sample_P`` say to
-    whom a comparison belongs, ``share_P`` is 1 / (comparisons of that term for that sample). ``chosen_S`` is each
-    sample's all-chosen cell, -1 where the objective does not score it.
+    whom a comparison belongs, ``share_P`` is 1 / (comparisons of that term for that sample).
     """
 
     first_P: Tensor
@@ -240,7 +239,7 @@ def make_plan(objective: Objective, versions_S: Sequence[dict[Facet, int]]) -> P
             for cells in comparisons:
                 second_cell = number[cells[1]] if len(cells) > 1 else -1
                 indices.append((number[cells[0]], second_cell, term_index, sample))
-            shares += [1 / len(comparisons)] * len(comparisons)
+                shares.append(1 / len(comparisons))
         start += len(number)
     first, second, term_of, sample_of = torch.tensor(indices, dtype=torch.long).reshape(-1, 4).T.contiguous()
     return Plan(first, second, term_of, sample_of, torch.tensor(shares, dtype=torch.float32), len(versions_S))
@@ -268,7 +267,12 @@ def objective_loss(
     Returns:
         the mean over samples of the objective, and metrics: the field's names for the lead pair term (the first that
         rejects the response alone, else the first pair), and the same per term as ``<metric>/<term>``.
+
+    Raises:
+        ValueError: a term needs reference scores and there are none.
     """
+    if reference_logps_C is None and objective.needs_reference:
+        raise ValueError(f"objective {objective.name!r} needs the reference's log-probs")
     samples = max(plan.samples, 1)
     log_ratio_C = policy_logps_C - (policy_logps_C.detach() if reference_logps_C is None else reference_logps_C)
     second_ratio_P = torch.where(plan.second_P >= 0, log_ratio_C[plan.second_P.clamp(min=0)], log_ratio_C.new_zeros(()))
@@ -397,18 +401,45 @@ def resolve_objective(value: str | dict[str, Any]) -> Objective:
         raise TrifacetError(f"unknown objective {value!r}; {hint}")
     definition = dict(value)
     drop = definition.pop("drop", [])
-    if base_name := definition.pop("base", None):
-        base = resolve_objective(base_name).model_dump()
-        names = [term["name"] for term in base["terms"]]
-        if unknown := [name for name in drop if name not in names]:
-            raise TrifacetError(f"objective: cannot drop {unknown[0]!r}; {base_name} has {', '.join(names)}")
-        base["terms"] = [term for term in base["terms"] if term["name"] not in drop]
-        definition = {**base, **definition}
+    base_name = definition.pop("base", None)
+    if base_name is not None:
+        definition = {**_without(base_name, drop), **definition}
     elif drop:
         raise TrifacetError("objective: 'drop' needs a 'base' to drop from")
     try:
         return Objective.model_validate(definition)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise TrifacetError(f"objective{f', {where}' if where else ''}: {first['msg']}") from None
+        raise TrifacetError(f"objective{_explain(error)}") from None
+
+
+def _without(base_name: Any, drop: Any) -> dict[str, Any]:
+    """The definition of a named objective less some of its terms."""
+    if not isinstance(base_name, str):
+        raise TrifacetError(f"objective: 'base' is the name of an objective; known are {', '.join(OBJECTIVES)}")
+    if not isinstance(drop, list):
+        raise TrifacetError("objective: 'drop' is a list of terms, such as drop: [vpo, cpo]")
+    base = resolve_objective(base_name).model_dump()
+    names = [term["name"] for term in base["terms"]]
+    if unknown := [name for name in drop if name not in names]:
+        raise TrifacetError(f"objective: cannot drop {unknown[0]!r}; {base_name} has {', '.join(names)}")
+    base["terms"] = [term for term in base["terms"] if term["name"] not in drop]
+    if not base["terms"]:
+        raise TrifacetError(f"objective: all terms of {base_name} are dropped; keep at least one")
+    return base
+
+
+def _explain(error: ValidationError) -> str:
+    """Where a definition fails, why, and the cure where there is one to name."""
+    first = error.errors(include_url=False)[0]
+    kinds: dict[Any, type[BaseModel]] = {"pair": PairTerm, "anchor": AnchorTerm, "nll": NLLTerm}
+    place = [part for part in first["loc"] if part not in kinds]  # the kind is no key of the YAML
+    where = f", {'.'.join(map(str, place))}" if place else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        message = "is missing; give it a value"
+    elif first["type"] == "extra_forbidden":
+        section = next((kinds[part] for part in first["loc"] if part in kinds), Objective)
+        near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(section.model_fields)}"
+        message = f"unknown key; {hint}"
+    return f"{where}: {message}"

@@ -15,7 +15,10 @@ COLOURS = {"red": (215, 40, 40), "yellow": (245, 205, 30), "green": (25, 130, 50
 SHAPES = ("ball", "kite", "ring", "rug")
 COUNTS = ("one", "two", "three", "four")
 NAMES = ("Rovena", "Talin", "Mirel", "Zofara", "Kelo", "Bunati")
-TERMS = ("response", "context", "image", "context+response", "image+response", "image+context", "all")
+TERMS = {
+    "rpo": "response", "vpo": "image", "cpo": "context", "vrpo": "image+response", "crpo": "context+response",
+    "vcpo": "image+context", "mtpo": "image+context+response",
+}  # fmt: skip
 ALIGNED = ("dpo", "mdpo", "mcm-dpo", "mcm-dpo-joint", "mcm-dpo-anchored")
 HOSTILE = (
     "<script>alert(1)</script> new kites!",
@@ -138,13 +141,14 @@ def _trained(home: Path, name: str, rng: random.Random) -> None:
                 "logps/chosen": -20.0,
                 "logps/rejected": -25.0,
             }
-            terms = TERMS if name.startswith("mcm") else TERMS[:1]
+            terms = list(TERMS) if name.startswith("mcm") else ["rpo"]
             for key, scale in (("rewards/margins", 1.2), ("rewards/accuracies", 0.4)):
                 for place, term in enumerate(terms):
                     row[f"{key}/{term}"] = (
                         (key != "rewards/margins") * 0.5 + scale * step / 150 / (place + 1) + rng.uniform(-0.02, 0.02)
                     )
-                row[key] = sum(row[f"{key}/{term}"] for term in terms) / len(terms)
+                row[key] = row[f"{key}/rpo"]
+            row["loss"] = 0.69 * len(terms) * math.exp(-step / 400)
             for place, term in enumerate(terms):
                 row[f"loss/{term}"] = 0.69 * math.exp(-step / 300 / (place + 1))
         rows.append(row)
@@ -159,6 +163,13 @@ def _trained(home: Path, name: str, rng: random.Random) -> None:
             "samples": 8000 if name == "sft" else 1500,
             "seconds_per_step": 0.71,
             "cut_posts": 0,
+            "learning_rate": 1e-3 if name == "sft" else 5e-5,
+            "objective": {
+                "name": name,
+                "terms": [
+                    {"name": term, "kind": "pair", "preferred": "chosen", "over": over} for term, over in TERMS.items()
+                ],
+            },
         },
     )
 

@@ -46,9 +46,10 @@ def test_the_lines_of_a_stage_are_its_terms():
     ]
     shown = stage(ModelRun("mcm-dpo", log=rows), "c")
     assert shown is not None
-    assert [row.label for row in shown.rows] == ["all terms", "image", "response"]
+    assert [row.label for row in shown.rows] == ["whole loss", "image", "response"]
     assert shown.rows[1].cells == ["", "0.10 → 0.20", ""]
     assert shown.steps == 2
+    assert shown.outcome == [("Loss", "0.70 → 0.70"), ("Margin", "0.10 → 0.20"), ("Accuracy", "0.50 → 0.50")]
     assert stage(ModelRun("base", log=[]), "c") is None
 
 

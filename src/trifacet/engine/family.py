@@ -62,3 +62,7 @@ class Family(Protocol):
     def parts(self, model: nn.Module) -> dict[str, nn.Module]:
         """The model's parts by name: ``vision``, ``projector`` and ``language`` (head included)."""
         ...
+
+    def unread(self, model: nn.Module) -> list[nn.Module]:
+        """What of the vision encoder comes after the layer that the projector reads: it never gets a gradient."""
+        ...

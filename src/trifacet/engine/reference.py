@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.errors import TrifacetError
+from trifacet.files import replacing
 
 ENGINE_VERSION = "1"  # raised when the engine's scores change in meaning
 
@@ -51,18 +51,13 @@ def save_reference(path: Path, logps: list[Tensor], fingerprint: Mapping[str, st
     """Write the scores of every sample (a tensor of cells each), whole or not at all."""
     values = torch.cat(logps) if logps else torch.zeros(0)
     counts = torch.tensor([len(cells) for cells in logps], dtype=torch.int64)
-    header = {
-        "fingerprint": json.dumps({**fingerprint, "engine": ENGINE_VERSION}),
-        "checksum": _checksum(values, counts),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file({"logps": values, "counts": counts}, temporary, metadata=header)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise TrifacetError(f"cannot write the reference cache {path}: {error}; free some space") from None
+    made_for = json.dumps({**fingerprint, "engine": ENGINE_VERSION})
+    header = {"fingerprint": made_for, "checksum": _checksum(values, counts, made_for)}
+    with replacing(path) as temporary:
+        try:
+            save_file({"logps": values, "counts": counts}, temporary, metadata=header)
+        except SafetensorError as error:
+            raise OSError(str(error)) from None
 
 
 def load_reference(path: Path, fingerprint: Mapping[str, str]) -> list[Tensor]:
@@ -77,7 +72,7 @@ def load_reference(path: Path, fingerprint: Mapping[str, str]) -> list[Tensor]:
             header = file.metadata() or {}
             values, counts = file.get_tensor("logps"), file.get_tensor("counts")
         stored: dict[str, str] = json.loads(header["fingerprint"])
-        intact = header["checksum"] == _checksum(values, counts)
+        intact = header["checksum"] == _checksum(values, counts, header["fingerprint"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise TrifacetError(f"reference cache {path} is damaged ({error}); {cure}") from None
     if not intact:
@@ -91,8 +86,8 @@ def load_reference(path: Path, fingerprint: Mapping[str, str]) -> list[Tensor]:
     return list(values.split(counts.tolist()))
 
 
-def _checksum(values: Tensor, counts: Tensor) -> str:
-    return hashlib.sha256(values.numpy().tobytes() + counts.numpy().tobytes()).hexdigest()
+def _checksum(values: Tensor, counts: Tensor, made_for: str) -> str:
+    return hashlib.sha256(values.numpy().tobytes() + counts.numpy().tobytes() + made_for.encode()).hexdigest()
 
 
 def _and(names: list[str]) -> str:

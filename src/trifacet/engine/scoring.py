@@ -7,6 +7,7 @@ Shape letters: B rows (one per sample), N tokens of the longest row, R response 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,23 +83,28 @@ class TrieScorer(nn.Module):
     A module, so that the training loop, DDP and FSDP treat it as the model.
     """
 
-    def __init__(self, model: nn.Module, family: Family) -> None:
+    def __init__(self, model: nn.Module, family: Family, *, mixed_precision: bool = False) -> None:
         super().__init__()
         self.model = model
         self.family = family
+        self.mixed_precision = mixed_precision  # here and not in the loop, so that the reference computes alike
+
+    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast(device.type, torch.bfloat16) if self.mixed_precision else contextlib.nullcontext()
 
     def forward(self, **batch: Any) -> Tensor:
         """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths."""
-        features = self.family.features(self.model, **batch["images"]) if batch["images"] else []
-        hidden_BNd = self.family.hidden(
-            self.model,
-            batch["input_ids"],
-            batch.get("attention_mask"),
-            batch["position_ids"],
-            [features[index] for index in batch["image_order"].tolist()],
-        )
-        hidden_Rd = hidden_BNd.flatten(0, 1)[batch["parent_R"]]
-        logits_RV = self.family.logits(self.model, hidden_Rd).float()
+        with self._precision(batch["input_ids"].device):
+            features = self.family.features(self.model, **batch["images"]) if batch["images"] else []
+            hidden_BNd = self.family.hidden(
+                self.model,
+                batch["input_ids"],
+                batch.get("attention_mask"),
+                batch["position_ids"],
+                [features[index] for index in batch["image_order"].tolist()],
+            )
+            hidden_Rd = hidden_BNd.flatten(0, 1)[batch["parent_R"]]
+            logits_RV = self.family.logits(self.model, hidden_Rd).float()
         chosen_R = logits_RV.gather(-1, batch["token_R"][:, None]).squeeze(-1)
         logps_R = chosen_R - logits_RV.logsumexp(-1)
         cells = len(batch["lengths_C"])

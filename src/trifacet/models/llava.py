@@ -102,6 +102,14 @@ class LlavaFamily:
             "language": language,
         }
 
+    def unread(self, model: nn.Module) -> list[nn.Module]:
+        llava = core(model)
+        vision, layer = llava.model.vision_tower, llava.config.vision_feature_layer
+        layers = vision.encoder.layers
+        states = len(layers) + 1  # the embeddings' output comes first
+        last = max(index % states for index in ([layer] if isinstance(layer, int) else layer))
+        return [*layers[last:], vision.post_layernorm]
+
 
 def square_image_processor(side: int, mean: Sequence[float], std: Sequence[float]) -> LlavaImageProcessorPil:
     """The whole picture, padded to a square with the mean colour and scaled to ``side`` pixels."""

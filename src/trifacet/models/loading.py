@@ -9,21 +9,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
 from transformers.utils import logging as hf_logging
 
 from trifacet.engine.family import Family
 from trifacet.errors import TrifacetError
+from trifacet.files import replacing_folder
 from trifacet.models.llava import LlavaFamily, one_tile_config, one_tile_processor
 
+ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
 SUPPORTED = {"llava": "LLaVA-1.5", "llava_next": "LLaVA-1.6, as one padded tile"}
 
 
@@ -51,7 +53,7 @@ def load_model(
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, or weights
             that do not fit.
     """
-    if Path(path, "adapter_config.json").is_file():
+    if Path(path, ADAPTER).is_file():
         return _load_adapter(Path(path), dtype=dtype, device=device, trust_remote_code=trust_remote_code)
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
@@ -68,16 +70,16 @@ def load_model(
                 output_loading_info=True,
             )
     _check_weights(source, info)
-    window = getattr(model.config.text_config, "sliding_window", None)
-    if window is not None and window < getattr(model.config.text_config, "max_position_embeddings", window):
-        raise TrifacetError(f"{source}: sliding-window attention ({window} tokens) is not supported by the prefix trie")
     model.to(pick_device(device))
+    model.name_or_path = _lasting(source)
     return LoadedModel(model, processor, LlavaFamily(processor))
 
 
 def load_processor(path: str | Path, *, trust_remote_code: bool = False) -> Family:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
+    if Path(path, ADAPTER).is_file():
+        return load_processor(_base_of(Path(path)), **options)
     with _readable_errors(str(path)):
         return LlavaFamily(_processor(str(path), _config(str(path), options), options))
 
@@ -87,6 +89,9 @@ def _config(source: str, options: dict[str, Any]) -> Any:
     if config.model_type not in SUPPORTED:
         families = ", ".join(f"{key} ({what})" for key, what in SUPPORTED.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
+    window = getattr(config.text_config, "sliding_window", None)
+    if window is not None and window < getattr(config.text_config, "max_position_embeddings", window):
+        raise TrifacetError(f"{source}: sliding-window attention ({window} tokens) is not supported by the prefix trie")
     return one_tile_config(config) if config.model_type == "llava_next" else config
 
 
@@ -106,15 +111,25 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
 def _load_adapter(path: Path, **options: Any) -> LoadedModel:
     from peft import PeftModel
 
-    try:
-        settings = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        base = settings["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError) as error:
-        raise TrifacetError(f"{path}: adapter_config.json cannot be read ({_first_line(error)})") from None
-    loaded = load_model(base, **options)
+    loaded = load_model(_base_of(path), **options)
     with _readable_errors(str(path)):
         merged = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True).merge_and_unload()
+        merged.to(getattr(torch, options["dtype"]))
+    merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
     return LoadedModel(merged, loaded.processor, loaded.family)
+
+
+def _base_of(adapter: Path) -> str:
+    """The checkpoint that an adapter's folder says it stands on; it may be an adapter itself."""
+    try:
+        return str(json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrifacetError(f"{adapter}: {ADAPTER} cannot be read ({_first_line(error)})") from None
+
+
+def _lasting(source: str) -> str:
+    """What to note as an adapter's base: a folder's whole path, so that it is found from any working directory."""
+    return str(Path(source).resolve()) if Path(source).is_dir() else source
 
 
 def _check_weights(source: str, info: dict[str, Any]) -> None:
@@ -131,9 +146,12 @@ def _check_weights(source: str, info: dict[str, Any]) -> None:
 
 
 def pick_device(device: str) -> torch.device:
-    """``auto`` is the accelerator if there is one, else the CPU."""
+    """``auto`` is the accelerator if there is one, else the CPU. Raises TrifacetError for one that is not there."""
     if device != "auto":
-        return torch.device(device)
+        try:
+            return torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as error:  # torch raises the latter where it was built without CUDA
+            raise TrifacetError(f"model.device: {device!r} cannot be used ({_first_line(error)}); try auto") from None
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return accelerator or torch.device("cpu")
 
@@ -143,20 +161,15 @@ def save_model(model: Any, processor: Any, folder: Path, settings: dict[str, Any
 
     A model with LoRA saves its adapter.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with _quiet():
-            model.save_pretrained(partial, safe_serialization=True)
-            processor.save_pretrained(partial)
+    with replacing_folder(folder) as partial:
+        try:
+            with _quiet():
+                model.save_pretrained(partial, safe_serialization=True)
+                processor.save_pretrained(partial)
+        except SafetensorError as error:
+            raise OSError(str(error)) from None
         if settings is not None:
             (partial / "trifacet.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise TrifacetError(f"cannot save the model to {folder}: {error.strerror or error}; free some space") from None
 
 
 def weights_fingerprint(model: nn.Module) -> str:
@@ -185,7 +198,7 @@ def _readable_errors(source: str) -> Iterator[None]:
         yield
     except TrifacetError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # a loader fed with damaged files raises whatever it trips over
         message = _first_line(error)
         if "safetensors" in message:
             message += "; convert the weights to safetensors with transformers' save_pretrained"

@@ -59,6 +59,8 @@ def choose_trained(
             part.requires_grad_(name != "vision" or train_vision)
     else:
         model = _with_adapters(model, lora, train_vision=train_vision)
+    for module in family.unread(model):
+        module.requires_grad_(False)
     table = [_row(name, part) for name, part in family.parts(model).items()]
     if not any(row.trained for row in table):
         raise TrifacetError("nothing would be trained; unfreeze a part by model.paradigm or widen model.lora.targets")

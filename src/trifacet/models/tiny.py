@@ -22,7 +22,7 @@ from transformers import (
 )
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from trifacet.models.warmup import warm_up_vision
+from trifacet.models.warmup import warm_up
 
 if TYPE_CHECKING:
     from trifacet.training.recipe import TinyModel
@@ -54,7 +54,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
     """Make the model and its processor and save both.
 
     Args:
-        spec: sizes; with ``vision_warmup_steps`` the vision encoder is first trained on the demo world's pictures.
+        spec: sizes; with ``vision_warmup_steps`` the model is first warmed up on the demo world's pictures.
         texts: what the tokenizer's vocabulary is learned from: requests, posts and responses.
         folder: where the checkpoint goes (safetensors).
         seed: seed of the weights and of the warm-up.
@@ -80,7 +80,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(_config(spec, tokenizer))
         if spec.vision_warmup_steps:
-            warm_up_vision(model.model.vision_tower, FEATURE_LAYER, spec.vision_warmup_steps, seed)
+            warm_up(model, tokenizer, spec.vision_warmup_steps, seed)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -130,6 +130,7 @@ def _config(spec: TinyModel, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
         num_attention_heads=spec.heads,
         num_key_value_heads=spec.heads,
         max_position_embeddings=2048,
+        initializer_range=spec.hidden_size**-0.5,  # .02 suits wide models; at this width attention would start out flat
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

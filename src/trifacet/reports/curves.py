@@ -6,7 +6,7 @@ Invariant: values are drawn as logged, neither smoothed nor cut.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from trifacet.reports.gather import ModelRun, number
 from trifacet.reports.plots import Line, line_chart, swatch
 
 LOSS, MARGIN, ACCURACY = "loss", "rewards/margins", "rewards/accuracies"
-ALL_TERMS = "all terms"
+METRICS = {"Loss": LOSS, "Margin": MARGIN, "Accuracy": ACCURACY}
+WHOLE = "whole loss"
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,35 @@ class Chart:
 
 @dataclass(frozen=True)
 class Row:
-    """The legend's line for one term: its swatch and where each metric began and ended ("" where not logged)."""
+    """The legend's line for one curve: its swatch, what its term compares, where each metric began and ended.
+
+    A cell is "" where the metric was not logged.
+    """
 
     label: str
+    compares: str
     swatch: Markup
     cells: list[str]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """All curves of one training stage."""
+    """All curves of one training stage; ``outcome`` sums it up as (metric, from where to where)."""
 
     name: str
     charts: list[Chart]
     columns: list[str]
     rows: list[Row]
     steps: int
+    outcome: list[tuple[str, str]]
 
-    @property
-    def outcome(self) -> list[tuple[str, str]]:
-        """The whole objective's (metric, from where to where), for those that were logged."""
-        return [(column, cell) for column, cell in zip(self.columns, self.rows[0].cells, strict=True) if cell]
+
+@dataclass(frozen=True)
+class _Curve:
+    """One colour, dash and marker in all charts of a stage; ``keys`` says where the log has each metric."""
+
+    label: str
+    keys: dict[str, str]
 
 
 def stage(model: ModelRun, chart_id: str) -> Stage | None:
@@ -58,36 +67,64 @@ def stage(model: ModelRun, chart_id: str) -> Stage | None:
     log = [row for row in model.log if number(row.get("step")) is not None]
     if not any(LOSS in row for row in log):
         return None
-    aligned = any(MARGIN in row for row in log)
+    keys = dict.fromkeys(key for row in log for key in row)
     terms = list(
-        dict.fromkeys(
-            key.removeprefix(f"{metric}/")
-            for metric in (MARGIN, ACCURACY, LOSS)
-            for row in log
-            for key in row
-            if key.startswith(f"{metric}/")
-        )
+        dict.fromkeys(key.removeprefix(f"{m}/") for m in METRICS.values() for key in keys if key.startswith(f"{m}/"))
     )
-    keys = _curves(terms) if aligned else [("loss", "")]
-    charts = _alignment_charts(log, keys, chart_id) if aligned else _supervised_charts(log, chart_id)
-    metrics = {"Loss": LOSS, "Margin": MARGIN, "Accuracy": ACCURACY} if aligned else {"Loss": LOSS}
+    aligned = bool(terms) or MARGIN in keys
+    curves = _curves(terms) if aligned else [_Curve("loss", {LOSS: LOSS})]
+    compares = _comparisons(model.done)
     rows = [
-        Row(label, swatch(style, f"{chart_id}-key-{style}"), [_way(log, metric + key) for metric in metrics.values()])
-        for style, (label, key) in enumerate(keys)
+        Row(
+            curve.label,
+            compares.get(curve.label, ""),
+            swatch(style, f"{chart_id}-key-{style}"),
+            [_way(log, curve.keys.get(metric, "")) for metric in METRICS.values()],
+        )
+        for style, curve in enumerate(curves)
     ]
-    return Stage(model.name, charts, list(metrics), rows, max(int(row["step"]) for row in log))
+    return Stage(
+        model.name,
+        _alignment_charts(log, curves, chart_id) if aligned else _supervised_charts(log, chart_id),
+        list(METRICS) if aligned else [],
+        rows,
+        max(int(row["step"]) for row in log),
+        [(title, way) for title, key in METRICS.items() if (way := _way(log, key))],
+    )
 
 
-def _curves(terms: list[str]) -> list[tuple[str, str]]:
-    """(label, what its keys end with) of each curve; the sum of a single term would be that term's curve again."""
+def _curves(terms: list[str]) -> list[_Curve]:
+    """The whole loss and each term; where there is but one term, the two would be the same curve.
+
+    The log's plain margin and accuracy are the response's (see ``objectives.lead_term``): its term's curve again.
+    """
     if len(terms) <= 1:
-        return [(terms[0] if terms else ALL_TERMS, "")]
-    return [(ALL_TERMS, ""), *((term, f"/{term}") for term in terms)]
+        return [_Curve(terms[0] if terms else WHOLE, {metric: metric for metric in METRICS.values()})]
+    parts = [_Curve(term, {metric: f"{metric}/{term}" for metric in METRICS.values()}) for term in terms]
+    return [_Curve(WHOLE, {LOSS: LOSS}), *parts]
 
 
-def _alignment_charts(log: list[dict[str, Any]], keys: list[tuple[str, str]], chart_id: str) -> list[Chart]:
+def _comparisons(done: Mapping[str, Any]) -> dict[str, str]:
+    """In words what each term of the stage's objective compares, by the term's name."""
+    objective = done.get("objective")
+    terms = objective.get("terms") if isinstance(objective, Mapping) else None
+    said = {WHOLE: "all terms, weighted"}
+    for term in terms or []:
+        match term:
+            case {"kind": "pair", "name": name, "preferred": "chosen", "over": over}:
+                said[name] = f"chosen over rejected {over}".replace("+", " + ")
+            case {"kind": "pair", "name": name, "preferred": preferred, "over": over}:
+                said[name] = f"rejected {preferred} over rejected {over}".replace("rejected chosen", "chosen")
+            case {"kind": "anchor", "name": name, "corner": corner}:
+                said[name] = f"keeps up the reward of {corner}"
+            case {"kind": "nll", "name": name, "corner": corner}:
+                said[name] = f"likelihood of {corner}"
+    return said
+
+
+def _alignment_charts(log: list[dict[str, Any]], curves: list[_Curve], chart_id: str) -> list[Chart]:
     def per_term(metric: str) -> list[Line]:
-        lines = [_line(log, metric + key, label, style) for style, (label, key) in enumerate(keys)]
+        lines = [_line(log, curve.keys.get(metric, ""), curve.label, style) for style, curve in enumerate(curves)]
         return [line for line in lines if line.steps]
 
     rewards = [_line(log, "rewards/chosen", "chosen", 2), _line(log, "rewards/rejected", "rejected", 1)]

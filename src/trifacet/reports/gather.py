@@ -155,7 +155,8 @@ def _samples(folder: Path, recipe: dict[str, Any]) -> tuple[list[TestSample], Pa
     if made.exists():
         return _test_samples(made, "trifacet"), folder / "data"
     root = Path(str(data.get("root") or "."))
-    images = root / str(data.get("images") or "")
+    folders = data.get("images") or ""
+    images = root / str(folders.get("test", "") if isinstance(folders, dict) else folders)
     file = root / str(data.get("test") or "")
     return (_test_samples(file, str(data.get("format") or "auto")) if file.is_file() else []), images
 

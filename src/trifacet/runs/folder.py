@@ -6,6 +6,7 @@ Invariant: nothing of another run is ever overwritten unless the user said so, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import shutil
@@ -16,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
 from trifacet.training.recipe import Recipe
@@ -23,8 +26,9 @@ from trifacet.training.recipe_file import dump_recipe, recipe_fingerprint
 
 PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "nltk", "pillow")
 RUN_FILE = "run.json"
-WRITTEN = ("data", "models", "reference", "generations", "rejected")  # folders of a run
+WRITTEN = ("models", "reference", "generations", "rejected")  # folders of a run
 FILES = (RUN_FILE, "recipe.yaml", "scores.json", "seeds.json", "sweep.json", "report.html")
+WORLD_MARK = "complete"  # in data/, where the run made it; a user's own data/ is left alone
 
 
 @contextlib.contextmanager
@@ -32,10 +36,12 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[RunRecord]:
     """The recipe's folder, for this process alone, as the folder of this recipe.
 
     Raises:
-        TrifacetError: it holds another run, or files that are no run, or another process works in it.
+        TrifacetError: it holds another run, or files that are no run, or another process works in it; and later, when
+            the disk is full.
     """
     folder = recipe.folder
     try:
+        _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
     except OSError as error:
@@ -47,9 +53,38 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[RunRecord]:
             raise TrifacetError(
                 f"another process is running in {folder}; wait for it or choose another output"
             ) from None
+        for torn in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):  # of a run that was killed
+            torn.unlink(missing_ok=True)
         if overwrite:
             _clear(folder)
-        yield _record(recipe, folder)
+        record = _record(recipe, folder)
+        try:
+            yield record
+        except (OSError, SafetensorError, RuntimeError) as error:
+            if _disk_is_full(error, folder):
+                raise TrifacetError(
+                    f"the disk of {folder} is full; free some space, then the same command continues from what is "
+                    "finished"
+                ) from None
+            raise
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise TrifacetError for a folder that holds files, but no run."""
+    if not folder.is_dir() or (folder / RUN_FILE).exists():
+        return
+    temporary = (".lock", f".{RUN_FILE}.")  # what a run leaves that was killed as it began
+    others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(temporary))
+    if others:
+        raise TrifacetError(f"{folder} is not empty and holds no run ({others[0]} ...); choose another output")
+
+
+def _disk_is_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    words = str(error).lower()  # torch and safetensors have no error number
+    full = "writ" in words and shutil.disk_usage(folder).free < 1 << 20
+    return full or "no space left" in words or "file too large" in words
 
 
 class RunRecord:
@@ -83,12 +118,11 @@ def _record(recipe: Recipe, folder: Path) -> RunRecord:
             stored, facts["seconds"] = facts["recipe_sha256"], dict(facts["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             raise TrifacetError(f"{path} is damaged; {cure}") from None
-        if stored != fingerprint:
+        if stored == fingerprint:
+            write_atomically(folder / "recipe.yaml", dump_recipe(recipe))
+            return RunRecord(path, facts)
+        if any(_output(folder)):
             raise TrifacetError(f"{folder} holds another run ({_difference(recipe, folder)}); {cure}")
-        return RunRecord(path, facts)
-    others = sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
-    if others:
-        raise TrifacetError(f"{folder} is not empty and holds no run ({others[0]} ...); choose another output")
     record = RunRecord(
         path,
         {
@@ -101,8 +135,8 @@ def _record(recipe: Recipe, folder: Path) -> RunRecord:
             "command": " ".join(["trifacet", *sys.argv[1:]]),
         },
     )
-    write_atomically(folder / "recipe.yaml", dump_recipe(recipe))
     record.write()
+    write_atomically(folder / "recipe.yaml", dump_recipe(recipe))
     return record
 
 
@@ -134,10 +168,21 @@ def _clear(folder: Path) -> None:
     """Remove what a run writes; a folder that holds no run is left alone."""
     if not (folder / RUN_FILE).exists():
         return
-    for name in [*WRITTEN, *(path.name for path in folder.glob("seed-*"))]:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in reversed(FILES):  # run.json last: a kill in between leaves a folder that can be cleared again
+    for output in _output(folder):
+        if output.is_dir():
+            shutil.rmtree(output, ignore_errors=True)
+        else:
+            output.unlink()
+    for name in reversed(FILES[:2]):  # run.json last: a kill in between leaves a folder that can be cleared again
         (folder / name).unlink(missing_ok=True)
+
+
+def _output(folder: Path) -> Iterator[Path]:
+    """What a run has made in its folder so far, besides the note of what it is."""
+    world = ["data"] if (folder / "data" / WORLD_MARK).exists() else []
+    seeds = [file.parent.name for file in folder.glob(f"seed-*/{RUN_FILE}")]
+    candidates = (folder / name for name in (*WRITTEN, *world, *seeds, *FILES[2:]))
+    return (path for path in candidates if path.exists())
 
 
 def _versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from trifacet.reports.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
 from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
 from trifacet.training.progress import console
-from trifacet.training.recipe import Align, Recipe
+from trifacet.training.recipe import Align, Recipe, Split
 from trifacet.training.sources import has_split
 from trifacet.training.stages import Start, is_finished, train_stage
 
@@ -70,7 +70,7 @@ def _prepared(recipe: Recipe, record: RunRecord) -> Start:
 
 
 def _run(recipe: Recipe, record: RunRecord) -> Finished:
-    split = "validation" if recipe.sweep else "test"
+    split: Split = "validation" if recipe.sweep else "test"
     base = _prepared(recipe, record)
     names = [*(["sft"] if recipe.sft else []), *recipe.align]
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}

@@ -6,7 +6,6 @@ Invariant: every step looks whether its finished output is there and does only w
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.scores import score_texts
 from trifacet.facets import Facet
-from trifacet.files import write_atomically
+from trifacet.files import replacing_folder, write_atomically
 from trifacet.generation.local import Generated
 from trifacet.generation.results import generate_to_file
 from trifacet.images import load_image
@@ -23,8 +22,9 @@ from trifacet.models.tiny import make_tiny_llava
 from trifacet.records import TestSample
 from trifacet.rejection.images import preview_rejected_image
 from trifacet.rejection.samples import image_donors
+from trifacet.runs.folder import WORLD_MARK
 from trifacet.training.progress import Bar
-from trifacet.training.recipe import Recipe
+from trifacet.training.recipe import Recipe, Split
 from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
 from trifacet.training.stages import Start, stage_folder
 from trifacet.world.make import write_world
@@ -36,11 +36,13 @@ def make_world(recipe: Recipe) -> None:
     """Write the demo's world, unless it is there or the recipe reads files."""
     world = recipe.data.world
     folder = recipe.folder / "data"
-    if world is None or (folder / "complete").exists():
+    if world is None or (folder / WORLD_MARK).exists():
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    write_world(folder, world, recipe.seed, recipe.model.tiny.image_size if recipe.model.tiny else 64)
-    (folder / "complete").touch()
+    if folder.exists():
+        raise TrifacetError(f"{folder} was not made by this run; move it away or choose another output")
+    with replacing_folder(folder) as partial:
+        write_world(partial, world, recipe.seed, recipe.model.tiny.image_size if recipe.model.tiny else 64)
+        (partial / WORLD_MARK).touch()
 
 
 def base_model(recipe: Recipe) -> Start:
@@ -50,10 +52,8 @@ def base_model(recipe: Recipe) -> Start:
         return Start("base", recipe.model.path)
     folder = stage_folder(recipe, "base") / "model"
     if not folder.is_dir():
-        partial = folder.with_name(".model.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        make_tiny_llava(recipe.model.tiny, _texts(recipe), partial, recipe.seed)
-        partial.replace(folder)
+        with replacing_folder(folder) as partial:
+            make_tiny_llava(recipe.model.tiny, _texts(recipe), partial, recipe.seed)
     return Start("base", folder)
 
 
@@ -69,11 +69,16 @@ def _texts(recipe: Recipe) -> list[str]:
     return asking + chosen + rejected
 
 
-def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: str) -> list[Generated]:
+def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: Split) -> list[Generated]:
     """The texts of one model for ``split``, in ``generations/<name>.jsonl``."""
     source = source_of(recipe, split)
     samples = _test_samples(recipe, split)
-    loaded = load_model(checkpoint, dtype=recipe.model.dtype, device=recipe.model.device)
+    loaded = load_model(
+        checkpoint,
+        dtype=recipe.model.dtype,
+        device=recipe.model.device,
+        trust_remote_code=recipe.model.trust_remote_code,
+    )
     with Bar(f"{name}: texts") as bar:
         return generate_to_file(
             loaded.model,
@@ -89,12 +94,12 @@ def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: str) -> l
         )
 
 
-def _test_samples(recipe: Recipe, split: str) -> list[TestSample]:
+def _test_samples(recipe: Recipe, split: Split) -> list[TestSample]:
     samples: list[Any] = source_of(recipe, split).read()
     return samples[: recipe.generate.limit]
 
 
-def score_all(recipe: Recipe, texts: dict[str, list[Generated]], split: str) -> dict[str, Any]:
+def score_all(recipe: Recipe, texts: dict[str, list[Generated]], split: Split) -> dict[str, Any]:
     """Score every model's texts and write ``scores.json``; returns its content."""
     samples = _test_samples(recipe, split)
     models: dict[str, Any] = {}
@@ -121,7 +126,7 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
         return
     source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
     samples: list[Any] = source.read()
-    family = load_processor(processor_from)
+    family = load_processor(processor_from, trust_remote_code=recipe.model.trust_remote_code)
     paths = [sample.image for sample in samples]
     folder.mkdir(parents=True, exist_ok=True)
     index = []

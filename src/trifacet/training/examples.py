@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Batch, Encoded, collate, encode_paths
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import Cell, Facet
-from trifacet.images import load_image, resolve_inside
+from trifacet.images import check_image, load_image, resolve_inside
 from trifacet.objectives import Objective, make_plan
 from trifacet.records import PreferenceSample, SupervisedSample
 from trifacet.rejection.images import ImageStrategy, rejected_pixels
@@ -128,7 +129,7 @@ class Examples(Dataset[Example]):
     def versions(self, index: int) -> dict[Facet, int]:
         """How many rejected versions of each facet the sample has, without opening an image."""
         sample = self.samples[index]
-        given = len(sample.rejected_images) if isinstance(sample, PreferenceSample) else 0
+        given = len(self._given_images(sample))
         needs_image = Facet.IMAGE in self.objective.rejected_facets
         return {
             Facet.IMAGE: (given or self.rejection.image_versions) if needs_image else 0,
@@ -141,7 +142,9 @@ class Examples(Dataset[Example]):
         return self.objective.cells(self.versions(index))
 
     def check(self) -> None:
-        """Every sample has the versions that the objective needs, and at least one term applies to it.
+        """Every sample has the versions that the objective needs, at least one term applies, and its images are there.
+
+        Of an image the header is read only, so that a missing one is found now and not after hours.
 
         Raises:
             TrifacetError: naming the first sample for which this is not so.
@@ -158,6 +161,9 @@ class Examples(Dataset[Example]):
                     f"sample {sample.id!r} has no post, and every term of objective {self.objective.name!r} rejects "
                     "the context; leave the sample out or add a term that does not"
                 )
+            for name in (sample.image, *self._given_images(sample)):
+                with self._naming(index):
+                    check_image(self.images, name, max_pixels=self.max_pixels)
 
     def contexts(self, index: int) -> list[str]:
         """The chosen context, then the rejected ones that the objective asks for.
@@ -202,8 +208,8 @@ class Examples(Dataset[Example]):
         pixels = [family.pixels(chosen)]
         if Facet.IMAGE not in self.objective.rejected_facets:
             return pixels
-        if isinstance(sample, PreferenceSample) and sample.rejected_images:
-            return pixels + [family.pixels(self._open(name, index)) for name in sample.rejected_images]
+        if given := self._given_images(sample):
+            return pixels + [family.pixels(self._open(name, index)) for name in given]
         for version in range(1, self.rejection.image_versions + 1):
             pixels.append(
                 rejected_pixels(
@@ -230,8 +236,18 @@ class Examples(Dataset[Example]):
         return self._open(self._paths[donors[-1]], donors[-1])
 
     def _open(self, name: str, index: int) -> Image.Image:
-        try:
+        with self._naming(index):
             return load_image(self.images, name, max_pixels=self.max_pixels)
+
+    def _given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
+        """The rejected images that the data give, where the objective asks for any."""
+        wanted = Facet.IMAGE in self.objective.rejected_facets
+        return sample.rejected_images if wanted and isinstance(sample, PreferenceSample) else ()
+
+    @contextmanager
+    def _naming(self, index: int) -> Iterator[None]:
+        try:
+            yield
         except DataError as error:
             raise DataError(
                 f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field="image"
@@ -241,8 +257,9 @@ class Examples(Dataset[Example]):
         """What scores depend on besides the weights: samples with their images, versions, cells, way of asking."""
         digest = hashlib.sha256()
         file_digest = cache(lambda name: hashlib.sha256(resolve_inside(self.images, name).read_bytes()).hexdigest())
-        for sample in self.samples:
+        for index, sample in enumerate(self.samples):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
+            digest.update(str(self.cells(index)).encode())
             names = [sample.image, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
             digest.update("".join(file_digest(name) for name in names).encode())
         rejection = self.rejection
@@ -283,7 +300,7 @@ class Collator:
         plan = make_plan(self.objective, [example.versions for example in examples])
         batch["plan"] = plan._asdict()
         batch["indices"] = [example.index for example in examples]
-        batch["cut"] = sum(example.cut_tokens > 0 for example in examples)
+        batch["cut"] = [example.index for example in examples if example.cut_tokens]
         if self.reference is not None:
             batch["reference_logps_C"] = torch.cat([self.reference[example.index] for example in examples])
         return batch

@@ -5,20 +5,33 @@ Invariant: a recipe that loads is complete and free of unknown keys; nothing rea
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from trifacet.objectives import Objective, resolve_objective
 
+Split = Literal["sft", "preference", "validation", "test"]
 Unit = Annotated[float, Field(ge=0, le=1)]
+
+
+def _stage_name(name: str) -> str:
+    if name in ("base", "sft") or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+        raise ValueError(
+            f"{name!r} cannot name an alignment; use letters, digits and . _ + -, and neither 'base' nor 'sft'"
+        )
+    return name
+
+
+StageName = Annotated[str, AfterValidator(_stage_name)]  # names a folder of the run
 
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class TinyModel(Section):
@@ -56,6 +69,10 @@ class Model(Section):
     path: str | None = Field(None, description="hub id or folder of a checkpoint (safetensors only)")
     tiny: TinyModel | None = Field(None, description="make a tiny LLaVA instead of loading one")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="type of the weights in memory")
+    mixed_precision: bool = Field(
+        False,
+        description="weights in float32, arithmetic in bfloat16; in weights of bfloat16 small steps are rounded away",
+    )
     device: str = Field("auto", description="auto (an accelerator if there is one), cpu, cuda ...")
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
     paradigm: Literal[1, 2, 3, 4] = Field(
@@ -66,9 +83,11 @@ class Model(Section):
     trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")
 
     @model_validator(mode="after")
-    def _one_source(self) -> Model:
+    def _consistent(self) -> Model:
         if (self.path is None) == (self.tiny is None):
             raise ValueError("set exactly one of model.path and model.tiny")
+        if self.mixed_precision and self.dtype != "float32":
+            raise ValueError("model.mixed_precision keeps the weights in float32; set model.dtype: float32")
         return self
 
 
@@ -86,7 +105,9 @@ class Data(Section):
     """Where the samples are and how the request is put."""
 
     root: str = Field(".", description="folder that image paths and data files are relative to")
-    images: str | None = Field(None, description="folder of the images, relative to root (null: root itself)")
+    images: str | dict[Split, str] | None = Field(
+        None, description="folder of the images, relative to root (null: root itself), or a folder per split"
+    )
     format: Literal["auto", "trifacet", "mcm-dpo", "trl", "ms-swift", "llama-factory"] = Field(
         "auto", description="format of the files; auto looks at the first row"
     )
@@ -137,8 +158,10 @@ class Optimisation(Section):
     max_steps: int | None = Field(None, ge=1, description="number of optimiser steps instead of epochs")
     batch_size: int = Field(8, ge=1, description="samples per device and forward")
     accumulation: int = Field(1, ge=1, description="forwards per optimiser step")
-    scheduler: str = Field("cosine", description="learning-rate schedule: cosine, linear, constant ...")
-    warmup: Unit = Field(0.03, description="share of the steps in which the learning rate rises")
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] = Field(
+        "cosine", description="learning-rate schedule after the warm-up; constant has no warm-up"
+    )
+    warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     gradient_checkpointing: bool = Field(False, description="trade time for memory")
@@ -199,10 +222,26 @@ class Recipe(Section):
     data: Data
     rejected: Rejected = Rejected()
     sft: Supervised | None = Field(None, description="stage 1; left out: start from the model as it is")
-    align: dict[str, Align] = Field(default_factory=dict, description="stage 2: alignments by name")
+    align: dict[StageName, Align] = Field(default_factory=dict, description="stage 2: alignments by name")
     generate: Generation = Generation()
     sweep: Sweep | None = Field(None, description="choose the align stages' learning rates")
     seeds: list[int] | None = Field(None, description="repeat the run with these seeds and report the spread")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Recipe:
+        """What would otherwise be found out after hours of training."""
+        if (self.sft or self.align) and self.model.dtype == "float16":
+            raise ValueError(
+                "model.dtype: float16 is too narrow to train in; set bfloat16, or float32 with mixed_precision: true"
+            )
+        if self.rejected.resample and any(stage.reference == "cache" for stage in self.align.values()):
+            raise ValueError(
+                "rejected.resample draws other rejected versions in each epoch, so reference scores cannot be cached; "
+                "set reference: online for each alignment, or resample: false"
+            )
+        if self.sweep and not (self.data.world or self.data.validation):
+            raise ValueError("a sweep chooses on held-out posts; set data.validation to a file of test samples")
+        return self
 
     @property
     def folder(self) -> Path:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -105,15 +106,15 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 
 def _number(text: str) -> str | float:
-    try:
-        return float(text)  # YAML 1.1 takes 1e-4 for a word
-    except ValueError:
-        return text
+    """``text`` as the number that it spells: YAML 1.1 takes 1e-4 for a word."""
+    return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text) else text
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))  # the most particular
+    # pydantic's names for the ways to read a value are no keys of the recipe
+    keys = [str(part) for part in first["loc"] if part not in ("str", "[key]") and not str(part).startswith("dict[")]
+    where = ".".join(keys)
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
@@ -129,10 +130,14 @@ def _explain(error: ValidationError) -> str:
 def _keys_at(location: Sequence[int | str]) -> list[str]:
     """The keys that the section at ``location`` knows."""
     section: Any = Recipe
+    below: Any = Recipe  # what the next part of the location is looked up in; None: it is a name that the user gave
     for part in location:
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            field = section.model_fields.get(str(part))
-            section = _section(field.annotation) if field else section
+        if below is None:
+            below = section
+            continue
+        annotation = section.model_fields[str(part)].annotation
+        section = _section(annotation)
+        below = None if get_origin(annotation) is dict else section
     return list(section.model_fields)
 
 

@@ -15,7 +15,7 @@ from trifacet.formats import read_samples
 from trifacet.records import Sample
 from trifacet.rejection.images import ImageStrategy
 from trifacet.training.examples import Rejection
-from trifacet.training.recipe import Recipe
+from trifacet.training.recipe import Recipe, Split
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Source:
         return read_samples(self.file, self.kind, self.format, label=self.label)
 
 
-def source_of(recipe: Recipe, split: str, kind: str | None = None) -> Source:
+def source_of(recipe: Recipe, split: Split, kind: str | None = None) -> Source:
     """The file of ``split`` (sft, preference, validation or test), to be read as ``kind`` (null: the split's own).
 
     Raises:
@@ -51,10 +51,11 @@ def source_of(recipe: Recipe, split: str, kind: str | None = None) -> Source:
     file = root / name
     if not file.is_file():
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
-    return Source(file, data.format, kind, root / (data.images or ""), data.context_label)
+    images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
+    return Source(file, data.format, kind, root / images, data.context_label)
 
 
-def has_split(recipe: Recipe, split: str) -> bool:
+def has_split(recipe: Recipe, split: Split) -> bool:
     """Whether the recipe says where ``split`` comes from."""
     return recipe.data.world is not None or getattr(recipe.data, split) is not None
 

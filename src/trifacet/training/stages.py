@@ -6,23 +6,23 @@ went. A stage that was stopped continues from its last checkpoint.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.engine.reference import load_reference, save_reference, score_batches
 from trifacet.engine.scoring import TrieScorer
-from trifacet.errors import TrifacetError
+from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
 from trifacet.files import write_atomically
 from trifacet.models.loading import LoadedModel, load_model, pick_device, save_model, weights_fingerprint
@@ -33,6 +33,7 @@ from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
 from trifacet.training.trainer import (
+    EpochOfExamples,
     LatticeTrainer,
     LogFile,
     OnlineReference,
@@ -79,7 +80,6 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     """
     settings: Supervised | Align = _settings(recipe, name)
     folder = stage_folder(recipe, name)
-    folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     loaded = load_model(
         start.path,
@@ -93,7 +93,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
     )
     _show_trained(name, table)
-    scorer = TrieScorer(model, loaded.family)
+    scorer = TrieScorer(model, loaded.family, mixed_precision=recipe.model.mixed_precision)
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
     trainer, stop = _trainer(recipe, settings, folder, scorer, examples, Collator(examples, reference), online)
     step_time = StepTime()
@@ -109,7 +109,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         "trained_parameters": sum(row.trained for row in table),
         "parameters": sum(row.total for row in table),
         "trained": {row.part: row.how for row in table},
-        "cut_posts": trainer.cut_posts,
+        "cut_posts": len(trainer.cut),
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
     }
@@ -117,6 +117,8 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
+    if stop.received is not None:  # in the last step
+        raise KeyboardInterrupt
     return done
 
 
@@ -147,11 +149,11 @@ def _lora(recipe: Recipe) -> LoraSettings | None:
 
 def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel) -> Examples:
     if isinstance(settings, Align):
-        objective, split, kind, limit = settings.resolved_objective(), "preference", "preference", settings.limit
+        objective, limit = settings.resolved_objective(), settings.limit
+        source = source_of(recipe, "preference")
     else:
-        objective, kind, limit = OBJECTIVES["sft"], "sft", None
-        split = "sft" if has_split(recipe, "sft") else "preference"
-    source = source_of(recipe, split, kind)
+        objective, limit = OBJECTIVES["sft"], None
+        source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
     samples: list[Any] = source.read()[:limit]
     examples = Examples(
         samples,
@@ -189,17 +191,20 @@ def _reference(
         adapter_off = getattr(scorer.model, "disable_adapter", None)
         if adapter_off is not None:
             return None, OnlineReference(scorer, adapter_off)
-        frozen = load_model(start.path, dtype=recipe.model.dtype, device=recipe.model.device).model
-        return None, OnlineReference(TrieScorer(frozen.requires_grad_(False), scorer.family))
-    if recipe.rejected.resample:
-        raise TrifacetError(
-            "rejected.resample draws other rejected versions in each epoch, so reference scores cannot be cached; "
-            "set reference: online for the stage, or resample: false"
-        )
-    fingerprint = {**examples.fingerprint(), "weights": weights, "dtype": recipe.model.dtype}
+        frozen = load_model(
+            start.path,
+            dtype=recipe.model.dtype,
+            device=recipe.model.device,
+            trust_remote_code=recipe.model.trust_remote_code,
+        ).model
+        frozen.requires_grad_(False)
+        return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
+    dtype = "bfloat16 over float32" if scorer.mixed_precision else recipe.model.dtype
+    fingerprint = {**examples.fingerprint(), "weights": weights, "dtype": dtype}
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
-    path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}.safetensors"
+    first = f"-first-{settings.limit}" if settings.limit else ""
+    path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
     if path.exists():
         return load_reference(path, fingerprint), None
     scores = _score_all(examples, scorer, settings.batch_size, recipe.data.workers)
@@ -211,7 +216,7 @@ def _score_all(examples: Examples, scorer: TrieScorer, batch_size: int, workers:
     """The scores of every sample, a tensor of its cells each."""
     loader: Any = DataLoader(examples, batch_size=batch_size, collate_fn=Collator(examples), num_workers=workers)
     device = next(scorer.parameters()).device
-    with Bar("reference") as bar:
+    with Bar("reference") as bar, _own_words():
         scores = []
         for logps_C in score_batches(scorer, loader, device):
             scores.append(logps_C)
@@ -233,9 +238,7 @@ def _trainer(
         model: Any = scorer.model
         model.gradient_checkpointing_enable({"use_reentrant": False})
     cpu = pick_device(recipe.model.device).type == "cpu"
-    arguments = training_arguments(
-        settings, folder, seed=recipe.seed, cpu=cpu, dtype=recipe.model.dtype, workers=recipe.data.workers
-    )
+    arguments = training_arguments(settings, folder, seed=recipe.seed, cpu=cpu, workers=recipe.data.workers)
     stop = StopOnSignal()
     trainer = LatticeTrainer(
         scorer,
@@ -243,7 +246,7 @@ def _trainer(
         examples,
         collator,
         reference_scorer=online,
-        callbacks=[LogFile(folder / "log.jsonl"), stop],
+        callbacks=[LogFile(folder / "log.jsonl"), EpochOfExamples(examples), stop],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, stop
@@ -251,22 +254,25 @@ def _trainer(
 
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
-        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        if _disk_is_full(error, folder):
-            raise TrifacetError(
-                f"the disk of {folder} is full; free some space, then the same command continues from the last "
-                "checkpoint"
-            ) from None
+        with _own_words():
+            trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    except DataError:
+        trainer.save_progress()  # the steps so far are sound: mend the data and go on
         raise
     finally:
         stop.restore()
+        last_checkpoint(folder)  # removes one that was being written
     if stop.received is not None and trainer.state.global_step < trainer.state.max_steps:
         raise KeyboardInterrupt
 
 
-def _disk_is_full(error: Exception, folder: Path) -> bool:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    words = str(error).lower()
-    return "no space left" in words or ("writ" in words and shutil.disk_usage(folder).free < 1 << 20)
+@contextlib.contextmanager
+def _own_words() -> Iterator[None]:
+    """Errors as they were raised: a worker of the loader hands them on inside the text of its traceback."""
+    try:
+        yield
+    except TrifacetError as error:
+        text = str(error).strip()
+        if not text.startswith("Caught "):
+            raise
+        raise type(error)(text.splitlines()[-1].partition("Error: ")[2]) from None

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -25,6 +26,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trifacet.engine.reference import to_device
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.errors import TrifacetError
+from trifacet.files import write_atomically
 from trifacet.objectives import Objective, Plan, objective_loss
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.recipe import Optimisation
@@ -40,7 +42,7 @@ class LatticeTrainer(Trainer):
     ) -> None:
         self.reference_scorer: Any = options.pop("reference_scorer", None)
         self.objective: Objective = examples.objective
-        self.cut_posts = 0
+        self.cut: set[int] = set()  # samples whose post was cut
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
         super().__init__(model=scorer, args=args, train_dataset=examples, data_collator=collator, **options)
@@ -51,7 +53,7 @@ class LatticeTrainer(Trainer):
     ) -> Tensor:
         """The objective on one batch; its metrics are kept until the next line of the log."""
         plan, indices = Plan(**inputs.pop("plan")), inputs.pop("indices")
-        self.cut_posts += inputs.pop("cut")
+        self.cut.update(inputs.pop("cut"))
         reference_C = inputs.pop("reference_logps_C", None)
         if reference_C is None and self.reference_scorer is not None:
             reference_C = self.reference_scorer(inputs)
@@ -75,13 +77,24 @@ class LatticeTrainer(Trainer):
         self._batches.clear()
         super().log(logs, start_time)
 
+    def save_progress(self) -> None:
+        """A checkpoint of the steps done so far."""
+        if self.state.global_step:
+            self._save_checkpoint(self.model, trial=None)
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: weight.detach().contiguous() for name, weight in self._trained().items()}, folder / WEIGHTS)
+        cut = {"cut": json.dumps(sorted(self.cut))}
+        save_file(
+            {name: weight.detach().contiguous() for name, weight in self._trained().items()}, folder / WEIGHTS, cut
+        )
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        stored = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        file = Path(resume_from_checkpoint) / WEIGHTS
+        stored = load_file(file)
+        with safe_open(file, framework="pt") as header:
+            self.cut.update(json.loads(header.metadata()["cut"]))
         trained = self._trained()
         if stored.keys() != trained.keys():
             raise TrifacetError(
@@ -94,6 +107,16 @@ class LatticeTrainer(Trainer):
     def _trained(self) -> dict[str, Tensor]:
         named = self.accelerator.unwrap_model(self.model).named_parameters(remove_duplicate=True)
         return {name: weight for name, weight in named if weight.requires_grad}
+
+
+class EpochOfExamples(TrainerCallback):
+    """Tells the examples which epoch it is, also in the rest of an epoch after a resumption."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+
+    def on_epoch_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.examples.set_epoch(int(state.epoch or 0))
 
 
 class StepTime(TrainerCallback):
@@ -117,10 +140,10 @@ class LogFile(TrainerCallback):
         self.path = path
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left the last line without its end
         kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        write_atomically(self.path, "".join(f"{line}\n" for line in kept))
 
     def on_log(
         self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
@@ -160,9 +183,9 @@ class StopOnSignal(TrainerCallback):
         self._before.clear()
 
 
-def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: bool, dtype: str, workers: int) -> Any:
+def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: bool, workers: int) -> Any:
     """Transformers' arguments for one stage of a recipe."""
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulation,
@@ -173,8 +196,6 @@ def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: 
         warmup_steps=settings.warmup,  # below 1 it is a share of the steps
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=dtype == "bfloat16",
-        fp16=dtype == "float16",
         use_cpu=cpu,
         seed=seed,
         data_seed=seed,
@@ -191,14 +212,19 @@ def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: 
         dataloader_pin_memory=not cpu,
         ddp_find_unused_parameters=False,
     )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # else the Trainer would split batches over the devices, and a trie cannot be split
+    return arguments
 
 
 def last_checkpoint(folder: Path) -> str | None:
     """The newest complete checkpoint of ``folder``; torn ones (a kill while saving) are removed."""
     while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
-        if all((Path(newest) / name).is_file() for name in ("trainer_state.json", WEIGHTS, "optimizer.pt")):
+        try:
+            json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))  # what is written last
             return newest
-        shutil.rmtree(newest)
+        except (OSError, ValueError):
+            shutil.rmtree(newest)
     return None
 
 
@@ -210,6 +236,7 @@ class OnlineReference:
 
     def __call__(self, batch: Batch) -> Tensor:
         was_training = self.scorer.training
+        trains = [(weight, weight.requires_grad) for weight in self.scorer.parameters()]
         self.scorer.eval()
         try:
             with torch.no_grad():
@@ -219,3 +246,5 @@ class OnlineReference:
                     return self.scorer(**batch)
         finally:
             self.scorer.train(was_training)
+            for weight, wanted in trains:  # switching the adapter on again would thaw the whole of what it copied
+                weight.requires_grad_(wanted)

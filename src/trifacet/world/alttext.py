@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,9 @@ def clean(scene: Scene) -> str:
     return f"{_what(scene).capitalize()} for {scene.name} {PLACES[scene.place]}{sign}."
 
 
-def draw_alt_text(shares: dict[str, float], scene: Scene, post: Sequence[str], rng: np.random.Generator) -> tuple[str, str]:
+def draw_alt_text(
+    shares: dict[str, float], scene: Scene, post: Sequence[str], rng: np.random.Generator
+) -> tuple[str, str]:
     """One of the kinds of ``shares`` by its share, and a text of that kind: (kind, text)."""
     kind = str(rng.choice(list(shares), p=list(shares.values())))
     return kind, write_alt_text(kind, scene, post, rng)
@@ -65,9 +68,15 @@ def with_wrong_fact(scene: Scene, rng: np.random.Generator, fact: str | None = N
     fact = fact or str(rng.choice(["name", "colour", "shape", "count"]))
     if fact == "name" and scene.other:
         return replace(scene, name=scene.other)
-    values = {"name": NAMES, "colour": tuple(COLOURS), "shape": tuple(SHAPES), "count": tuple(COUNTS)}[fact]
-    others = [value for value in values if value != getattr(scene, fact)]
-    return replace(scene, **{fact: others[int(rng.integers(len(others)))]})
+    choices: dict[str, tuple[Any, ...]] = {
+        "name": NAMES,
+        "colour": tuple(COLOURS),
+        "shape": tuple(SHAPES),
+        "count": tuple(COUNTS),
+    }
+    others = [value for value in choices[fact] if value != getattr(scene, fact)]
+    changes: dict[str, Any] = {fact: others[int(rng.integers(len(others)))]}
+    return replace(scene, **changes)
 
 
 def _what(scene: Scene) -> str:

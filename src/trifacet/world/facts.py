@@ -7,6 +7,7 @@ which value the text states.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,10 @@ OTHER_PERSON_SHARE = 0.5
 
 
 def _made_up_names(amount: int) -> tuple[str, ...]:
-    """The first ``amount`` of all consonant-vowel names in a fixed shuffled order, e.g. Rovena."""
-    onsets, vowels, ends = "bdfgjklmnprstvz", "aeiou", ("n", "r", "s", "l", "na", "ra", "lo", "ti")
+    """The first ``amount`` of a fixed shuffled list, e.g. Rovena; none is another one with a plural s."""
+    onsets, vowels, ends = "bdklmnrstv", "aeiou", ("n", "r", "l", "na", "ra", "lo", "ti")
     names = sorted({a + v + b + w + e for a in onsets for v in vowels for b in onsets for w in vowels for e in ends})
-    order = np.random.default_rng(2024).permutation(len(names))
+    order = np.random.default_rng(7).permutation(len(names))
     return tuple(names[k].capitalize() for k in order[:amount])
 
 
@@ -92,8 +93,9 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     )
 
 
-def _one_of(rng: np.random.Generator, choices: dict[str, object] | tuple[str, ...]) -> str:
-    return tuple(choices)[int(rng.integers(len(choices)))]
+def _one_of(rng: np.random.Generator, choices: Iterable[str]) -> str:
+    values = tuple(choices)
+    return values[int(rng.integers(len(values)))]
 
 
 def _spots(rng: np.random.Generator, count: int) -> tuple[tuple[float, float, float], ...]:

@@ -52,7 +52,9 @@ def _draw_thing(draw: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: fl
                 [(x + q * math.cos(a), y + q * math.sin(a)) for q, a in zip(radii, angles, strict=True)], fill=colour
             )
         case "kite":
-            draw.polygon([(x, y - r), (x + 0.7 * r, y - 0.25 * r), (x, y + r), (x - 0.7 * r, y - 0.25 * r)], fill=colour)
+            draw.polygon(
+                [(x, y - r), (x + 0.7 * r, y - 0.25 * r), (x, y + r), (x - 0.7 * r, y - 0.25 * r)], fill=colour
+            )
         case "candle":
             draw.rectangle((x - 0.25 * r, y - r, x + 0.25 * r, y + r), fill=colour)
         case "rug":
