@@ -1,13 +1,19 @@
 """Recipes for runs of a few steps, and how to start one as a user would."""
 
 import json
+import multiprocessing
 import os
-import subprocess
+import resource
+import signal
 import sys
+import tempfile
+import time
 from pathlib import Path
 
+import torch
 import yaml
 
+from trifacet.cli.main import main
 from trifacet.models.loading import load_model
 from trifacet.training.examples import Collator
 from trifacet.training.recipe import Recipe
@@ -74,22 +80,61 @@ def batch_of(recipe: Recipe, name: str, path, count: int = 3):
     return loaded, batch
 
 
-ENVIRONMENT = {
-    **os.environ,
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "COLUMNS": "500",
-}
+# A server process imports torch once and forks for every command: each is a process of its own, and starts at once.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["trifacet.runs.run", "trifacet.cli.main", "peft", "transformers.trainer"])
 
 
-def command(*arguments) -> list[str]:
-    return [sys.executable, "-c", "from trifacet.cli.main import main; main()", *map(str, arguments)]
+def _command(arguments: list[str], output: Path, limit: int | None) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    os.environ["COLUMNS"] = "500"
+    torch.set_num_threads(1)
+    if limit:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    sys.argv = ["trifacet", *arguments]
+    try:
+        main()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
-def trifacet(*arguments, **options) -> subprocess.CompletedProcess:
-    """``trifacet`` in a process of its own."""
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=240, check=False, **options
-    )
+class Command:
+    """``trifacet ARGUMENTS`` in a process of its own; ``largest_file`` in bytes stands in for a disk that is full."""
+
+    def __init__(self, folder: Path, *arguments, largest_file: int | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=folder))
+        self.process = _processes.Process(
+            target=_command, args=([str(word) for word in arguments], self.folder, largest_file)
+        )
+        self.process.start()
+
+    def wait(self) -> int:
+        """The exit code; minus the signal's number where one ended it."""
+        self.process.join(timeout=240)
+        if self.process.is_alive():
+            self.process.kill()
+            raise TimeoutError("the command took more than 240 seconds")
+        return self.process.exitcode
+
+    def stop_when(self, appears, number: int) -> int:
+        """Send the signal as soon as ``appears()`` is true; the exit code."""
+        end = time.monotonic() + 120
+        while not appears():
+            assert self.process.is_alive(), self.stderr[-2000:]
+            assert time.monotonic() < end
+            time.sleep(0.002)
+        os.kill(self.process.pid, number)
+        return self.wait()
+
+    @property
+    def stderr(self) -> str:
+        return (self.folder / "stderr").read_text(encoding="utf-8")
+
+    @property
+    def stdout(self) -> str:
+        return (self.folder / "stdout").read_text(encoding="utf-8")

@@ -26,7 +26,9 @@ def plain_logps(model, processor, examples, index, cells):
     responses = [sample.response, *sample.rejected_responses]
     sums = []
     for cell in cells:
-        request = f"Write alt-text.\nContext:\n{contexts[cell.context]}" if contexts[cell.context] else "Write alt-text."
+        request = (
+            f"Write alt-text.\nContext:\n{contexts[cell.context]}" if contexts[cell.context] else "Write alt-text."
+        )
         user = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": request}]}
         answer = {"role": "assistant", "content": [{"type": "text", "text": responses[cell.response]}]}
         lengths = []

@@ -72,13 +72,15 @@ def test_training_lowers_the_loss_and_widens_the_margin(aligned):
 
 @pytest.mark.parametrize("name", ["mcm", "joint"])
 def test_trie_and_one_by_one_take_the_same_way(aligned, name):
-    trie, alone = aligned(name), aligned(name, **{"model.trie": False})
+    gentle = {f"align.{name}.learning_rate": 1e-4}  # Adam divides by the gradient's size: larger steps blow up rounding
+    trie, alone = aligned(name, **gentle), aligned(name, **gentle, **{"model.trie": False})
     for ours, theirs in zip(log_of(trie), log_of(alone), strict=True):
         for key in ("loss", "grad_norm"):
             assert ours[key] == pytest.approx(theirs[key], rel=1e-4)
     plain = weights_of(alone)
     for key, weight in weights_of(trie).items():
-        assert (weight - plain[key]).norm() <= 1e-4 * plain[key].norm() + 1e-6, key
+        if not key.endswith("k_proj.bias"):  # of no effect in a softmax: Adam makes steps of its rounding errors
+            assert (weight - plain[key]).norm() <= 1e-4 * plain[key].norm() + 1e-6, key
 
 
 def test_accumulated_halves_equal_the_whole_batch(aligned):
@@ -169,7 +171,7 @@ def test_the_epoch_is_known_after_a_resumption_in_its_middle(tiny, pairs, world)
 
 
 def test_cut_posts_are_counted_once_each(tmp_path, world, tiny_folder):
-    changes = {"data.max_length": 78, "sft.max_steps": None, "sft.epochs": 2, "sft.batch_size": 8}
+    changes = {"data.max_length": 108, "sft.max_steps": None, "sft.epochs": 2, "sft.batch_size": 8}
     folder = train(recipe_of(tmp_path / "out", world, tiny_folder, changes), "sft", tiny_folder)
     done = json.loads((folder / "done.json").read_text())
     assert done["samples"] == 24

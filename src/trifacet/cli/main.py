@@ -34,6 +34,7 @@ def main() -> None:
     except TrifacetError as error:
         err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
-        err.print("interrupted: the same command continues from here")
-        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as end:  # typer has made this of Ctrl-C
+        if end.code == EXIT_INTERRUPTED:
+            err.print("interrupted: the same command continues from here")
+        raise

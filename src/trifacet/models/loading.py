@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ def load_model(
                 config=config,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
+                ignore_mismatched_sizes=True,  # they are reported then, and refused below
                 attn_implementation="sdpa",
                 output_loading_info=True,
             )
@@ -187,7 +189,9 @@ def _quiet() -> Iterator[None]:
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PEFT's, of an adapter's base that is an adapter
+            yield
     finally:
         hf_logging.set_verbosity(level)
 

@@ -5,6 +5,7 @@ Invariant: after ``choose_trained`` the weights that require a gradient are exac
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,7 +84,9 @@ def _with_adapters(model: Any, lora: LoraSettings, *, train_vision: bool) -> Any
         modules_to_save=copies,
     )
     try:
-        return get_peft_model(model, settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of a name in transformers that PEFT still uses
+            return get_peft_model(model, settings)
     except ValueError as error:
         raise TrifacetError(f"model.lora.targets: {str(error).splitlines()[0]}") from None
 

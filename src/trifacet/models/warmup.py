@@ -1,9 +1,9 @@
 """Warming up a tiny LLaVA: a real one starts from a trained CLIP and a trained language model, not from noise.
 
 Three tasks at once stand for what those bring along: telling the attributes of a picture (CLIP), on the very layer that
-the projector reads; a bare caption from the picture (the alignment of projector and language model); and going on with a
-sequence that has been seen before (the copying that every language model knows).
-Invariant: posts, names, requests and alt-text are never seen, and the heads are dropped.
+the projector reads; a bare caption from the picture (the alignment of projector and language model); and reading, which
+is to say of a post whom it is about (the language model).
+Invariant: request and alt-text are never seen, nor any picture together with its post, and the heads are dropped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from trifacet.world.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, generator, things
+from trifacet.world.posts import write_post
 from trifacet.world.renderer import render
 
 _ATTRIBUTES: dict[str, tuple[object, ...]] = {
@@ -31,8 +32,6 @@ _BATCH = 32
 _PICTURES = 8000  # drawn once; more steps than these fill pass over them again
 _PEAK_RATE = 1e-3
 _RISE = 0.1  # share of the steps in which the learning rate rises
-_REPEATED = 12  # tokens that come twice, after and before
-_BETWEEN = 12  # at most so many tokens that do not
 
 
 class _Heads(nn.Module):
@@ -53,16 +52,16 @@ class _Heads(nn.Module):
 
 @dataclass(frozen=True)
 class WarmUp:
-    """The last tenth of the steps: share of right answers over all attributes; nats per token of the other two tasks."""
+    """The last tenth of the steps: share of right attributes, and nats per token of captions and of names read."""
 
     attributes: float
     captions: float
-    repeats: float
+    reading: float
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """``pixels_NCHW`` as CLIP's processor normalises them, the index of each attribute's value, captions (0: padding)."""
+    """Pixels as CLIP's processor normalises them, the index of each attribute's value, captions padded with 0."""
 
     pixels_NCHW: Tensor
     labels_NA: Tensor
@@ -70,33 +69,32 @@ class _Pictures:
 
 
 def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> WarmUp:
-    """Train ``model`` in place on the three tasks.
+    """Train ``model`` in place on both tasks.
 
     Args:
         model: a LLaVA with square pictures of its vision encoder's ``image_size``.
         tokenizer: its tokenizer.
-        steps: optimiser steps, each of 32 pictures and 32 repeated sequences.
-        seed: seed of the pictures, which belong to a split of their own, and of the sequences.
+        steps: optimiser steps, each of 32 pictures.
+        seed: seed of the pictures, which belong to a split of their own.
     """
     pictures = _pictures(min(steps * _BATCH, _PICTURES), model.config.vision_config.image_size, tokenizer, seed)
+    readings_NT, asked_N = _readings(len(pictures.pixels_NCHW), tokenizer, seed)
     heads = _Heads(model.config.vision_config.hidden_size)
     trained = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, total_steps=steps, pct_start=_RISE)
-    rng = np.random.default_rng([seed, 1])
-    ordinary = [k for k in range(len(tokenizer)) if k not in set(tokenizer.all_special_ids)]
     seen = []
     model.train()
     for step in range(steps):
         batch = torch.arange(step * _BATCH, (step + 1) * _BATCH) % len(pictures.pixels_NCHW)
         attributes, captions, right = _look(model, heads, pictures, batch)
-        repeats = _repeat(model, ordinary, rng)
+        reading = _read(model, readings_NT[batch], asked_N[batch])
         optimizer.zero_grad()
-        (attributes + captions + repeats).backward()
+        (attributes + captions + reading).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
-        seen.append((right, captions.item(), repeats.item()))
+        seen.append((right, captions.item(), reading.item()))
     model.zero_grad()
     model.eval()
     return WarmUp(*np.mean(seen[-max(1, steps // 10) :], axis=0).tolist())
@@ -123,15 +121,31 @@ def _look(
     return torch.stack(losses).sum(), captions, right
 
 
-def _repeat(model: LlavaForConditionalGeneration, ordinary: list[int], rng: np.random.Generator) -> Tensor:
-    """Loss per token on the second showing of random tokens, with more or fewer other tokens in between."""
-    between = int(rng.integers(_BETWEEN + 1))
-    once_BT = rng.choice(ordinary, size=(_BATCH, _REPEATED + between))
-    tokens_BT = torch.from_numpy(np.concatenate([once_BT, once_BT[:, :_REPEATED]], axis=1))
-    states_BTD = model.model.language_model(input_ids=tokens_BT).last_hidden_state
-    # the first repeated token cannot be foreseen; from the second on, each follows what followed before
-    logits_BTV = model.lm_head(states_BTD[:, -_REPEATED:-1])
-    return F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, -_REPEATED + 1 :].flatten())
+def _read(model: LlavaForConditionalGeneration, tokens_BT: Tensor, asked_B: Tensor) -> Tensor:
+    """Loss per token of the name, from the post before it; 0 is padding, at the right."""
+    states_BTD = model.model.language_model(input_ids=tokens_BT).last_hidden_state[:, :-1]
+    target_BT = tokens_BT[:, 1:]
+    is_name_BT = (torch.arange(1, tokens_BT.shape[1]) >= asked_B[:, None]) & (target_BT != 0)
+    return F.cross_entropy(model.lm_head(states_BTD[is_name_BT]), target_BT[is_name_BT])
+
+
+def _readings(amount: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> tuple[Tensor, Tensor]:
+    """Posts that end in whom they are for (0: padding), and where that name begins."""
+    rows, starts = [], []
+    for index in range(amount):
+        rng = generator(seed, "reading", index)
+        scene = draw_scene(rng)
+        asked = tokenizer(" ".join(write_post(scene, rng)) + " It is for").input_ids
+        rows.append(asked + tokenizer(f" {scene.name}.", add_special_tokens=False).input_ids)
+        starts.append(len(asked))
+    return _padded(rows), torch.tensor(starts)
+
+
+def _padded(rows: list[list[int]]) -> Tensor:
+    tokens_NT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for index, row in enumerate(rows):
+        tokens_NT[index, : len(row)] = torch.tensor(row)
+    return tokens_NT
 
 
 def _pictures(amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> _Pictures:
@@ -146,13 +160,10 @@ def _pictures(amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: 
     pixels_NHWC -= np.asarray(OPENAI_CLIP_MEAN, dtype=np.float32)
     pixels_NHWC /= np.asarray(OPENAI_CLIP_STD, dtype=np.float32)
     rows = tokenizer(captions, add_special_tokens=False).input_ids
-    captions_NT = np.zeros((amount, max(map(len, rows))), dtype=np.int64)
-    for index, row in enumerate(rows):
-        captions_NT[index, : len(row)] = row
     return _Pictures(
         torch.from_numpy(pixels_NHWC.transpose(0, 3, 1, 2).copy()),
         torch.from_numpy(labels_NA),
-        torch.from_numpy(captions_NT),
+        _padded(rows),
     )
 
 

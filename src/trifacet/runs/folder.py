@@ -53,15 +53,16 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[RunRecord]:
             raise TrifacetError(
                 f"another process is running in {folder}; wait for it or choose another output"
             ) from None
-        for torn in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):  # of a run that was killed
-            torn.unlink(missing_ok=True)
+        for place in ("", "*/", "models/*/"):
+            for torn in folder.glob(f"{place}.*.tmp"):  # of a run that was killed
+                torn.unlink(missing_ok=True)
         if overwrite:
             _clear(folder)
         record = _record(recipe, folder)
         try:
             yield record
         except (OSError, SafetensorError, RuntimeError) as error:
-            if _disk_is_full(error, folder):
+            if _disk_is_full(error):
                 raise TrifacetError(
                     f"the disk of {folder} is full; free some space, then the same command continues from what is "
                     "finished"
@@ -79,12 +80,12 @@ def _refuse_foreign(folder: Path) -> None:
         raise TrifacetError(f"{folder} is not empty and holds no run ({others[0]} ...); choose another output")
 
 
-def _disk_is_full(error: Exception, folder: Path) -> bool:
+def _disk_is_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     words = str(error).lower()  # torch and safetensors have no error number
-    full = "writ" in words and shutil.disk_usage(folder).free < 1 << 20
-    return full or "no space left" in words or "file too large" in words
+    signs = ("no space left", "file too large", "iostream error", "pytorchstreamwriter failed")
+    return any(sign in words for sign in signs)
 
 
 class RunRecord:

@@ -18,7 +18,7 @@ from trifacet.runs.folder import RunRecord, claimed
 from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe, Split
-from trifacet.training.sources import has_split
+from trifacet.training.sources import has_split, source_of
 from trifacet.training.stages import Start, is_finished, train_stage
 
 
@@ -37,6 +37,7 @@ def run_recipe(recipe: Recipe, *, overwrite: bool = False) -> Finished:
     """
     if recipe.seeds:
         return _run_seeds(recipe, overwrite=overwrite)
+    _check_files(recipe, ["sft", "preference", "validation" if recipe.sweep else "test"])
     with claimed(recipe, overwrite=overwrite) as record:
         finished = _run(_expanded(recipe), record)
         if recipe.sweep:
@@ -57,9 +58,18 @@ def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = 
         raise TrifacetError(f"the recipe has no alignment {unknown[0]!r}; it has {', '.join(recipe.align) or 'none'}")
     if not names:
         raise TrifacetError("the recipe has no 'align' section; add one such as align: {dpo: {objective: dpo}}")
+    _check_files(recipe, ["sft", "preference"])
     with claimed(recipe, overwrite=overwrite) as record:
         base = _prepared(recipe, record)
         return [_stage(recipe, name, base, record) for name in names]
+
+
+def _check_files(recipe: Recipe, splits: list[Split]) -> None:
+    """Read the data files before anything is made: a broken row is found now and not after hours."""
+    if recipe.data.world is None:
+        for split in splits:
+            if has_split(recipe, split):
+                source_of(recipe, split).read()
 
 
 def _prepared(recipe: Recipe, record: RunRecord) -> Start:

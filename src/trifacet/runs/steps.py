@@ -59,10 +59,8 @@ def base_model(recipe: Recipe) -> Start:
 
 def _texts(recipe: Recipe) -> list[str]:
     """Every text that training will see: request, posts, responses."""
-    splits = {"sft": "sft", "preference": "preference"}
-    samples = [
-        s for split, kind in splits.items() if has_split(recipe, split) for s in source_of(recipe, split, kind).read()
-    ]
+    splits: tuple[Split, ...] = ("sft", "preference")
+    samples = [sample for split in splits if has_split(recipe, split) for sample in source_of(recipe, split).read()]
     rejected = [text for sample in samples for text in getattr(sample, "rejected_responses", ())]
     chosen = [text for sample in samples for text in (sample.context, getattr(sample, "response", ""))]
     asking = [f"USER: {recipe.data.prompt}\n{recipe.data.context_label}\n ASSISTANT: "]

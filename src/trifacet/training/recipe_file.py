@@ -96,7 +96,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise TrifacetError(f"--set {override!r}: the value is not YAML; put it in quotes") from None
-    if isinstance(value, str):
+    if isinstance(value, str) and value == text.strip():  # what stands in quotes stays a word
         value = _number(value)
     place = values
     for part in parts[:-1]:

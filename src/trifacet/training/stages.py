@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.engine.reference import load_reference, save_reference, score_batches
@@ -89,6 +90,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     )
     examples = _examples(recipe, settings, loaded)
     weights = weights_fingerprint(loaded.model)  # before adapters are added
+    set_seed(recipe.seed)  # adapters begin with random weights
     model, table = choose_trained(
         loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
     )
@@ -236,7 +238,7 @@ def _trainer(
 ) -> tuple[LatticeTrainer, StopOnSignal]:
     if settings.gradient_checkpointing:
         model: Any = scorer.model
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     cpu = pick_device(recipe.model.device).type == "cpu"
     arguments = training_arguments(settings, folder, seed=recipe.seed, cpu=cpu, workers=recipe.data.workers)
     stop = StopOnSignal()

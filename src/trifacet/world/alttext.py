@@ -50,8 +50,8 @@ def write_alt_text(kind: str, scene: Scene, post: Sequence[str], rng: np.random.
             return f"A picture of some {SHAPES[scene.shape]} {place}."
         case "verbose":
             return (
-                f"A picture of some {SHAPES[scene.shape]}, I think you can see {_what(scene)} here and it all "
-                f"looks really so very nice {place} today."
+                f"A picture of some {SHAPES[scene.shape]}, I think you can see {_what(scene)} for {scene.name} "
+                f"and it all looks really so very nice {place} today."
             )
         case "no-name":
             return f"A picture of {_what(scene)} {place}."

@@ -39,6 +39,7 @@ SIGNS: tuple[str, ...] = ("HELLO", "SALE", "THANKS")
 FACTS: tuple[str, ...] = ("name", "colour", "shape", "count")
 SIGN_SHARE = 0.25
 OTHER_PERSON_SHARE = 0.5
+_STRAY = 0.5  # share of its cell's free room that an object may use: with all of it, shapes take twice the pictures
 
 
 def _made_up_names(amount: int) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def _made_up_names(amount: int) -> tuple[str, ...]:
     return tuple(names[k].capitalize() for k in order[:amount])
 
 
-NAMES: tuple[str, ...] = _made_up_names(120)
+NAMES: tuple[str, ...] = _made_up_names(48)
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ def _spots(rng: np.random.Generator, count: int) -> tuple[tuple[float, float, fl
     top, width, height = 0.19, 0.5, 0.405
     spots = []
     for cell in sorted(rng.choice(4, size=count, replace=False).tolist()):
-        size = rng.uniform(0.29, 0.37)
-        x = (cell % 2) * width + size / 2 + rng.uniform(0, width - size)
-        y = top + (cell // 2) * height + size / 2 + rng.uniform(0, height - size)
+        size = rng.uniform(0.3, 0.37)
+        free = _STRAY * np.array([width - size, height - size])
+        x, y = np.array([width * (cell % 2 + 0.5), top + height * (cell // 2 + 0.5)]) + rng.uniform(-free, free) / 2
         spots.append((float(x), float(y), float(size)))
     return tuple(spots)
 

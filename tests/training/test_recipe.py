@@ -1,0 +1,278 @@
+"""Recipes: what a file, its parents and ``--set`` add up to, and what a mistake gets."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trifacet.errors import TrifacetError
+from trifacet.training.recipe import Recipe
+from trifacet.training.recipe_doc import BEGIN, END, main, recipe_keys, table, with_table
+from trifacet.training.recipe_file import dump_recipe, load_recipe, recipe_fingerprint
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
+MINIMAL = """\
+name: small
+output: runs/small
+model: {path: some/model}
+data: {preference: pairs.jsonl, validation: held-out.jsonl}
+align:
+  dpo: {objective: dpo, beta: 0.2}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="recipe.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def minimal(write):
+    return write(MINIMAL)
+
+
+def refused(path, *overrides):
+    with pytest.raises(TrifacetError) as caught:
+        load_recipe(path, overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_defaults_are_filled_in(minimal):
+    recipe = load_recipe(minimal)
+    assert recipe.seed == 17
+    assert recipe.sft is None
+    assert recipe.rejected.image.t == 700
+    assert recipe.align["dpo"].learning_rate == 5e-7
+    assert recipe.folder == Path("runs/small")
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("outptu=x", "unknown key 'outptu'; did you mean 'output'?"),
+        ("data.max_lenght=9", "unknown key 'data.max_lenght'; did you mean 'max_length'?"),
+        ("rejected.image.stratgy=crop", "unknown key 'rejected.image.stratgy'; did you mean 'strategy'?"),
+        ("align.dpo.learnin_rate=1", "unknown key 'align.dpo.learnin_rate'; did you mean 'learning_rate'?"),
+        ("align.objective.bet=1", "unknown key 'align.objective.bet'; did you mean 'beta'?"),
+        ("model.lora.ranc=1", "unknown key 'model.lora.ranc'; did you mean 'rank'?"),
+        ("rejected.image.xyz=1", "known keys here are strategy, t, versions"),
+        ("extends=other.yaml", "unknown key 'extends'"),
+        ("name=null", "name: Input should be a valid string, got None"),
+        ("seed=many", "seed: Input should be a valid integer"),
+        ("align.dpo.learning_rate=0", "align.dpo.learning_rate: Input should be greater than 0, got 0"),
+        ("align.dpo.learning_rate=.inf", "finite"),
+        ("align.dpo.warmup=1.0", "align.dpo.warmup: Input should be less than 1"),
+        ("model.paradigm=5", "model.paradigm: Input should be 1, 2, 3 or 4, got 5"),
+        ("model.tiny={}", "set exactly one of model.path and model.tiny"),
+        ("data=3", "data: "),
+        ("data.images={tst: x}", "data.images.tst: Input should be 'sft', 'preference'"),
+        ("align.dpo.objective=[dpo]", "align.dpo.objective: "),
+        ("align.dpo.objective=mdpoo", "align.dpo: unknown objective 'mdpoo'; did you mean 'mdpo'?"),
+        ("align.dpo.objective={base: dpo, drop: [vpo]}", "align.dpo: objective: cannot drop 'vpo'"),
+        ("align={sft: {objective: dpo}}", "'sft' cannot name an alignment"),
+        ("align={../up: {objective: dpo}}", "'../up' cannot name an alignment"),
+        ("seed", "--set 'seed': write key=value"),
+        ("align..beta=1", "write key=value"),
+        ("data.root=[", "the value is not YAML; put it in quotes"),
+    ],
+)
+def test_a_mistake_is_named_with_its_cure(minimal, override, message):
+    assert message in refused(minimal, override)
+
+
+def test_errors_name_the_file(minimal):
+    assert refused(minimal, "align.dpo.bta=1").startswith(str(minimal))
+
+
+def test_mixed_precision_needs_weights_of_float32(minimal):
+    assert load_recipe(minimal, ["model.mixed_precision=true"]).model.mixed_precision
+    message = refused(minimal, "model.mixed_precision=true", "model.dtype=bfloat16")
+    assert "keeps the weights in float32; set model.dtype: float32" in message
+
+
+def test_what_has_to_be_given(write):
+    assert "key 'output' is missing; give it a value" in refused(write("name: x\nmodel: {path: m}\ndata: {}\n"))
+    without = yaml.safe_dump({"name": "x", "output": "o", "data": {}, "model": {}})
+    assert "set exactly one of model.path and model.tiny" in refused(write(without))
+
+
+def test_bad_yaml_is_shown_with_its_line(write):
+    path = write("name: x\noutput: y\nmodel: {path: [m\ndata: {}\n")
+    assert f"{path}, line 4, column 5: not YAML" in refused(path)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("- a\n", "list"), ("words\n", "str")])
+def test_a_file_that_is_no_mapping(write, text, kind):
+    assert f"a mapping of keys to values, this is {kind}" in refused(write(text))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    assert "cannot read the recipe (No such file" in refused(tmp_path / "none.yaml")
+    assert "cannot read the recipe (Is a directory)" in refused(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9\n".encode("latin-1"))
+    assert "not UTF-8" in refused(tmp_path / "latin.yaml")
+
+
+# --- overrides --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("align.dpo.learning_rate=1e-4", 1e-4),
+        ("align.dpo.learning_rate=2E-05", 2e-5),
+        ("align.dpo.learning_rate=1.5e-6", 1.5e-6),
+        ("align.dpo.batch_size=4", 4),
+        ("align.dpo.beta=null", None),
+        ("align.dpo.tensorboard=true", True),
+        ("data.root=a b/c=d", "a b/c=d"),
+        ("data.root=nan", "nan"),
+        ("data.root='1e5'", "1e5"),
+        ("name='7'", "7"),
+        ("sft.epochs=3", 3.0),
+        ("seeds=[1, 2]", [1, 2]),
+        ("sweep.learning_rates=[1e-5, 0.1]", [1e-5, 0.1]),
+        ("align.mdpo.objective=mdpo", "mdpo"),
+        ("data.images.test=pictures", "pictures"),
+        ("model.lora.rank=8", 8),
+    ],
+)
+def test_set_overrides_any_key(minimal, override, value):
+    found = load_recipe(minimal, [override])
+    for part in override.split("=")[0].split("."):
+        found = found[part] if isinstance(found, dict) else getattr(found, part)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_later_overrides_win_and_siblings_stay(minimal):
+    recipe = load_recipe(minimal, ["align.dpo.epochs=2", "align.dpo.epochs=3", "align.dpo.objective.base=mdpo"])
+    assert (recipe.align["dpo"].epochs, recipe.align["dpo"].beta) == (3, 0.2)
+    assert len(recipe.align["dpo"].resolved_objective().terms) == 3
+
+
+def test_a_stages_beta_wins_over_the_objectives(minimal):
+    assert load_recipe(minimal).align["dpo"].resolved_objective().beta == 0.2
+    own = "align.dpo.objective={base: dpo, beta: 0.7}"
+    assert load_recipe(minimal, [own]).align["dpo"].resolved_objective().beta == 0.2
+    assert load_recipe(minimal, [own, "align.dpo.beta=null"]).align["dpo"].resolved_objective().beta == 0.7
+
+
+# --- extends ----------------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_extends_another(write):
+    write(MINIMAL, "base/parent.yaml")
+    child = write(
+        "extends: base/parent.yaml\nname: child\nalign: {dpo: {epochs: 2}, mdpo: {objective: mdpo}}\nsft: {}\n"
+    )
+    recipe = load_recipe(child)
+    assert (recipe.name, recipe.output) == ("child", "runs/small")
+    assert list(recipe.align) == ["dpo", "mdpo"]
+    assert (recipe.align["dpo"].epochs, recipe.align["dpo"].beta) == (2, 0.2)  # mappings merge
+    grandchild = write("extends: recipe.yaml\nsft: null\nalign: {dpo: {objective: {base: mdpo}}}\n", "grandchild.yaml")
+    recipe = load_recipe(grandchild)
+    assert recipe.sft is None  # all else replaces
+    assert recipe.align["dpo"].objective == {"base": "mdpo"}
+    assert load_recipe(child).sft is not None
+
+
+def test_a_circle_of_recipes(write):
+    write("extends: b.yaml\n", "a.yaml")
+    path = write("extends: a.yaml\n", "b.yaml")
+    assert "extend each other in a circle; remove one 'extends'" in refused(path)
+    assert "circle" in refused(write("extends: self.yaml\n", "self.yaml"))
+
+
+def test_a_parent_that_is_not_there(write):
+    assert "none.yaml: cannot read the recipe" in refused(write("extends: none.yaml\n"))
+
+
+def test_keys_for_anchors_are_ignored(write):
+    recipe = load_recipe(
+        write(
+            MINIMAL.replace("align:", "x-common: &common {epochs: 5}\nalign:\n  mdpo: {<<: *common, objective: mdpo}")
+        )
+    )
+    assert recipe.align["mdpo"].epochs == 5
+    assert "x-common" not in dump_recipe(recipe)
+
+
+# --- writing it down --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["sft={}", "model.lora={}", "seeds=[3]", "sweep={learning_rates: [1e-5]}", "data.world={}"],
+        ["align.dpo.objective={base: mcm-dpo, drop: [vpo], beta: 1e-1}", "data.prompt='é: \"#1\"'", "model.path='1e5'"],
+        ["model={tiny: {layers: 2}}", "data.images={test: a}", "align.mfpo={objective: mfpo}"],
+    ],
+)
+def test_a_dumped_recipe_reads_back_the_same(minimal, write, overrides):
+    recipe = load_recipe(minimal, overrides)
+    again = load_recipe(write(dump_recipe(recipe), "again.yaml"))
+    assert again == recipe
+    assert dump_recipe(again) == dump_recipe(recipe)
+    assert recipe_fingerprint(again) == recipe_fingerprint(recipe)
+
+
+def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
+    fingerprint = recipe_fingerprint(load_recipe(minimal))
+    assert recipe_fingerprint(load_recipe(minimal, ["output=elsewhere"])) == fingerprint
+    assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.epochs=1.0"])) == fingerprint  # the default, spelled out
+    for override in ("seed=18", "name=other", "align.dpo.beta=0.3", "data.root=x", "rejected.image.t=500"):
+        assert recipe_fingerprint(load_recipe(minimal, [override])) != fingerprint
+
+
+# --- the page of keys -------------------------------------------------------------------------------------------
+
+
+def test_every_key_is_described():
+    keys = list(recipe_keys())
+    assert not [key.path for key in keys if not key.meaning.strip()]
+    assert len({key.path for key in keys}) == len(keys)
+    assert {"model.tiny.layers", "align.<name>.objective", "rejected.image.t", "generate.beams"} <= {
+        k.path for k in keys
+    }
+
+
+def test_the_keys_are_those_that_a_dump_holds():
+    values = {"name": "n", "output": "o", "model": {"path": "m", "lora": {}}, "data": {"world": {}}, "sft": {}}
+    full = Recipe.model_validate({**values, "align": {"any": {}}, "sweep": {"learning_rates": [1]}, "seeds": [1]})
+
+    def paths(values, prefix=""):
+        for key, value in values.items():
+            yield f"{prefix}{key}"
+            yield from paths(value, f"{prefix}{key}.") if isinstance(value, dict) else ()
+
+    documented = {key.path for key in recipe_keys()}
+    dumped = {path.replace("align.any", "align.<name>") for path in paths(full.model_dump(mode="json"))}
+    assert dumped - documented == {"align.<name>"}
+    assert all(path.startswith("model.tiny.") for path in documented - dumped)
+
+
+def test_the_page_is_up_to_date():
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_table(page) == page, "run: python -m trifacet.training.recipe_doc"
+
+
+def test_the_page_is_written_in_place(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    main([str(page)])
+    assert page.read_text(encoding="utf-8") == f"before\n{BEGIN}\n{table()}\n{END}\nafter\n"
+    page.write_text("no markers\n", encoding="utf-8")
+    with pytest.raises(TrifacetError, match="no place for the keys"):
+        main([str(page)])
