@@ -109,7 +109,7 @@ def test_an_image_outside_the_root_is_refused(refused, data):
 def test_an_empty_context_is_legal_and_an_empty_response_is_not(tmp_path, data, refused, tiny_folder):
     for file in ("sft.jsonl", "preference.jsonl", "test.jsonl"):
         edit_row(data / file, 0, lambda row: row.update(context=""))
-    changes = {"sft.max_steps": 1, "sft.batch_size": 24, "align.mcm.max_steps": 1, "align.mcm.batch_size": 16}
+    changes = {"sft.max_steps": 1, "align.mcm.max_steps": 1, "generate.limit": 1}
     recipe = recipe_file(tmp_path, tmp_path / "legal", data, tiny_folder, changes)
     assert Command(tmp_path, "run", recipe).wait() == 0
     edit_row(data / "sft.jsonl", 4, lambda row: row.update(response="  "))
@@ -204,13 +204,16 @@ def test_a_file_that_cannot_be_written_whole_is_one_line(tmp_path, data, tiny_fo
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of two megabytes."""
+    """A file system of eight megabytes."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = os.geteuid() == 0 and shutil.which("mount")
-    if not mounted or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True, check=False
-    ).returncode:
+    if (
+        not mounted
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("a small file system cannot be mounted here")
     yield place
     subprocess.run(["umount", str(place)], check=True)
@@ -223,14 +226,15 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on(tmp_path, dat
     ballast = small_disk / "ballast"
     command = Command(tmp_path, "run", recipe)
     command.stop_when((sft / "checkpoint-4/trainer_state.json").exists, signal.SIGINT)
+    saved = {path.name for path in sft.glob("checkpoint-*")}
     with ballast.open("wb") as file:  # so that another checkpoint does not fit
         free = shutil.disk_usage(small_disk).free
         file.write(bytes(max(free - 200_000, 0)))
     error = one_line(Command(tmp_path, "run", recipe))
     assert "free some space" in error
     assert unfinished(small_disk / "out") == []
-    (checkpoint,) = sft.glob("checkpoint-*")
-    assert (checkpoint / "trainer_state.json").exists()
+    assert {path.name for path in sft.glob("checkpoint-*")} == saved
+    assert all((path / "trainer_state.json").exists() for path in sft.glob("checkpoint-*"))
     ballast.unlink()
     assert Command(tmp_path, "run", recipe).wait() == 0
     steps = [json.loads(line)["step"] for line in (sft / "log.jsonl").read_text().splitlines()]

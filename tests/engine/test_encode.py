@@ -21,7 +21,10 @@ def encoder_for(tiny):
     return make
 
 
-def paths(encoder, contexts, responses, cells=(Cell(),)):
+CHOSEN = (Cell(),)
+
+
+def paths(encoder, contexts, responses, cells=CHOSEN):
     tokens = encoder.family.image_tokens(encoder.family.pixels(Image.new("RGB", (8, 8))))
     return encoder.paths(None, contexts, responses, [tokens, tokens], list(cells))
 

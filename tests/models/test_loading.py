@@ -244,7 +244,7 @@ def test_a_checkpoint_that_is_not_here_is_named(name):
 
 
 def test_an_empty_folder_is_no_checkpoint(tmp_path):
-    with pytest.raises(TrifacetError, match="cannot be loaded|config.json"):
+    with pytest.raises(TrifacetError, match=r"cannot be loaded|config.json"):
         load_model(tmp_path)
 
 

@@ -29,7 +29,7 @@ def shaken(model):
     with torch.no_grad():
         for weight in model.parameters():
             if weight.requires_grad:
-                weight += 0.05 * torch.randn_like(weight)
+                weight.add_(torch.randn_like(weight), alpha=0.05)
     return model
 
 
@@ -147,9 +147,7 @@ def test_the_last_logged_scores_are_those_of_the_saved_stack(tmp_path, world, ti
 
 def test_targets_that_match_nothing_are_refused(tiny):
     with pytest.raises(TrifacetError, match=r"^model\.lora\.targets: [^\n]*$"):
-        choose_trained(
-            tiny.model, tiny.family, train_vision=False, lora=LoraSettings(4, 8, 0.0, r".*no_such_layer")
-        )
+        choose_trained(tiny.model, tiny.family, train_vision=False, lora=LoraSettings(4, 8, 0.0, r".*no_such_layer"))
 
 
 def test_a_model_of_which_nothing_trains_is_refused(tiny):

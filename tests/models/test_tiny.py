@@ -89,10 +89,11 @@ def test_the_seed_alone_decides_the_weights(folder, tmp_path):
 def test_warm_up_learns_from_the_layer_that_the_projector_reads(folder, processor):
     model = LlavaForConditionalGeneration.from_pretrained(folder)
     before = copy.deepcopy(model.state_dict())
-    first = warm_up(model, processor.tokenizer, 10, seed=1)
-    later = warm_up(model, processor.tokenizer, 120, seed=1)
+    first = warm_up(model, processor.tokenizer, 5, seed=1)
+    later = warm_up(model, processor.tokenizer, 40, seed=1)
     assert later.attributes > first.attributes + 0.1
-    assert later.captions < 0.5 * first.captions
+    assert later.captions < 0.85 * first.captions
+    assert later.reading < 0.85 * first.reading
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert any("multi_modal_projector" in name for name in changed)
     assert any("language_model.layers.1" in name for name in changed)

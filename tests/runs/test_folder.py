@@ -47,9 +47,9 @@ def test_the_same_recipe_goes_on_and_another_is_refused(recipe, tmp_path):
     with claimed(recipe()):
         pass
     before = names(tmp_path / "out")
-    with pytest.raises(TrifacetError, match=r"holds another run \(sft.learning_rate differs\).*--overwrite"):
-        with claimed(recipe(**{"sft.learning_rate": 5e-5})):
-            pass
+    message = r"holds another run \(sft.learning_rate differs\).*--overwrite"
+    with pytest.raises(TrifacetError, match=message), claimed(recipe(**{"sft.learning_rate": 5e-5})):
+        pass
     assert names(tmp_path / "out") == before
 
 
@@ -65,9 +65,9 @@ def test_a_run_that_made_nothing_yet_gives_way(recipe, tmp_path):
 def test_a_folder_that_is_no_run_is_not_touched(recipe, tmp_path):
     made(tmp_path / "out", "thesis.tex", "models/mine.txt")
     for overwrite in (False, True):
-        with pytest.raises(TrifacetError, match="is not empty and holds no run"):
-            with claimed(recipe(), overwrite=overwrite):
-                pass
+        refused = pytest.raises(TrifacetError, match="is not empty and holds no run")
+        with refused, claimed(recipe(), overwrite=overwrite):
+            pass
         assert names(tmp_path / "out") == ["models/mine.txt", "thesis.tex"]
 
 
@@ -93,9 +93,8 @@ def test_two_processes_do_not_share_a_folder(recipe, tmp_path):
         pass
     with (tmp_path / "out/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(TrifacetError, match="another process is running"):
-            with claimed(recipe()):
-                pass
+        with pytest.raises(TrifacetError, match="another process is running"), claimed(recipe()):
+            pass
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"recipe_sha256": 1}', "\0"])
@@ -103,9 +102,8 @@ def test_a_damaged_record_is_refused_and_can_be_overwritten(recipe, tmp_path, te
     with claimed(recipe()):
         pass
     (tmp_path / "out/run.json").write_text(text)
-    with pytest.raises(TrifacetError, match="damaged.*--overwrite"):
-        with claimed(recipe()):
-            pass
+    with pytest.raises(TrifacetError, match=r"damaged.*--overwrite"), claimed(recipe()):
+        pass
     with claimed(recipe(), overwrite=True):
         pass
 
@@ -118,9 +116,8 @@ def test_a_kill_while_claiming_leaves_a_folder_that_can_be_claimed(recipe, tmp_p
 
 def test_an_output_that_is_a_file_is_refused(recipe, tmp_path):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(TrifacetError, match="cannot write to"):
-        with claimed(recipe()):
-            pass
+    with pytest.raises(TrifacetError, match="cannot write to"), claimed(recipe()):
+        pass
     assert (tmp_path / "out").read_text() == "a file"
 
 
@@ -129,12 +126,11 @@ def test_an_output_that_is_a_file_is_refused(recipe, tmp_path):
     [OSError(28, "No space left on device"), RuntimeError("I/O error: No space left on device (os error 28)")],
 )
 def test_a_full_disk_is_one_line_wherever_it_shows(recipe, error):
-    with pytest.raises(TrifacetError, match="the disk of .* is full; free some space, then the same command continues"):
-        with claimed(recipe()):
-            raise error
+    message = r"the disk of .* is full; free some space, then the same command continues"
+    with pytest.raises(TrifacetError, match=message), claimed(recipe()):
+        raise error
 
 
 def test_other_errors_are_not_taken_for_a_full_disk(recipe):
-    with pytest.raises(RuntimeError, match="shapes"):
-        with claimed(recipe()):
-            raise RuntimeError("shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="shapes"), claimed(recipe()):
+        raise RuntimeError("shapes cannot be multiplied")

@@ -119,7 +119,7 @@ def test_seeds_are_runs_of_their_own_and_their_spread_is_noted(tmp_path):
 def test_stages_can_be_run_one_by_one(tmp_path, world, tiny_folder):
     changes = {"align.dpo": {**STAGE, "objective": "dpo"}, "sft.max_steps": 1, "align.mcm.max_steps": 1}
     recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
-    with pytest.raises(TrifacetError, match="no finished model .* run `trifacet sft` first"):
+    with pytest.raises(TrifacetError, match=r"no finished model .* run `trifacet sft` first"):
         run_stages(recipe, "align", ["mcm"])
     (sft,) = run_stages(recipe, "sft", [])
     (mcm,) = run_stages(recipe, "align", ["mcm"])

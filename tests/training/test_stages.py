@@ -204,7 +204,7 @@ def test_an_image_damaged_in_its_middle_costs_no_finished_step(tmp_path, world, 
     victim.write_bytes(whole[: len(whole) // 2])
     changes = {"sft.max_steps": None, "sft.batch_size": 1, "data.workers": workers}
     recipe = recipe_of(tmp_path / "out", data, tiny_folder, changes)
-    with pytest.raises(DataError, match="sample 'sft-00003'.*damaged or truncated") as caught:
+    with pytest.raises(DataError, match=r"sample 'sft-00003'.*damaged or truncated") as caught:
         train(recipe, "sft", tiny_folder)
     assert "Traceback" not in str(caught.value)
     done = len(log_of(tmp_path / "out" / "models" / "sft"))

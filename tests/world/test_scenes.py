@@ -68,7 +68,7 @@ def test_values_are_drawn_evenly(drawn, fact, values):
 def test_the_picture_does_not_tell_the_name():
     scene = draw_scene(generator(1, "test", 0))
     pictures = {
-        render(replace(scene, name=name, other=other), 64).tobytes() for name in NAMES for other in (None, "Rovena")
+        render(replace(scene, name=name, other=other), 64).tobytes() for name in NAMES for other in (None, "Bobati")
     }
     assert len(pictures) == 1
 

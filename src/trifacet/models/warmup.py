@@ -32,6 +32,7 @@ _BATCH = 32
 _PICTURES = 8000  # drawn once; more steps than these fill pass over them again
 _PEAK_RATE = 1e-3
 _RISE = 0.1  # share of the steps in which the learning rate rises
+_SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less than one step divides by zero
 
 
 class _Heads(nn.Module):
@@ -69,20 +70,21 @@ class _Pictures:
 
 
 def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> WarmUp:
-    """Train ``model`` in place on both tasks.
+    """Train ``model`` in place on the three tasks.
 
     Args:
         model: a LLaVA with square pictures of its vision encoder's ``image_size``.
         tokenizer: its tokenizer.
-        steps: optimiser steps, each of 32 pictures.
-        seed: seed of the pictures, which belong to a split of their own.
+        steps: optimiser steps, each of 32 pictures and 32 posts.
+        seed: seed of the pictures and the posts, which belong to splits of their own.
     """
     pictures = _pictures(min(steps * _BATCH, _PICTURES), model.config.vision_config.image_size, tokenizer, seed)
     readings_NT, asked_N = _readings(len(pictures.pixels_NCHW), tokenizer, seed)
     heads = _Heads(model.config.vision_config.hidden_size)
     trained = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, total_steps=steps, pct_start=_RISE)
+    planned = max(steps, _SHORTEST)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, total_steps=planned, pct_start=_RISE)
     seen = []
     model.train()
     for step in range(steps):

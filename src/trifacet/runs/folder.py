@@ -84,7 +84,7 @@ def _disk_is_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     words = str(error).lower()  # torch and safetensors have no error number
-    signs = ("no space left", "file too large", "iostream error", "pytorchstreamwriter failed")
+    signs = ("no space left", "file too large", "iostream error", "inline_container.cc")
     return any(sign in words for sign in signs)
 
 

@@ -43,7 +43,7 @@ _STRAY = 0.5  # share of its cell's free room that an object may use: with all o
 
 
 def _made_up_names(amount: int) -> tuple[str, ...]:
-    """The first ``amount`` of a fixed shuffled list, e.g. Rovena; none is another one with a plural s."""
+    """The first ``amount`` of a fixed shuffled list, e.g. Bobati; none is another one with a plural s."""
     onsets, vowels, ends = "bdklmnrstv", "aeiou", ("n", "r", "l", "na", "ra", "lo", "ti")
     names = sorted({a + v + b + w + e for a in onsets for v in vowels for b in onsets for w in vowels for e in ends})
     order = np.random.default_rng(7).permutation(len(names))
