@@ -25,9 +25,10 @@ from PIL import Image
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import TrieScorer
+from trifacet.losses import Plan, objective_loss
 from trifacet.models.loading import load_model
 from trifacet.models.tiny import make_tiny_llava
-from trifacet.objectives import OBJECTIVES, Plan, objective_loss
+from trifacet.objectives import OBJECTIVES
 from trifacet.records import PreferenceSample
 from trifacet.rejection.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection

@@ -11,7 +11,8 @@ from itertools import product
 import torch
 
 from trifacet.facets import FACETS, Cell, Facet
-from trifacet.objectives import Objective, make_plan, objective_loss
+from trifacet.losses import make_plan, objective_loss
+from trifacet.objectives import Objective
 
 RESPONSES = [(0, 1), (2, 2, 1), (1,)]  # tokens of the chosen response, then of two rejected ones
 ONE = dict.fromkeys(FACETS, 1)

@@ -24,16 +24,8 @@ from plain_objectives import (
 )
 
 from trifacet.facets import CHOSEN, CORNERS, Cell, Facet
-from trifacet.objectives import (
-    OBJECTIVES,
-    AnchorTerm,
-    PairTerm,
-    lead_term,
-    link_loss,
-    make_plan,
-    objective_loss,
-    resolve_objective,
-)
+from trifacet.losses import lead_term, link_loss, make_plan, objective_loss
+from trifacet.objectives import OBJECTIVES, AnchorTerm, PairTerm, resolve_objective
 
 # --- values and gradients ---------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The errors that a user can mend. Invariant: each is one line that says where, what is wrong, and what would be right."""
+"""The errors that a user can mend. Invariant: each is one line: where, what is wrong, and what would be right."""
 
 from pathlib import Path
 

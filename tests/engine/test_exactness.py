@@ -7,7 +7,8 @@ from transformers import LlavaForConditionalGeneration
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import TrieScorer
 from trifacet.facets import Cell
-from trifacet.objectives import OBJECTIVES, Plan, objective_loss
+from trifacet.losses import Plan, objective_loss
+from trifacet.objectives import OBJECTIVES
 from trifacet.rejection.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
 

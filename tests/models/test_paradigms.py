@@ -157,3 +157,20 @@ def test_a_model_of_which_nothing_trains_is_refused(tiny):
 
     with pytest.raises(TrifacetError, match="nothing would be trained"):
         choose_trained(tiny.model, NoParts(tiny.processor), train_vision=False, lora=None)
+
+
+def test_all_that_trains_over_a_bfloat16_base_is_float32(world, tiny_folder):
+    _, batch = batch_of(recipe_of("unused", world, tiny_folder), "mcm", tiny_folder)
+    loaded = load_model(tiny_folder, dtype="bfloat16")
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=True, lora=LORA)
+    assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
+    scorer = TrieScorer(model, loaded.family, mixed_precision=True).eval()
+    with torch.no_grad():
+        policy = scorer(**batch)
+        with model.disable_adapter():
+            reference = scorer(**batch)
+    assert (policy - reference).abs().max() < 0.02 * reference.abs().max()  # the vision copy adds up in float32
+    scorer(**batch).sum().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)

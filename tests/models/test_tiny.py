@@ -102,7 +102,7 @@ def test_warm_up_learns_from_the_layer_that_the_projector_reads(folder, processo
 
 
 def test_warm_up_is_part_of_making(tmp_path, folder):
-    spec = SPEC.model_copy(update={"vision_warmup_steps": 2})
+    spec = SPEC.model_copy(update={"warmup_steps": 2})
     made = [load_file(make_tiny_llava(spec, TEXTS, tmp_path / name, seed=1) / "model.safetensors") for name in "ab"]
     cold = load_file(folder / "model.safetensors")
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])

@@ -86,9 +86,13 @@ def _with_adapters(model: Any, lora: LoraSettings, *, train_vision: bool) -> Any
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of a name in transformers that PEFT still uses
-            return get_peft_model(model, settings)
+            adapted = get_peft_model(model, settings)
     except ValueError as error:
         raise TrifacetError(f"model.lora.targets: {str(error).splitlines()[0]}") from None
+    for weight in adapted.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()  # over a bfloat16 base too: small steps would be rounded away
+    return adapted
 
 
 def _row(name: str, part: nn.Module) -> TrainedPart:

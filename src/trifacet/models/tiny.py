@@ -54,7 +54,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
     """Make the model and its processor and save both.
 
     Args:
-        spec: sizes; with ``vision_warmup_steps`` the model is first warmed up on the demo world's pictures.
+        spec: sizes; with ``warmup_steps`` the model is first warmed up on the demo world's pictures.
         texts: what the tokenizer's vocabulary is learned from: requests, posts and responses.
         folder: where the checkpoint goes (safetensors).
         seed: seed of the weights and of the warm-up.
@@ -79,8 +79,8 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(_config(spec, tokenizer))
-        if spec.vision_warmup_steps:
-            warm_up(model, tokenizer, spec.vision_warmup_steps, seed)
+        if spec.warmup_steps:
+            warm_up(model, tokenizer, spec.warmup_steps, seed)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -25,7 +25,8 @@ from trifacet.engine.scoring import Batch, Encoded, collate, encode_paths
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import Cell, Facet
 from trifacet.images import check_image, load_image, resolve_inside
-from trifacet.objectives import Objective, make_plan
+from trifacet.losses import make_plan
+from trifacet.objectives import Objective
 from trifacet.records import PreferenceSample, SupervisedSample
 from trifacet.rejection.images import ImageStrategy, rejected_pixels
 from trifacet.rejection.samples import image_donors, rejected_contexts

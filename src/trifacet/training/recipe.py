@@ -46,8 +46,10 @@ class TinyModel(Section):
     image_size: int = Field(64, description="side of the square image in pixels")
     patch_size: int = Field(8, description="side of one patch in pixels")
     vocabulary: int = Field(2000, description="size of the BPE vocabulary, at most")
-    vision_warmup_steps: int = Field(
-        0, description="steps of supervised warm-up of the vision encoder on the demo world's own pictures (0: none)"
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        description="steps of warm-up on the demo world: attributes, captions, posts (0: random weights)",
     )
 
 
@@ -98,7 +100,6 @@ class World(Section):
     preference: int = Field(1500, ge=1, description="preference pairs with clean chosen texts")
     validation: int = Field(150, ge=1, description="held-out posts for choosing hyper-parameters")
     test: int = Field(200, ge=1, description="held-out posts for the report")
-    warmup: int = Field(0, ge=0, description="extra pictures with their attributes, for warming up the vision encoder")
 
 
 class Data(Section):

@@ -95,7 +95,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
     )
     _show_trained(name, table)
-    scorer = TrieScorer(model, loaded.family, mixed_precision=recipe.model.mixed_precision)
+    scorer = TrieScorer(model, loaded.family, mixed_precision=_mixed_precision(recipe))
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
     trainer, stop = _trainer(recipe, settings, folder, scorer, examples, Collator(examples, reference), online)
     step_time = StepTime()
@@ -142,6 +142,12 @@ def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
     if settings.vision != "paradigm":
         return settings.vision == "trained"
     return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
+
+
+def _mixed_precision(recipe: Recipe) -> bool:
+    """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
+    model = recipe.model
+    return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
 
 
 def _lora(recipe: Recipe) -> LoraSettings | None:
@@ -201,7 +207,7 @@ def _reference(
         ).model
         frozen.requires_grad_(False)
         return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    dtype = "bfloat16 over float32" if scorer.mixed_precision else recipe.model.dtype
+    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
     fingerprint = {**examples.fingerprint(), "weights": weights, "dtype": dtype}
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)

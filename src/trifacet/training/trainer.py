@@ -27,7 +27,8 @@ from trifacet.engine.reference import to_device
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
-from trifacet.objectives import Objective, Plan, objective_loss
+from trifacet.losses import Plan, objective_loss
+from trifacet.objectives import Objective
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.recipe import Optimisation
 
