@@ -59,7 +59,13 @@ def _start(run: Run) -> str:
     model = model if isinstance(model, Mapping) else {}
     if model.get("path"):
         return f"This run starts from the checkpoint {model['path']}."
-    if model.get("tiny") is not None:
+    tiny = model.get("tiny")
+    if isinstance(tiny, Mapping) and tiny.get("warmup_steps"):
+        return (
+            "This run starts from a tiny LLaVA that was warmed up on rendered pictures and on posts, as a real one "
+            "starts from a trained vision encoder and language model. It has seen no alt-text."
+        )
+    if tiny is not None:
         return "This run starts from a tiny LLaVA with random weights: it knows nothing but what these data show it."
     return "This run's recipe does not say which model it starts from."
 
