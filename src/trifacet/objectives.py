@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
@@ -139,22 +140,22 @@ class Objective(BaseModel):
                 raise ValueError("combine: joint has one link for all pair terms; leave link, offset, smoothing out")
         return self
 
-    @property
+    @cached_property
     def active(self) -> tuple[PairTerm | AnchorTerm | NLLTerm, ...]:
         """The terms with a weight above zero: the others cost nothing."""
         return tuple(term for term in self.terms if term.weight)
 
-    @property
+    @cached_property
     def corners(self) -> tuple[Corner, ...]:
         """The corners to be scored, all-chosen first."""
         return tuple(sorted({corner for term in self.active for corner in term.corners}))
 
-    @property
+    @cached_property
     def rejected_facets(self) -> tuple[Facet, ...]:
         """The facets of which some term needs a rejected version."""
         return tuple(facet for facet in FACETS if any(facet in corner.rejected for corner in self.corners))
 
-    @property
+    @cached_property
     def needs_reference(self) -> bool:
         """Whether any term uses the reference model's log-probs."""
         return any(not isinstance(term, NLLTerm) for term in self.active)

@@ -21,7 +21,11 @@ def run(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOpti
 
     finished = run_recipe(load_recipe(recipe, set_ or ()), overwrite=overwrite)
     models = finished.scores.get("models", {})
-    if models:
+    if finished.sweep:
+        columns = ["stage", "learning_rate", "value", "repetition", "length", "degenerate", "chosen"]
+        shown = [[_plain_cell(row[column]) for column in columns] for row in finished.sweep]
+        print_table("the sweep, on the validation split", columns, shown)
+    elif models:
         metrics = list(next(iter(models.values())).get("metrics", next(iter(models.values()))))
         rows = [[metric, *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
         print_table("scores", ["metric", *models], rows)
@@ -35,3 +39,9 @@ def _cell(scored: dict[str, Any], metric: str) -> str:
         return "-" if value is None else f"{value:.2f}"
     spread = scored[metric]
     return "-" if spread["mean"] is None else f"{spread['mean']:.2f} ± {spread['std']:.2f}"
+
+
+def _plain_cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

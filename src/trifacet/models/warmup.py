@@ -28,7 +28,8 @@ _ATTRIBUTES: dict[str, tuple[object, ...]] = {
     "place": tuple(PLACES),
     "sign": (None, *SIGNS),
 }
-_BATCH = 32
+_BATCH = 32  # pictures of a step
+_POSTS = 16  # posts of a step: they are longer, and names are learned from fewer
 _PICTURES = 8000  # drawn once; more steps than these fill pass over them again
 _PEAK_RATE = 1e-3
 _RISE = 0.1  # share of the steps in which the learning rate rises
@@ -75,7 +76,7 @@ def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizer
     Args:
         model: a LLaVA with square pictures of its vision encoder's ``image_size``.
         tokenizer: its tokenizer.
-        steps: optimiser steps, each of 32 pictures and 32 posts.
+        steps: optimiser steps, each of 32 pictures and 16 posts.
         seed: seed of the pictures and the posts, which belong to splits of their own.
     """
     pictures = _pictures(min(steps * _BATCH, _PICTURES), model.config.vision_config.image_size, tokenizer, seed)
@@ -90,7 +91,8 @@ def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizer
     for step in range(steps):
         batch = torch.arange(step * _BATCH, (step + 1) * _BATCH) % len(pictures.pixels_NCHW)
         attributes, captions, right = _look(model, heads, pictures, batch)
-        reading = _read(model, readings_NT[batch], asked_N[batch])
+        posts = batch[:_POSTS]
+        reading = _read(model, readings_NT[posts], asked_N[posts])
         optimizer.zero_grad()
         (attributes + captions + reading).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)

@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import torch
 
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
@@ -23,10 +26,11 @@ from trifacet.training.stages import Start, is_finished, train_stage
 
 
 class Finished(NamedTuple):
-    """The report's path and the scores (empty where the recipe has no test set)."""
+    """The report's path, the scores (empty where the recipe has no test set), and a sweep's rows."""
 
     report: Path
     scores: dict[str, Any]
+    sweep: Sequence[dict[str, Any]] = ()
 
 
 def run_recipe(recipe: Recipe, *, overwrite: bool = False) -> Finished:
@@ -41,8 +45,8 @@ def run_recipe(recipe: Recipe, *, overwrite: bool = False) -> Finished:
     with claimed(recipe, overwrite=overwrite) as record:
         finished = _run(_expanded(recipe), record)
         if recipe.sweep:
-            _write_sweep(recipe, finished.scores)
-            write_report(recipe.folder)
+            rows = _write_sweep(recipe, finished.scores)
+            return Finished(write_report(recipe.folder), finished.scores, rows)
         return finished
 
 
@@ -73,6 +77,8 @@ def _check_files(recipe: Recipe, splits: list[Split]) -> None:
 
 
 def _prepared(recipe: Recipe, record: RunRecord) -> Start:
+    if recipe.model.threads:
+        torch.set_num_threads(recipe.model.threads)
     with _Timed(record, "data"):
         make_world(recipe)
     with _Timed(record, "base model"):
@@ -150,7 +156,7 @@ def _expanded(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"align": grid})
 
 
-def _write_sweep(recipe: Recipe, scores: dict[str, Any]) -> None:
+def _write_sweep(recipe: Recipe, scores: dict[str, Any]) -> list[dict[str, Any]]:
     """Note, per alignment, the learning rate with the best metric among those that did not degenerate."""
     assert recipe.sweep is not None
     rows = []
@@ -158,12 +164,10 @@ def _write_sweep(recipe: Recipe, scores: dict[str, Any]) -> None:
         mine = [_sweep_row(recipe, scores, stage, rate) for rate in recipe.sweep.learning_rates]
         healthy = [row for row in mine if not row["degenerate"] and row["value"] is not None]
         if healthy:
-            max(healthy, key=lambda row: row["value"])["chosen"] = True  # the first of equals: the smaller rate
+            max(healthy, key=lambda row: row["value"])["chosen"] = True  # of equals the first
         rows += mine
     _write_json(recipe.folder / "sweep.json", {"metric": recipe.sweep.metric, "rows": rows})
-    for row in rows:
-        if row["chosen"]:
-            console.print(f"align.{row['stage']}.learning_rate: {row['learning_rate']:g}")
+    return rows
 
 
 def _sweep_row(recipe: Recipe, scores: dict[str, Any], stage: str, rate: float) -> dict[str, Any]:

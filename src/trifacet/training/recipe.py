@@ -75,6 +75,9 @@ class Model(Section):
         False,
         description="weights in float32, arithmetic in bfloat16; in weights of bfloat16 small steps are rounded away",
     )
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads (null: torch's choice); tiny models are faster with one"
+    )
     device: str = Field("auto", description="auto (an accelerator if there is one), cpu, cuda ...")
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
     paradigm: Literal[1, 2, 3, 4] = Field(
