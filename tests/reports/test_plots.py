@@ -53,6 +53,14 @@ def test_the_lines_of_a_stage_are_its_terms():
     assert stage(ModelRun("base", log=[]), "c") is None
 
 
+def test_a_supervised_stage_has_no_margins():
+    rows = [{"step": step, "loss": 6.0 / step, "loss/nll": 6.0 / step, "learning_rate": 1e-3} for step in (1, 2)]
+    shown = stage(ModelRun("sft", log=rows), "c")
+    assert shown is not None
+    assert [chart.title for chart in shown.charts][:2] == ["Loss", "Learning rate"]
+    assert shown.columns == []
+
+
 def test_segments_join_to_the_text_again():
     text = "two red balls"
     spans = [Span(4, 7, "wrong", "colour"), Span(0, 3, "right", "count"), Span(5, 13, "right", "shape")]

@@ -102,7 +102,7 @@ def test_what_no_page_may_hold_is_replaced(tmp_path):
     folder = make_run(tmp_path / "run", posts=1, models=("sft",))
     write_lines(folder / "generations" / "sft.jsonl", [{"id": "test-00000", "text": "a\u0000b\ud800c\u001bd"}])
     html = write_report(folder).read_text(encoding="utf-8")
-    assert "a\ufffdb?c\ufffdd" in html
+    assert "a\ufffdb\ufffdc\ufffdd" in html
 
 
 def test_a_hostile_model_name_is_text_everywhere(tmp_path):

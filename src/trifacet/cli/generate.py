@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,6 @@ from trifacet.cli.describe import (
     TemperatureOption,
     load_for_generation,
 )
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 def generate(
@@ -57,6 +54,7 @@ def generate(
     from trifacet.generation.results import check_images, generate_to_file
     from trifacet.models.loading import weights_fingerprint
     from trifacet.records import TestSample
+    from trifacet.training.progress import Bar
     from trifacet.training.recipe import Generation
 
     if format not in ("auto", *FORMATS):
@@ -68,8 +66,7 @@ def generate(
     root = images or data.parent
     check_images(samples[:limit], root)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
-    with _progress() as progress:
-        task = progress.add_task(escape(output.name), total=None)
+    with Bar(escape(output.name)) as bar:
         texts = generate_to_file(
             loaded.model,
             encoder,
@@ -80,29 +77,8 @@ def generate(
             weights=weights_fingerprint(loaded.model),
             seed=seed,
             overwrite=overwrite,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_progress=bar.update,
         )
     cut = sum(text.cut_tokens > 0 for text in texts)
     note = f"; {cut} over-long posts were cut at their end" if cut else ""
     err.print(f"{len(texts)} texts in {escape(str(output))}{note}")
-
-
-def _progress() -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=err,
-    )

@@ -71,7 +71,7 @@ def stage(model: ModelRun, chart_id: str) -> Stage | None:
     terms = list(
         dict.fromkeys(key.removeprefix(f"{m}/") for m in METRICS.values() for key in keys if key.startswith(f"{m}/"))
     )
-    aligned = bool(terms) or MARGIN in keys
+    aligned = any(key.startswith(MARGIN) for key in keys)  # an objective of likelihoods alone has no margin
     curves = _curves(terms) if aligned else [_Curve("loss", {LOSS: LOSS})]
     compares = _comparisons(model.done)
     rows = [
@@ -96,7 +96,7 @@ def stage(model: ModelRun, chart_id: str) -> Stage | None:
 def _curves(terms: list[str]) -> list[_Curve]:
     """The whole loss and each term; where there is but one term, the two would be the same curve.
 
-    The log's plain margin and accuracy are the response's (see ``objectives.lead_term``): its term's curve again.
+    The log's plain margin and accuracy are the response's (see ``losses.lead_term``): its term's curve again.
     """
     if len(terms) <= 1:
         return [_Curve(terms[0] if terms else WHOLE, {metric: metric for metric in METRICS.values()})]

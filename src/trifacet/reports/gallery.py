@@ -8,20 +8,18 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
 from trifacet.images import load_image
 from trifacet.records import Sample, TestSample
+from trifacet.reports.page import render_page
 from trifacet.reports.pictures import Picture
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 SIDE = 256  # pixels, the longest side of a thumbnail
 _ENCODER_SIDE = 336  # what LLaVA-1.5's processor makes of a picture: padded to a square, in CLIP's normalisation
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -89,22 +86,16 @@ def write_gallery(
         TrifacetError: when the page cannot be written. An image that can't be read is shown as its problem.
     """
     shown = range(len(samples) if limit is None else min(limit, len(samples)))
-    environment = Environment(
-        loader=PackageLoader("trifacet.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("gallery.html.jinja").render(
+    page = render_page(
+        "gallery.html.jinja",
+        {},
         title=title,
-        css=files("trifacet.reports").joinpath("static/report.css").read_text(encoding="utf-8"),
         entries=[_entry(samples, index, images, strategy, seed) for index in shown],
         total=len(samples),
         kind=samples[0].kind if samples else "",
         strategy=strategy.describe() if strategy else None,
     )
-    write_atomically(output, _UNPRINTABLE.sub("\ufffd", page))
+    write_atomically(output, page)
 
 
 def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy | None, seed: int) -> Entry:

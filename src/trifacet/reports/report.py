@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from trifacet.files import write_atomically
 from trifacet.reports.curves import stage
 from trifacet.reports.gather import Run, number, read_run
+from trifacet.reports.page import render_page
 from trifacet.reports.pictures import picture
 from trifacet.reports.plots import bar_chart
 from trifacet.reports.posts import held_out_posts
 from trifacet.reports.story import duration, opening, quantity
 from trifacet.reports.tables import Metric, Summary, format_value, seeds_table, summarise, sweep_table
-
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def write_report(run_folder: Path) -> Path:
@@ -43,17 +40,7 @@ def write_report(run_folder: Path) -> Path:
 
 def render(run: Run) -> str:
     """The page. Control characters and lone surrogates, which no page may hold, become replacement characters."""
-    environment = Environment(
-        loader=PackageLoader("trifacet.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(duration=duration, quantity=quantity)
-    css = (files("trifacet.reports") / "static" / "report.css").read_text(encoding="utf-8")
-    page = environment.get_template("report.html.jinja").render(css=Markup(css), **_view(run))
-    return _UNPRINTABLE.sub("\ufffd", page.encode("utf-8", "replace").decode("utf-8"))
+    return render_page("report.html.jinja", {"duration": duration, "quantity": quantity}, **_view(run))
 
 
 def _view(run: Run) -> dict[str, Any]:
