@@ -122,10 +122,10 @@ def columns(keys: Iterable[str]) -> list[Metric]:
 
 
 def summarise(models: Sequence[ModelRun]) -> Summary:
-    """The models that have scores; a column marks its best cells when there are two values to compare."""
+    """The models that have scores; a column marks its best cells where its values differ."""
     scored = [model for model in models if model.metrics]
     metrics = columns(key for model in scored for key in model.metrics)
-    best = {metric.key: _best([model.metrics.get(metric.key) for model in scored], metric.better) for metric in metrics}
+    best = {metric.key: _best([model.metrics.get(metric.key) for model in scored], metric) for metric in metrics}
     rows = []
     for model in scored:
         cells = []
@@ -217,11 +217,11 @@ def sweep_table(sweep: Mapping[str, Any]) -> tuple[Metric, list[Trial]]:
     return metric, trials
 
 
-def _best(values: Sequence[float | None], better: Better) -> float | None:
+def _best(values: Sequence[float | None], metric: Metric) -> float | None:
     finite = [value for value in values if value is not None and math.isfinite(value)]
-    if len(finite) < 2 or better == "neither":
-        return None
-    return max(finite) if better == "higher" else min(finite)
+    if metric.better == "neither" or len({format_value(value, metric) for value in finite}) < 2:
+        return None  # where all look alike, none is best
+    return max(finite) if metric.better == "higher" else min(finite)
 
 
 def _markdown_text(text: str) -> str:
