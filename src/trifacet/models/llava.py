@@ -55,7 +55,7 @@ class LlavaFamily:
         values = self.processor.image_processor(images=image, return_tensors="pt")["pixel_values"]
         return values[0]
 
-    def image_tokens(self, pixels: Tensor) -> NDArray[np.int64]:  # noqa: ARG002: other families depend on the size
+    def image_tokens(self, pixels: Tensor) -> NDArray[np.int64]:
         return self._image_tokens
 
     def positions(self, tokens_L: NDArray[np.int64]) -> NDArray[np.int64]:
