@@ -12,6 +12,14 @@ from trifacet.reports.posts import Post
 def opening(run: Run, posts: Sequence[Post]) -> list[str]:
     """What was run, and where to look first."""
     sentences = [_start(run)]
+    if run.seeds:
+        several = run.seeds.get("seeds")
+        count = len(several) if isinstance(several, list) else "several"
+        return [
+            *sentences,
+            f"The whole run was repeated with {count} seeds, and the table shows the spread of every metric.",
+            "The folder of each seed has a report of its own, with its curves and texts.",
+        ]
     supervised = run.model("sft")
     if supervised and supervised.done:
         sentences.append(f"Supervised training showed it {_posts(supervised.done.get('samples'))} with alt-text (sft).")
