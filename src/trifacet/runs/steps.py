@@ -17,7 +17,7 @@ from trifacet.files import replacing_folder, write_atomically
 from trifacet.generation.local import Generated
 from trifacet.generation.results import generate_to_file
 from trifacet.images import load_image
-from trifacet.models.loading import load_model, load_processor, weights_fingerprint
+from trifacet.models.loading import load_processor, weights_fingerprint
 from trifacet.models.tiny import make_tiny_llava
 from trifacet.records import TestSample
 from trifacet.rejection.images import preview_rejected_image
@@ -25,7 +25,7 @@ from trifacet.rejection.samples import image_donors
 from trifacet.runs.folder import WORLD_MARK
 from trifacet.training.progress import Bar
 from trifacet.training.recipe import Recipe, Split
-from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
+from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
 from trifacet.training.stages import Start, stage_folder
 from trifacet.world.make import write_world
 
@@ -71,12 +71,7 @@ def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: Split) ->
     """The texts of one model for ``split``, in ``generations/<name>.jsonl``."""
     source = source_of(recipe, split)
     samples = _test_samples(recipe, split)
-    loaded = load_model(
-        checkpoint,
-        dtype=recipe.model.dtype,
-        device=recipe.model.device,
-        trust_remote_code=recipe.model.trust_remote_code,
-    )
+    loaded = load_for(recipe, checkpoint)
     with Bar(f"{name}: texts") as bar:
         return generate_to_file(
             loaded.model,

@@ -94,12 +94,8 @@ class Examples(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         sample = self.samples[index]
-        try:
+        with _named(sample.id):
             return self._example(index, sample)
-        except DataError:
-            raise
-        except TrifacetError as error:
-            raise TrifacetError(f"sample {sample.id!r}: {error}") from None
 
     def _example(self, index: int, sample: SupervisedSample | PreferenceSample) -> Example:
         contexts = self.contexts(index)
@@ -151,12 +147,8 @@ class Examples(Dataset[Example]):
             TrifacetError: naming the first sample for which this is not so.
         """
         for index, sample in enumerate(self.samples):
-            try:
+            with _named(sample.id):
                 cells = self.cells(index)
-            except DataError:
-                raise
-            except TrifacetError as error:
-                raise TrifacetError(f"sample {sample.id!r}: {error}") from None
             if not cells:
                 raise TrifacetError(
                     f"sample {sample.id!r} has no post, and every term of objective {self.objective.name!r} rejects "
@@ -277,6 +269,17 @@ class Examples(Dataset[Example]):
             "prompt and length": json.dumps(asking),
             "processor": _processor_fingerprint(self.encoder.family.processor),
         }
+
+
+@contextmanager
+def _named(sample_id: str) -> Iterator[None]:
+    """Says which sample an error is about; a DataError says so itself."""
+    try:
+        yield
+    except DataError:
+        raise
+    except TrifacetError as error:
+        raise TrifacetError(f"sample {sample_id!r}: {error}") from None
 
 
 def _processor_fingerprint(processor: Any) -> str:

@@ -12,6 +12,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
 from trifacet.errors import TrifacetError
 from trifacet.formats import read_samples
+from trifacet.models.loading import LoadedModel, load_model
 from trifacet.records import Sample
 from trifacet.rejection.images import ImageStrategy
 from trifacet.training.examples import Rejection
@@ -58,6 +59,12 @@ def source_of(recipe: Recipe, split: Split, kind: str | None = None) -> Source:
 def has_split(recipe: Recipe, split: Split) -> bool:
     """Whether the recipe says where ``split`` comes from."""
     return recipe.data.world is not None or getattr(recipe.data, split) is not None
+
+
+def load_for(recipe: Recipe, checkpoint: str | Path) -> LoadedModel:
+    """A checkpoint as the recipe wants it in memory. Raises as ``load_model`` does."""
+    model = recipe.model
+    return load_model(checkpoint, dtype=model.dtype, device=model.device, trust_remote_code=model.trust_remote_code)
 
 
 def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:

@@ -26,13 +26,13 @@ from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
 from trifacet.files import write_atomically
-from trifacet.models.loading import LoadedModel, load_model, pick_device, save_model, weights_fingerprint
+from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
+from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
     LatticeTrainer,
@@ -82,12 +82,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     settings: Supervised | Align = _settings(recipe, name)
     folder = stage_folder(recipe, name)
     began = time.monotonic()
-    loaded = load_model(
-        start.path,
-        dtype=recipe.model.dtype,
-        device=recipe.model.device,
-        trust_remote_code=recipe.model.trust_remote_code,
-    )
+    loaded = load_for(recipe, start.path)
     examples = _examples(recipe, settings, loaded)
     weights = weights_fingerprint(loaded.model)  # before adapters are added
     set_seed(recipe.seed)  # adapters begin with random weights
@@ -199,12 +194,7 @@ def _reference(
         adapter_off = getattr(scorer.model, "disable_adapter", None)
         if adapter_off is not None:
             return None, OnlineReference(scorer, adapter_off)
-        frozen = load_model(
-            start.path,
-            dtype=recipe.model.dtype,
-            device=recipe.model.device,
-            trust_remote_code=recipe.model.trust_remote_code,
-        ).model
+        frozen = load_for(recipe, start.path).model
         frozen.requires_grad_(False)
         return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
     dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
