@@ -94,7 +94,7 @@ def test_llava_next_weights_run_as_one_tile(next_folder):
     )
     assert text == "USER: <image>\nWhat is it? ASSISTANT:"
     inputs = loaded.processor(images=picture, text=text, return_tensors="pt")
-    assert int((inputs["input_ids"] == loaded.family.image_token_id).sum()) == (32 // 8) ** 2
+    assert int((inputs["input_ids"] == loaded.family.placeholder_id).sum()) == (32 // 8) ** 2
     assert len(loaded.family.image_tokens(inputs["pixel_values"][0])) == (32 // 8) ** 2
     with torch.no_grad():
         assert torch.equal(loaded.model(**inputs).logits, plain(**inputs).logits)
@@ -116,7 +116,7 @@ def test_a_picture_that_is_not_square_is_padded_and_not_cropped(next_folder, siz
     pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
     along = np.moveaxis(pixels, int(size[0] > size[1]), 0)
     along[:10], along[-10:] = (255, 0, 0), (0, 0, 255)
-    seen = family.pixels(Image.fromarray(pixels))
+    seen = family.read(Image.fromarray(pixels)).pixel_values[0]
     assert seen.shape == (3, 32, 32)
     mean, std = torch.tensor(family.image_mean), torch.tensor(family.image_std)
     colours = seen.permute(1, 2, 0) * std + mean
@@ -129,7 +129,7 @@ def test_a_picture_that_is_not_square_is_padded_and_not_cropped(next_folder, siz
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "CMYK", "I;16"])
 def test_every_mode_of_picture_has_the_same_number_of_tokens(tiny, mode):
     picture = Image.new(mode, (50, 20))
-    pixels = tiny.family.pixels(to_rgb(picture))
+    pixels = tiny.family.read(to_rgb(picture)).pixel_values[0]
     assert pixels.shape == (3, 32, 32)
     assert len(tiny.family.image_tokens(pixels)) == 16
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.family import ImageInput
 from trifacet.errors import DataError, TrifacetError
 from trifacet.images import MAX_PIXELS, load_image
 from trifacet.records import TestSample
@@ -43,7 +44,7 @@ class Generated:
 class _Prompt:
     sample: TestSample
     ids_L: Tensor
-    pixels: Tensor
+    images: tuple[ImageInput, ...]
     cut_tokens: int
 
 
@@ -118,17 +119,13 @@ def _prompt(
     encoder: SampleEncoder, sample: TestSample, images_root: str | Path, settings: Generation, max_pixels: int
 ) -> _Prompt:
     try:
-        pixels = encoder.family.pixels(load_image(images_root, sample.image, max_pixels=max_pixels))
-        tokens_L = encoder.family.image_tokens(pixels)
-        ids_L, image_at, cut = encoder.prompt_ids(
-            sample.prompt, sample.context, image_tokens=len(tokens_L), reserve=settings.max_new_tokens
-        )
+        images = (encoder.family.read(load_image(images_root, sample.image, max_pixels=max_pixels)),)
+        path, cut = encoder.prompt_path(sample.prompt, sample.context, images, reserve=settings.max_new_tokens)
     except DataError as error:
         raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
     except TrifacetError as error:
         raise TrifacetError(f"sample {sample.id!r}: {error}") from None
-    parts = [ids_L[:image_at], tokens_L, ids_L[image_at + 1 :]]
-    return _Prompt(sample, torch.cat([torch.from_numpy(part) for part in parts]), pixels, cut)
+    return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
 
 
 def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
@@ -151,7 +148,7 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
         early_stopping=False,
         max_new_tokens=settings.max_new_tokens,
         min_length=0,
-        suppress_tokens=sorted({encoder.family.image_token_id, pad} - end_ids),  # an answer holds neither
+        suppress_tokens=sorted({encoder.family.placeholder_id, pad} - end_ids),  # an answer holds neither
         eos_token_id=sorted(end_ids),
         pad_token_id=pad,
     )
@@ -164,7 +161,7 @@ def _generate_batch(
     ids_BL, mask_BL = _pad_left([prompt.ids_L for prompt in prompts], config.pad_token_id)
     images = {
         name: value.to(device, model.dtype) if value.is_floating_point() else value.to(device)
-        for name, value in encoder.family.collate([prompt.pixels for prompt in prompts]).items()
+        for name, value in encoder.family.collate([image for prompt in prompts for image in prompt.images]).items()
     }
     with torch.inference_mode(), torch.random.fork_rng(enabled=config.do_sample):
         if config.do_sample:

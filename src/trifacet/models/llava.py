@@ -6,6 +6,7 @@ Invariant: an image always takes the same number of tokens, and position ids cou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from transformers import LlavaConfig, LlavaProcessor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+
+from trifacet.engine.family import ImageInput, core
 
 VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were trained with
     "{% for message in messages %}"
@@ -29,53 +32,59 @@ VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were train
 )
 
 
-def core(model: nn.Module) -> Any:
-    """The LLaVA model inside a PEFT wrapper, or the model itself."""
-    unwrap = getattr(model, "get_base_model", None)
-    return unwrap() if unwrap else model
-
-
 class LlavaFamily:
     """The ``Family`` of LLaVA with a fixed number of tokens per image."""
 
     name = "llava"
+    needs_dense_mask = False
 
     def __init__(self, processor: LlavaProcessor) -> None:
         self.processor = processor
         images = processor.image_processor
         self.image_mean, self.image_std = tuple(images.image_mean), tuple(images.image_std)
         side = images.crop_size["height"] // processor.patch_size
-        self._image_tokens = np.full(side * side, self.image_token_id, dtype=np.int64)
+        self._image_tokens = np.full(side * side, self.placeholder_id, dtype=np.int64)
 
     @property
-    def image_token_id(self) -> int:
+    def placeholder_id(self) -> int:
         return int(self.processor.image_token_id)
 
-    def pixels(self, image: Image.Image) -> Tensor:
-        values = self.processor.image_processor(images=image, return_tensors="pt")["pixel_values"]
-        return values[0]
+    def prepared(self, text: str) -> str:
+        return text
 
-    def image_tokens(self, pixels: Tensor) -> NDArray[np.int64]:
+    def read(self, image: Image.Image) -> ImageInput:
+        return ImageInput(self.processor.image_processor(images=image, return_tensors="pt")["pixel_values"])
+
+    def frames(self, image: ImageInput) -> Tensor:
+        return image.pixel_values
+
+    def with_frames(self, image: ImageInput, frames: Tensor) -> ImageInput:
+        return replace(image, pixel_values=frames)
+
+    def image_tokens(self, image: ImageInput) -> NDArray[np.int64]:
         return self._image_tokens
 
-    def positions(self, tokens_L: NDArray[np.int64]) -> NDArray[np.int64]:
+    def positions(self, tokens_L: NDArray[np.int64], images: Sequence[ImageInput]) -> NDArray[np.int64]:
         return np.arange(len(tokens_L))
 
-    def collate(self, pixels: Sequence[Tensor]) -> dict[str, Tensor]:
-        return {"pixel_values": torch.stack(list(pixels))} if pixels else {}
+    def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
+        return {"pixel_values": torch.cat([image.pixel_values for image in images])} if images else {}
 
-    def features(self, model: nn.Module, **images: Tensor) -> list[Tensor]:
+    def features(self, model: nn.Module, **images: Tensor) -> list[Any]:
         llava = core(model)
         pixels = images["pixel_values"].to(llava.dtype)
         return list(llava.get_image_features(pixel_values=pixels, return_dict=True).pooler_output)
+
+    def dense_masks(self, visible_BNN: Tensor, images_BN: Tensor, position_ids: Tensor) -> Any:
+        return visible_BNN[:, None]
 
     def hidden(
         self,
         model: nn.Module,
         input_ids_BN: Tensor,
-        attention_mask: Tensor | None,
+        attention_mask: Any,
         position_ids: Tensor,
-        image_features: Sequence[Tensor],
+        image_features: Sequence[Any],
     ) -> Tensor:
         encoded = {"image": BaseModelOutputWithPooling(pooler_output=list(image_features))} if image_features else None
         return (

@@ -130,7 +130,7 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
         picture = preview_rejected_image(
             rejection.strategy,
             load_image(source.images, sample.image, max_pixels=recipe.data.max_pixels),
-            family.pixels,
+            lambda image: family.frames(family.read(image)),
             family.image_mean,
             family.image_std,
             seed=rejection.seed,

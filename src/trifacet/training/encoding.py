@@ -34,7 +34,7 @@ def token_budget(recipe: Recipe, samples: Sequence[Sample]) -> TokenBudget:
     """
     family = load_processor(_model_path(recipe), trust_remote_code=recipe.model.trust_remote_code)
     encoder = encoder_of(recipe, family)
-    image_tokens = len(family.image_tokens(family.pixels(Image.new("RGB", (8, 8)))))
+    image_tokens = len(family.image_tokens(family.read(Image.new("RGB", (8, 8)))))
     longest = over = cut_tokens = 0
     impossible: list[str] = []
     for sample in samples:

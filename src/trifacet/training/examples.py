@@ -14,21 +14,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.scoring import Batch, Encoded, collate, encode_paths
+from trifacet.engine.family import ImageInput
+from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import Cell, Facet
 from trifacet.images import check_image, load_image, resolve_inside
 from trifacet.losses import make_plan
 from trifacet.objectives import Objective
 from trifacet.records import PreferenceSample, SupervisedSample
-from trifacet.rejection.images import ImageStrategy, rejected_pixels
+from trifacet.rejection.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
 from trifacet.rejection.samples import image_donors, rejected_contexts
 
 
@@ -45,10 +45,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Example:
-    """A sample ready for a batch. With the trie ``encoded`` has one entry; one by one it has an entry per cell."""
+    """A sample ready for a batch: its cells' paths and images, and what the plan of the objective needs."""
 
     index: int
-    encoded: tuple[Encoded, ...]
+    encoded: Encoded
     versions: dict[Facet, int]
     cut_tokens: int
 
@@ -63,7 +63,6 @@ class Examples(Dataset[Example]):
         images: folder that image paths are relative to.
         rejection: how rejected versions are made; unused by objectives that reject nothing.
         max_pixels: largest image.
-        one_by_one: a row per cell instead of a trie per sample.
     """
 
     def __init__(
@@ -75,12 +74,11 @@ class Examples(Dataset[Example]):
         rejection: Rejection,
         *,
         max_pixels: int,
-        one_by_one: bool = False,
     ) -> None:
         if not samples:
             raise TrifacetError("there are no samples to train on; check data.sft, data.preference and align.limit")
         self.samples, self.objective, self.encoder = samples, objective, encoder
-        self.images, self.rejection, self.max_pixels, self.one_by_one = images, rejection, max_pixels, one_by_one
+        self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
         self.epoch = 0
         self._contexts = [sample.context for sample in samples]
         self._paths = [sample.image for sample in samples]
@@ -100,28 +98,16 @@ class Examples(Dataset[Example]):
     def _example(self, index: int, sample: SupervisedSample | PreferenceSample) -> Example:
         contexts = self.contexts(index)
         responses = self._responses(sample)
-        pixels = self.pixels(index)
+        images = self.image_versions(index)
         versions = {
-            Facet.IMAGE: len(pixels) - 1,
+            Facet.IMAGE: len(images) - 1,
             Facet.CONTEXT: len(contexts) - 1,
             Facet.RESPONSE: len(responses) - 1,
         }
         cells = self.objective.cells(versions)
-        tokens = [self.encoder.family.image_tokens(picture) for picture in pixels]
-        paths, cut = self.encoder.paths(sample.prompt, contexts, responses, tokens, cells)
-        if not self.one_by_one:
-            used = sorted({cell.image for cell in cells})
-            number = {image: position for position, image in enumerate(used)}
-            paths = [
-                path._replace(images_L=np.where(path.images_L >= 0, number[cell.image], -1))
-                for path, cell in zip(paths, cells, strict=True)
-            ]
-            return Example(index, (encode_paths(paths, [pixels[image] for image in used]),), versions, cut)
-        alone = [
-            encode_paths([path._replace(images_L=np.minimum(path.images_L, 0))], [pixels[cell.image]])
-            for path, cell in zip(paths, cells, strict=True)
-        ]
-        return Example(index, tuple(alone), versions, cut)
+        shown = [[version] for version in range(len(images))]
+        paths, cut = self.encoder.paths(sample.prompt, contexts, responses, images, shown, cells)
+        return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
 
     def versions(self, index: int) -> dict[Facet, int]:
         """How many rejected versions of each facet the sample has, without opening an image."""
@@ -194,31 +180,35 @@ class Examples(Dataset[Example]):
         """The chosen image, RGB."""
         return self._open(self.samples[index].image, index)
 
-    def pixels(self, index: int) -> list[Tensor]:
+    def image_versions(self, index: int) -> list[ImageInput]:
         """The chosen image as the encoder reads it, then the rejected ones that the objective asks for."""
         sample, family = self.samples[index], self.encoder.family
         chosen = self.picture(index)
-        pixels = [family.pixels(chosen)]
+        versions = [family.read(chosen)]
         if Facet.IMAGE not in self.objective.rejected_facets:
-            return pixels
+            return versions
         if given := self._given_images(sample):
-            return pixels + [family.pixels(self._open(name, index)) for name in given]
+            return versions + [family.read(self._open(name, index)) for name in given]
         for version in range(1, self.rejection.image_versions + 1):
-            pixels.append(
-                rejected_pixels(
-                    self.rejection.strategy,
-                    chosen,
-                    lambda image: pixels[0] if image is chosen else family.pixels(image),
-                    family.image_mean,
-                    family.image_std,
-                    seed=self.rejection.seed,
-                    sample_id=sample.id,
-                    version=version,
-                    epoch=self.epoch,
-                    donor=lambda version=version: self.donor(index, version),  # type: ignore[misc]
-                )
-            )
-        return pixels
+            versions.append(self._rejected_image(index, version, chosen, versions[0]))
+        return versions
+
+    def _rejected_image(self, index: int, version: int, chosen: Image.Image, read: ImageInput) -> ImageInput:
+        """A rejected image made by the strategy from the chosen one, ``read`` as the encoder reads it."""
+        strategy, family = self.rejection.strategy, self.encoder.family
+        draw: dict[str, Any] = {
+            "seed": self.rejection.seed,
+            "sample_id": self.samples[index].id,
+            "version": version,
+            "epoch": self.epoch,
+            "donor": lambda: self.donor(index, version),
+        }
+        if strategy.name not in ENCODER_SPACE:
+            return family.read(rejected_picture(strategy, chosen, family.image_mean, **draw))
+        frames = rejected_pixels(
+            strategy, chosen, lambda _: family.frames(read), family.image_mean, family.image_std, **draw
+        )
+        return family.with_frames(read, frames)
 
     def donor(self, index: int, version: int) -> Image.Image:
         """Another sample's image, for the strategy that shows one."""
@@ -292,15 +282,18 @@ def _processor_fingerprint(processor: Any) -> str:
 
 
 class Collator:
-    """Joins examples into a batch with the objective's plan and, where given, the reference's scores."""
+    """Joins examples into a batch with the objective's plan and, where given, the reference's scores.
 
-    def __init__(self, examples: Examples, reference: list[Tensor] | None = None) -> None:
+    ``rows`` as for ``collate``: one trie over the batch, one per sample, or one row per cell as a check or fallback.
+    """
+
+    def __init__(self, examples: Examples, reference: list[Tensor] | None = None, *, rows: Rows = "batch") -> None:
         self.objective, self.family = examples.objective, examples.encoder.family
         self.pad_id = int(examples.encoder.tokenizer.pad_token_id or 0)
-        self.reference = reference
+        self.reference, self.rows = reference, rows
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
-        batch = collate([encoded for example in examples for encoded in example.encoded], self.family, self.pad_id)
+        batch = collate([example.encoded for example in examples], self.family, self.pad_id, self.rows)
         plan = make_plan(self.objective, [example.versions for example in examples])
         batch["plan"] = plan._asdict()
         batch["indices"] = [example.index for example in examples]

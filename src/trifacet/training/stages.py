@@ -22,7 +22,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.engine.reference import load_reference, save_reference, score_batches
-from trifacet.engine.scoring import TrieScorer
+from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
 from trifacet.files import write_atomically
@@ -92,7 +92,8 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     _show_trained(name, table)
     scorer = TrieScorer(model, loaded.family, mixed_precision=_mixed_precision(recipe))
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
-    trainer, stop = _trainer(recipe, settings, folder, scorer, examples, Collator(examples, reference), online)
+    collator = Collator(examples, reference, rows=_rows(recipe))
+    trainer, stop = _trainer(recipe, settings, folder, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
     with Bar(name) as bar:
@@ -145,6 +146,10 @@ def _mixed_precision(recipe: Recipe) -> bool:
     return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
 
 
+def _rows(recipe: Recipe) -> Rows:
+    return "batch" if recipe.model.trie else "path"
+
+
 def _lora(recipe: Recipe) -> LoraSettings | None:
     lora = recipe.model.lora
     return LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets) if lora else None
@@ -165,7 +170,6 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel)
         source.images,
         rejection_of(recipe),
         max_pixels=recipe.data.max_pixels,
-        one_by_one=not recipe.model.trie,
     )
     examples.check()
     return examples
@@ -205,14 +209,18 @@ def _reference(
     path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
     if path.exists():
         return load_reference(path, fingerprint), None
-    scores = _score_all(examples, scorer, settings.batch_size, recipe.data.workers)
+    scores = _score_all(
+        Collator(examples, rows=_rows(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
+    )
     save_reference(path, scores, fingerprint)
     return scores, None
 
 
-def _score_all(examples: Examples, scorer: TrieScorer, batch_size: int, workers: int) -> list[Tensor]:
+def _score_all(
+    collator: Collator, scorer: TrieScorer, examples: Examples, batch_size: int, workers: int
+) -> list[Tensor]:
     """The scores of every sample, a tensor of its cells each."""
-    loader: Any = DataLoader(examples, batch_size=batch_size, collate_fn=Collator(examples), num_workers=workers)
+    loader: Any = DataLoader(examples, batch_size=batch_size, collate_fn=collator, num_workers=workers)
     device = next(scorer.parameters()).device
     with Bar("reference") as bar, _own_words():
         scores = []
