@@ -5,7 +5,6 @@ import math
 from itertools import pairwise
 
 import pytest
-import torch
 from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
 from trifacet.engine.encode import SampleEncoder
