@@ -101,11 +101,17 @@ def generate_texts(
 
 
 def plan_batches(encoder: SampleEncoder, samples: Sequence[TestSample], batch_size: int) -> list[list[TestSample]]:
-    """Batches of samples of like length, the longest first: memory that does not suffice shows at once."""
+    """Batches of samples of like length, the longest first: memory that does not suffice shows at once.
+
+    Images take most of the tokens, so samples with more of them count as longer.
+    """
     if not samples:
         return []
-    rendered = encoder.token_ids([encoder.rendered(sample.prompt, sample.context) for sample in samples])
-    order = sorted(range(len(samples)), key=lambda index: (-len(rendered[index]), index))
+    shown = [len(sample.pictures) for sample in samples]
+    rendered = encoder.token_ids(
+        [encoder.rendered(sample.prompt, sample.context, images=n) for sample, n in zip(samples, shown, strict=True)]
+    )
+    order = sorted(range(len(samples)), key=lambda index: (-shown[index], -len(rendered[index]), index))
     return [[samples[index] for index in order[at : at + batch_size]] for at in range(0, len(order), batch_size)]
 
 
@@ -119,7 +125,8 @@ def _prompt(
     encoder: SampleEncoder, sample: TestSample, images_root: str | Path, settings: Generation, max_pixels: int
 ) -> _Prompt:
     try:
-        images = (encoder.family.read(load_image(images_root, sample.image, max_pixels=max_pixels)),)
+        pictures = (load_image(images_root, name, max_pixels=max_pixels) for name in sample.pictures)
+        images = tuple(encoder.family.read(picture) for picture in pictures)
         path, cut = encoder.prompt_path(sample.prompt, sample.context, images, reserve=settings.max_new_tokens)
     except DataError as error:
         raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None

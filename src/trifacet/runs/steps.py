@@ -124,9 +124,9 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for number, sample in enumerate(samples[:PREVIEWS]):
-        if sample.rejected_images:
+        if sample.rejected_images or sample.image is None:
             continue  # the data give them: the gallery of `trifacet data show` is the place to see them
-        donor = _donor(source.images, paths, number, sample.id, recipe)
+        donor = _donor(source.images, paths, number, sample, recipe)
         picture = preview_rejected_image(
             rejection.strategy,
             load_image(source.images, sample.image, max_pixels=recipe.data.max_pixels),
@@ -146,9 +146,9 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
     write_atomically(folder / "index.json", json.dumps(index, indent=1) + "\n")
 
 
-def _donor(images: Path, paths: Sequence[str], number: int, sample_id: str, recipe: Recipe) -> Any:
+def _donor(images: Path, paths: Sequence[str], number: int, sample: Any, recipe: Recipe) -> Any:
     def opened() -> Any:
-        donors = image_donors(paths, number, seed=recipe.seed, sample_id=sample_id)
+        donors = image_donors(paths, number, seed=recipe.seed, sample_id=sample.id, beside=sample.more_images)
         return load_image(images, paths[donors[0]], max_pixels=recipe.data.max_pixels)
 
     return opened
