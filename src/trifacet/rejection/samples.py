@@ -128,3 +128,19 @@ def _other(n: int, index: int, allowed: Callable[[int], bool], key: tuple[str | 
             return candidate
     candidates = [other for other in range(n) if other != index and allowed(other)]
     return candidates[int(rng.integers(len(candidates)))] if candidates else None
+
+
+def partners(contents: Sequence[str], versions: int, *, beside: Sequence[str] = ()) -> list[int]:
+    """Places in a group of the members that lend the first one their content: those that come next, in order.
+
+    Members with blank contents, the first one's own, one of ``beside`` or one that is taken already lend nothing.
+    Where too few are left, the ones that there are serve again; the list is empty when there is none.
+    """
+    taken = {"", contents[0].strip(), *beside}
+    found: list[int] = []
+    for place in range(1, len(contents)):
+        content = contents[place].strip()
+        if content not in taken:
+            taken.add(content)
+            found.append(place)
+    return [found[version % len(found)] for version in range(versions)] if found else []

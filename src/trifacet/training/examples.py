@@ -29,7 +29,8 @@ from trifacet.losses import make_plan
 from trifacet.objectives import Objective
 from trifacet.records import PreferenceSample, SupervisedSample
 from trifacet.rejection.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
-from trifacet.rejection.samples import image_donors, rejected_contexts
+from trifacet.rejection.samples import image_donors, partners, rejected_contexts
+from trifacet.training.groups import Groups
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Examples(Dataset[Example]):
         images: folder that image paths are relative to.
         rejection: how rejected versions are made; unused by objectives that reject nothing.
         max_pixels: largest image.
+        groups: who is in a batch with whom, where members lend each other contexts and images.
     """
 
     def __init__(
@@ -74,11 +76,13 @@ class Examples(Dataset[Example]):
         rejection: Rejection,
         *,
         max_pixels: int,
+        groups: Groups | None = None,
     ) -> None:
         if not samples:
             raise TrifacetError("there are no samples to train on; check data.sft, data.preference and align.limit")
         self.samples, self.objective, self.encoder = samples, objective, encoder
         self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
+        self.groups = groups
         self.epoch = 0
         self._contexts = [sample.context for sample in samples]
         self._paths = [sample.image for sample in samples]
@@ -164,6 +168,8 @@ class Examples(Dataset[Example]):
             return [sample.context]
         if isinstance(sample, PreferenceSample) and sample.rejected_contexts:
             return [sample.context, *sample.rejected_contexts]
+        if lenders := self._partners(index, self._contexts, self.rejection.context_versions):
+            return [sample.context, *(self._contexts[lender] for lender in lenders)]
         drawn = rejected_contexts(
             self._contexts,
             index,
@@ -173,6 +179,15 @@ class Examples(Dataset[Example]):
             epoch=self.epoch,
         )
         return [sample.context, *drawn]
+
+    def _partners(
+        self, index: int, contents: Sequence[str | None], versions: int, beside: Sequence[str] = ()
+    ) -> list[int]:
+        """The samples of the same batch that lend this one their content; none where batches are not grouped."""
+        if self.groups is None:
+            return []
+        group = self.groups.from_here(index)
+        return [group[place] for place in partners([contents[one] or "" for one in group], versions, beside=beside)]
 
     def _responses(self, sample: SupervisedSample | PreferenceSample) -> list[str]:
         if Facet.RESPONSE not in self.objective.rejected_facets:
@@ -235,7 +250,7 @@ class Examples(Dataset[Example]):
     def donor(self, index: int, version: int) -> Image.Image:
         """Another sample's image, for the strategy that shows one."""
         sample = self.samples[index]
-        donors = image_donors(
+        donors = self._partners(index, self._paths, version, sample.more_images) or image_donors(
             self._paths,
             index,
             seed=self.rejection.seed,
@@ -278,6 +293,7 @@ class Examples(Dataset[Example]):
             "image": rejection.strategy.fingerprint(),
             "versions": [rejection.image_versions, rejection.context_versions],
             "seed": rejection.seed,
+            **({"in batches of": self.groups.size} if self.groups else {}),
         }
         asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]
         return {

@@ -152,6 +152,10 @@ class Rejected(Section):
     image: RejectedImage = RejectedImage()
     context: RejectedContext = RejectedContext()
     resample: bool = Field(False, description="draw anew each epoch; rules the reference cache out")
+    in_batch: bool = Field(
+        False,
+        description="take other samples' contexts and (strategy randomness) images from the batch: computed once there",
+    )
 
 
 class Optimisation(Section):

@@ -30,6 +30,7 @@ from trifacet.models.loading import LoadedModel, pick_device, save_model, weight
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.groups import Groups
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
@@ -163,6 +164,7 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel)
         objective, limit = OBJECTIVES["sft"], None
         source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
     samples: list[Any] = source.read()[:limit]
+    grouped = recipe.rejected.in_batch and isinstance(settings, Align)
     examples = Examples(
         samples,
         objective,
@@ -170,6 +172,7 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel)
         source.images,
         rejection_of(recipe),
         max_pixels=recipe.data.max_pixels,
+        groups=Groups(len(samples), settings.batch_size, recipe.seed) if grouped else None,
     )
     examples.check()
     return examples

@@ -30,6 +30,7 @@ from trifacet.files import write_atomically
 from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import Objective
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.groups import GroupSampler
 from trifacet.training.recipe import Optimisation
 
 WEIGHTS = "trained.safetensors"
@@ -70,6 +71,10 @@ class LatticeTrainer(Trainer):
             self._sums[name] += float(value)
             self._batches[name] += 1
         return loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        groups = self.train_dataset.groups
+        return GroupSampler(groups, self.args.seed) if groups else super()._get_train_sampler(train_dataset)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the objective's metrics, averaged since the last line."""
