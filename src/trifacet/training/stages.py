@@ -43,6 +43,7 @@ from trifacet.training.trainer import (
     last_checkpoint,
     training_arguments,
 )
+from trifacet.training.watching import watchers
 
 
 def stage_folder(recipe: Recipe, name: str) -> Path:
@@ -96,6 +97,8 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     trainer, stop = _trainer(recipe, settings, folder, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
+    for watcher in watchers(recipe, settings, name, folder, scorer, online, step_time):
+        trainer.add_callback(watcher)
     with Bar(name) as bar:
         trainer.add_callback(ShowProgress(bar))
         _train(trainer, folder, stop)
