@@ -10,6 +10,7 @@ from small_runs import STAGE, Command, log_of, recipe_file, recipe_of, train
 from trifacet.engine.scoring import TrieScorer
 from trifacet.evaluation.drift import chosen_drop, divergence, looks
 from trifacet.models.loading import load_model
+from trifacet.training.recipe_file import load_recipe
 from trifacet.training.sources import encoder_of
 from trifacet.training.watching import fill_reference, read_samples_file, watched_posts
 
@@ -88,12 +89,12 @@ def test_killed_and_started_again_it_has_every_row_once(tmp_path, watched, world
     folder = tmp_path / "out/models/mcm"
     rows = folder / "samples.jsonl"
     code = Command(tmp_path, "align", recipe).stop_when(
-        lambda: (folder / "checkpoint-3/trainer_state.json").exists(), signal.SIGKILL
+        (folder / "checkpoint-3/trainer_state.json").exists, signal.SIGKILL
     )
     assert code == -signal.SIGKILL
     with rows.open("a", encoding="utf-8") as file:  # of a step after the checkpoint
         file.write(json.dumps({"step": 4, "id": "x", "text": "", "at_limit": False}) + "\n")
-    assert Command(tmp_path, "align", recipe).wait() == 0
+    train(load_recipe(recipe), "mcm", tiny_folder)
     assert rows.read_bytes() == (watched[1] / "samples.jsonl").read_bytes()
 
 
@@ -119,7 +120,7 @@ def test_chosen_responses_that_sink_are_warned_of_once(tmp_path, world, tiny_fol
 def test_the_estimators_are_those_of_a_known_divergence():
     """Two coins: KL in closed form, k1 and k3 by many draws."""
     p, q = 0.7, 0.4
-    heads = torch.rand(200_000, generator=torch.Generator().manual_seed(1)) < p
+    heads = torch.rand(40_000, generator=torch.Generator().manual_seed(1)) < p
     scores = {True: (p, q), False: (1 - p, 1 - q)}
     rows = [{"logp": scores[one][0], "reference_logp": scores[one][1], "drawn_tokens": 1} for one in heads.tolist()]
     for row in rows:
@@ -127,7 +128,7 @@ def test_the_estimators_are_those_of_a_known_divergence():
     exact = p * torch.tensor(p / q).log().item() + (1 - p) * torch.tensor((1 - p) / (1 - q)).log().item()
     found = divergence(rows)
     assert found.k1 == pytest.approx(exact, abs=4 * found.error)
-    assert found.k3 == pytest.approx(exact, rel=0.02)
+    assert found.k3 == pytest.approx(exact, rel=0.04)
     assert divergence([{"logp": None, "reference_logp": None, "drawn_tokens": 0}]) is None
 
 

@@ -20,15 +20,18 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches, to_device
 from trifacet.engine.scoring import Batch, TrieScorer
+from trifacet.errors import DataError
 from trifacet.evaluation.drift import chosen_drop, looks
 from trifacet.files import write_atomically
 from trifacet.generation.local import Generated, generate_texts
+from trifacet.images import MAX_PIXELS
 from trifacet.objectives import OBJECTIVES
 from trifacet.records import SupervisedSample, TestSample
-from trifacet.training.examples import Collator, Examples
+from trifacet.rejection.images import ImageStrategy
+from trifacet.training.examples import Collator, Examples, Rejection
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Generation, Recipe, Split, Supervised
-from trifacet.training.sources import encoder_of, has_split, rejection_of, source_of
+from trifacet.training.sources import encoder_of, has_split, source_of
 from trifacet.training.trainer import OnlineReference, StepTime
 
 SAMPLES = "samples.jsonl"  # beside log.jsonl
@@ -60,21 +63,40 @@ class WatchedPosts:
 
     def batch(self, texts: Sequence[tuple[TestSample, str]]) -> Batch:
         """The posts with these texts as their responses, for a scorer: one cell each."""
-        samples = [
-            SupervisedSample(id=post.id, image=post.image, context=post.context, prompt=post.prompt, response=text)
-            for post, text in texts
-        ]
-        examples = Examples(
-            samples,
-            OBJECTIVES["sft"],
+        return responses_batch(
             self.encoder,
             self.images,
-            rejection_of(self.recipe),
+            texts,
             max_pixels=self.recipe.data.max_pixels,
             one_by_one=not self.recipe.model.trie,
         )
-        # no DataLoader: it would draw its seed from the training's random numbers
-        return Collator(examples)([examples[index] for index in range(len(examples))])
+
+
+def responses_batch(
+    encoder: SampleEncoder,
+    images: Path,
+    texts: Sequence[tuple[TestSample, str]],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    one_by_one: bool = False,
+) -> Batch:
+    """Posts with a response each as one batch for a scorer: one cell per post, in their order."""
+    samples = [
+        SupervisedSample(id=post.id, image=post.image, context=post.context, prompt=post.prompt, response=text)
+        for post, text in texts
+    ]
+    nothing_rejected = Rejection(ImageStrategy("blackness"))
+    examples = Examples(
+        samples,
+        OBJECTIVES["sft"],
+        encoder,
+        images,
+        nothing_rejected,
+        max_pixels=max_pixels,
+        one_by_one=one_by_one,
+    )
+    # no DataLoader: it would draw its seed from the training's random numbers
+    return Collator(examples)([examples[index] for index in range(len(examples))])
 
 
 def watched_posts(recipe: Recipe, settings: Supervised | Align, encoder: SampleEncoder) -> WatchedPosts:
@@ -186,7 +208,7 @@ class WatchTexts(TrainerCallback):
 
 
 def _score(posts: WatchedPosts, rows: Sequence[dict[str, Any]], key: str, scorer: Reference) -> None:
-    """Put the log-probs of the drawn texts into ``rows[...][key]``: of the text as it is tokenised anew, end included."""
+    """Put the log-probs of the drawn texts into ``rows[...][key]``: tokenised anew, the end included."""
     known = {post.id: post for post in posts.posts}
     whole = [row for row in rows if row["scored"] and row["id"] in known]
     if not whole:
@@ -210,8 +232,12 @@ def fill_reference(posts: WatchedPosts, path: Path, scorer: TrieScorer) -> None:
 
 
 def read_samples_file(path: Path) -> list[dict[str, Any]]:
-    """The rows of ``samples.jsonl``, none where there is no such file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The rows of ``samples.jsonl``, none where there is no such file. Raises DataError where it is damaged."""
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise DataError(f"is not JSON lines ({error})", fix="delete it and run again", file=path) from None
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -231,7 +257,7 @@ class WarnOfDrop(TrainerCallback):
         if drop is not None and not self.said:
             self.said = True
             console.print(
-                f"[bold yellow]warning:[/] {self.name}: at step {drop.step} chosen responses are {-drop.last:.2f} nats "
-                f"per token less likely than under the reference (warn_chosen_drop {self.limit:g}): add an anchor term, "
-                "lower the learning rate or take fewer steps, and read the texts"
+                f"[bold yellow]warning:[/] {self.name}: at step {drop.step} chosen responses are {-drop.last:.2f} "
+                f"nats per token less likely than under the reference (warn_chosen_drop {self.limit:g}): add an anchor "
+                "term, lower the learning rate or take fewer steps, and read the texts"
             )
