@@ -1,8 +1,8 @@
 """How far training has moved a model: what its log and its own texts say. Invariant: rows are read, no model is asked.
 
-A row of ``samples.jsonl`` is one post at one step: ``step``, ``id``, ``text`` (greedy), ``at_limit`` (the text ended only
-because the limit of new tokens was reached); and for alignments ``drawn`` (a text drawn at temperature 1),
-``drawn_tokens``, ``logp`` and ``reference_logp`` (nats of the drawn text; None where they are not known).
+A row of ``samples.jsonl`` is one post at one step: ``step``, ``id``, ``text`` (greedy), ``at_limit`` (only the limit of
+new tokens ended it); and for alignments ``drawn`` (a text drawn at temperature 1), ``drawn_tokens``, ``logp`` and
+``reference_logp`` (nats of the drawn text; None where they are not known), ``scored`` (whether it can have them).
 """
 
 from __future__ import annotations

@@ -151,8 +151,8 @@ def _warnings(recipe: Recipe, name: str, done: dict[str, Any], folder: Path) -> 
         if drop is not None:
             said.append(
                 f"from step {drop.step} on chosen responses were more than {settings.warn_chosen_drop:g} nats per "
-                f"token less likely than under the reference (at the end {-drop.last:.2f}); add an anchor term, lower the "
-                "learning rate or take fewer steps"
+                f"token less likely than under the reference (at the end {-drop.last:.2f}); add an anchor term, lower "
+                "the learning rate or take fewer steps"
             )
     seen = looks(read_samples_file(folder / SAMPLES))
     if seen and seen[-1].degenerate and not seen[0].degenerate:
