@@ -68,8 +68,8 @@ def test_margins_of_the_facets_stand_in_one_chart():
 def test_a_stage_that_goes_on_is_warned_of_by_its_log():
     log = [{"step": step, "loss": 0.7, "rewards/margins": 0.1, "log_ratio/chosen": -0.3 * step} for step in (1, 2, 3)]
     assert stage(ModelRun("dpo", log=log), "c", 0.5).warnings == [
-        "since step 2 chosen responses have been more than 0.5 nats per token less likely than under the reference, now "
-        "by 0.90"
+        "since step 2 chosen responses have been more than 0.5 nats per token less likely than under the reference, "
+        "now by 0.90"
     ]
     assert stage(ModelRun("dpo", log=log), "c").warnings == stage(ModelRun("dpo", log=log), "c", 1.0).warnings == []
     assert stage(ModelRun("dpo", log=log, done={"warnings": ["said"]}), "c", 0.5).warnings == ["said"]

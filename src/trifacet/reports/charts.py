@@ -21,13 +21,24 @@ class Chart:
 
 
 def chart(
-    title: str, hint: str, lines: Sequence[Line], chart_id: str, *, level: float | None = None, named: bool = False
+    title: str,
+    hint: str,
+    lines: Sequence[Line],
+    chart_id: str,
+    *,
+    level: float | None = None,
+    named: bool = False,
+    from_zero: bool = False,
 ) -> Chart:
     """The lines drawn; the text alternative says where each began and ended."""
     said = "; ".join(f"{line.label} from {short(line.values[0])} to {short(line.values[-1])}" for line in lines)
     last = max((line.steps[-1] for line in lines), default=0)
     alternative = f"{title} over {last:.0f} steps: {said}." if said else f"{title}: nothing logged."
-    return Chart(title, hint, line_chart(lines, alternative=alternative, chart_id=chart_id, level=level, named=named))
+    return Chart(
+        title,
+        hint,
+        line_chart(lines, alternative=alternative, chart_id=chart_id, level=level, named=named, from_zero=from_zero),
+    )
 
 
 def short(value: float) -> str:

@@ -200,7 +200,8 @@ def _alignment_charts(
                 named=True,
             )
         )
-    by_facet = [_line(log, f"{MARGIN}/{term}", label, style) for style, (label, term) in enumerate(facets.items())]
+    styles = {curve.label: style for style, curve in enumerate(curves)}
+    by_facet = [_line(log, f"{MARGIN}/{term}", label, styles.get(term, 0)) for label, term in facets.items()]
     by_facet = [line for line in by_facet if line.steps]
     if len(by_facet) > 1:
         charts.append(

@@ -53,18 +53,21 @@ def _charts(seen: Sequence[Look], chart_id: str) -> list[Chart]:
             "Length of its own texts. Steady growth, or a fall to a few words: length is being rewarded.",
             [Line("words", steps, [look.words for look in seen], 0)],
             f"{chart_id}-words",
+            from_zero=True,
         ),
         chart(
             "Repetition",
             "Share of word pairs that stood in the text before. Rising from near 0: it begins to loop.",
             [Line("repetition", steps, [look.repetition for look in seen], 1)],
             f"{chart_id}-repetition",
+            from_zero=True,
         ),
         chart(
             "Cut at the limit",
             "Share of texts that only the limit of new tokens ended. Rising: it forgets how to stop.",
             [Line("at the limit", steps, [look.at_limit for look in seen], 3)],
             f"{chart_id}-limit",
+            from_zero=True,
         ),
     ]
     far = [(float(look.step), look.divergence) for look in seen if look.divergence]
