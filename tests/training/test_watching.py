@@ -84,6 +84,27 @@ def test_the_reference_is_filled_in_where_it_was_not_at_hand(tmp_path, world, ta
     assert any(row["scored"] for row in rows)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [{"dtype": "bfloat16", "lora": {"rank": 4, "alpha": 8}}, {"mixed_precision": True}],
+    ids=["LoRA over bfloat16", "mixed precision"],
+)
+def test_it_looks_in_the_arithmetic_of_the_training(tmp_path, world, taught, model):
+    changes = {"sft": None, "generate.max_new_tokens": 60, **{f"model.{key}": value for key, value in model.items()}}
+    align = {**STAGE, "max_steps": 2, "objective": "dpo", "gradient_checkpointing": True, **LOOK}
+    logs, all_weights = [], []
+    for part, stage in (("seen", align), ("unseen", {**align, "eval_every": None})):
+        recipe = recipe_of(tmp_path / part, world, taught, {**changes, "align.mcm": stage})
+        folder = train(recipe, "mcm", taught)
+        logs.append([line["loss"] for line in log_of(folder)])
+        all_weights.append(weights(folder))
+    assert logs[0] == logs[1]
+    assert all_weights[0] == all_weights[1]
+    if "lora" in model:
+        (first, *_) = looks(read_samples_file(tmp_path / "seen/models/mcm/samples.jsonl"))
+        assert first.divergence.k1 == pytest.approx(0, abs=0.3)  # bfloat16, with and without adapter
+
+
 def test_killed_and_started_again_it_has_every_row_once(tmp_path, watched, world, tiny_folder):
     recipe = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, changes_of(**LOOK, save_every=3))
     folder = tmp_path / "out/models/mcm"

@@ -175,8 +175,11 @@ class WatchTexts(TrainerCallback):
         if not self.main_process or any(row["step"] == step for row in self.rows):
             return
         began = time.monotonic()
-        with torch.random.fork_rng():
-            self.rows += self._rows(step)
+        device = next(self.scorer.parameters()).device
+        # as the scorer computes: adapters in float32 over a bfloat16 base do not meet otherwise
+        precision = torch.autocast(device.type, torch.bfloat16, enabled=self.scorer.mixed_precision)
+        with torch.random.fork_rng(), precision:
+            self.rows += self._rows(step, device)
         _write(self.path, self.rows)
         self.step_time.elsewhere += time.monotonic() - began
         now = looks(self.rows)[-1]
@@ -186,7 +189,7 @@ class WatchTexts(TrainerCallback):
             f"{now.at_limit:.0%} of {now.texts} texts at the limit{kl}"
         )
 
-    def _rows(self, step: int) -> list[dict[str, Any]]:
+    def _rows(self, step: int, device: torch.device) -> list[dict[str, Any]]:
         posts, limit, seed = self.posts, self.posts.recipe.generate.max_new_tokens, self.posts.recipe.seed
         written = posts.generate(self.scorer.model, temperature=0.0, seed=seed)
         rows = [
@@ -199,7 +202,6 @@ class WatchTexts(TrainerCallback):
             # one that ran into the limit has no end, and a score of it would count one
             whole = bool(text.text) and text.new_tokens < limit
             row |= {"drawn": text.text, "drawn_tokens": 0, "logp": None, "reference_logp": None, "scored": whole}
-        device = next(self.scorer.parameters()).device
         _score(posts, rows, "logp", lambda batch: next(score_batches(self.scorer, [batch], device)))
         if self.reference is not None:
             reference = self.reference
