@@ -132,3 +132,5 @@ def test_a_base_of_zeros_that_changed_is_infinitely_far(tmp_path):
         (tmp_path / folder).mkdir()
         save_file({"w": torch.full((2,), value)}, tmp_path / folder / "model.safetensors")
     assert compare(tmp_path / "a", tmp_path / "b").changed[0].relative == math.inf
+    still = compare(tmp_path / "a", tmp_path / "a")
+    assert (still.changes[0].relative, still.relative, list(by_part(still.changes))) == (0, 0, [("w", 0, 1, 0.0, 0.0)])

@@ -68,8 +68,8 @@ class Difference:
     @property
     def relative(self) -> float:
         """|aligned - base| / |base| over all weights together."""
-        base = math.fsum(change.base_squared for change in self.changes)
-        return math.sqrt(math.fsum(change.squared for change in self.changes) / base) if base else math.nan
+        squared = math.fsum(change.squared for change in self.changes)
+        return _relative(squared, math.fsum(change.base_squared for change in self.changes))
 
 
 class Checkpoint:
@@ -150,11 +150,14 @@ def _change(name: str, base: Tensor, aligned: Tensor) -> Change:
     base, aligned = base.float(), aligned.float()
     delta = aligned - base
     squared, base_squared = (value.double().square().sum().item() for value in (delta, base))
-    from_zeros = math.inf if squared else 0.0
-    relative = math.sqrt(squared / base_squared) if base_squared else from_zeros
     moved = delta.count_nonzero().item() / max(delta.numel(), 1)
     largest = delta.abs().max().item() if delta.numel() else 0.0
-    return Change(name, delta.numel(), moved, relative, largest, squared, base_squared)
+    return Change(name, delta.numel(), moved, _relative(squared, base_squared), largest, squared, base_squared)
+
+
+def _relative(squared: float, base_squared: float) -> float:
+    from_zeros = math.inf if squared else 0.0
+    return math.sqrt(squared / base_squared) if base_squared else from_zeros
 
 
 def by_part(changes: list[Change]) -> Iterator[tuple[str, int, int, float, float]]:

@@ -144,7 +144,8 @@ def line_chart(
                 axes.annotate(shorten(line.label, 14), end, (6, 0), textcoords="offset points", va="center", color=_INK)
         if from_zero:
             tops = [value for line in lines for value in line.values if _is_finite(value)]
-            axes.set_ylim(0, max([*tops, 0.05]) * 1.1)
+            top = max([*tops, 0.05])
+            axes.set_ylim(-0.03 * top, 1.1 * top)  # room for a marker at 0
         axes.set_xlabel("optimiser step")
         axes.locator_params(axis="both", nbins=5)
         figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)

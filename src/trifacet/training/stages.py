@@ -105,6 +105,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     done = {
         "seconds": round(time.monotonic() - began, 2),
         "seconds_per_step": round(step_time.seconds, 4),
+        "seconds_watching": round(step_time.elsewhere, 2),
         "steps": trainer.state.global_step,
         "samples": len(examples),
         "trained_parameters": sum(row.trained for row in table),
