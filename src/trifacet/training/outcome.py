@@ -21,12 +21,18 @@ from trifacet.errors import TrifacetError
 from trifacet.evaluation.drift import chosen_drop, looks
 from trifacet.files import write_atomically
 from trifacet.models.difference import Difference, compare
-from trifacet.records import TestSample
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe
-from trifacet.training.sources import encoder_of, has_split, load_for, source_of
+from trifacet.training.sources import encoder_of, has_split, load_for, rows_of, source_of
 from trifacet.training.stages import Start, mixed_precision, stage_folder, stage_settings
-from trifacet.training.watching import SAMPLES, fill_reference, read_samples_file, responses_batch, watched_posts
+from trifacet.training.watching import (
+    SAMPLES,
+    as_post,
+    fill_reference,
+    read_samples_file,
+    responses_batch,
+    watched_posts,
+)
 
 SCORED = 4  # samples whose chosen response is scored by both models
 LEAST_RELATIVE = 1e-6  # of the weights' norm: ten steps of 5e-7 on weights of 0.02 give 2e-4
@@ -81,7 +87,6 @@ def _scores(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     align = isinstance(settings, Align)
     source = source_of(recipe, "preference") if align or not has_split(recipe, "sft") else source_of(recipe, "sft")
     samples: list[Any] = source.read()[:SCORED]
-    posts = [TestSample(id=s.id, image=s.image, context=s.context, prompt=s.prompt) for s in samples]
     logps: list[Tensor] = []
     lengths = torch.ones(1)
     for checkpoint in (start.path, stage_folder(recipe, name) / "model"):
@@ -91,9 +96,9 @@ def _scores(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         batch = responses_batch(
             encoder,
             source.images,
-            [(post, sample.response) for post, sample in zip(posts, samples, strict=True)],
+            [(as_post(sample), sample.response) for sample in samples],
             max_pixels=recipe.data.max_pixels,
-            one_by_one=not recipe.model.trie,
+            rows=rows_of(recipe),
         )
         lengths = batch["lengths_C"]
         device = next(scorer.parameters()).device

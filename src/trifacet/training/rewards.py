@@ -27,7 +27,7 @@ from trifacet.objectives import Objective
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, console
 from trifacet.training.recipe import Recipe, Split
-from trifacet.training.sources import encoder_of, load_for, rejection_of, source_of
+from trifacet.training.sources import encoder_of, load_for, rejection_of, rows_of, source_of
 from trifacet.training.stages import mixed_precision, reference_fingerprint
 
 
@@ -125,7 +125,6 @@ def _examples(
         source.images,
         rejection_of(recipe),
         max_pixels=recipe.data.max_pixels,
-        one_by_one=not recipe.model.trie,
     )
     examples.check()
     return examples
@@ -169,7 +168,7 @@ def _scored(
     loader: Any = DataLoader(
         Subset(examples, range(count)),
         batch_size=batch_size,
-        collate_fn=Collator(examples),
+        collate_fn=Collator(examples, rows=rows_of(recipe)),
         num_workers=recipe.data.workers,
     )
     lengths: list[Tensor] = []

@@ -22,7 +22,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.engine.reference import load_reference, save_reference, score_batches
-from trifacet.engine.scoring import Rows, TrieScorer
+from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
 from trifacet.files import write_atomically
@@ -32,7 +32,7 @@ from trifacet.objectives import OBJECTIVES
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
+from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
     LatticeTrainer,
@@ -93,7 +93,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     _show_trained(name, table)
     scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
-    collator = Collator(examples, reference, rows=_rows(recipe))
+    collator = Collator(examples, reference, rows=rows_of(recipe))
     trainer, stop = _trainer(recipe, settings, folder, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
@@ -149,10 +149,6 @@ def mixed_precision(recipe: Recipe) -> bool:
     """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
     model = recipe.model
     return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
-
-
-def _rows(recipe: Recipe) -> Rows:
-    return "batch" if recipe.model.trie else "path"
 
 
 def _lora(recipe: Recipe) -> LoraSettings | None:
@@ -220,7 +216,7 @@ def _reference(
     if path.exists():
         return load_reference(path, fingerprint), None
     scores = _score_all(
-        Collator(examples, rows=_rows(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
+        Collator(examples, rows=rows_of(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
     )
     save_reference(path, scores, fingerprint)
     return scores, None

@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches, to_device
-from trifacet.engine.scoring import Batch, TrieScorer
+from trifacet.engine.scoring import Batch, Rows, TrieScorer
 from trifacet.errors import DataError
 from trifacet.evaluation.drift import chosen_drop, looks
 from trifacet.files import write_atomically
@@ -31,7 +31,7 @@ from trifacet.rejection.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Generation, Recipe, Split, Supervised
-from trifacet.training.sources import encoder_of, has_split, source_of
+from trifacet.training.sources import encoder_of, has_split, rows_of, source_of
 from trifacet.training.trainer import OnlineReference, StepTime
 
 SAMPLES = "samples.jsonl"  # beside log.jsonl
@@ -68,8 +68,14 @@ class WatchedPosts:
             self.images,
             texts,
             max_pixels=self.recipe.data.max_pixels,
-            one_by_one=not self.recipe.model.trie,
+            rows=rows_of(self.recipe),
         )
+
+
+def as_post(sample: Any) -> TestSample:
+    """What is shown of a sample of any kind: its pictures, its post and its request."""
+    shown = {key: getattr(sample, key) for key in ("id", "image", "more_images", "context", "prompt")}
+    return TestSample(**shown)
 
 
 def responses_batch(
@@ -78,25 +84,17 @@ def responses_batch(
     texts: Sequence[tuple[TestSample, str]],
     *,
     max_pixels: int = MAX_PIXELS,
-    one_by_one: bool = False,
+    rows: Rows = "batch",
 ) -> Batch:
     """Posts with a response each as one batch for a scorer: one cell per post, in their order."""
     samples = [
-        SupervisedSample(id=post.id, image=post.image, context=post.context, prompt=post.prompt, response=text)
+        SupervisedSample(response=text, **as_post(post).model_dump(exclude={"references", "extra"}))
         for post, text in texts
     ]
     nothing_rejected = Rejection(ImageStrategy("blackness"))
-    examples = Examples(
-        samples,
-        OBJECTIVES["sft"],
-        encoder,
-        images,
-        nothing_rejected,
-        max_pixels=max_pixels,
-        one_by_one=one_by_one,
-    )
+    examples = Examples(samples, OBJECTIVES["sft"], encoder, images, nothing_rejected, max_pixels=max_pixels)
     # no DataLoader: it would draw its seed from the training's random numbers
-    return Collator(examples)([examples[index] for index in range(len(examples))])
+    return Collator(examples, rows=rows)([examples[index] for index in range(len(examples))])
 
 
 def watched_posts(recipe: Recipe, settings: Supervised | Align, encoder: SampleEncoder) -> WatchedPosts:
@@ -104,10 +102,7 @@ def watched_posts(recipe: Recipe, settings: Supervised | Align, encoder: SampleE
     splits: tuple[Split, ...] = ("validation", "preference", "sft")
     split = next(split for split in splits if has_split(recipe, split))
     source = source_of(recipe, split)
-    posts = [
-        TestSample(id=sample.id, image=sample.image, context=sample.context, prompt=sample.prompt)
-        for sample in source.read()[: settings.eval_samples]
-    ]
+    posts = [as_post(sample) for sample in source.read()[: settings.eval_samples]]
     return WatchedPosts(recipe, encoder, posts, source.images)
 
 
