@@ -12,7 +12,7 @@ from trifacet.evaluation.drift import chosen_drop, divergence, looks
 from trifacet.models.loading import load_model
 from trifacet.training.recipe_file import load_recipe
 from trifacet.training.sources import encoder_of
-from trifacet.training.watching import fill_reference, read_samples_file, watched_posts
+from trifacet.training.watching import fill_reference, read_samples_file, watched_posts, whole
 
 LOOK = {"eval_every": 2, "eval_samples": 3}
 LORA = {"model.lora": {"rank": 4, "alpha": 8, "dropout": 0.1}, "model.paradigm": 1}
@@ -103,6 +103,13 @@ def test_it_looks_in_the_arithmetic_of_the_training(tmp_path, world, taught, mod
     if "lora" in model:
         (first, *_) = looks(read_samples_file(tmp_path / "seen/models/mcm/samples.jsonl"))
         assert first.divergence.k1 == pytest.approx(0, abs=0.3)  # bfloat16, with and without adapter
+
+
+def test_weights_that_are_spread_over_processes_are_not_watched():
+    model = torch.nn.Linear(2, 2)
+    assert whole(model)
+    model.weight = torch.nn.Parameter(torch.empty(0))  # as ZeRO-3 leaves it
+    assert not whole(model)
 
 
 def test_killed_and_started_again_it_has_every_row_once(tmp_path, watched, world, tiny_folder):

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from trifacet.engine.encode import SampleEncoder
@@ -152,10 +153,12 @@ class WatchTexts(TrainerCallback):
         self.name, self.path, self.every, self.posts, self.draws = name, path, every, posts, draws
         self.scorer, self.reference, self.step_time = scorer, reference, step_time
         self.rows: list[dict[str, Any]] = []
-        self.main_process = True
+        self.able = True  # on the main process, which has all weights
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.main_process = state.is_world_process_zero
+        self.able = state.is_world_process_zero and whole(self.scorer)
+        if state.is_world_process_zero and not self.able:
+            console.print(f"{self.name}: eval_every is left out, since the weights are spread over processes")
         # of a resumed training: the rows after its checkpoint will come again
         self.rows = [row for row in read_samples_file(self.path) if row["step"] <= state.global_step]
         if state.global_step == 0:
@@ -167,7 +170,7 @@ class WatchTexts(TrainerCallback):
 
     def look(self, step: int) -> None:
         """Add the rows of ``step``, unless they are there."""
-        if not self.main_process or any(row["step"] == step for row in self.rows):
+        if not self.able or any(row["step"] == step for row in self.rows):
             return
         began = time.monotonic()
         device = next(self.scorer.parameters()).device
@@ -202,6 +205,11 @@ class WatchTexts(TrainerCallback):
             reference = self.reference
             _score(posts, rows, "reference_logp", lambda batch: reference(to_device(batch, device)).float().cpu())
         return rows
+
+
+def whole(module: nn.Module) -> bool:
+    """Whether this process holds all weights: neither FSDP2's pieces nor ZeRO-3's empty places."""
+    return not any(isinstance(weight, DTensor) or not weight.numel() for weight in module.parameters())
 
 
 def _score(posts: WatchedPosts, rows: Sequence[dict[str, Any]], key: str, scorer: Reference) -> None:
