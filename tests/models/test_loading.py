@@ -266,3 +266,18 @@ def test_the_fingerprint_sees_one_changed_weight(tiny, tiny_folder):
     with torch.no_grad():
         next(tiny.model.parameters()).view(-1)[0] += 1
     assert weights_fingerprint(tiny.model) != before
+
+
+def test_a_merged_adapter_keeps_the_rotary_frequencies_exact(tiny_folder, tmp_path):
+    """Rounded to bfloat16 they would shift every position of a long post."""
+    from trifacet.models.paradigms import LoraSettings, choose_trained
+
+    loaded = load_model(tiny_folder)
+    settings = LoraSettings(2, 4, 0.0, r".*language_model.*\.q_proj")
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=False, lora=settings)
+    save_model(model, loaded.processor, tmp_path / "adapter")
+    merged, plain = (load_model(path, dtype="bfloat16").model for path in (tmp_path / "adapter", tiny_folder))
+    for (name, ours), (_, theirs) in zip(merged.named_buffers(), plain.named_buffers(), strict=True):
+        assert ours.dtype == theirs.dtype, name
+        assert torch.equal(ours, theirs), name
+    assert {weight.dtype for weight in merged.parameters()} == {torch.bfloat16}

@@ -136,6 +136,16 @@ def test_right_and_wrong_parts_are_said_and_not_only_coloured(html, page):
     assert '<mark class="wrong">' in html
 
 
+def test_own_texts_warnings_and_the_check_of_the_saved_model_are_shown(page):
+    text = words(page.text)
+    assert "Warning: from step 100 on <script>alert(1)</script> new kites!." in text
+    assert "77 of 79 weights changed, by 1.23% of their size in all" in text
+    assert "How the text of post-0 <b> changed" in text
+    assert "Step 75" in text
+    assert text.count("as before") >= 3
+    assert "KL to the reference Nats per text, two estimates from at least 4 texts" in text
+
+
 def test_every_chart_has_a_text_alternative(html):
     charts = [opening for opening in re.findall(r"<svg [^>]*>", html) if "aria-hidden" not in opening]
     assert len(charts) > 20

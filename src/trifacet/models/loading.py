@@ -116,7 +116,10 @@ def _load_adapter(path: Path, **options: Any) -> LoadedModel:
     loaded = load_model(_base_of(path), **options)
     with _readable_errors(str(path)):
         merged = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True).merge_and_unload()
-        merged.to(getattr(torch, options["dtype"]))
+        for (
+            weight
+        ) in merged.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
+            weight.data = weight.data.to(getattr(torch, options["dtype"]))
     merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
     return LoadedModel(merged, loaded.processor, loaded.family)
 

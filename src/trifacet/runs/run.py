@@ -18,7 +18,8 @@ from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
 from trifacet.reports.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
-from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
+from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
+from trifacet.training.outcome import check_outcome
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe, Split
 from trifacet.training.sources import has_split, source_of
@@ -108,19 +109,18 @@ def _run(recipe: Recipe, record: RunRecord) -> Finished:
 
 
 def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord) -> Path:
-    """Train a stage unless it is finished; its model's folder."""
+    """Train a stage unless it is finished, and check what came out; its model's folder."""
+    start = start_of(recipe, name, base)
     if is_finished(recipe, name):
         console.print(f"{name}: finished before")
+        check_outcome(recipe, name, start)
         return checkpoint_of(recipe, name)
-    start = base
-    if name != "sft":
-        wanted = recipe.align[name].start
-        if wanted == "sft" or (wanted == "auto" and recipe.sft is not None):
-            start = Start("sft", checkpoint_of(recipe, "sft"))
     with _Timed(record, name):
         done = train_stage(recipe, name, start)
     cut = f", {done['cut_posts']} over-long posts cut" if done["cut_posts"] else ""
     console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
+    with _Timed(record, f"check of {name}"):
+        check_outcome(recipe, name, start)
     return checkpoint_of(recipe, name)
 
 

@@ -57,6 +57,14 @@ def base_model(recipe: Recipe) -> Start:
     return Start("base", folder)
 
 
+def start_of(recipe: Recipe, name: str, base: Start) -> Start:
+    """The model that the stage ``name`` starts from: the supervised one where it is asked for or there is one."""
+    wanted = "base" if name == "sft" else recipe.align[name].start
+    if wanted == "sft" or (wanted == "auto" and recipe.sft is not None):
+        return Start("sft", checkpoint_of(recipe, "sft"))
+    return base
+
+
 def _texts(recipe: Recipe) -> list[str]:
     """Every text that training will see: request, posts, responses."""
     splits: tuple[Split, ...] = ("sft", "preference")

@@ -176,6 +176,13 @@ class Optimisation(Section):
     log_every: int = Field(10, ge=1, description="steps between two lines of the log")
     save_every: int | None = Field(None, ge=1, description="steps between two checkpoints (null: only at the end)")
     tensorboard: bool = Field(False, description="also write TensorBoard files")
+    eval_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between two looks at the model's own texts, also before the first and after the last step "
+        "(null: none)",
+    )
+    eval_samples: int = Field(8, ge=1, description="posts that it then describes: the first of the validation split")
 
 
 class Supervised(Optimisation):
@@ -196,6 +203,12 @@ class Align(Optimisation):
         "cache", description="cache: score the reference once, before training; online: keep it in memory"
     )
     limit: int | None = Field(None, ge=1, description="use the first N preference samples only")
+    warn_chosen_drop: float | None = Field(
+        0.5,
+        gt=0,
+        description="warn when chosen responses have become less likely than under the reference by more than this "
+        "many nats per token (null: never)",
+    )
 
     def resolved_objective(self) -> Objective:
         """The objective with this stage's beta. Raises TrifacetError for an unknown name or a bad definition."""

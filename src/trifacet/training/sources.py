@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
+from trifacet.engine.scoring import Rows
 from trifacet.errors import TrifacetError
 from trifacet.formats import read_samples
 from trifacet.models.loading import LoadedModel, load_model
@@ -71,6 +72,11 @@ def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:
     """The recipe's way of asking, for one family."""
     data = recipe.data
     return SampleEncoder(family, prompt=data.prompt, context_label=data.context_label, max_length=data.max_length)
+
+
+def rows_of(recipe: Recipe) -> Rows:
+    """How cells share rows: one trie over the batch, or a row per cell as a check or fallback."""
+    return "batch" if recipe.model.trie else "path"
 
 
 def rejection_of(recipe: Recipe) -> Rejection:

@@ -22,7 +22,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.engine.reference import load_reference, save_reference, score_batches
-from trifacet.engine.scoring import Rows, TrieScorer
+from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
 from trifacet.files import write_atomically
@@ -33,7 +33,7 @@ from trifacet.training.examples import Collator, Examples
 from trifacet.training.groups import Groups
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
+from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
     LatticeTrainer,
@@ -44,6 +44,7 @@ from trifacet.training.trainer import (
     last_checkpoint,
     training_arguments,
 )
+from trifacet.training.watching import watchers
 
 
 def stage_folder(recipe: Recipe, name: str) -> Path:
@@ -80,7 +81,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         TrifacetError: bad data, a stale cache, a loss that is not finite, a full disk.
         KeyboardInterrupt: stopped by a signal, after a checkpoint.
     """
-    settings: Supervised | Align = _settings(recipe, name)
+    settings: Supervised | Align = stage_settings(recipe, name)
     folder = stage_folder(recipe, name)
     began = time.monotonic()
     loaded = load_for(recipe, start.path)
@@ -91,18 +92,21 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
     )
     _show_trained(name, table)
-    scorer = TrieScorer(model, loaded.family, mixed_precision=_mixed_precision(recipe))
+    scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
-    collator = Collator(examples, reference, rows=_rows(recipe))
+    collator = Collator(examples, reference, rows=rows_of(recipe))
     trainer, stop = _trainer(recipe, settings, folder, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
+    for watcher in watchers(recipe, settings, name, folder, scorer, online, step_time):
+        trainer.add_callback(watcher)
     with Bar(name) as bar:
         trainer.add_callback(ShowProgress(bar))
         _train(trainer, folder, stop)
     done = {
         "seconds": round(time.monotonic() - began, 2),
         "seconds_per_step": round(step_time.seconds, 4),
+        "seconds_watching": round(step_time.elsewhere, 2),
         "steps": trainer.state.global_step,
         "samples": len(examples),
         "trained_parameters": sum(row.trained for row in table),
@@ -127,7 +131,8 @@ def _asking(recipe: Recipe) -> dict[str, Any]:
     return {"prompt": data.prompt, "context_label": data.context_label, "max_length": data.max_length}
 
 
-def _settings(recipe: Recipe, name: str) -> Supervised | Align:
+def stage_settings(recipe: Recipe, name: str) -> Supervised | Align:
+    """The recipe's section of a stage. Raises TrifacetError where there is none for ``sft``."""
     if name != "sft":
         return recipe.align[name]
     if recipe.sft is None:
@@ -141,14 +146,10 @@ def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
     return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
 
 
-def _mixed_precision(recipe: Recipe) -> bool:
+def mixed_precision(recipe: Recipe) -> bool:
     """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
     model = recipe.model
     return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
-
-
-def _rows(recipe: Recipe) -> Rows:
-    return "batch" if recipe.model.trie else "path"
 
 
 def _lora(recipe: Recipe) -> LoraSettings | None:
@@ -191,6 +192,12 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
     console.print(shown)
 
 
+def reference_fingerprint(recipe: Recipe, examples: Examples, scorer: TrieScorer, weights: str) -> dict[str, str]:
+    """What the reference's scores of ``examples`` depend on; ``weights`` is the fingerprint of its weights."""
+    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
+    return {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+
+
 def _reference(
     recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
 ) -> tuple[list[Tensor] | None, OnlineReference | None]:
@@ -204,8 +211,7 @@ def _reference(
         frozen = load_for(recipe, start.path).model
         frozen.requires_grad_(False)
         return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
-    fingerprint = {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+    fingerprint = reference_fingerprint(recipe, examples, scorer, weights)
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
@@ -213,7 +219,7 @@ def _reference(
     if path.exists():
         return load_reference(path, fingerprint), None
     scores = _score_all(
-        Collator(examples, rows=_rows(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
+        Collator(examples, rows=rows_of(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
     )
     save_reference(path, scores, fingerprint)
     return scores, None

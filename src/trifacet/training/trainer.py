@@ -126,17 +126,21 @@ class EpochOfExamples(TrainerCallback):
 
 
 class StepTime(TrainerCallback):
-    """Notes the mean time of a step, data loading included, over the steps of this process."""
+    """Notes the mean time of a step, data loading included, over the steps of this process.
+
+    ``elsewhere`` are seconds that were spent between steps on something else.
+    """
 
     def __init__(self) -> None:
-        self.seconds = self._began = 0.0
+        self.seconds = self.elsewhere = self._began = 0.0
         self._first = 0
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._began, self._first = time.monotonic(), state.global_step
 
     def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.seconds = (time.monotonic() - self._began) / max(state.global_step - self._first, 1)
+        spent = time.monotonic() - self._began - self.elsewhere
+        self.seconds = spent / max(state.global_step - self._first, 1)
 
 
 class LogFile(TrainerCallback):
