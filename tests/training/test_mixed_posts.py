@@ -1,17 +1,13 @@
-"""Training and texts for a set of posts with one image, with several and without, end to end."""
+"""Training on a set of posts with one image, with several and without."""
 
-import json
 import shutil
 
 import pytest
 from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
 from trifacet.formats import read_samples, write_samples
-from trifacet.generation.local import generate_texts
 from trifacet.models.loading import load_model
 from trifacet.training.encoding import token_budget
-from trifacet.training.recipe import Generation
-from trifacet.training.sources import encoder_of
 
 
 @pytest.fixture(scope="module")
@@ -62,25 +58,9 @@ def test_a_set_without_any_image_is_aligned_by_the_terms_that_remain(tmp_path, m
     assert {key for key in lines[0] if key.startswith("loss/")} == {"loss/rpo", "loss/cpo", "loss/crpo"}
 
 
-def test_texts_of_a_mixed_batch_are_those_of_each_post_alone(tmp_path, mixed_world, tiny_folder, tiny):
-    samples = read_samples(mixed_world / "test.jsonl", "test")
-    encoder = encoder_of(recipe_of(tmp_path, mixed_world, tiny_folder), tiny.family)
-    for beams in (1, 3):
-        settings = Generation(beams=beams, max_new_tokens=8, batch_size=len(samples))
-        texts = generate_texts(tiny.model, encoder, samples, images_root=mixed_world, settings=settings)
-        alone = [
-            generate_texts(tiny.model, encoder, [sample], images_root=mixed_world, settings=settings)[0]
-            for sample in samples
-        ]
-        assert texts == alone
-        shown = sorted((len(sample.pictures), text.prompt_tokens) for sample, text in zip(samples, texts, strict=True))
-        assert shown[0][1] + 3 * 16 < shown[-1][1]  # 16 tokens an image
-
-
 def test_the_token_budget_counts_every_image(tmp_path, mixed_world, tiny_folder):
     recipe = recipe_of(tmp_path, mixed_world, tiny_folder)
     (sample,) = [s for s in read_samples(mixed_world / "test.jsonl", "test") if len(s.pictures) == 3][:1]
     one, none = sample.model_copy(update={"more_images": ()}), {"more_images": (), "image": None}
     lengths = [token_budget(recipe, [s]).longest for s in (sample, one, sample.model_copy(update=none))]
     assert lengths[0] - lengths[1] == 2 * (lengths[1] - lengths[2])
-    assert json.loads((mixed_world / "test.jsonl").read_text().splitlines()[0]).get("image") is None
