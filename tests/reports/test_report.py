@@ -174,6 +174,22 @@ def test_a_missing_image_is_said_in_its_place(tmp_path):
     assert text.count("The image cannot be shown") == 1
 
 
+def test_a_post_may_show_several_pictures_or_none(tmp_path):
+    folder = make_run(tmp_path / "run", posts=3, models=("sft",))
+    shutil.rmtree(folder / "rejected")
+    file = folder / "data" / "test.jsonl"
+    one, several, none = map(json.loads, file.read_text().splitlines())
+    several["more_images"] = [one["image"], several["image"]]
+    del none["image"]
+    file.write_text("".join(json.dumps(row) + "\n" for row in (one, several, none)))
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    alternatives = [value for value in page.values("alt") if "of post" in value]
+    assert [text.split(",")[0] for text in alternatives] == [
+        "Picture of post 1", "Picture of post 2", "Further picture 1 of post 2", "Further picture 2 of post 2",
+    ]  # fmt: skip
+    assert words(page.text).count("A post without a picture.") == 1
+
+
 def test_a_run_that_has_not_generated_yet(tmp_path):
     folder = make_run(tmp_path / "run", posts=2, models=("sft", "dpo"), scored=False)
     page = Page(write_report(folder).read_text(encoding="utf-8"))
