@@ -82,8 +82,12 @@ class SampleEncoder:
         if response is None:
             return text
         text = text.rstrip()
-        eos = self.tokenizer.eos_token
-        return text if text.endswith(eos) else text + eos
+        return text if text.endswith(tuple(self._specials)) else text + self.tokenizer.eos_token
+
+    @property
+    def end_id(self) -> int:
+        """The id with which an answer ends: the template's own end of a turn, or the tokenizer's end of text."""
+        return int(self.token_ids([self.rendered(None, "", "a", images=0)])[0][-1])
 
     def token_ids(self, texts: Sequence[str]) -> list[Ints]:
         """Ids of rendered texts; a start token is added where the tokenizer does so and the template did not."""

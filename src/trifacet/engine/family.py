@@ -48,6 +48,11 @@ class Family(Protocol):
         """The id that stands for one image in a tokenised template, before it is expanded."""
         ...
 
+    @property
+    def reserved_ids(self) -> frozenset[int]:
+        """The ids that stand for images or around them: an answer never holds one."""
+        ...
+
     def prepared(self, text: str) -> str:
         """A rendered template as the tokenizer is to see it: what the processor changes besides expanding images."""
         ...
@@ -73,11 +78,19 @@ class Family(Protocol):
         ...
 
     def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
-        """The images of a batch as keyword arguments of ``features`` (and of the model's ``generate``)."""
+        """The images of a batch as keyword arguments of ``features``."""
         ...
 
     def features(self, model: nn.Module, **images: Tensor) -> list[Any]:
         """What the language model is given of each image."""
+        ...
+
+    def encoded(self, image_features: Sequence[Any]) -> dict[str, Any]:
+        """Features in the order of their runs in the rows, as the model's ``mm_encoder_outputs``."""
+        ...
+
+    def told(self, ids_BL: Tensor, images: Sequence[ImageInput]) -> dict[str, Tensor]:
+        """What the model's ``generate`` must be told beside ids, mask and features, such as the images' grids."""
         ...
 
     def dense_masks(self, visible_BNN: Tensor, images_BN: Tensor, position_ids: Tensor) -> Any:
@@ -107,6 +120,10 @@ class Family(Protocol):
 
     def parts(self, model: nn.Module) -> dict[str, nn.Module]:
         """The model's parts by name: ``vision``, ``projector`` and ``language`` (head included)."""
+        ...
+
+    def copied(self, *, train_vision: bool) -> list[str]:
+        """With LoRA, the modules that train whole, as a copy (PEFT's ``modules_to_save``): names without their path."""
         ...
 
     def unread(self, model: nn.Module) -> list[nn.Module]:

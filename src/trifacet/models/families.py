@@ -1,0 +1,15 @@
+"""The families that can be loaded. Invariant: a checkpoint's ``model_type`` alone decides which one it is."""
+
+from __future__ import annotations
+
+from trifacet.models.base import TransformersFamily
+from trifacet.models.llava import LlavaFamily
+from trifacet.models.llava_next import LlavaNextFamily
+
+FAMILIES: dict[str, type[TransformersFamily]] = {
+    family.name: family
+    for family in (
+        LlavaFamily,
+        LlavaNextFamily,
+    )
+}

@@ -1,0 +1,59 @@
+"""LLaVA-1.6 (LLaVA-NeXT) at any resolution: the whole picture as one tile, then as many tiles as its shape asks for.
+
+Invariant: how many tokens an image takes depends on its size in pixels alone, which is the layout of its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from trifacet.engine.family import ImageInput, core
+from trifacet.models.base import TransformersFamily
+from trifacet.models.llava import VICUNA_TEMPLATE, unread_layers
+
+
+class LlavaNextFamily(TransformersFamily):
+    """The ``Family`` of LLaVA-1.6 with its tiles; ``layout`` is (height, width) of the picture."""
+
+    name = "llava_next"
+    what = "LLaVA-1.6 (LLaVA-NeXT)"
+    image_mode = "tiles"
+    note = "model.image_tiles: one (the default) reads one padded tile, any as many as the picture's shape asks for"
+
+    @classmethod
+    def adapted_processor(cls, processor: Any, config: Any) -> Any:
+        if processor.chat_template is None:
+            processor.chat_template = VICUNA_TEMPLATE
+        return processor
+
+    def read(self, image: Image.Image) -> ImageInput:
+        read = self.processor.image_processor(images=image, return_tensors="pt")
+        return ImageInput(read["pixel_values"][0], tuple(read["image_sizes"][0].tolist()))
+
+    def image_tokens(self, image: ImageInput) -> NDArray[np.int64]:
+        inputs = {"pixel_values": image.pixel_values[None], "image_sizes": [list(image.layout)]}
+        run = self.processor.replace_image_token(inputs, 0)
+        return np.full(run.count(self.processor.image_token), self.placeholder_id, dtype=np.int64)
+
+    def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
+        if not images:
+            return {}
+        return {
+            "pixel_values": torch.cat([image.pixel_values for image in images]),
+            "image_sizes": torch.tensor([image.layout for image in images]),
+        }
+
+    def parts(self, model: nn.Module) -> dict[str, nn.Module]:
+        parts = super().parts(model)
+        newline = nn.ParameterList([core(model).model.image_newline])
+        return {**parts, "projector": nn.ModuleList([parts["projector"], newline])}
+
+    def unread(self, model: nn.Module) -> list[nn.Module]:
+        return unread_layers(core(model))
