@@ -26,7 +26,8 @@ class TransformersFamily:
     """The ``Family`` of a model whose parts hang below ``model.model`` and whose head is ``model.lm_head``.
 
     Args:
-        processor: of the checkpoint, as ``adapted_processor`` leaves it.
+        processor: of the checkpoint, as ``adapted_processor`` leaves it; its ``replace_image_token`` writes the run of
+            tokens that one image takes.
         config: of the checkpoint.
     """
 
@@ -44,6 +45,7 @@ class TransformersFamily:
         self.processor, self.config = processor, config
         images = processor.image_processor
         self.image_mean, self.image_std = tuple(images.image_mean), tuple(images.image_std)
+        self._runs: dict[tuple[int, ...], NDArray[np.int64]] = {}
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: Any) -> Any:
@@ -68,7 +70,12 @@ class TransformersFamily:
         return text
 
     def read(self, image: Image.Image) -> ImageInput:
-        return ImageInput(self.processor.image_processor(images=image, return_tensors="pt")["pixel_values"])
+        return ImageInput(self.processed(image)["pixel_values"])
+
+    def processed(self, image: Image.Image) -> Any:
+        """What the image processor makes of one picture, asked as the whole processor asks it."""
+        asked = getattr(self.processor, "images_kwargs", {})
+        return self.processor.image_processor(images=image, return_tensors="pt", **asked)
 
     def frames(self, image: ImageInput) -> Tensor:
         return image.pixel_values
@@ -77,7 +84,15 @@ class TransformersFamily:
         return replace(image, pixel_values=frames)
 
     def image_tokens(self, image: ImageInput) -> NDArray[np.int64]:
-        raise NotImplementedError
+        if image.layout not in self._runs:
+            text = self.processor.replace_image_token(self.as_processed(image), 0)
+            ids = self.processor.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            self._runs[image.layout] = np.asarray(ids, dtype=np.int64)
+        return self._runs[image.layout]
+
+    def as_processed(self, image: ImageInput) -> dict[str, Any]:
+        """What the processor must know of an image to write its run of tokens; ``layout`` alone decides on it."""
+        return {"pixel_values": image.pixel_values}
 
     def positions(self, tokens_L: NDArray[np.int64], images: Sequence[ImageInput]) -> NDArray[np.int64]:
         return np.arange(len(tokens_L))
@@ -134,3 +149,17 @@ class TransformersFamily:
 
     def unread(self, model: nn.Module) -> list[nn.Module]:
         return []
+
+
+class TiledFamily(TransformersFamily):
+    """A family that cuts an image into tiles of one size, each of which takes as many tokens as any other."""
+
+    image_mode = "tiles"
+
+    def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
+        tiles = torch.tensor([len(image.pixel_values) for image in images])
+        return {**super().collate(images), "tiles": tiles} if images else {}
+
+    def features(self, model: nn.Module, **images: Tensor) -> list[Any]:
+        tiles = images.pop("tiles").tolist()
+        return list(torch.cat(super().features(model, **images)).unflatten(0, (sum(tiles), -1)).split(tiles))

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 from transformers import LlavaConfig, LlavaProcessor
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from trifacet.engine.family import ImageInput, core
+from trifacet.engine.family import core
 from trifacet.models.base import TransformersFamily
 
 VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were trained with
@@ -36,17 +34,9 @@ class LlavaFamily(TransformersFamily):
     what = "LLaVA-1.5; LLaVA-1.6 weights as one padded tile"
     image_mode = "fixed"
 
-    def __init__(self, processor: LlavaProcessor, config: LlavaConfig) -> None:
-        super().__init__(processor, config)
-        side = processor.image_processor.crop_size["height"] // processor.patch_size
-        self._image_tokens = np.full(side * side, self.placeholder_id, dtype=np.int64)
-
     @classmethod
     def adapted_processor(cls, processor: Any, config: LlavaConfig) -> LlavaProcessor:
         return one_tile_processor(processor, config)
-
-    def image_tokens(self, image: ImageInput) -> NDArray[np.int64]:
-        return self._image_tokens
 
     def unread(self, model: nn.Module) -> list[nn.Module]:
         return unread_layers(core(model))

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -34,13 +32,11 @@ class LlavaNextFamily(TransformersFamily):
         return processor
 
     def read(self, image: Image.Image) -> ImageInput:
-        read = self.processor.image_processor(images=image, return_tensors="pt")
+        read = self.processed(image)
         return ImageInput(read["pixel_values"][0], tuple(read["image_sizes"][0].tolist()))
 
-    def image_tokens(self, image: ImageInput) -> NDArray[np.int64]:
-        inputs = {"pixel_values": image.pixel_values[None], "image_sizes": [list(image.layout)]}
-        run = self.processor.replace_image_token(inputs, 0)
-        return np.full(run.count(self.processor.image_token), self.placeholder_id, dtype=np.int64)
+    def as_processed(self, image: ImageInput) -> dict[str, Any]:
+        return {"pixel_values": image.pixel_values[None], "image_sizes": [list(image.layout)]}
 
     def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
         if not images:

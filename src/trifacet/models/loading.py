@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging as hf_logging
 
 from trifacet.engine.family import Family
@@ -27,6 +27,7 @@ from trifacet.files import replacing_folder
 from trifacet.models.base import TransformersFamily
 from trifacet.models.families import FAMILIES
 from trifacet.models.llava import one_tile_config
+from trifacet.models.processors import read_processor
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
 SETTINGS = "trifacet.json"  # how the model was trained here
@@ -128,12 +129,12 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
 
 def _family(source: str, config: Any, options: dict[str, Any]) -> TransformersFamily:
     family = FAMILIES[config.model_type]
-    return family(family.adapted_processor(_processor(source, options), config), config)
+    return family(family.adapted_processor(_processor(source, config, options), config), config)
 
 
-def _processor(source: str, options: dict[str, Any]) -> Any:
+def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     try:
-        processor = AutoProcessor.from_pretrained(source, **options)
+        processor = read_processor(source, config, **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrifacetError(
             f"{source}: no usable processor ({_first_line(error)}); "

@@ -1,0 +1,48 @@
+"""Processors, also where nothing can read videos: the packages for that are heavy, and no video is read here.
+
+Invariant: a processor that was loaded without its video part saves what the checkpoint said of that part unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, BaseVideoProcessor
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.utils import is_torchvision_available
+from transformers.utils.hub import PushToHubMixin
+
+
+class NoVideos(BaseVideoProcessor, PushToHubMixin):
+    """Stands where a processor wants its video processor, which needs torchvision.
+
+    Args:
+        settings: of the video processor that it stands for.
+    """
+
+    def __init__(self, settings: dict[str, Any] | None = None) -> None:  # the parent's only asks for torchvision
+        self.settings = settings or {}
+        self.num_frames = self.settings.get("num_frames")
+        self.fps = self.settings.get("fps")
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.settings)
+
+
+def read_processor(source: str, config: Any, **options: Any) -> Any:
+    """The processor of a checkpoint, by ``AutoProcessor``; without torchvision with ``NoVideos`` where it reads videos.
+
+    Raises:
+        OSError, ValueError, TypeError, KeyError: transformers finds no processor or cannot build it.
+        ImportError: another package is missing; the message names it.
+    """
+    kind: Any = PROCESSOR_MAPPING.get(type(config), None)
+    if is_torchvision_available() or kind is None or "video_processor" not in kind.get_attributes():
+        return AutoProcessor.from_pretrained(source, **options)
+    settings, _ = kind.get_processor_dict(source, **options)
+    parts = {
+        "image_processor": AutoImageProcessor.from_pretrained(source, **options),
+        "tokenizer": AutoTokenizer.from_pretrained(source, **options),
+        "video_processor": NoVideos(settings.get("video_processor")),
+    }
+    return kind.from_args_and_dict([parts[name] for name in kind.get_attributes()], settings)
