@@ -20,6 +20,7 @@ from transformers import (
     MistralConfig,
 )
 
+from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import TrifacetError
 from trifacet.images import to_rgb
@@ -95,7 +96,7 @@ def test_llava_next_weights_run_as_one_tile(next_folder):
     assert text == "USER: <image>\nWhat is it? ASSISTANT:"
     inputs = loaded.processor(images=picture, text=text, return_tensors="pt")
     assert int((inputs["input_ids"] == loaded.family.placeholder_id).sum()) == (32 // 8) ** 2
-    assert len(loaded.family.image_tokens(inputs["pixel_values"][0])) == (32 // 8) ** 2
+    assert len(loaded.family.image_tokens(ImageInput(inputs["pixel_values"]))) == (32 // 8) ** 2
     with torch.no_grad():
         assert torch.equal(loaded.model(**inputs).logits, plain(**inputs).logits)
 

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, BaseVideoProcessor
+from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import is_torchvision_available
 from transformers.utils.hub import PushToHubMixin
 
 
-class NoVideos(BaseVideoProcessor, PushToHubMixin):
-    """Stands where a processor wants its video processor, which needs torchvision.
+class NoVideos(PushToHubMixin):
+    """Stands where a processor wants its video processor; ``settings`` are those of what it stands for."""
 
-    Args:
-        settings: of the video processor that it stands for.
-    """
+    _auto_class = None
 
-    def __init__(self, settings: dict[str, Any] | None = None) -> None:  # the parent's only asks for torchvision
+    def __init__(self, settings: dict[str, Any] | None = None) -> None:
         self.settings = settings or {}
         self.num_frames = self.settings.get("num_frames")
         self.fps = self.settings.get("fps")
@@ -40,9 +38,23 @@ def read_processor(source: str, config: Any, **options: Any) -> Any:
     if is_torchvision_available() or kind is None or "video_processor" not in kind.get_attributes():
         return AutoProcessor.from_pretrained(source, **options)
     settings, _ = kind.get_processor_dict(source, **options)
-    parts = {
-        "image_processor": AutoImageProcessor.from_pretrained(source, **options),
-        "tokenizer": AutoTokenizer.from_pretrained(source, **options),
-        "video_processor": NoVideos(settings.get("video_processor")),
-    }
-    return kind.from_args_and_dict([parts[name] for name in kind.get_attributes()], settings)
+    return without_videos(
+        kind,
+        settings,
+        image_processor=AutoImageProcessor.from_pretrained(source, **options),
+        tokenizer=AutoTokenizer.from_pretrained(source, **options),
+    )
+
+
+def without_videos(kind: Any, settings: dict[str, Any], **parts: Any) -> Any:
+    """A processor of the class ``kind`` from ``settings`` (as in processor_config.json) and its parts but for videos."""
+
+    class Accepting(kind):  # type: ignore[misc]
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            known = argument_name != "video_processor"  # its base class is not even importable without torchvision
+            return super().check_argument_for_proper_class(argument_name, argument) if known else NoVideos
+
+    parts["video_processor"] = NoVideos(settings.get("video_processor"))
+    processor = Accepting.from_args_and_dict([parts[name] for name in kind.get_attributes()], settings)
+    processor.__class__ = kind
+    return processor
