@@ -43,7 +43,11 @@ from trifacet.models.processors import without_videos
 
 SIDE, PATCH = 32, 8  # of a tile and of a patch, in pixels
 VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2}
-PARTS = "{% for part in message['content'] %}{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
+PARTS = (
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}"
+)
 
 
 def tokenizer_of(
@@ -239,7 +243,9 @@ def gemma3(folder: Path, texts: list[str]) -> Path:
         image_token_index=tokenizer.image_token_id, boi_token_index=tokenizer.boi_token_id,
         eoi_token_index=tokenizer.eoi_token_id, mm_tokens_per_image=4,
     )  # fmt: skip
-    return saved(Gemma3ForConditionalGeneration(config), processor, folder)
+    model = Gemma3ForConditionalGeneration(config)
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.1)  # begins as nought
+    return saved(model, processor, folder)
 
 
 MAKERS = {maker.__name__: maker for maker in (llava, llava_next, idefics3, smolvlm, internvl, gemma3)}

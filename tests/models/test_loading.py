@@ -132,7 +132,7 @@ def test_every_mode_of_picture_has_the_same_number_of_tokens(tiny, mode):
     picture = Image.new(mode, (50, 20))
     pixels = tiny.family.read(to_rgb(picture)).pixel_values[0]
     assert pixels.shape == (3, 32, 32)
-    assert len(tiny.family.image_tokens(pixels)) == 16
+    assert len(tiny.family.image_tokens(ImageInput(pixels[None]))) == 16
 
 
 @pytest.fixture

@@ -57,7 +57,10 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         paths.append([path._replace(images_L=number[path.images_L]) for path in sample.paths])
     every = [path for sample_paths in paths for path in sample_paths]
     grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
-    return {**_rows([build_trie(group) for group in grouped], pad_id), "images": family.collate(images)}
+    tries = [build_trie(group) for group in grouped]
+    sizes = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
+    order = torch.from_numpy(np.concatenate([trie.image_order(sizes) for trie in tries]))
+    return {**_rows(tries, pad_id), "image_order": order, "images": family.collate(images)}
 
 
 def _rows(tries: Sequence[Trie], pad_id: int) -> Batch:
@@ -85,7 +88,6 @@ def _rows(tries: Sequence[Trie], pad_id: int) -> Batch:
         "position_ids": torch.from_numpy(positions),
         "images_BN": torch.from_numpy(images_BN),
         "ends_BN": torch.from_numpy(ends_BN),
-        "image_order": joined([trie.image_order for trie in tries]),
         "parent_R": joined([trie.parent_R for trie in tries], np.arange(len(tries)) * width),
         "token_R": joined([trie.token_R for trie in tries]),
         "read_M": joined([trie.read_M for trie in tries], reads),

@@ -56,11 +56,16 @@ class Trie:
     lengths_P: Ints
     total_tokens: int
 
-    @property
-    def image_order(self) -> Ints:
-        """The images in the order in which their token runs stand in the row; one that occurs twice is named twice."""
-        starts = (self.images_N >= 0) & (np.diff(self.images_N, prepend=-1) != 0)
-        return self.images_N[starts]
+    def image_order(self, sizes: Ints) -> Ints:
+        """The images in the order in which their token runs stand in the row; one that occurs twice is named twice.
+
+        Args:
+            sizes: tokens of each image's run, by its number: an image may stand twice with nothing in between.
+        """
+        bounds = np.flatnonzero(np.diff(self.images_N, prepend=-2, append=-2))
+        image, tokens = self.images_N[bounds[:-1]], np.diff(bounds)
+        shown = image >= 0
+        return np.repeat(image[shown], tokens[shown] // sizes[image[shown]])
 
 
 def build_trie(paths: Sequence[Path]) -> Trie:

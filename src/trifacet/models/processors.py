@@ -47,9 +47,9 @@ def read_processor(source: str, config: Any, **options: Any) -> Any:
 
 
 def without_videos(kind: Any, settings: dict[str, Any], **parts: Any) -> Any:
-    """A processor of the class ``kind`` from ``settings`` (as in processor_config.json) and its parts but for videos."""
+    """A processor of the class ``kind`` from its ``settings`` and all parts but that for videos."""
 
-    class Accepting(kind):  # type: ignore[misc]
+    class Accepting(kind):
         def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
             known = argument_name != "video_processor"  # its base class is not even importable without torchvision
             return super().check_argument_for_proper_class(argument_name, argument) if known else NoVideos
