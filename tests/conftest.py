@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_families import make_family
 
 from trifacet.models.loading import LoadedModel, load_model
 from trifacet.models.tiny import make_tiny_llava
@@ -98,6 +97,8 @@ def posts(pairs):
 @pytest.fixture(scope="session")
 def family_folders(tmp_path_factory, pairs):
     """The checkpoint of a family, made once."""
+    from tiny_families import make_family
+
     texts = [text for pair in pairs for text in (pair.context, pair.response, *pair.rejected_responses)]
     root, made = tmp_path_factory.mktemp("families"), {}
 

@@ -97,13 +97,11 @@ def text_config(tokenizer, **others) -> dict:
 
 
 def saved(model, processor, folder: Path) -> Path:
-    """The checkpoint, its matrices large enough for texts to differ in their scores."""
+    """The checkpoint, its matrices large enough for texts and images to tell in the scores."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.ndim >= 2 and "embed" not in name:
-                weight.mul_(4)
-            elif "embed_tokens" in name:
-                weight.mul_(20)
+            if weight.ndim >= 2:
+                weight.normal_(std=0.1 if "embed" in name else weight.shape[-1] ** -0.5)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -153,7 +151,7 @@ IDEFICS_TEMPLATE = (
     + "<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 IDEFICS_PLACES = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-IDEFICS_IMAGE = {"size": {"longest_edge": 3 * SIDE}, "max_image_size": {"longest_edge": SIDE}}
+IDEFICS_IMAGE = {"size": {"longest_edge": 2 * SIDE}, "max_image_size": {"longest_edge": SIDE}}
 IDEFICS_VISION = {**VISION, "image_size": SIDE, "patch_size": PATCH}
 
 
@@ -243,9 +241,7 @@ def gemma3(folder: Path, texts: list[str]) -> Path:
         image_token_index=tokenizer.image_token_id, boi_token_index=tokenizer.boi_token_id,
         eoi_token_index=tokenizer.eoi_token_id, mm_tokens_per_image=4,
     )  # fmt: skip
-    model = Gemma3ForConditionalGeneration(config)
-    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.1)  # begins as nought
-    return saved(model, processor, folder)
+    return saved(Gemma3ForConditionalGeneration(config), processor, folder)
 
 
 MAKERS = {maker.__name__: maker for maker in (llava, llava_next, idefics3, smolvlm, internvl, gemma3)}
