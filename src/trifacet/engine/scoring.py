@@ -57,13 +57,11 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         paths.append([path._replace(images_L=number[path.images_L]) for path in sample.paths])
     every = [path for sample_paths in paths for path in sample_paths]
     grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
-    tries = [build_trie(group) for group in grouped]
-    sizes = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
-    order = torch.from_numpy(np.concatenate([trie.image_order(sizes) for trie in tries]))
-    return {**_rows(tries, pad_id), "image_order": order, "images": family.collate(images)}
+    tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
+    return {**_rows([build_trie(group) for group in grouped], pad_id, tokens_I), "images": family.collate(images)}
 
 
-def _rows(tries: Sequence[Trie], pad_id: int) -> Batch:
+def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
     """One row per trie, padded at the right; padding is a run of its own that sees and is seen by itself."""
     width = max(len(trie.tokens_N) for trie in tries)
     ids_BN = np.full((len(tries), width), pad_id)
@@ -88,6 +86,7 @@ def _rows(tries: Sequence[Trie], pad_id: int) -> Batch:
         "position_ids": torch.from_numpy(positions),
         "images_BN": torch.from_numpy(images_BN),
         "ends_BN": torch.from_numpy(ends_BN),
+        "image_order": joined([trie.image_order(tokens_I) for trie in tries]),
         "parent_R": joined([trie.parent_R for trie in tries], np.arange(len(tries)) * width),
         "token_R": joined([trie.token_R for trie in tries]),
         "read_M": joined([trie.read_M for trie in tries], reads),

@@ -56,16 +56,16 @@ class Trie:
     lengths_P: Ints
     total_tokens: int
 
-    def image_order(self, sizes: Ints) -> Ints:
+    def image_order(self, tokens_I: Ints) -> Ints:
         """The images in the order in which their token runs stand in the row; one that occurs twice is named twice.
 
-        Args:
-            sizes: tokens of each image's run, by its number: an image may stand twice with nothing in between.
+        ``tokens_I`` are the tokens that each image takes: a picture shown twice in a row is one run of twice as many.
         """
-        bounds = np.flatnonzero(np.diff(self.images_N, prepend=-2, append=-2))
-        image, tokens = self.images_N[bounds[:-1]], np.diff(bounds)
-        shown = image >= 0
-        return np.repeat(image[shown], tokens[shown] // sizes[image[shown]])
+        starts = np.flatnonzero(np.diff(self.images_N, prepend=-2))
+        lengths = np.diff(starts, append=len(self.images_N))
+        images = self.images_N[starts]
+        of_image = images >= 0
+        return np.repeat(images[of_image], lengths[of_image] // tokens_I[images[of_image]])
 
 
 def build_trie(paths: Sequence[Path]) -> Trie:
