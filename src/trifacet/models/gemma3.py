@@ -23,7 +23,7 @@ class Gemma3Family(TransformersFamily):
     name = "gemma3"
     what = "Gemma 3 from 4B on"
     image_mode = "fixed"
-    note = "dense masks on every device: tokens of one image see each other, and some layers see a window only"
+    note = "tokens of one image see each other in both directions, and some layers see a window only"
     needs_dense_mask = True
     handles_sliding_window = True
 

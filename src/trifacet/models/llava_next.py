@@ -23,7 +23,7 @@ class LlavaNextFamily(TransformersFamily):
     name = "llava_next"
     what = "LLaVA-1.6 (LLaVA-NeXT)"
     image_mode = "tiles"
-    note = "model.image_tiles: one (the default) reads one padded tile, any as many as the picture's shape asks for"
+    note = "as one padded tile by default; its tiles with model.image_tiles: any"
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: Any) -> Any:
