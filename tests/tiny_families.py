@@ -111,7 +111,8 @@ def clip() -> CLIPVisionConfig:
     return CLIPVisionConfig(**VISION, image_size=SIDE, patch_size=PATCH)
 
 
-def llava(folder: Path, texts: list[str]) -> Path:
+def llava(folder: Path, texts: list[str], text=LlamaConfig, **others) -> Path:
+    """Over a Llama, or with ``text`` another language model."""
     specials = ["<s>", "</s>", "<image>"]
     tokenizer = tokenizer_of(specials, texts, bos="<s>", starts=True, eos_token="</s>", image_token="<image>")
     images = LlavaImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
@@ -120,7 +121,7 @@ def llava(folder: Path, texts: list[str]) -> Path:
         chat_template=VICUNA_TEMPLATE,
     )  # fmt: skip
     config = LlavaConfig(
-        vision_config=clip(), text_config=LlamaConfig(**text_config(tokenizer)),
+        vision_config=clip(), text_config=text(**text_config(tokenizer, **others)),
         image_token_index=processor.image_token_id, vision_feature_layer=-2,
     )  # fmt: skip
     return saved(LlavaForConditionalGeneration(config), processor, folder)

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 import torch
 from PIL import Image
-from tiny_families import MAKERS
-from transformers import AutoModelForImageTextToText
+from tiny_families import MAKERS, llava
+from transformers import AutoModelForImageTextToText, MistralConfig
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Encoded, Rows, TrieScorer, collate
@@ -122,6 +122,36 @@ def test_positions_ids_and_pixels_are_the_processors_own(family_folder, posts, p
             assert torch.equal(collated[key].flatten(), inputs[key].flatten()), key
 
 
+@pytest.mark.parametrize("window", [100, 500])
+def test_beyond_the_window_of_its_attention_a_model_is_scored_one_by_one(window, tmp_path, posts, photos):
+    """Some sequences of the batch are longer than 100 tokens, some are not; none is longer than 500."""
+    folder = llava(tmp_path / "model", [post.context for post in posts], MistralConfig, sliding_window=window)
+    loaded = load_model(folder)
+    examples = examples_of(posts, photos, loaded, "mcm-dpo")
+    batch = Collator(examples)([examples[index] for index in range(len(posts))])
+    lengths = [len(path.tokens_L) for index in range(len(posts)) for path in examples[index].encoded.paths]
+    assert min(lengths) < window
+    assert len(batch["input_ids"]) == (1 if max(lengths) <= window else len(lengths))
+    with torch.no_grad():
+        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        expected = [plain_cells(loaded.model, loaded.processor, examples, index) for index in range(len(posts))]
+    assert (scored_C - torch.cat(expected)).abs().max() < 1e-4
+
+
+def test_nothing_that_stands_for_an_image_is_written_or_smuggled_in(family_folder, photos):
+    loaded = load_model(family_folder, image_tiles="any")
+    family, encoder, tokenizer = loaded.family, encoder_of(loaded.family), loaded.processor.tokenizer
+    run = {
+        token for number in range(4) for token in family.image_tokens(family.read(Image.open(photos / f"{number}.png")))
+    }
+    added = {number for number, token in tokenizer.added_tokens_decoder.items()}
+    assert run & added <= family.reserved_ids
+    assert loaded.model.config.image_token_id in family.reserved_ids
+    hostile = " ".join(tokenizer.convert_ids_to_tokens(sorted(family.reserved_ids)))
+    (ids,) = encoder.token_ids([encoder.rendered(None, hostile, hostile, images=0)])
+    assert not set(ids.tolist()) & family.reserved_ids
+
+
 def test_an_answer_ends_once_with_the_templates_own_token(family_folder):
     family = load_processor(family_folder, image_tiles="any")
     encoder, tokenizer = encoder_of(family), family.processor.tokenizer
@@ -173,3 +203,17 @@ def test_samples_of_several_images_equal_the_plain_model(family_folder, posts, p
         ]  # fmt: skip
     assert (scored_C - torch.stack(expected)).abs().max() < 1e-4
     assert torch.stack(expected)[::2].std() > 1e-2
+
+
+def test_a_post_without_an_image_equals_the_plain_model(family_folder, posts):
+    loaded = load_model(family_folder, image_tiles="any")
+    encoder = encoder_of(loaded.family)
+    paths, _ = encoder.paths(None, [posts[1].context], ["A cat.", "Two dogs."], [], [[]], [Cell(), Cell(response=1)])
+    batch = collate([Encoded(tuple(paths), ())], loaded.family, pad_id=0)
+    with torch.no_grad():
+        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        for scored, path in zip(scored_C, paths, strict=True):
+            ids_1L = torch.from_numpy(path.tokens_L)[None]
+            logps_L = torch.log_softmax(loaded.model(input_ids=ids_1L).logits[0, :-1], -1)
+            plain = logps_L.gather(-1, ids_1L[0, 1:, None])[path.response_start - 1 :].sum()
+            assert abs(scored - plain) < 1e-4

@@ -17,7 +17,6 @@ from transformers import (
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessor,
     LlavaNextProcessor,
-    MistralConfig,
 )
 
 from trifacet.engine.family import ImageInput
@@ -202,14 +201,6 @@ def broken_config(folder):
     (folder / "config.json").write_text('{"model_type": ')
 
 
-def sliding_window(folder):
-    text = MistralConfig(
-        vocab_size=600, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
-        sliding_window=64, max_position_embeddings=2048,
-    ).to_dict()  # fmt: skip
-    edit_config(folder, lambda config: config.update(text_config=text))
-
-
 @pytest.mark.parametrize(
     ("breaks", "message"),
     [
@@ -225,7 +216,6 @@ def sliding_window(folder):
         (garbage_weights, "cannot be loaded"),
         (empty_weights, "cannot be loaded"),
         (broken_config, "cannot be loaded"),
-        (sliding_window, "sliding-window attention .64 tokens."),
     ],
 )
 def test_what_cannot_be_loaded_says_why_in_one_line(broken, breaks, message):

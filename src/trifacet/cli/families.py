@@ -12,14 +12,11 @@ from trifacet.cli.common import json_or_table
 
 BEGIN = "<!-- families: written by `python -m trifacet.cli.families` -->"
 END = "<!-- end of families -->"
-IMAGES = {
-    "fixed": "one picture of a fixed size",
-    "tiles": "tiles of one size, as many as its shape asks for",
-    "dynamic": "patches, as many as its size asks for",
-}
-REFUSED = (
-    "Any other model_type is refused, and so is a language model whose attention slides over a window shorter than its "
-    "context, where the table does not say otherwise: the trie would not be exact. model.trie: false scores one by one."
+IMAGES = {"fixed": "fixed size", "tiles": "tiles", "dynamic": "any size"}
+OTHERS = "Any other model_type is refused."
+FALLBACK = (
+    "A language model whose attention slides over a window, where its family does not say otherwise: exact in the trie "
+    "while every sequence of a batch fits the window; batches with a longer one are scored one sequence per row."
 )
 
 
@@ -51,7 +48,7 @@ def rows() -> list[Row]:
 
 def markdown() -> str:
     """The table of ``docs/families.md``."""
-    lines = ["| `model_type` | models | how an image is read | trie | note |", "|---|---|---|---|---|"]
+    lines = ["| `model_type` | models | images | trie | note |", "|---|---|---|---|---|"]
     lines += [f"| `{row.model_type}` | {row.models} | {row.images} | {row.trie} | {row.note} |" for row in rows()]
     return "\n".join(lines)
 
@@ -66,10 +63,10 @@ def families(
     Example: trifacet families
     """
     table = rows()
-    document = {"families": [row._asdict() for row in table], "others": REFUSED}
+    document = {"families": [row._asdict() for row in table], "fallback": FALLBACK, "others": OTHERS}
     json_or_table(document, json_path, "model families", ("model_type", "models", "images", "trie", "note"), table)
     if json_path != "-":
-        typer.echo(REFUSED)
+        typer.echo(f"{FALLBACK}\n{OTHERS}")
 
 
 def update(page: Path) -> None:

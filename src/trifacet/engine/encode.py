@@ -54,6 +54,7 @@ class SampleEncoder:
         self.tokenizer = family.processor.tokenizer
         added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
         specials = {str(token) for token in added if token.special} | set(self.tokenizer.all_special_tokens)
+        specials |= set(self.tokenizer.convert_ids_to_tokens(sorted(family.reserved_ids)))
         self._specials = sorted(specials, key=len, reverse=True)
 
     def user_text(self, prompt: str | None, context: str) -> str:

@@ -42,6 +42,7 @@ class Family(Protocol):
     image_mean: tuple[float, ...]
     image_std: tuple[float, ...]
     needs_dense_mask: bool  # attention is not causal alone: the masks of ``dense_masks`` must be used
+    window: int | None  # tokens over which attention slides: for longer sequences the trie is not exact
 
     @property
     def placeholder_id(self) -> int:

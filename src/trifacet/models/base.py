@@ -36,7 +36,7 @@ class TransformersFamily:
     image_mode: ClassVar[ImageMode]  # one tile of a fixed size; tiles of one size; a grid of patches of any size
     note: ClassVar[str] = ""  # what a user should know of how the trie runs, for the same table
     needs_dense_mask: bool = False
-    handles_sliding_window: ClassVar[bool] = False
+    handles_sliding_window: ClassVar[bool] = False  # its dense masks know the window
     vision: ClassVar[str] = "vision_tower"  # names of the parts below model.model
     projector: ClassVar[str] = "multi_modal_projector"
     language: ClassVar[str] = "language_model"
@@ -45,6 +45,8 @@ class TransformersFamily:
         self.processor, self.config = processor, config
         images = processor.image_processor
         self.image_mean, self.image_std = tuple(images.image_mean), tuple(images.image_std)
+        sliding = getattr(config.get_text_config(), "sliding_window", None)
+        self.window: int | None = None if self.handles_sliding_window else sliding
         self._runs: dict[tuple[int, ...], NDArray[np.int64]] = {}
 
     @classmethod

@@ -115,15 +115,9 @@ def _noted_tiles(folder: Path) -> ImageTiles:
 
 def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     config = AutoConfig.from_pretrained(source, **options)
-    family = FAMILIES.get(config.model_type)
-    if family is None:
+    if config.model_type not in FAMILIES:
         families = ", ".join(f"{key} ({family.what})" for key, family in FAMILIES.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
-    text = config.get_text_config()
-    window = getattr(text, "sliding_window", None)
-    slides = window is not None and window < getattr(text, "max_position_embeddings", window)
-    if slides and not family.handles_sliding_window:
-        raise TrifacetError(f"{source}: sliding-window attention ({window} tokens) is not supported by the prefix trie")
     return one_tile_config(config) if config.model_type == "llava_next" and tiles == "one" else config
 
 
