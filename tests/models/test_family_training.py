@@ -132,3 +132,19 @@ def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, phot
         assert text.prompt_tokens == inputs["input_ids"].shape[1]
         assert set(config.suppress_tokens) >= loaded.family.reserved_ids
     assert len({text.text for text in texts}) > 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_arithmetic_in_bfloat16_is_near_and_trains(dtype, family_folder, posts, photos):
+    """Mixed precision over float32 weights, and adapters in float32 over a bfloat16 model."""
+    exact = load_model(family_folder, image_tiles="any")
+    batch = batch_for(exact, posts, photos)
+    loaded = load_model(family_folder, dtype=dtype, image_tiles="any")
+    lora = LORA if dtype == "bfloat16" else None
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=True, lora=lora)
+    scored = TrieScorer(model, loaded.family, mixed_precision=True)(**batch)
+    expected = scores(exact, exact.model, batch)
+    assert (scored - expected).abs().max() < 0.1 * expected.abs().max()
+    scored.sum().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.requires_grad]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
