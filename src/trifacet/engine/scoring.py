@@ -44,7 +44,7 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         family: of the model that will score them.
         pad_id: token id of the padding at the right.
         rows: one trie over the whole ``batch``, so that samples share what they have in common (no padding then), one
-            row per ``sample``, or one per ``path``.
+            row per ``sample``, or one per ``path``; with a path longer than the model's attention window always that.
     """
     numbers: dict[str, int] = {}
     images: list[ImageInput] = []
@@ -57,9 +57,15 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         number = np.array([*(numbers[image.key] for image in sample.images), -1])  # text, -1, stays -1
         paths.append([path._replace(images_L=number[path.images_L]) for path in sample.paths])
     every = [path for sample_paths in paths for path in sample_paths]
+    beyond_window = family.window is not None and max(len(path.tokens_L) for path in every) > family.window
+    if beyond_window:
+        rows = "path"
     grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
     tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
-    return {**_rows([build_trie(group) for group in grouped], pad_id, tokens_I), "images": family.collate(images)}
+    batch = {**_rows([build_trie(group) for group in grouped], pad_id, tokens_I), "images": family.collate(images)}
+    if beyond_window:
+        batch["plain_BN"] = batch["ends_BN"] == batch["ends_BN"][:, :1]  # all but the padding
+    return batch
 
 
 def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
@@ -128,6 +134,8 @@ class TrieScorer(nn.Module):
         return torch.autocast(device.type, torch.bfloat16) if self.mixed_precision else contextlib.nullcontext()
 
     def _mask(self, batch: Batch) -> Any:
+        if "plain_BN" in batch:
+            return batch["plain_BN"]  # one sequence per row: the model makes its own masks
         ends_BN = batch["ends_BN"]
         if self.attention == "segments":
             return ends_BN[:, None, None, :]

@@ -140,7 +140,7 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
     tokenizer = encoder.tokenizer
     ends = getattr(model.generation_config, "eos_token_id", None)
     end_ids = {ends} if isinstance(ends, int) else set(ends or [])
-    end_ids.add(tokenizer.eos_token_id)
+    end_ids |= {tokenizer.eos_token_id, encoder.end_id}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     sampling = settings.temperature > 0
     return GenerationConfig(
@@ -155,7 +155,7 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
         early_stopping=False,
         max_new_tokens=settings.max_new_tokens,
         min_length=0,
-        suppress_tokens=sorted({encoder.family.placeholder_id, pad} - end_ids),  # an answer holds neither
+        suppress_tokens=sorted((encoder.family.reserved_ids | {pad}) - end_ids),  # an answer holds neither
         eos_token_id=sorted(end_ids),
         pad_token_id=pad,
     )
@@ -166,16 +166,20 @@ def _generate_batch(
 ) -> list[Generated]:
     device = next(model.parameters()).device
     ids_BL, mask_BL = _pad_left([prompt.ids_L for prompt in prompts], config.pad_token_id)
-    images = {
-        name: value.to(device, model.dtype) if value.is_floating_point() else value.to(device)
-        for name, value in encoder.family.collate([image for prompt in prompts for image in prompt.images]).items()
-    }
+    images = [image for prompt in prompts for image in prompt.images]
+    told = {name: value.to(device) for name, value in encoder.family.told(ids_BL, images).items()}
     with torch.inference_mode(), torch.random.fork_rng(enabled=config.do_sample):
         if config.do_sample:
             draws = generator("generate", seed, *(prompt.sample.id for prompt in prompts))
             torch.manual_seed(int(draws.integers(2**63)))
+        collated = {name: value.to(device) for name, value in encoder.family.collate(images).items()}
+        features = encoder.family.features(model, **collated) if collated else []
         output_BL = model.generate(
-            input_ids=ids_BL.to(device), attention_mask=mask_BL.to(device), generation_config=config, **images
+            input_ids=ids_BL.to(device),
+            attention_mask=mask_BL.to(device),
+            mm_encoder_outputs=encoder.family.encoded(features),
+            generation_config=config,
+            **told,
         )
     new_BL = output_BL[:, ids_BL.shape[1] :].tolist()
     ends = {*config.eos_token_id, config.pad_token_id}

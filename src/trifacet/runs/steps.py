@@ -127,7 +127,9 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
         return
     source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
     samples: list[Any] = source.read()
-    family = load_processor(processor_from, trust_remote_code=recipe.model.trust_remote_code)
+    family = load_processor(
+        processor_from, image_tiles=recipe.model.image_tiles, trust_remote_code=recipe.model.trust_remote_code
+    )
     paths = [sample.image for sample in samples]
     folder.mkdir(parents=True, exist_ok=True)
     index = []

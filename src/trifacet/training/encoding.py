@@ -32,7 +32,9 @@ def token_budget(recipe: Recipe, samples: Sequence[Sample]) -> TokenBudget:
     Raises:
         TrifacetError: the recipe's model has no processor yet (a tiny model is made by its run).
     """
-    family = load_processor(_model_path(recipe), trust_remote_code=recipe.model.trust_remote_code)
+    family = load_processor(
+        _model_path(recipe), image_tiles=recipe.model.image_tiles, trust_remote_code=recipe.model.trust_remote_code
+    )
     encoder = encoder_of(recipe, family)
     per_image = len(family.image_tokens(family.read(Image.new("RGB", (8, 8)))))
     longest = over = cut_tokens = 0

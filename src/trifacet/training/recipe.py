@@ -60,7 +60,7 @@ class Lora(Section):
     alpha: float = Field(128, gt=0, description="scale: the update is multiplied by alpha / rank")
     dropout: Unit = Field(0.0, description="dropout on the adapter's input")
     targets: str = Field(
-        r".*language_model.*\.(q|k|v|o|gate|up|down)_proj",
+        r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj",
         description="regular expression of the linear layers that get an adapter",
     )
 
@@ -79,6 +79,11 @@ class Model(Section):
         None, ge=1, description="CPU threads (null: torch's choice); tiny models are faster with one"
     )
     device: str = Field("auto", description="auto (an accelerator if there is one), cpu, cuda ...")
+    image_tiles: Literal["one", "any"] | None = Field(
+        None,
+        description="LLaVA-1.6: one padded tile as in the paper, or tiles of any resolution (null: as the checkpoint "
+        "was trained here, else one)",
+    )
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
     paradigm: Literal[1, 2, 3, 4] = Field(
         4,

@@ -65,7 +65,13 @@ def has_split(recipe: Recipe, split: Split) -> bool:
 def load_for(recipe: Recipe, checkpoint: str | Path) -> LoadedModel:
     """A checkpoint as the recipe wants it in memory. Raises as ``load_model`` does."""
     model = recipe.model
-    return load_model(checkpoint, dtype=model.dtype, device=model.device, trust_remote_code=model.trust_remote_code)
+    return load_model(
+        checkpoint,
+        dtype=model.dtype,
+        device=model.device,
+        image_tiles=model.image_tiles,
+        trust_remote_code=model.trust_remote_code,
+    )
 
 
 def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:

@@ -116,7 +116,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
     }
-    save_model(model, loaded.processor, folder / "model", _asking(recipe))
+    save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded))
     write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
@@ -125,10 +125,15 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     return done
 
 
-def _asking(recipe: Recipe) -> dict[str, Any]:
+def _asking(recipe: Recipe, loaded: LoadedModel) -> dict[str, Any]:
     """What ``describe`` and ``generate`` need to ask the model as it was trained."""
     data = recipe.data
-    return {"prompt": data.prompt, "context_label": data.context_label, "max_length": data.max_length}
+    return {
+        "prompt": data.prompt,
+        "context_label": data.context_label,
+        "max_length": data.max_length,
+        "image_tiles": loaded.image_tiles,
+    }
 
 
 def stage_settings(recipe: Recipe, name: str) -> Supervised | Align:
