@@ -232,10 +232,12 @@ class Examples(Dataset[Example]):
 
     def _rejected_image(self, index: int, version: int, chosen: Image.Image, read: ImageInput) -> ImageInput:
         """A rejected image made by the strategy from the chosen one, ``read`` as the encoder reads it."""
-        strategy, family = self.rejection.strategy, self.encoder.family
+        strategy, family, sample = self.rejection.strategy, self.encoder.family, self.samples[index]
+        if strategy.needs_donor and (lenders := self._partners(index, self._paths, version, sample.more_images)):
+            return family.read(self.picture(lenders[-1]))  # as it is there, or it would not be the same to the trie
         draw: dict[str, Any] = {
             "seed": self.rejection.seed,
-            "sample_id": self.samples[index].id,
+            "sample_id": sample.id,
             "version": version,
             "epoch": self.epoch,
             "donor": lambda: self.donor(index, version),
@@ -250,7 +252,7 @@ class Examples(Dataset[Example]):
     def donor(self, index: int, version: int) -> Image.Image:
         """Another sample's image, for the strategy that shows one."""
         sample = self.samples[index]
-        donors = self._partners(index, self._paths, version, sample.more_images) or image_donors(
+        donors = image_donors(
             self._paths,
             index,
             seed=self.rejection.seed,
