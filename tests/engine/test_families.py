@@ -45,7 +45,9 @@ def plain_inputs(processor, pictures, context, response):
         text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
         text = text if prompt else text.rstrip()
         add = not (bos and text.startswith(bos))
-        encoded.append(processor(images=[pictures], text=[text], return_tensors="pt", add_special_tokens=add))
+        encoded.append(
+            processor(images=[pictures] if pictures else None, text=[text], return_tensors="pt", add_special_tokens=add)
+        )
     return encoded[1], encoded[0]["input_ids"].shape[1]
 
 

@@ -157,15 +157,15 @@ def test_other_things_that_are_no_data_files(tmp_path):
         ({"prompt": [{"role": "user", "content": 3}], "chosen": "a"}, "field 'prompt': holds no text"),
         (
             {"images": ["a", "b"], "prompt": "<image>p", "chosen": "a", "rejected": "b"},
-            "field 'prompt': has 1 <image> marks for 2 images; write one mark for each image, or none",
+            "field 'prompt': has 1 <image> mark for images: 2; write one mark for each image, or none",
         ),
-        ({"prompt": "<image>p", "chosen": "a", "rejected": "b"}, "field 'prompt': has 1 <image> marks for 0 images"),
+        ({"prompt": "<image>p", "chosen": "a", "rejected": "b"}, "field 'prompt': has 1 <image> mark for images: 0"),
         (
             {
                 "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "p"}]}],
                 "chosen": "a",
             },
-            "field 'prompt': has 1 <image> marks for 0 images",
+            "field 'prompt': has 1 <image> mark for images: 0",
         ),
         (
             {"images": ["a", "b"], "prompt": "<image> and <image>", "chosen": "a", "rejected": "b"},

@@ -163,9 +163,11 @@ def shown(images: list[str], marks: int, field: str) -> dict[str, Any]:
         DataError: the user's text has marks, but not one for each image.
     """
     if marks not in (0, len(images)):
-        found = f"{len(images)} image" + ("" if len(images) == 1 else "s")
+        many = "s" if marks > 1 else ""
         raise DataError(
-            f"has {marks} {MARK} marks for {found}", fix="write one mark for each image, or none", field=field
+            f"has {marks} {MARK} mark{many} for images: {len(images)}",
+            fix="write one mark for each image, or none; name each image's path",
+            field=field,
         )
     return {"image": images[0] if images else None, "more_images": images[1:] or None}
 
