@@ -23,7 +23,7 @@ from contest.inputs import LABEL, REQUEST, Inputs
 from contest.sequences import Sequence, cells_for, tensors, user_text, written_out
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches, to_device
-from trifacet.engine.scoring import TrieScorer
+from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.facets import CHOSEN, Cell
 from trifacet.losses import Plan, objective_loss
 from trifacet.models.loading import load_model
@@ -69,11 +69,11 @@ class Contestant(Protocol):
 
 
 class Trifacet:
-    """Ours: every cell in a trie, or a row per cell; the reference's scores are made before."""
+    """Ours: one trie per batch, or other ``rows``; the reference's scores are made before."""
 
     reference_model: nn.Module | None = None
 
-    def __init__(self, inputs: Inputs, objective: Objective, *, trie: bool) -> None:
+    def __init__(self, inputs: Inputs, objective: Objective, rows: Rows) -> None:
         shape = inputs.shape
         loaded = load_model(inputs.folder, dtype=shape.dtype, device=shape.device)
         encoder = SampleEncoder(loaded.family, prompt=REQUEST, context_label=LABEL, max_length=LONGEST)
@@ -84,21 +84,18 @@ class Trifacet:
             inputs.folder,
             Rejection(ImageStrategy()),
             max_pixels=10**7,
-            one_by_one=not trie,
         )
+        self.collator = Collator(self.examples, rows=rows)
         self.model, self.objective, self.clock = loaded.model, objective, None
         self.scorer = TrieScorer(loaded.model, loaded.family)
         self.device = torch.device(shape.device)
         cells = [len(self.examples.cells(index)) for index in range(len(inputs.samples))]
         batches = [self.batch(inputs.indices(number)) for number in range(len(cells) // shape.batch)]
         scores = torch.cat(list(score_batches(self.scorer, batches, self.device)))
-        self.collator = Collator(self.examples, list(scores.split(cells)))
-
-    collator: Collator | None = None
+        self.collator = Collator(self.examples, list(scores.split(cells)), rows=rows)
 
     def batch(self, indices: list[int]) -> Any:
-        collator = self.collator or Collator(self.examples)
-        return collator([self.examples[index] for index in indices])
+        return self.collator([self.examples[index] for index in indices])
 
     def reference(self, batch: Any) -> None:
         list(score_batches(self.scorer, [batch], self.device))
@@ -268,8 +265,8 @@ def first_terms(name: str, terms: int) -> Objective:
     return whole.model_copy(update={"terms": whole.terms[: terms or None]})
 
 
-def _ours(name: str, *, trie: bool = True) -> Entry:
-    return Entry(lambda inputs, terms: Trifacet(inputs, first_terms(name, terms), trie=trie))
+def _ours(name: str, rows: Rows = "batch", *, by_default: bool = True) -> Entry:
+    return Entry(lambda inputs, terms: Trifacet(inputs, first_terms(name, terms), rows), by_default)
 
 
 CONTESTANTS = {
@@ -278,7 +275,8 @@ CONTESTANTS = {
     "mdpo": _ours("mdpo"),
     "mcm-dpo": _ours("mcm-dpo"),
     "mcm-dpo-released": Entry(lambda inputs, terms: Released(inputs)),
-    "mcm-dpo-one-by-one": _ours("mcm-dpo", trie=False),
+    "mcm-dpo-one-by-one": _ours("mcm-dpo", "path"),
+    "mcm-dpo-row-per-sample": _ours("mcm-dpo", "sample", by_default=False),
     "trl-dpo-checkpointing": Entry(lambda inputs, terms: TRL(inputs, checkpointing=True), by_default=False),
     "trl-dpo-response-only": Entry(lambda inputs, terms: TRL(inputs, response_only=True), by_default=False),
 }
