@@ -10,7 +10,6 @@ import importlib.util
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +18,7 @@ from torch.nn.functional import logsigmoid
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from contest.clock import HEAD, Clock
-from contest.inputs import LABEL, REQUEST, Inputs
+from contest.inputs import LABEL, REQUEST, Inputs, Shape
 from contest.sequences import Sequence, cells_for, tensors, user_text, written_out
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches, to_device
@@ -128,7 +127,9 @@ class Released:
         self.cells = cells_for(self.objective, inputs.samples[0])
 
     def batch(self, indices: list[int]) -> dict[Cell, dict[str, Tensor]]:
-        return {cell: tensors(self.processor, self._sequences(indices, cell), self.inputs.folder) for cell in self.cells}
+        return {
+            cell: tensors(self.processor, self._sequences(indices, cell), self.inputs.folder) for cell in self.cells
+        }
 
     def _sequences(self, indices: list[int], cell: Cell) -> list[Sequence]:
         return [written_out(self.processor, self.inputs.samples[index], cell) for index in indices]
@@ -282,10 +283,12 @@ CONTESTANTS = {
 }
 
 
-def lacking(names: list[str]) -> str | None:
-    """Why these contestants cannot run here, in one line; None if they can."""
+def lacking(names: list[str], shape: Shape) -> str | None:
+    """Why these contestants cannot run here on this shape, in one line; None if they can."""
     if unknown := [name for name in names if name not in CONTESTANTS]:
         return f"unknown contestant {unknown[0]!r}; known are {', '.join(CONTESTANTS)}"
+    if shape.device == "cuda" and not torch.cuda.is_available():
+        return f"shape {shape.name!r} needs a GPU that torch can use, and there is none; use --shape small"
     peers = [name for name in names if name.startswith("trl-")]
     if peers and importlib.util.find_spec("trl") is None:
         return f"{peers[0]} needs trl, which is not installed: pip install 'trifacet[bench]', or name others"

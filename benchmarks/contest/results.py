@@ -5,6 +5,7 @@ Invariant: a ratio compares turns of the same round, so that a machine that slow
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -46,7 +47,9 @@ class Record:
         return self.step(turn) + turn.reference / (1 if self.introduction.online_reference else epochs)
 
 
-def measure(names: list[str], inputs: Inputs, *, rounds: int, threads: int, terms: int = 0) -> tuple[dict[str, Record], float]:
+def measure(
+    names: list[str], inputs: Inputs, *, rounds: int, threads: int, terms: int = 0
+) -> tuple[dict[str, Record], float]:
     """Run the contestants in turns; their records, and the machine's best multiplication in FLOPs per second.
 
     Raises:
@@ -62,6 +65,7 @@ def measure(names: list[str], inputs: Inputs, *, rounds: int, threads: int, term
             best = max(best, sprinter.call("turn", number))
             for name, process in _from(running, number):
                 turn = process.call("turn", number)
+                print(f"round {number} of {rounds}: {name} {turn.step + turn.reference:.2f} s/sample", file=sys.stderr)
                 if number:  # the first round warms up
                     records[name].turns.append(turn)
         same_losses(records, inputs.shape.dtype)
@@ -138,7 +142,9 @@ def _shares(record: Record) -> dict[str, float]:
     return {"data": wait / whole, **{region: record.regions[region] / whole for region in REGIONS}}
 
 
-def document(inputs: Inputs, records: dict[str, Record], best: float, *, epochs: int, facts: dict[str, Any]) -> dict[str, Any]:
+def document(
+    inputs: Inputs, records: dict[str, Record], best: float, *, epochs: int, facts: dict[str, Any]
+) -> dict[str, Any]:
     """All figures of a run."""
     baseline = records.get(BASELINE)
     return {
@@ -151,9 +157,7 @@ def document(inputs: Inputs, records: dict[str, Record], best: float, *, epochs:
         "rounds": min(len(record.turns) for record in records.values()),
         "machine": {**facts, "matmul_flops_per_second": best},
         "largest_logp_difference": same_logps(records, inputs.shape.dtype),
-        "contestants": {
-            name: figures(record, baseline, epochs=epochs, best=best) for name, record in records.items()
-        },
+        "contestants": {name: figures(record, baseline, epochs=epochs, best=best) for name, record in records.items()},
     }
 
 

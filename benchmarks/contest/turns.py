@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 from contest.clock import REFERENCE, Clock, synchronised
 from contest.contestants import CONTESTANTS, Contestant
 from contest.inputs import Inputs
-from contest.machine import Multiplication, peak_memory
+from contest.machine import Multiplication, give_back, peak_memory
 from contest.sequences import cells_for, least_work, written_out
 
 LEARNING_RATE = 1e-6
@@ -91,23 +91,23 @@ class Worker:
         return least_work(self.contestant.model, processor, sequences, len(samples))
 
     def turn(self, number: int) -> Turn:
-        """Batch ``number``: made, scored by the reference where that is done before, and trained on."""
+        """Batch ``number``: made, trained on, and scored by the reference where that is no part of the step."""
         began = synchronised(self.device)
         batch = self.contestant.batch(self.inputs.indices(number))
         made = synchronised(self.device)
-        if self.contestant.reference_model is None:
-            self.contestant.reference(batch)
-        scored = synchronised(self.device)
         self.in_reference.seconds.clear()
         self.in_reference.start()
         loss = self._step(batch)
-        ended = synchronised(self.device)
+        trained = synchronised(self.device)
         inside = self.in_reference.seconds[REFERENCE]
+        reference = inside
+        if self.contestant.reference_model is None:
+            self.contestant.reference(batch)
+            reference = synchronised(self.device) - trained
         samples = self.inputs.shape.batch
-        reference = inside or scored - made
-        if self.device == "cuda":
-            torch.cuda.empty_cache()  # the next contestant needs the room
-        return Turn((made - began) / samples, (ended - scored - inside) / samples, reference / samples, loss)
+        del batch
+        give_back(self.device)  # the next contestant needs the room
+        return Turn((made - began) / samples, (trained - made - inside) / samples, reference / samples, loss)
 
     def _step(self, batch: Any, clock: Clock | None = None) -> float:
         loss = self.contestant.gradients(batch)
@@ -134,6 +134,8 @@ class Worker:
         self._step(batch, clock)
         seconds = clock.stop()
         self.contestant.clock = None
+        del batch
+        give_back(self.device)
         return {region: value / self.inputs.shape.batch for region, value in seconds.items()}
 
 
@@ -166,6 +168,10 @@ def _work(connection: Connection, name: str, inputs: Inputs, terms: int, threads
         connection.send((False, traceback.format_exc()))
 
 
+class FailedError(Exception):
+    """A contestant's process failed or was killed."""
+
+
 class Process:
     """The parent's end of a contestant."""
 
@@ -181,25 +187,26 @@ class Process:
         """What the process says next: its introduction, then the result of each call."""
         try:
             good, value = self._here.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join()
-            raise RuntimeError(f"{self.name}: its process ended (exit code {self._process.exitcode})") from None
+            code = self._process.exitcode
+            hint = "; the machine had too little memory" if code == -9 else ""
+            raise FailedError(f"{self.name}: its process ended (exit code {code}){hint}") from None
         if not good:
-            raise RuntimeError(f"{self.name} failed:\n{value}")
+            raise FailedError(f"{self.name} failed:\n{value}")
         return value
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Wait for the answer: nobody else works meanwhile."""
-        self._here.send((method, arguments))
+        with suppress(ConnectionError):  # a process that is gone is reported below
+            self._here.send((method, arguments))
         return self.answer()
 
     def end(self) -> None:
         """Let the process go."""
         if self._process.is_alive():
-            try:
+            with suppress(ConnectionError):
                 self._here.send(None)
-            except OSError:
-                pass
         self._process.join(timeout=10)
         if self._process.is_alive():
             self._process.terminate()
