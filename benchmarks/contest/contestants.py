@@ -43,7 +43,7 @@ class Contestant(Protocol):
 
     model: Any
     objective: Objective
-    reference_model: nn.Module | None
+    reference_model: Any  # a module or None
     clock: Clock | None
 
     def batch(self, indices: list[int]) -> Any:
@@ -71,6 +71,7 @@ class Trifacet:
     """Ours: one trie per batch, or other ``rows``; the reference's scores are made before."""
 
     reference_model: nn.Module | None = None
+    clock: Clock | None = None
 
     def __init__(self, inputs: Inputs, objective: Objective, rows: Rows) -> None:
         shape = inputs.shape
@@ -85,7 +86,7 @@ class Trifacet:
             max_pixels=10**7,
         )
         self.collator = Collator(self.examples, rows=rows)
-        self.model, self.objective, self.clock = loaded.model, objective, None
+        self.model, self.objective = loaded.model, objective
         self.scorer = TrieScorer(loaded.model, loaded.family)
         self.device = torch.device(shape.device)
         cells = [len(self.examples.cells(index)) for index in range(len(inputs.samples))]
@@ -119,8 +120,11 @@ class Trifacet:
 class Released:
     """The released MCM-DPO's way: a forward per corner, policy and reference, logits of all positions, joint loss."""
 
+    reference_model: nn.Module
+    clock: Clock | None = None
+
     def __init__(self, inputs: Inputs) -> None:
-        self.inputs, self.clock = inputs, None
+        self.inputs = inputs
         self.model, self.reference_model = _plain_model(inputs), _plain_model(inputs).requires_grad_(False)
         self.processor = AutoProcessor.from_pretrained(inputs.folder)
         self.objective = OBJECTIVES["mcm-dpo-joint"]
@@ -156,7 +160,8 @@ class Released:
             reference = self._scores(self.reference_model, batch)
         ratio = {cell: policy[cell] - reference[cell] for cell in self.cells}
         terms = [term for term in self.objective.active if isinstance(term, PairTerm)]
-        margin_B = sum(term.weight * (ratio[Cell(*CHOSEN)] - ratio[Cell(*term.over)]) for term in terms)
+        margins = [term.weight * (ratio[Cell(*CHOSEN)] - ratio[Cell(*term.over)]) for term in terms]
+        margin_B = torch.stack(margins).sum(0)
         loss = -logsigmoid(BETA * margin_B / sum(term.weight for term in terms)).mean()
         loss.backward()
         return loss.item()
@@ -183,6 +188,9 @@ class TRL:
         response_only: its head on response positions alone, as on a GPU; on a CPU TRL scores every position.
     """
 
+    reference_model: nn.Module | None
+    clock: Clock | None = None
+
     def __init__(self, inputs: Inputs, *, checkpointing: bool = False, response_only: bool = False) -> None:
         import datasets
         import trl.trainer.utils
@@ -190,7 +198,7 @@ class TRL:
 
         if response_only:
             trl.trainer.utils._use_triton = lambda device: True
-        self.inputs, self.clock, self.objective = inputs, None, OBJECTIVES["dpo"]
+        self.inputs, self.objective = inputs, OBJECTIVES["dpo"]
         rows = [
             {
                 "prompt": [{"role": "user", "content": user_text(sample.context)}],
