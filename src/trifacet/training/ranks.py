@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from accelerate.data_loader import DataLoaderShard
 from accelerate.state import PartialState
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import BatchSampler
 
 from trifacet.errors import TrifacetError
@@ -150,6 +151,13 @@ def _others_alive() -> Iterator[None]:
         ) from None
 
 
+def fill(weight: torch.Tensor, value: torch.Tensor) -> None:
+    """Copy ``value``, whole on every process, into ``weight``, which may be this process's shard of it."""
+    if isinstance(weight, DTensor):
+        value = distribute_tensor(value.to(weight.device), weight.device_mesh, weight.placements)
+    weight.copy_(value)
+
+
 def share_of(accumulation: int, key: str) -> int:
     """How many of a step's forwards are this process's, where ``accumulation`` counts those of all processes.
 
@@ -204,7 +212,7 @@ def shared(loader: Any) -> Any:
     )
 
 
-def weights(left: int, here: int) -> list[float]:
+def weights(left: int, here: int, rank: int, ranks: int) -> list[float]:
     """What each of this process's forwards of a step counts, so that all forwards of the step weigh the same.
 
     Training descends the mean over processes of the mean over a process's forwards; the last step of an epoch may have
@@ -213,10 +221,12 @@ def weights(left: int, here: int) -> list[float]:
     Args:
         left: forwards that the epoch still has, over all processes.
         here: places of this process in this step.
+        rank: number of this process.
+        ranks: how many there are.
 
     Returns:
         a factor per place; 0 for one that repeats a sample.
     """
-    places = here * count()
+    places = here * ranks
     real = min(places, left)
-    return [places / real if number * count() + rank() < real else 0.0 for number in range(here)]
+    return [places / real if number * ranks + rank < real else 0.0 for number in range(here)]

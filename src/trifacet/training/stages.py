@@ -119,9 +119,12 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
     }
+    whole = None
+    if trainer.sharding != "none":
+        whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
 
     def finish() -> None:
-        save_model(model, loaded.processor, folder / "model", _asking(recipe))
+        save_model(model, loaded.processor, folder / "model", _asking(recipe), whole)
         write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)

@@ -90,7 +90,8 @@ class LatticeTrainer(Trainer):
         of_epoch = math.ceil(len(self.train_dataset) / self.args.per_device_train_batch_size)
         of_step = self.args.gradient_accumulation_steps * ranks.count()
         before = self.state.global_step % math.ceil(of_epoch / of_step) * of_step
-        for batch, weight in zip(batches, ranks.weights(of_epoch - before, len(batches)), strict=True):
+        weights = ranks.weights(of_epoch - before, len(batches), ranks.rank(), ranks.count())
+        for batch, weight in zip(batches, weights, strict=True):
             batch["weight"] = weight
         return batches, items
 
@@ -111,13 +112,25 @@ class LatticeTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
         self.cut = self.all_cut()
+        weights = self.whole_weights()
         if not self.args.should_save:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        cut = {"cut": json.dumps(sorted(self.cut))}
-        save_file(
-            {name: weight.detach().contiguous() for name, weight in self._trained().items()}, folder / WEIGHTS, cut
-        )
+        header = {"cut": json.dumps(sorted(self.cut)), "sharding": self.sharding}
+        save_file({name: weights[name].detach().contiguous() for name in self._trained()}, folder / WEIGHTS, header)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The trained weights alone, however they are sharded; the parent saves whole models."""
+        self._save(output_dir)
+
+    @property
+    def sharding(self) -> str:
+        """Who splits the weights over the processes."""
+        return "fsdp" if self.is_fsdp_enabled else "deepspeed" if self.is_deepspeed_enabled else "none"
+
+    def whole_weights(self) -> dict[str, Tensor]:
+        """Every weight by name, on the first process; all processes have to ask where the weights are sharded."""
+        return self.accelerator.get_state_dict(self.model if self.sharding == "none" else self.model_wrapped)
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
@@ -131,7 +144,13 @@ class LatticeTrainer(Trainer):
         file = Path(resume_from_checkpoint) / WEIGHTS
         stored = load_file(file)
         with safe_open(file, framework="pt") as header:
-            self.cut.update(json.loads(header.metadata()["cut"]))
+            notes = header.metadata()
+        self.cut.update(json.loads(notes["cut"]))
+        if notes.get("sharding", "none") != self.sharding:
+            raise TrifacetError(
+                f"{resume_from_checkpoint} was written with sharding {notes.get('sharding', 'none')!r} and this launch has "
+                f"{self.sharding!r}, so its optimizer state cannot be read; launch as before, or use --overwrite"
+            )
         trained = self._trained()
         if stored.keys() != trained.keys():
             raise TrifacetError(
@@ -139,7 +158,7 @@ class LatticeTrainer(Trainer):
             )
         with torch.no_grad():
             for name, weight in trained.items():
-                weight.copy_(stored[name])
+                ranks.fill(weight, stored[name])
 
     def _trained(self) -> dict[str, Tensor]:
         named = self.accelerator.unwrap_model(self.model).named_parameters(remove_duplicate=True)
