@@ -1,4 +1,4 @@
-"""FSDP2 on CPU processes: torch can, but accelerate switches it on for accelerators only (state.py, AcceleratorState)."""
+"""FSDP2 on CPU processes: torch can, but accelerate's AcceleratorState switches it on for accelerators only."""
 
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType

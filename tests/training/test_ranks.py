@@ -1,5 +1,6 @@
 """Two processes do what one does: the same losses, weights and files; and none of them outlives a refusal."""
 
+import copy
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ from trifacet.engine.reference import load_reference
 from trifacet.training.ranks import ShareOfBatches, weights
 from trifacet.training.trainer import last_checkpoint
 
-# 13 pairs in batches of 2, four forwards a step: an epoch ends with a step of three forwards, one of them half as large.
+# 13 pairs in batches of 2, four forwards a step: an epoch ends with a step of three forwards, one of them half full.
 # Small learning rates, because Adam divides by the gradient's size: large steps blow up what is rounding.
 SMALL = {**STAGE, "batch_size": 2, "accumulation": 4, "learning_rate": 1e-5, "save_every": 1}
 CHANGES = {
@@ -54,7 +55,8 @@ def runs(tmp_path_factory, world, tiny_folder):
 
     def recipe(name, **changes):
         (base / f"{name}-recipe").mkdir(exist_ok=True)
-        return recipe_file(base / f"{name}-recipe", base / name, world, tiny_folder, {**CHANGES, **changes})
+        changes = {**copy.deepcopy(CHANGES), **changes}
+        return recipe_file(base / f"{name}-recipe", base / name, world, tiny_folder, changes)
 
     one = Command(base, "run", recipe("one"))
     assert one.wait() == 0, one.stderr[-3000:]
@@ -76,7 +78,8 @@ def assert_same_way(ours, theirs, stage) -> None:
     for line, other in zip(lines, wanted, strict=True):
         assert line.keys() == other.keys()
         for key in line.keys() - {"epoch"}:
-            assert line[key] == pytest.approx(other[key], rel=1e-5, abs=1e-5), key
+            near = 1e-4 if key == "grad_norm" else 1e-5  # of weights that differ by rounding already
+            assert line[key] == pytest.approx(other[key], rel=near, abs=near), key
     plain = weights_of(theirs / "models" / stage)
     for key, weight in weights_of(ours / "models" / stage).items():
         assert (weight - plain[key]).abs().max() <= 1e-5, key
@@ -133,16 +136,18 @@ def test_two_processes_go_on_where_one_stopped(runs):
     assert_same_way(base / "alone", base / "one", "mcm")
 
 
-@pytest.mark.parametrize("kind", ["FULL_STATE_DICT", "SHARDED_STATE_DICT"])
-def test_sharded_weights_take_the_way_of_one_process_and_resume(runs, kind):
+def test_sharded_weights_take_the_way_of_one_process_and_resume(runs):
     base, recipe = runs
-    path, folder = recipe(kind), base / kind / "models/mcm"
-    first, second = launch(base, "align", path, **FSDP, FSDP_STATE_DICT_TYPE=kind)
+    path, folder = recipe("sharded"), base / "sharded/models/mcm"
+    first, second = launch(base, "align", path, **FSDP)
     second.stop_when((folder / "checkpoint-2/trainer_state.json").exists, signal.SIGTERM)
     assert [first.wait(), second.wait()] == [130, 130], first.stderr[-3000:]
-    commands = launch(base, "align", path, **FSDP, FSDP_STATE_DICT_TYPE=kind)
+    commands = launch(base, "align", path)
+    assert ends(commands) == [2, 2]
+    assert "was written with sharding 'fsdp' and this launch has 'none'" in commands[0].stderr
+    commands = launch(base, "align", path, **FSDP)
     assert ends(commands) == [0, 0], commands[0].stderr[-3000:]
-    assert_same_way(base / kind, base / "one", "mcm")
+    assert_same_way(base / "sharded", base / "one", "mcm")
 
 
 def test_a_refusal_ends_all_processes_with_one_message(runs, world, tmp_path):
@@ -152,15 +157,17 @@ def test_a_refusal_ends_all_processes_with_one_message(runs, world, tmp_path):
     taken = recipe("taken", seed=6)
     data = shutil.copytree(world, tmp_path / "data")
     victim = sorted((data / "images").glob("sft-*.png"))[3]
-    victim.write_bytes(victim.read_bytes()[:200])
+    victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
     damaged = recipe("damaged", **{"data.root": str(data), "sft.max_steps": 9})
+    infinite = recipe("infinite", **{"sft.learning_rate": 1e30, "sft.max_grad_norm": 1e30})
     unknown = base / "unknown.yaml"
     unknown.write_text("nmae: x")
     for path, message in (
         (uneven, "sft.accumulation: 3 forwards of a step cannot be shared by 2 processes; set it to a multiple of 2"),
         (taken, "holds another run (seed differs)"),
         (damaged, "damaged or truncated"),
-        (unknown, "unknown key 'nmae'"),
+        (infinite, "the loss is"),
+        (unknown, "key 'name' is missing"),
     ):
         commands = launch(base, "sft", path)
         assert ends(commands) == [2, 2]

@@ -146,10 +146,10 @@ class LatticeTrainer(Trainer):
         with safe_open(file, framework="pt") as header:
             notes = header.metadata()
         self.cut.update(json.loads(notes["cut"]))
-        if notes.get("sharding", "none") != self.sharding:
+        if (before := notes.get("sharding", "none")) != self.sharding:
             raise TrifacetError(
-                f"{resume_from_checkpoint} was written with sharding {notes.get('sharding', 'none')!r} and this launch has "
-                f"{self.sharding!r}, so its optimizer state cannot be read; launch as before, or use --overwrite"
+                f"{resume_from_checkpoint} was written with sharding {before!r} and this launch has {self.sharding!r}, "
+                "so its optimizer state cannot be read; launch as before, or use --overwrite"
             )
         trained = self._trained()
         if stored.keys() != trained.keys():
