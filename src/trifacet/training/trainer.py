@@ -65,7 +65,7 @@ class LatticeTrainer(Trainer):
             reference_C = self.reference_scorer(inputs)
         policy_C = model(**inputs)
         loss, metrics = objective_loss(self.objective, policy_C, reference_C, inputs["lengths_C"], plan)
-        if not math.isfinite(loss.item()):
+        if not math.isfinite(loss.item()) and self._failure is None:
             names = ", ".join(repr(self.train_dataset.samples[index].id) for index in indices)
             self._failure = TrifacetError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1} for samples {names}; "
