@@ -85,6 +85,24 @@ _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["trifacet.runs.run", "trifacet.cli.main", "peft", "transformers.trainer"])
 
 
+def in_processes(function, arguments: list[tuple], seconds: float = 120) -> None:
+    """Run ``function`` with each of ``arguments`` at the same time; all have to end, and well."""
+    started = [_processes.Process(target=_on_one_thread, args=(function, some)) for some in arguments]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(timeout=seconds)
+    codes = [process.exitcode for process in started]
+    for process in started:
+        process.kill()
+    assert codes == [0] * len(started)
+
+
+def _on_one_thread(function, arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    function(*arguments)
+
+
 def _command(arguments: list[str], output: Path, limit: int | None, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     for number, name in ((1, "stdout"), (2, "stderr")):

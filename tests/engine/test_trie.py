@@ -106,6 +106,9 @@ def test_paths_that_are_there_already_own_nothing(described):
     assert (twice.lengths_P == np.tile(once.lengths_P, 2)).all()
 
 
+THREE = np.array([3, 3])  # tokens of each image
+
+
 def path_of(before, image, after, response, image_tokens=3):
     tokens = [*before, *[9] * image_tokens, *after, *response]
     images = [-1] * len(before) + [image] * image_tokens + [-1] * (len(after) + len(response))
@@ -119,7 +122,7 @@ def test_eight_corners_share_what_the_design_says():
     trie = build_trie([path_of([1, 2], m, contexts[c], responses[y]) for m, c, y in corners])
     assert len(trie.tokens_N) == 2 + 2 * 3 + 4 * 2 + 4 * (2 + 3)
     assert trie.total_tokens == sum(2 + 3 + 2 + len(responses[y]) for _, _, y in corners)
-    assert list(trie.image_order) == [0, 1]
+    assert list(trie.image_order(THREE)) == [0, 1]
     assert len(trie.token_R) == 4 * (2 + 3)
     assert list(trie.lengths_P) == [2, 3] * 4
 
@@ -128,14 +131,25 @@ def test_equal_placeholders_of_different_images_are_different_nodes():
     same = build_trie([path_of([1], 0, [2], [3]), path_of([1], 0, [2], [4])])
     other = build_trie([path_of([1], 0, [2], [3]), path_of([1], 1, [2], [3])])
     assert list(same.images_N).count(0) == 3
-    assert list(same.image_order) == [0]
+    assert list(same.image_order(THREE)) == [0]
     assert list(other.images_N).count(0) == list(other.images_N).count(1) == 3
-    assert list(other.image_order) == [0, 1]
+    assert list(other.image_order(THREE)) == [0, 1]
 
 
 def test_an_image_behind_different_texts_stands_in_the_row_twice():
     trie = build_trie([path_of([1, 5], 0, [2], [3]), path_of([1, 6], 0, [2], [3])])
-    assert list(trie.image_order) == [0, 0]
+    assert list(trie.image_order(THREE)) == [0, 0]
+
+
+def test_a_picture_shown_twice_with_nothing_between_is_two_runs():
+    tokens, images = [1, 9, 9, 9, 9, 9, 9, 8, 8, 2, 3], [-1, 0, 0, 0, 0, 0, 0, 1, 1, -1, -1]
+    trie = build_trie([Path(np.array(tokens), np.array(images), np.arange(11), 10)])
+    assert list(trie.image_order(np.array([3, 2]))) == [0, 0, 1]
+
+
+def test_a_row_without_images_has_none():
+    trie = build_trie([Path(np.array([1, 2, 3]), np.full(3, -1), np.arange(3), 2)])
+    assert list(trie.image_order(np.empty(0, dtype=np.int64))) == []
 
 
 def test_positions_may_have_several_axes():

@@ -156,7 +156,7 @@ def test_a_model_of_which_nothing_trains_is_refused(tiny):
             return {"vision": super().parts(model)["vision"]}
 
     with pytest.raises(TrifacetError, match="nothing would be trained"):
-        choose_trained(tiny.model, NoParts(tiny.processor), train_vision=False, lora=None)
+        choose_trained(tiny.model, NoParts(tiny.processor, tiny.model.config), train_vision=False, lora=None)
 
 
 def test_all_that_trains_over_a_bfloat16_base_is_float32(world, tiny_folder):

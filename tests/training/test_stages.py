@@ -18,6 +18,7 @@ from trifacet.training.trainer import EpochOfExamples, LatticeTrainer
 COMMON_KEYS = {"step", "epoch", "loss", "learning_rate", "grad_norm"}
 FIELD_KEYS = {
     "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected",
+    "log_ratio/chosen", "log_ratio/rejected", "rewards/text_minus_image",
 }  # fmt: skip
 FORMS = {"mcm": "mcm-dpo", "joint": "mcm-dpo-joint", "dpo": "dpo", "anchored": "mcm-dpo-anchored"}
 
@@ -52,7 +53,8 @@ def test_the_first_loss_is_that_of_a_policy_equal_to_its_reference(aligned, name
 
 def test_the_log_has_the_fields_names_and_every_term(aligned):
     terms = [term.name for term in OBJECTIVES["mcm-dpo"].terms]
-    per_term = {f"{metric}/{term}" for term in terms for metric in ("loss", "rewards/margins", "rewards/accuracies")}
+    metrics = ("loss", "rewards/margins", "rewards/accuracies", "logps/rejected")
+    per_term = {f"{metric}/{term}" for term in terms for metric in metrics}
     lines = log_of(aligned("mcm"))
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     for line in lines:

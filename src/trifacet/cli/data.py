@@ -236,6 +236,8 @@ def _print_summary(report: Report, budget: dict[str, Any] | None) -> None:
         ("kind, format", f"{report.kind}, {report.format}"),
         ("usable rows", str(len(report.samples))),
         ("image files", f"{len(report.images)} ({counts(report.count_images('format'))})"),
+        ("rows without image", str(report.rows_showing(0))),
+        ("rows with several", str(len(report.samples) - report.rows_showing(0) - report.rows_showing(1))),
         ("image modes", counts(report.count_images("mode"))),
     ]
     spreads = [(f"image {name} in pixels", spread) for name, spread in report.sizes().items()]

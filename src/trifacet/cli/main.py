@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from trifacet.cli import align, data, describe, generate, report, run, score, sft
+from trifacet.cli import align, data, describe, diff, families, generate, report, rewards, run, score, sft
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
@@ -24,7 +24,10 @@ app.command("align")(align.align)
 app.command("describe")(describe.describe)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
+app.command("rewards")(rewards.rewards)
+app.command("diff")(diff.diff)
 app.command("report")(report.report)
+app.command("families")(families.families)
 app.add_typer(data.app, name="data")
 
 

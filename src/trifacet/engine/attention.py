@@ -22,7 +22,7 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 SEGMENTS = "trifacet_segments"  # the name under which transformers finds this attention
-MASKED_BLOCK = 256  # tokens: subtrees up to this size are one block with a mask
+MASKED_BLOCK = 192  # tokens: subtrees up to this size are one block with a mask
 
 
 class Block(NamedTuple):

@@ -54,6 +54,7 @@ class SampleEncoder:
         self.tokenizer = family.processor.tokenizer
         added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
         specials = {str(token) for token in added if token.special} | set(self.tokenizer.all_special_tokens)
+        specials |= set(self.tokenizer.convert_ids_to_tokens(sorted(family.reserved_ids)))
         self._specials = sorted(specials, key=len, reverse=True)
 
     def user_text(self, prompt: str | None, context: str) -> str:
@@ -82,8 +83,12 @@ class SampleEncoder:
         if response is None:
             return text
         text = text.rstrip()
-        eos = self.tokenizer.eos_token
-        return text if text.endswith(eos) else text + eos
+        return text if text.endswith(tuple(self._specials)) else text + self.tokenizer.eos_token
+
+    @property
+    def end_id(self) -> int:
+        """The id with which an answer ends: the template's own end of a turn, or the tokenizer's end of text."""
+        return int(self.token_ids([self.rendered(None, "", "a", images=0)])[0][-1])
 
     def token_ids(self, texts: Sequence[str]) -> list[Ints]:
         """Ids of rendered texts; a start token is added where the tokenizer does so and the template did not."""

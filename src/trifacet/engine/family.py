@@ -42,10 +42,16 @@ class Family(Protocol):
     image_mean: tuple[float, ...]
     image_std: tuple[float, ...]
     needs_dense_mask: bool  # attention is not causal alone: the masks of ``dense_masks`` must be used
+    window: int | None  # tokens over which attention slides: for longer sequences the trie is not exact
 
     @property
     def placeholder_id(self) -> int:
         """The id that stands for one image in a tokenised template, before it is expanded."""
+        ...
+
+    @property
+    def reserved_ids(self) -> frozenset[int]:
+        """The ids that stand for images or around them: an answer never holds one."""
         ...
 
     def prepared(self, text: str) -> str:
@@ -73,11 +79,19 @@ class Family(Protocol):
         ...
 
     def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
-        """The images of a batch as keyword arguments of ``features`` (and of the model's ``generate``)."""
+        """The images of a batch as keyword arguments of ``features``."""
         ...
 
     def features(self, model: nn.Module, **images: Tensor) -> list[Any]:
         """What the language model is given of each image."""
+        ...
+
+    def encoded(self, image_features: Sequence[Any]) -> dict[str, Any]:
+        """Features in the order of their runs in the rows, as the model's ``mm_encoder_outputs``."""
+        ...
+
+    def told(self, ids_BL: Tensor, images: Sequence[ImageInput]) -> dict[str, Tensor]:
+        """What the model's ``generate`` must be told beside ids, mask and features, such as the images' grids."""
         ...
 
     def dense_masks(self, visible_BNN: Tensor, images_BN: Tensor, position_ids: Tensor) -> Any:
@@ -107,6 +121,10 @@ class Family(Protocol):
 
     def parts(self, model: nn.Module) -> dict[str, nn.Module]:
         """The model's parts by name: ``vision``, ``projector`` and ``language`` (head included)."""
+        ...
+
+    def copied(self, *, train_vision: bool) -> list[str]:
+        """With LoRA, the modules that train whole, as a copy (PEFT's ``modules_to_save``): names without their path."""
         ...
 
     def unread(self, model: nn.Module) -> list[nn.Module]:

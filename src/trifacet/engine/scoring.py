@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -43,7 +44,7 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         family: of the model that will score them.
         pad_id: token id of the padding at the right.
         rows: one trie over the whole ``batch``, so that samples share what they have in common (no padding then), one
-            row per ``sample``, or one per ``path``.
+            row per ``sample``, or one per ``path``; with a path longer than the model's attention window always that.
     """
     numbers: dict[str, int] = {}
     images: list[ImageInput] = []
@@ -56,11 +57,18 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         number = np.array([*(numbers[image.key] for image in sample.images), -1])  # text, -1, stays -1
         paths.append([path._replace(images_L=number[path.images_L]) for path in sample.paths])
     every = [path for sample_paths in paths for path in sample_paths]
+    beyond_window = family.window is not None and max(len(path.tokens_L) for path in every) > family.window
+    if beyond_window:
+        rows = "path"
     grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
-    return {**_rows([build_trie(group) for group in grouped], pad_id), "images": family.collate(images)}
+    tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
+    batch = {**_rows([build_trie(group) for group in grouped], pad_id, tokens_I), "images": family.collate(images)}
+    if beyond_window:
+        batch["plain_BN"] = batch["ends_BN"] == batch["ends_BN"][:, :1]  # all but the padding
+    return batch
 
 
-def _rows(tries: Sequence[Trie], pad_id: int) -> Batch:
+def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
     """One row per trie, padded at the right; padding is a run of its own that sees and is seen by itself."""
     width = max(len(trie.tokens_N) for trie in tries)
     ids_BN = np.full((len(tries), width), pad_id)
@@ -85,7 +93,7 @@ def _rows(tries: Sequence[Trie], pad_id: int) -> Batch:
         "position_ids": torch.from_numpy(positions),
         "images_BN": torch.from_numpy(images_BN),
         "ends_BN": torch.from_numpy(ends_BN),
-        "image_order": joined([trie.image_order for trie in tries]),
+        "image_order": joined([trie.image_order(tokens_I) for trie in tries]),
         "parent_R": joined([trie.parent_R for trie in tries], np.arange(len(tries)) * width),
         "token_R": joined([trie.token_R for trie in tries]),
         "read_M": joined([trie.read_M for trie in tries], reads),
@@ -117,6 +125,7 @@ class TrieScorer(nn.Module):
         self.mixed_precision = mixed_precision  # here and not in the loop, so that the reference computes alike
         if attention == "auto":
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
+        self._blank_images: Batch | None = None
         self.attention: Attention = "dense" if family.needs_dense_mask else attention
         names = {"segments": SEGMENTS, "flex": "flex_attention", "dense": "sdpa"}
         core(model).set_attn_implementation({"text_config": names[self.attention]})
@@ -125,6 +134,8 @@ class TrieScorer(nn.Module):
         return torch.autocast(device.type, torch.bfloat16) if self.mixed_precision else contextlib.nullcontext()
 
     def _mask(self, batch: Batch) -> Any:
+        if "plain_BN" in batch:
+            return batch["plain_BN"]  # one sequence per row: the model makes its own masks
         ends_BN = batch["ends_BN"]
         if self.attention == "segments":
             return ends_BN[:, None, None, :]
@@ -135,7 +146,8 @@ class TrieScorer(nn.Module):
     def forward(self, **batch: Any) -> Tensor:
         """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths."""
         with self._precision(batch["input_ids"].device):
-            features = self.family.features(self.model, **batch["images"]) if batch["images"] else []
+            images = batch["images"] or (self._blank(batch["input_ids"].device) if self._encoder_always() else {})
+            features = self.family.features(self.model, **images) if images else []
             hidden_BNd = self.family.hidden(
                 self.model,
                 batch["input_ids"],
@@ -144,8 +156,32 @@ class TrieScorer(nn.Module):
                 [features[index] for index in batch["image_order"].tolist()],
             )
             logps_R = self._logps(hidden_BNd.flatten(0, 1)[batch["parent_R"]], batch["token_R"])
-        cells = len(batch["lengths_C"])
-        return logps_R.new_zeros(cells).index_add(0, batch["cell_M"], logps_R[batch["read_M"]])
+        logps_C = logps_R.new_zeros(len(batch["lengths_C"]))
+        logps_C = logps_C.index_add(0, batch["cell_M"], logps_R[batch["read_M"]])
+        if features and not batch["images"]:  # of the blank: in the graph, and of no weight
+            logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
+        return logps_C
+
+    def _encoder_always(self) -> bool:
+        """Whether the vision encoder runs even in a batch without images.
+
+        So it must where it trains (DDP waits for the gradients of all processes, and an optimizer treats a gradient of
+        zero and none differently) and where processes may hold shards of it (they gather in its forward).
+        """
+        world = torch.distributed
+        several = world.is_available() and world.is_initialized() and world.get_world_size() > 1
+        return several or self._encoder_trains()
+
+    def _encoder_trains(self) -> bool:
+        parts = self.family.parts(self.model)
+        seen = (weight for name in ("vision", "projector") for weight in parts[name].parameters())
+        return torch.is_grad_enabled() and any(weight.requires_grad for weight in seen)
+
+    def _blank(self, device: torch.device) -> Batch:
+        """A small grey picture for the encoder, as ``features`` takes it."""
+        if self._blank_images is None:
+            self._blank_images = self.family.collate([self.family.read(Image.new("RGB", (32, 32), "grey"))])
+        return {name: value.to(device) for name, value in self._blank_images.items()}
 
     def _logps(self, hidden_Rd: Tensor, token_R: Tensor) -> Tensor:
         """Log-probs of single tokens; logits of many tokens over a large vocabulary never exist all at once."""

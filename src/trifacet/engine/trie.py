@@ -56,11 +56,16 @@ class Trie:
     lengths_P: Ints
     total_tokens: int
 
-    @property
-    def image_order(self) -> Ints:
-        """The images in the order in which their token runs stand in the row; one that occurs twice is named twice."""
-        starts = (self.images_N >= 0) & (np.diff(self.images_N, prepend=-1) != 0)
-        return self.images_N[starts]
+    def image_order(self, tokens_I: Ints) -> Ints:
+        """The images in the order in which their token runs stand in the row; one that occurs twice is named twice.
+
+        ``tokens_I`` are the tokens that each image takes: a picture shown twice in a row is one run of twice as many.
+        """
+        starts = np.flatnonzero(np.diff(self.images_N, prepend=-2))
+        lengths = np.diff(starts, append=len(self.images_N))
+        images = self.images_N[starts]
+        of_image = images >= 0
+        return np.repeat(images[of_image], lengths[of_image] // tokens_I[images[of_image]])
 
 
 def build_trie(paths: Sequence[Path]) -> Trie:

@@ -13,34 +13,44 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging as hf_logging
 
 from trifacet.engine.family import Family
 from trifacet.errors import TrifacetError
 from trifacet.files import replacing_folder
-from trifacet.models.llava import LlavaFamily, one_tile_config, one_tile_processor
+from trifacet.models.base import TransformersFamily
+from trifacet.models.families import FAMILIES
+from trifacet.models.llava import one_tile_config
+from trifacet.models.processors import read_processor
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
-SUPPORTED = {"llava": "LLaVA-1.5", "llava_next": "LLaVA-1.6, as one padded tile"}
+SETTINGS = "trifacet.json"  # how the model was trained here
+ImageTiles = Literal["one", "any"]
 
 
 @dataclass
 class LoadedModel:
-    """A model with its processor and the family through which the engine reaches it."""
+    """A model with its processor, the family through which the engine reaches it, and how it was asked to tile."""
 
     model: Any
     processor: Any
     family: Family
+    image_tiles: ImageTiles = "one"
 
 
 def load_model(
-    path: str | Path, *, dtype: str = "float32", device: str = "auto", trust_remote_code: bool = False
+    path: str | Path,
+    *,
+    dtype: str = "float32",
+    device: str = "auto",
+    image_tiles: ImageTiles | None = None,
+    trust_remote_code: bool = False,
 ) -> LoadedModel:
     """Load a checkpoint and its processor.
 
@@ -48,21 +58,26 @@ def load_model(
         path: hub id or folder. A folder with a LoRA adapter loads its base model and merges the adapter into it.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         device: ``auto`` takes an accelerator if there is one.
+        image_tiles: how LLaVA-1.6 reads a picture: as ``one`` padded tile, or in tiles of ``any`` resolution. By
+            default as the checkpoint says that it was trained here, else as one.
         trust_remote_code: run code that comes with the checkpoint.
 
     Raises:
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, or weights
             that do not fit.
     """
+    tiles = image_tiles or _noted_tiles(Path(path))
     if Path(path, ADAPTER).is_file():
-        return _load_adapter(Path(path), dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        return _load_adapter(
+            Path(path), dtype=dtype, device=device, image_tiles=tiles, trust_remote_code=trust_remote_code
+        )
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
     with _readable_errors(source):
-        config = _config(source, options)
-        processor = _processor(source, config, options)
+        config = _config(source, options, tiles)
+        family = _family(source, config, options)
         with _quiet():
-            model, info = LlavaForConditionalGeneration.from_pretrained(
+            model, info = AutoModelForImageTextToText.from_pretrained(
                 source,
                 config=config,
                 dtype=getattr(torch, dtype),
@@ -70,36 +85,50 @@ def load_model(
                 ignore_mismatched_sizes=True,  # they are reported then, and refused below
                 attn_implementation="sdpa",
                 output_loading_info=True,
+                **options,
             )
     _check_weights(source, info)
     model.to(pick_device(device))
     model.name_or_path = _lasting(source)
-    return LoadedModel(model, processor, LlavaFamily(processor))
+    return LoadedModel(model, family.processor, family, tiles)
 
 
-def load_processor(path: str | Path, *, trust_remote_code: bool = False) -> Family:
+def load_processor(
+    path: str | Path, *, image_tiles: ImageTiles | None = None, trust_remote_code: bool = False
+) -> Family:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
+    tiles = image_tiles or _noted_tiles(Path(path))
     if Path(path, ADAPTER).is_file():
-        return load_processor(_base_of(Path(path)), **options)
+        return load_processor(_base_of(Path(path)), image_tiles=tiles, **options)
     with _readable_errors(str(path)):
-        return LlavaFamily(_processor(str(path), _config(str(path), options), options))
+        return _family(str(path), _config(str(path), options, tiles), options)
 
 
-def _config(source: str, options: dict[str, Any]) -> Any:
+def _noted_tiles(folder: Path) -> ImageTiles:
+    try:
+        noted = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "one"
+    return "any" if isinstance(noted, dict) and noted.get("image_tiles") == "any" else "one"
+
+
+def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     config = AutoConfig.from_pretrained(source, **options)
-    if config.model_type not in SUPPORTED:
-        families = ", ".join(f"{key} ({what})" for key, what in SUPPORTED.items())
+    if config.model_type not in FAMILIES:
+        families = ", ".join(f"{key} ({family.what})" for key, family in FAMILIES.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
-    window = getattr(config.text_config, "sliding_window", None)
-    if window is not None and window < getattr(config.text_config, "max_position_embeddings", window):
-        raise TrifacetError(f"{source}: sliding-window attention ({window} tokens) is not supported by the prefix trie")
-    return one_tile_config(config) if config.model_type == "llava_next" else config
+    return one_tile_config(config) if config.model_type == "llava_next" and tiles == "one" else config
+
+
+def _family(source: str, config: Any, options: dict[str, Any]) -> TransformersFamily:
+    family = FAMILIES[config.model_type]
+    return family(family.adapted_processor(_processor(source, config, options), config), config)
 
 
 def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     try:
-        processor = AutoProcessor.from_pretrained(source, **options)
+        processor = read_processor(source, config, **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrifacetError(
             f"{source}: no usable processor ({_first_line(error)}); "
@@ -107,7 +136,7 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
         ) from None
     if not hasattr(processor, "image_processor"):
         raise TrifacetError(f"{source}: holds a tokenizer but no image processor; add the base model's processor")
-    return one_tile_processor(processor, config)
+    return processor
 
 
 def _load_adapter(path: Path, **options: Any) -> LoadedModel:
@@ -116,9 +145,12 @@ def _load_adapter(path: Path, **options: Any) -> LoadedModel:
     loaded = load_model(_base_of(path), **options)
     with _readable_errors(str(path)):
         merged = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True).merge_and_unload()
-        merged.to(getattr(torch, options["dtype"]))
+        for (
+            weight
+        ) in merged.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
+            weight.data = weight.data.to(getattr(torch, options["dtype"]))
     merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
-    return LoadedModel(merged, loaded.processor, loaded.family)
+    return LoadedModel(merged, loaded.processor, loaded.family, loaded.image_tiles)
 
 
 def _base_of(adapter: Path) -> str:
@@ -177,7 +209,7 @@ def save_model(
         except SafetensorError as error:
             raise OSError(str(error)) from None
         if settings is not None:
-            (partial / "trifacet.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+            (partial / SETTINGS).write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
 def weights_fingerprint(model: nn.Module) -> str:

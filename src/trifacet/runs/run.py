@@ -20,8 +20,9 @@ from trifacet.files import write_atomically
 from trifacet.models.loading import pick_device
 from trifacet.reports.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
-from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
+from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
 from trifacet.training import ranks
+from trifacet.training.outcome import check_outcome
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe, Split
 from trifacet.training.sources import has_split, source_of
@@ -146,19 +147,18 @@ def _evaluated(recipe: Recipe, models: dict[str, str | Path], base: Start, recor
 
 
 def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord | None) -> Path:
-    """Train a stage unless it is finished; its model's folder."""
+    """Train a stage unless it is finished, and check what came out; its model's folder."""
+    start = ranks.first_does(lambda: start_of(recipe, name, base))
     if ranks.first_does(lambda: is_finished(recipe, name)):
         console.print(f"{name}: finished before")
+        ranks.first_does(lambda: check_outcome(recipe, name, start))
         return checkpoint_of(recipe, name)
-    start = base
-    if name != "sft":
-        wanted = recipe.align[name].start
-        if wanted == "sft" or (wanted == "auto" and recipe.sft is not None):
-            start = Start("sft", ranks.first_does(lambda: checkpoint_of(recipe, "sft")))
     with _Timed(record, name):
         done = train_stage(recipe, name, start)
     cut = f", {done['cut_posts']} over-long posts cut" if done["cut_posts"] else ""
     console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
+    with _Timed(record, f"check of {name}"):
+        ranks.first_does(lambda: check_outcome(recipe, name, start))
     return checkpoint_of(recipe, name)
 
 

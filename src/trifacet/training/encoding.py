@@ -32,19 +32,24 @@ def token_budget(recipe: Recipe, samples: Sequence[Sample]) -> TokenBudget:
     Raises:
         TrifacetError: the recipe's model has no processor yet (a tiny model is made by its run).
     """
-    family = load_processor(_model_path(recipe), trust_remote_code=recipe.model.trust_remote_code)
+    family = load_processor(
+        _model_path(recipe), image_tiles=recipe.model.image_tiles, trust_remote_code=recipe.model.trust_remote_code
+    )
     encoder = encoder_of(recipe, family)
-    image_tokens = len(family.image_tokens(family.read(Image.new("RGB", (8, 8)))))
+    per_image = len(family.image_tokens(family.read(Image.new("RGB", (8, 8)))))
     longest = over = cut_tokens = 0
     impossible: list[str] = []
     for sample in samples:
         responses = list(_responses(sample))
         try:
-            table, cut = encoder.texts(sample.prompt, [sample.context], responses, image_tokens=image_tokens)
+            shown = len(sample.pictures)
+            table, cut = encoder.texts(
+                sample.prompt, [sample.context], responses, image_tokens=shown * per_image, images=shown
+            )
         except TrifacetError:
             impossible.append(sample.id)
             continue
-        length = int(np.max([len(text.ids_L) for text in table.values()])) + image_tokens - 1
+        length = int(np.max([len(text.ids_L) for text in table.values()])) + shown * (per_image - 1)
         longest = max(longest, length + cut)
         over += cut > 0
         cut_tokens += cut

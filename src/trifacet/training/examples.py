@@ -29,7 +29,8 @@ from trifacet.losses import make_plan
 from trifacet.objectives import Objective
 from trifacet.records import PreferenceSample, SupervisedSample
 from trifacet.rejection.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
-from trifacet.rejection.samples import image_donors, rejected_contexts
+from trifacet.rejection.samples import image_donors, partners, rejected_contexts
+from trifacet.training.groups import Groups
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Examples(Dataset[Example]):
         images: folder that image paths are relative to.
         rejection: how rejected versions are made; unused by objectives that reject nothing.
         max_pixels: largest image.
+        groups: who is in a batch with whom, where members lend each other contexts and images.
     """
 
     def __init__(
@@ -74,11 +76,13 @@ class Examples(Dataset[Example]):
         rejection: Rejection,
         *,
         max_pixels: int,
+        groups: Groups | None = None,
     ) -> None:
         if not samples:
             raise TrifacetError("there are no samples to train on; check data.sft, data.preference and align.limit")
         self.samples, self.objective, self.encoder = samples, objective, encoder
         self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
+        self.groups = groups
         self.epoch = 0
         self._contexts = [sample.context for sample in samples]
         self._paths = [sample.image for sample in samples]
@@ -96,16 +100,18 @@ class Examples(Dataset[Example]):
             return self._example(index, sample)
 
     def _example(self, index: int, sample: SupervisedSample | PreferenceSample) -> Example:
+        """The versions of the described image come first in the list, the pictures shown beside each of them last."""
         contexts = self.contexts(index)
         responses = self._responses(sample)
-        images = self.image_versions(index)
+        described, beside = self.image_versions(index), self.further_images(index)
+        images = [*described, *beside]
         versions = {
-            Facet.IMAGE: len(images) - 1,
+            Facet.IMAGE: max(len(described) - 1, 0),
             Facet.CONTEXT: len(contexts) - 1,
             Facet.RESPONSE: len(responses) - 1,
         }
         cells = self.objective.cells(versions)
-        shown = [[version] for version in range(len(images))]
+        shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
         paths, cut = self.encoder.paths(sample.prompt, contexts, responses, images, shown, cells)
         return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
 
@@ -113,9 +119,9 @@ class Examples(Dataset[Example]):
         """How many rejected versions of each facet the sample has, without opening an image."""
         sample = self.samples[index]
         given = len(self._given_images(sample))
-        needs_image = Facet.IMAGE in self.objective.rejected_facets
+        rejects_image = Facet.IMAGE in self.objective.rejected_facets and sample.image is not None
         return {
-            Facet.IMAGE: (given or self.rejection.image_versions) if needs_image else 0,
+            Facet.IMAGE: (given or self.rejection.image_versions) if rejects_image else 0,
             Facet.CONTEXT: len(self.contexts(index)) - 1,
             Facet.RESPONSE: len(self._responses(sample)) - 1,
         }
@@ -136,13 +142,21 @@ class Examples(Dataset[Example]):
             with _named(sample.id):
                 cells = self.cells(index)
             if not cells:
-                raise TrifacetError(
-                    f"sample {sample.id!r} has no post, and every term of objective {self.objective.name!r} rejects "
-                    "the context; leave the sample out or add a term that does not"
+                lacking = " and ".join(
+                    what for what, there in (("image", sample.image), ("post", sample.context.strip())) if not there
                 )
-            for name in (sample.image, *self._given_images(sample)):
-                with self._naming(index):
-                    check_image(self.images, name, max_pixels=self.max_pixels)
+                raise TrifacetError(
+                    f"sample {sample.id!r} has no {lacking}, and every term of objective {self.objective.name!r} "
+                    "rejects that; leave the sample out or add a term that does not"
+                )
+            for field, names in (
+                ("image", sample.pictures[:1]),
+                ("more_images", sample.more_images),
+                ("rejected_images", self._given_images(sample)),
+            ):
+                for name in names:
+                    with self._naming(index, field):
+                        check_image(self.images, name, max_pixels=self.max_pixels)
 
     def contexts(self, index: int) -> list[str]:
         """The chosen context, then the rejected ones that the objective asks for.
@@ -154,6 +168,8 @@ class Examples(Dataset[Example]):
             return [sample.context]
         if isinstance(sample, PreferenceSample) and sample.rejected_contexts:
             return [sample.context, *sample.rejected_contexts]
+        if lenders := self._partners(index, self._contexts, self.rejection.context_versions):
+            return [sample.context, *(self._contexts[lender] for lender in lenders)]
         drawn = rejected_contexts(
             self._contexts,
             index,
@@ -163,6 +179,15 @@ class Examples(Dataset[Example]):
             epoch=self.epoch,
         )
         return [sample.context, *drawn]
+
+    def _partners(
+        self, index: int, contents: Sequence[str | None], versions: int, beside: Sequence[str] = ()
+    ) -> list[int]:
+        """The samples of the same batch that lend this one their content; none where batches are not grouped."""
+        if self.groups is None:
+            return []
+        group = self.groups.from_here(index)
+        return [group[place] for place in partners([contents[one] or "" for one in group], versions, beside=beside)]
 
     def _responses(self, sample: SupervisedSample | PreferenceSample) -> list[str]:
         if Facet.RESPONSE not in self.objective.rejected_facets:
@@ -177,21 +202,33 @@ class Examples(Dataset[Example]):
         return [sample.response, *rejected]
 
     def picture(self, index: int) -> Image.Image:
-        """The chosen image, RGB."""
-        return self._open(self.samples[index].image, index)
+        """The chosen image, RGB, of a sample that has one."""
+        name = self.samples[index].image
+        assert name is not None, "a sample without an image has no versions of it"
+        return self._open(name, index)
 
     def image_versions(self, index: int) -> list[ImageInput]:
-        """The chosen image as the encoder reads it, then the rejected ones that the objective asks for."""
+        """The chosen image as the encoder reads it, then the rejected ones that the objective asks for.
+
+        A sample without an image has none: its terms that reject the image are left out.
+        """
         sample, family = self.samples[index], self.encoder.family
+        if sample.image is None:
+            return []
         chosen = self.picture(index)
         versions = [family.read(chosen)]
         if Facet.IMAGE not in self.objective.rejected_facets:
             return versions
         if given := self._given_images(sample):
-            return versions + [family.read(self._open(name, index)) for name in given]
+            return versions + [family.read(self._open(name, index, "rejected_images")) for name in given]
         for version in range(1, self.rejection.image_versions + 1):
             versions.append(self._rejected_image(index, version, chosen, versions[0]))
         return versions
+
+    def further_images(self, index: int) -> list[ImageInput]:
+        """The post's other pictures as the encoder reads them: the same beside every version of the described one."""
+        family = self.encoder.family
+        return [family.read(self._open(name, index, "more_images")) for name in self.samples[index].more_images]
 
     def _rejected_image(self, index: int, version: int, chosen: Image.Image, read: ImageInput) -> ImageInput:
         """A rejected image made by the strategy from the chosen one, ``read`` as the encoder reads it."""
@@ -213,13 +250,21 @@ class Examples(Dataset[Example]):
     def donor(self, index: int, version: int) -> Image.Image:
         """Another sample's image, for the strategy that shows one."""
         sample = self.samples[index]
-        donors = image_donors(
-            self._paths, index, seed=self.rejection.seed, sample_id=sample.id, versions=version, epoch=self.epoch
+        donors = self._partners(index, self._paths, version, sample.more_images) or image_donors(
+            self._paths,
+            index,
+            seed=self.rejection.seed,
+            sample_id=sample.id,
+            versions=version,
+            epoch=self.epoch,
+            beside=sample.more_images,
         )
-        return self._open(self._paths[donors[-1]], donors[-1])
+        donated = self._paths[donors[-1]]
+        assert donated is not None  # a donor has an image
+        return self._open(donated, donors[-1])
 
-    def _open(self, name: str, index: int) -> Image.Image:
-        with self._naming(index):
+    def _open(self, name: str, index: int, field: str = "image") -> Image.Image:
+        with self._naming(index, field):
             return load_image(self.images, name, max_pixels=self.max_pixels)
 
     def _given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
@@ -228,13 +273,11 @@ class Examples(Dataset[Example]):
         return sample.rejected_images if wanted and isinstance(sample, PreferenceSample) else ()
 
     @contextmanager
-    def _naming(self, index: int) -> Iterator[None]:
+    def _naming(self, index: int, field: str) -> Iterator[None]:
         try:
             yield
         except DataError as error:
-            raise DataError(
-                f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field="image"
-            ) from None
+            raise DataError(f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field=field) from None
 
     def fingerprint(self) -> dict[str, str]:
         """What scores depend on besides the weights: samples with their images, versions, cells, way of asking."""
@@ -243,13 +286,14 @@ class Examples(Dataset[Example]):
         for index, sample in enumerate(self.samples):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             digest.update(str(self.cells(index)).encode())
-            names = [sample.image, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
+            names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
             digest.update("".join(file_digest(name) for name in names).encode())
         rejection = self.rejection
         rejected = {
             "image": rejection.strategy.fingerprint(),
             "versions": [rejection.image_versions, rejection.context_versions],
             "seed": rejection.seed,
+            **({"in batches of": self.groups.size} if self.groups else {}),
         }
         asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]
         return {

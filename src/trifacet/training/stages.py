@@ -22,7 +22,7 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.engine.reference import load_reference, save_reference, score_batches
-from trifacet.engine.scoring import Rows, TrieScorer
+from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
 from trifacet.files import write_atomically
@@ -31,9 +31,10 @@ from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained,
 from trifacet.objectives import OBJECTIVES
 from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.groups import Groups
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
+from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
     LatticeTrainer,
@@ -44,6 +45,7 @@ from trifacet.training.trainer import (
     last_checkpoint,
     training_arguments,
 )
+from trifacet.training.watching import watchers
 
 
 def stage_folder(recipe: Recipe, name: str) -> Path:
@@ -88,7 +90,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     folder = stage_folder(recipe, name)
     began = time.monotonic()
     with ranks.agreed():
-        settings: Supervised | Align = _settings(recipe, name)
+        settings: Supervised | Align = stage_settings(recipe, name)
         loaded = load_for(recipe, start.path)
         examples = _examples(recipe, settings, loaded)
         weights = weights_fingerprint(loaded.model)  # before adapters are added
@@ -96,19 +98,22 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         model, table = choose_trained(
             loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
         )
-        scorer = TrieScorer(model, loaded.family, mixed_precision=_mixed_precision(recipe))
+        scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     _show_trained(name, table)
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
-    collator = Collator(examples, reference, rows=_rows(recipe))
+    collator = Collator(examples, reference, rows=rows_of(recipe))
     trainer, stop = _trainer(recipe, name, settings, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
+    for watcher in watchers(recipe, settings, name, folder, scorer, online, step_time):
+        trainer.add_callback(watcher)
     with Bar(name) as bar:
         trainer.add_callback(ShowProgress(bar))
         _train(trainer, folder, stop)
     done = {
         "seconds": round(time.monotonic() - began, 2),
         "seconds_per_step": round(step_time.seconds, 4),
+        "seconds_watching": round(step_time.elsewhere, 2),
         "steps": trainer.state.global_step,
         "samples": len(examples),
         "trained_parameters": sum(row.trained for row in table),
@@ -124,7 +129,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
 
     def finish() -> None:
-        save_model(model, loaded.processor, folder / "model", _asking(recipe), whole)
+        save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded), whole)
         write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
@@ -135,13 +140,19 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     return done
 
 
-def _asking(recipe: Recipe) -> dict[str, Any]:
+def _asking(recipe: Recipe, loaded: LoadedModel) -> dict[str, Any]:
     """What ``describe`` and ``generate`` need to ask the model as it was trained."""
     data = recipe.data
-    return {"prompt": data.prompt, "context_label": data.context_label, "max_length": data.max_length}
+    return {
+        "prompt": data.prompt,
+        "context_label": data.context_label,
+        "max_length": data.max_length,
+        "image_tiles": loaded.image_tiles,
+    }
 
 
-def _settings(recipe: Recipe, name: str) -> Supervised | Align:
+def stage_settings(recipe: Recipe, name: str) -> Supervised | Align:
+    """The recipe's section of a stage. Raises TrifacetError where there is none for ``sft``."""
     if name != "sft":
         return recipe.align[name]
     if recipe.sft is None:
@@ -155,14 +166,10 @@ def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
     return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
 
 
-def _mixed_precision(recipe: Recipe) -> bool:
+def mixed_precision(recipe: Recipe) -> bool:
     """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
     model = recipe.model
     return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
-
-
-def _rows(recipe: Recipe) -> Rows:
-    return "batch" if recipe.model.trie else "path"
 
 
 def _lora(recipe: Recipe) -> LoraSettings | None:
@@ -178,6 +185,7 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel)
         objective, limit = OBJECTIVES["sft"], None
         source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
     samples: list[Any] = source.read()[:limit]
+    grouped = recipe.rejected.in_batch and isinstance(settings, Align)
     examples = Examples(
         samples,
         objective,
@@ -185,6 +193,7 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel)
         source.images,
         rejection_of(recipe),
         max_pixels=recipe.data.max_pixels,
+        groups=Groups(len(samples), settings.batch_size, recipe.seed) if grouped else None,
     )
     examples.check()
     return examples
@@ -203,6 +212,12 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
     console.print(shown)
 
 
+def reference_fingerprint(recipe: Recipe, examples: Examples, scorer: TrieScorer, weights: str) -> dict[str, str]:
+    """What the reference's scores of ``examples`` depend on; ``weights`` is the fingerprint of its weights."""
+    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
+    return {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+
+
 def _reference(
     recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
 ) -> tuple[list[Tensor] | None, OnlineReference | None]:
@@ -216,8 +231,7 @@ def _reference(
         frozen = load_for(recipe, start.path).model
         frozen.requires_grad_(False)
         return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
-    fingerprint = ranks.first_does(lambda: {**examples.fingerprint(), "weights": weights, "dtype": dtype})
+    fingerprint = ranks.first_does(lambda: reference_fingerprint(recipe, examples, scorer, weights))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
@@ -227,7 +241,7 @@ def _reference(
     if values is not None:
         return list(values.split(cells)), None
     batches = _score_all(
-        Collator(examples, rows=_rows(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
+        Collator(examples, rows=rows_of(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
     )
     scores = list(torch.cat(batches).split(cells))
     ranks.first_does(lambda: save_reference(path, scores, fingerprint))

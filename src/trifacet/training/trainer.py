@@ -32,6 +32,7 @@ from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import Objective
 from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.groups import GroupSampler
 from trifacet.training.recipe import Optimisation
 
 WEIGHTS = "trained.safetensors"
@@ -94,6 +95,10 @@ class LatticeTrainer(Trainer):
         for batch, weight in zip(batches, weights, strict=True):
             batch["weight"] = weight
         return batches, items
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        groups = self.train_dataset.groups
+        return GroupSampler(groups, self.args.seed) if groups else super()._get_train_sampler(train_dataset)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the objective's metrics, averaged since the last line."""
@@ -185,17 +190,21 @@ class EpochOfExamples(TrainerCallback):
 
 
 class StepTime(TrainerCallback):
-    """Notes the mean time of a step, data loading included, over the steps of this process."""
+    """Notes the mean time of a step, data loading included, over the steps of this process.
+
+    ``elsewhere`` are seconds that were spent between steps on something else.
+    """
 
     def __init__(self) -> None:
-        self.seconds = self._began = 0.0
+        self.seconds = self.elsewhere = self._began = 0.0
         self._first = 0
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._began, self._first = time.monotonic(), state.global_step
 
     def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.seconds = (time.monotonic() - self._began) / max(state.global_step - self._first, 1)
+        spent = time.monotonic() - self._began - self.elsewhere
+        self.seconds = spent / max(state.global_step - self._first, 1)
 
 
 class LogFile(TrainerCallback):
