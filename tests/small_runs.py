@@ -103,7 +103,8 @@ def _on_one_thread(function, arguments: tuple) -> None:
     function(*arguments)
 
 
-def _command(arguments: list[str], output: Path, limit: int | None) -> None:
+def _command(arguments: list[str], output: Path, limit: int | None, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
@@ -114,6 +115,10 @@ def _command(arguments: list[str], output: Path, limit: int | None) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.argv = ["trifacet", *arguments]
+    if "ACCELERATE_USE_FSDP" in os.environ:
+        from fsdp_on_cpu import let_fsdp_onto_the_cpu
+
+        let_fsdp_onto_the_cpu()
     try:
         main()
     finally:
@@ -124,10 +129,10 @@ def _command(arguments: list[str], output: Path, limit: int | None) -> None:
 class Command:
     """``trifacet ARGUMENTS`` in a process of its own; ``largest_file`` in bytes stands in for a disk that is full."""
 
-    def __init__(self, folder: Path, *arguments, largest_file: int | None = None) -> None:
+    def __init__(self, folder: Path, *arguments, largest_file: int | None = None, environment=None) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=folder))
         self.process = _processes.Process(
-            target=_command, args=([str(word) for word in arguments], self.folder, largest_file)
+            target=_command, args=([str(word) for word in arguments], self.folder, largest_file, environment or {})
         )
         self.process.start()
 

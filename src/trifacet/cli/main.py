@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -35,9 +36,19 @@ def main() -> None:
     try:
         app()
     except TrifacetError as error:
-        err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
+        if _says(error):
+            err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
     except SystemExit as end:  # typer has made this of Ctrl-C
-        if end.code == EXIT_INTERRUPTED:
+        if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
             err.print("interrupted: the same command continues from here")
         raise
+
+
+def _says(error: TrifacetError) -> bool:
+    """Whether this process prints the error: of several that a launcher started one does."""
+    if "RANK" not in os.environ:
+        return True
+    from trifacet.training import ranks
+
+    return not ranks.told_elsewhere(error)

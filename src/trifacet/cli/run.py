@@ -17,9 +17,12 @@ def run(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOpti
       trifacet run recipes/llava-1.6-7b-mcm-dpo.yaml --set data.root=/data/palt --set output=runs/palt
     """
     from trifacet.runs.run import run_recipe
+    from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
     finished = run_recipe(load_recipe(recipe, set_ or ()), overwrite=overwrite)
+    if not ranks.is_first():
+        return
     models = finished.scores.get("models", {})
     if finished.sweep:
         columns = ["stage", "learning_rate", "value", "repetition", "length", "degenerate", "chosen"]

@@ -12,7 +12,9 @@ def sft(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOpti
     Example: trifacet sft recipes/llava-1.6-7b-sft.yaml --set data.root=/data/talt
     """
     from trifacet.runs.run import run_stages
+    from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
     for folder in run_stages(load_recipe(recipe, set_ or ()), "sft", [], overwrite=overwrite):
-        out.print(str(folder), markup=False)
+        if ranks.is_first():
+            out.print(str(folder), markup=False)

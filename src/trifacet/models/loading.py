@@ -190,15 +190,21 @@ def pick_device(device: str) -> torch.device:
     return accelerator or torch.device("cpu")
 
 
-def save_model(model: Any, processor: Any, folder: Path, settings: dict[str, Any] | None = None) -> None:
+def save_model(
+    model: Any,
+    processor: Any,
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
     """Save weights (safetensors), processor and, where given, settings: complete under ``folder`` or not there.
 
-    A model with LoRA saves its adapter.
+    A model with LoRA saves its adapter. ``weights`` are the model's own by name, where it holds but shards of them.
     """
     with replacing_folder(folder) as partial:
         try:
             with _quiet():
-                model.save_pretrained(partial, safe_serialization=True)
+                model.save_pretrained(partial, safe_serialization=True, state_dict=weights)
                 processor.save_pretrained(partial)
         except SafetensorError as error:
             raise OSError(str(error)) from None

@@ -169,8 +169,10 @@ class Optimisation(Section):
     learning_rate: float = Field(2e-5, gt=0, description="peak learning rate")
     epochs: float = Field(1.0, gt=0, description="passes over the data (max_steps, if set, wins)")
     max_steps: int | None = Field(None, ge=1, description="number of optimiser steps instead of epochs")
-    batch_size: int = Field(8, ge=1, description="samples per device and forward")
-    accumulation: int = Field(1, ge=1, description="forwards per optimiser step")
+    batch_size: int = Field(8, ge=1, description="samples per forward")
+    accumulation: int = Field(
+        1, ge=1, description="forwards per optimiser step, over all processes: N processes do a share of 1/N each"
+    )
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] = Field(
         "cosine", description="learning-rate schedule after the warm-up; constant has no warm-up"
     )

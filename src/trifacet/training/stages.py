@@ -29,6 +29,7 @@ from trifacet.files import write_atomically
 from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
+from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.groups import Groups
 from trifacet.training.progress import Bar, ShowProgress, console
@@ -50,6 +51,11 @@ from trifacet.training.watching import watchers
 def stage_folder(recipe: Recipe, name: str) -> Path:
     """Where the stage ``name`` (base, sft or an alignment) keeps its files."""
     return recipe.folder / "models" / name
+
+
+def stage_key(name: str) -> str:
+    """The recipe's section of a stage, for messages."""
+    return name if name == "sft" else f"align.{name}"
 
 
 def is_finished(recipe: Recipe, name: str) -> bool:
@@ -81,21 +87,22 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         TrifacetError: bad data, a stale cache, a loss that is not finite, a full disk.
         KeyboardInterrupt: stopped by a signal, after a checkpoint.
     """
-    settings: Supervised | Align = stage_settings(recipe, name)
     folder = stage_folder(recipe, name)
     began = time.monotonic()
-    loaded = load_for(recipe, start.path)
-    examples = _examples(recipe, settings, loaded)
-    weights = weights_fingerprint(loaded.model)  # before adapters are added
-    set_seed(recipe.seed)  # adapters begin with random weights
-    model, table = choose_trained(
-        loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
-    )
+    with ranks.agreed():
+        settings: Supervised | Align = stage_settings(recipe, name)
+        loaded = load_for(recipe, start.path)
+        examples = _examples(recipe, settings, loaded)
+        weights = weights_fingerprint(loaded.model)  # before adapters are added
+        set_seed(recipe.seed)  # adapters begin with random weights, on all processes the same
+        model, table = choose_trained(
+            loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
+        )
+        scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     _show_trained(name, table)
-    scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
     collator = Collator(examples, reference, rows=rows_of(recipe))
-    trainer, stop = _trainer(recipe, settings, folder, scorer, examples, collator, online)
+    trainer, stop = _trainer(recipe, name, settings, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
     for watcher in watchers(recipe, settings, name, folder, scorer, online, step_time):
@@ -112,15 +119,23 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         "trained_parameters": sum(row.trained for row in table),
         "parameters": sum(row.total for row in table),
         "trained": {row.part: row.how for row in table},
-        "cut_posts": len(trainer.cut),
+        "cut_posts": len(trainer.all_cut()),
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
+        "processes": ranks.count(),
     }
-    save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded))
-    write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    if stop.received is not None:  # in the last step
+    whole = None
+    if trainer.sharding != "none":
+        whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
+
+    def finish() -> None:
+        save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded), whole)
+        write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+
+    ranks.first_does(finish)
+    if ranks.any_of(stop.received is not None):  # in the last step
         raise KeyboardInterrupt
     return done
 
@@ -216,39 +231,45 @@ def _reference(
         frozen = load_for(recipe, start.path).model
         frozen.requires_grad_(False)
         return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    fingerprint = reference_fingerprint(recipe, examples, scorer, weights)
+    fingerprint = ranks.first_does(lambda: reference_fingerprint(recipe, examples, scorer, weights))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
     path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
-    if path.exists():
-        return load_reference(path, fingerprint), None
-    scores = _score_all(
+    values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
+    cells = [len(examples.cells(index)) for index in range(len(examples))]
+    if values is not None:
+        return list(values.split(cells)), None
+    batches = _score_all(
         Collator(examples, rows=rows_of(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
     )
-    save_reference(path, scores, fingerprint)
+    scores = list(torch.cat(batches).split(cells))
+    ranks.first_does(lambda: save_reference(path, scores, fingerprint))
     return scores, None
 
 
 def _score_all(
     collator: Collator, scorer: TrieScorer, examples: Examples, batch_size: int, workers: int
 ) -> list[Tensor]:
-    """The scores of every sample, a tensor of its cells each."""
-    loader: Any = DataLoader(examples, batch_size=batch_size, collate_fn=collator, num_workers=workers)
+    """The scores of every batch of samples in order; each process scores its share of the batches."""
+    every = list(range(len(examples)))
+    batches = [every[at : at + batch_size] for at in range(0, len(every), batch_size)]
+    mine = batches[ranks.rank() :: ranks.count()]
+    loader: Any = DataLoader(examples, batch_sampler=mine, collate_fn=collator, num_workers=workers)
     device = next(scorer.parameters()).device
     with Bar("reference") as bar, _own_words():
         scores = []
         for logps_C in score_batches(scorer, loader, device):
             scores.append(logps_C)
             bar.update(len(scores), len(loader))
-    cells = [len(examples.cells(index)) for index in range(len(examples))]
-    return list(torch.cat(scores).split(cells))
+    shares = ranks.gather(scores)
+    return [shares[number % len(shares)][number // len(shares)] for number in range(len(batches))]
 
 
 def _trainer(
     recipe: Recipe,
+    name: str,
     settings: Supervised | Align,
-    folder: Path,
     scorer: TrieScorer,
     examples: Examples,
     collator: Collator,
@@ -257,8 +278,15 @@ def _trainer(
     if settings.gradient_checkpointing:
         model: Any = scorer.model
         model.activation_checkpointing_enable({"use_reentrant": False})
-    cpu = pick_device(recipe.model.device).type == "cpu"
-    arguments = training_arguments(settings, folder, seed=recipe.seed, cpu=cpu, workers=recipe.data.workers)
+    folder = stage_folder(recipe, name)
+    arguments = training_arguments(
+        settings,
+        folder,
+        seed=recipe.seed,
+        cpu=pick_device(recipe.model.device).type == "cpu",
+        workers=recipe.data.workers,
+        accumulation=ranks.share_of(settings.accumulation, stage_key(name)),
+    )
     stop = StopOnSignal()
     trainer = LatticeTrainer(
         scorer,
@@ -275,13 +303,14 @@ def _trainer(
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
         with _own_words():
-            trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+            trainer.train(resume_from_checkpoint=ranks.first_does(lambda: last_checkpoint(folder)))
     except DataError:
         trainer.save_progress()  # the steps so far are sound: mend the data and go on
         raise
     finally:
         stop.restore()
-        last_checkpoint(folder)  # removes one that was being written
+        if ranks.is_first():
+            last_checkpoint(folder)  # removes one that was being written
     if stop.received is not None and trainer.state.global_step < trainer.state.max_steps:
         raise KeyboardInterrupt
 
@@ -295,4 +324,6 @@ def _own_words() -> Iterator[None]:
         text = str(error).strip()
         if not text.startswith("Caught "):
             raise
-        raise type(error)(text.splitlines()[-1].partition("Error: ")[2]) from None
+        plain = type(error)(text.splitlines()[-1].partition("Error: ")[2])
+        plain.elsewhere = error.elsewhere
+        raise plain from None
