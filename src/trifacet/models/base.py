@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from trifacet.engine.family import ImageInput, core
+from trifacet.errors import TrifacetError
 
 ImageMode = Literal["fixed", "tiles", "dynamic"]
 
@@ -78,6 +79,16 @@ class TransformersFamily:
         """What the image processor makes of one picture, asked as the whole processor asks it."""
         asked = getattr(self.processor, "images_kwargs", {})
         return self.processor.image_processor(images=image, return_tensors="pt", **asked)
+
+    def scale_between(self, smallest: int, largest: int) -> None:
+        """Scale pictures to at least and at most so many pixels from now on.
+
+        Raises:
+            TrifacetError: a picture's size does not decide on the size at which this family reads it.
+        """
+        raise TrifacetError(
+            f"model.image_pixels is for models that read a picture at any size, which {self.what} is not; leave it out"
+        )
 
     def frames(self, image: ImageInput) -> Tensor:
         return image.pixel_values

@@ -54,6 +54,9 @@ class Qwen2VLFamily(TransformersFamily):
             ) from None
         return ImageInput(read["pixel_values"], tuple(read["image_grid_thw"][0].tolist()))
 
+    def scale_between(self, smallest: int, largest: int) -> None:
+        self.processor.image_processor.size = {"shortest_edge": smallest, "longest_edge": largest}  # pixels, not edges
+
     def frames(self, image: ImageInput) -> Tensor:
         _, height, width = image.layout
         m, p = self._merge, self._patch

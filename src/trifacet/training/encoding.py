@@ -33,7 +33,10 @@ def token_budget(recipe: Recipe, samples: Sequence[Sample]) -> TokenBudget:
         TrifacetError: the recipe's model has no processor yet (a tiny model is made by its run).
     """
     family = load_processor(
-        _model_path(recipe), image_tiles=recipe.model.image_tiles, trust_remote_code=recipe.model.trust_remote_code
+        _model_path(recipe),
+        image_tiles=recipe.model.image_tiles,
+        image_pixels=recipe.model.image_pixels,
+        trust_remote_code=recipe.model.trust_remote_code,
     )
     encoder = encoder_of(recipe, family)
     per_image = len(family.image_tokens(family.read(Image.new("RGB", (8, 8)))))
