@@ -142,3 +142,27 @@ def test_image_pixels_of_a_model_that_reads_one_size_are_refused(family_folders)
         TrifacetError, match=r"^model\.image_pixels is for models [^\n]* InternVL [^\n]*; leave it out$"
     ):
         load_model(family_folders("internvl"), image_pixels=(1000, 2000))
+
+
+@pytest.mark.parametrize("template", ["chat_template.json", "tokenizer_config.json"])
+def test_a_folder_as_on_the_hub_loads_and_keeps_the_settings_for_videos(tmp_path, family_folders, template):
+    """No processor_config.json, image and video processor in files of their own, the chat template where it was."""
+    hub = shutil.copytree(family_folders("qwen3_vl"), tmp_path / "hub")
+    text = (hub / "chat_template.jinja").read_text()
+    for name in ("chat_template.jinja", "processor_config.json"):
+        (hub / name).unlink()
+    holds = json.loads((hub / template).read_text()) if (hub / template).exists() else {}
+    (hub / template).write_text(json.dumps({**holds, "chat_template": text}))
+    images = {
+        "image_processor_type": "Qwen2VLImageProcessorFast", "processor_class": "Qwen3VLProcessor", "merge_size": 2,
+        "size": {"longest_edge": 4096, "shortest_edge": 256}, "patch_size": PATCH, "temporal_patch_size": 2,
+    }  # fmt: skip
+    videos = {"video_processor_type": "Qwen3VLVideoProcessor", "size": {"longest_edge": 99000, "shortest_edge": 4096}}
+    (hub / "preprocessor_config.json").write_text(json.dumps(images))
+    (hub / "video_preprocessor_config.json").write_text(json.dumps(videos))
+    loaded, before = load_model(hub), load_processor(family_folders("qwen3_vl"))
+    assert loaded.family.read(picture(90, 40)).key == before.read(picture(90, 40)).key
+    assert loaded.processor.chat_template == text
+    save_model(loaded.model, loaded.processor, tmp_path / "saved")
+    saved = json.loads((tmp_path / "saved" / "processor_config.json").read_text())
+    assert saved["video_processor"] == videos

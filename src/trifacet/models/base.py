@@ -52,7 +52,9 @@ class TransformersFamily:
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: Any) -> Any:
-        """The checkpoint's processor as this family needs it."""
+        """The checkpoint's processor as this family needs it; a chat template may lie with its tokenizer alone."""
+        if processor.chat_template is None:
+            processor.chat_template = processor.tokenizer.chat_template
         return processor
 
     @property
