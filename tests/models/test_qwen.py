@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from small_runs import recipe_file, recipe_of, train
-from transformers import AutoImageProcessor
+from transformers import AutoImageProcessor, Qwen2VLImageProcessorPil
 
 from trifacet.engine.family import ImageInput
 from trifacet.errors import DataError, TrifacetError
@@ -64,7 +64,7 @@ def test_frames_are_the_picture_that_the_patches_were_cut_from(folder, size):
     frames = family.frames(image)
     _, height, width = image.layout
     assert frames.shape == (3, height * PATCH, width * PATCH)
-    patches, *grid = family.processor.image_processor.patchify(frames.numpy(), PATCH, 2, 2)
+    patches, *grid = Qwen2VLImageProcessorPil().patchify(frames.numpy(), PATCH, 2, 2)
     assert (1, *grid) == image.layout
     assert np.array_equal(patches, image.pixel_values.numpy())
     assert torch.equal(family.with_frames(image, frames).pixel_values, image.pixel_values)
@@ -165,4 +165,4 @@ def test_a_folder_as_on_the_hub_loads_and_keeps_the_settings_for_videos(tmp_path
     assert loaded.processor.chat_template == text
     save_model(loaded.model, loaded.processor, tmp_path / "saved")
     saved = json.loads((tmp_path / "saved" / "processor_config.json").read_text())
-    assert saved["video_processor"] == videos
+    assert videos.items() <= saved["video_processor"].items()
