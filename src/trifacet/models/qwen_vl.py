@@ -30,7 +30,7 @@ class Qwen2VLFamily(TransformersFamily):
     name = "qwen2_vl"
     what = "Qwen2-VL"
     image_mode: ClassVar[ImageMode] = "dynamic"
-    note = "model.image_pixels bounds the size to which pictures are scaled, and with it the tokens that they take"
+    note = "model.image_pixels bounds the size of a picture, and with it the tokens that it takes"
     encoder_parts: ClassVar[tuple[str, ...]] = ("patch_embed", "blocks")  # names below model.model.visual
     mergers: ClassVar[tuple[str, ...]] = ("merger",)
 
