@@ -7,7 +7,8 @@ too, which does need it, the stand-in of ``trifacet.models.processors`` takes it
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tiny_parts import CHATML, PARTS, PATCH, SIDE, VISION, saved, text_config, tokenizer_of
+from tiny_qwen import qwen2_5_vl, qwen2_vl, qwen3_vl
 from transformers import (
     CLIPVisionConfig,
     Gemma3Config,
@@ -31,17 +32,6 @@ from transformers import (
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
     LlavaProcessor,
-    PreTrainedTokenizerFast,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
-    Qwen2VLConfig,
-    Qwen2VLForConditionalGeneration,
-    Qwen2VLImageProcessorPil,
-    Qwen2VLProcessor,
-    Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
-    Qwen3VLProcessor,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
     SmolVLMImageProcessorPil,
@@ -50,71 +40,6 @@ from transformers import (
 
 from trifacet.models.llava import VICUNA_TEMPLATE
 from trifacet.models.processors import without_videos
-
-SIDE, PATCH = 32, 8  # of a tile and of a patch, in pixels
-VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2}
-PARTS = (
-    "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}"
-)
-
-
-def tokenizer_of(
-    specials: list[str], texts: list[str], *, bos: str | None = None, starts=False, **named
-) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer in which runs of line breaks are single tokens; ``named``: eos_token, image_token ..."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=["<pad>", *specials],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    breaks = ["\n" * count for count in (2, 3, 4) for _ in range(200)]
-    tokenizer.train_from_iterator([*texts, *breaks], trainer)
-    if starts:
-        start = (bos, tokenizer.token_to_id(bos))
-        tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[start])
-    own = {name: named.pop(name) for name in ("eos_token",) if name in named}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        extra_special_tokens=named,
-        clean_up_tokenization_spaces=False,
-        model_max_length=2048,
-        **({"bos_token": bos} if bos else {}),
-        **own,
-    )
-
-
-def text_config(tokenizer, **others) -> dict:
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 48,
-        "intermediate_size": 96,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 2048,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-        **others,
-    }
-
-
-def saved(model, processor, folder: Path) -> Path:
-    """The checkpoint, its matrices large enough for texts and images to tell in the scores."""
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim >= 2:
-                weight.normal_(std=0.1 if "embed" in name else weight.shape[-1] ** -0.5)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 def clip() -> CLIPVisionConfig:
@@ -201,12 +126,6 @@ def smolvlm(folder: Path, texts: list[str]) -> Path:
     return saved(SmolVLMForConditionalGeneration(config), processor, folder)
 
 
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n" + PARTS + "<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
 def internvl(folder: Path, texts: list[str]) -> Path:
     specials = ["<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
     tokenizer = tokenizer_of(
@@ -253,71 +172,6 @@ def gemma3(folder: Path, texts: list[str]) -> Path:
         eoi_token_index=tokenizer.eoi_token_id, mm_tokens_per_image=4,
     )  # fmt: skip
     return saved(Gemma3ForConditionalGeneration(config), processor, folder)
-
-
-QWEN_TOKENS = [
-    "<|im_end|>", "<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>",
-    "<|video_pad|>",
-]  # fmt: skip
-QWEN_TEMPLATE = (
-    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
-    + CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
-)
-QWEN_VISION = {"depth": 3, "num_heads": 2, "patch_size": PATCH}
-
-
-def qwen_processor(kind, texts: list[str]):
-    """One to sixteen tokens of 16 x 16 pixels for an image."""
-    tokenizer = tokenizer_of(QWEN_TOKENS, texts, eos_token="<|im_end|>")
-    images = Qwen2VLImageProcessorPil(
-        patch_size=PATCH, size={"shortest_edge": (2 * PATCH) ** 2, "longest_edge": 16 * (2 * PATCH) ** 2}
-    )
-    return without_videos(kind, {"chat_template": QWEN_TEMPLATE}, image_processor=images, tokenizer=tokenizer)
-
-
-def qwen_ids(tokenizer) -> dict[str, int]:
-    return {
-        f"{name}_token_id": tokenizer.convert_tokens_to_ids(f"<|{name}|>".replace("image", "image_pad"))
-        for name in ("image", "vision_start", "vision_end")
-    } | {"video_token_id": tokenizer.convert_tokens_to_ids("<|video_pad|>")}
-
-
-def qwen_text(tokenizer, **others) -> dict:
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2], **others}
-    return text_config(tokenizer, head_dim=12, rope_parameters=rope)
-
-
-def qwen2_vl(folder: Path, texts: list[str]) -> Path:
-    processor = qwen_processor(Qwen2VLProcessor, texts)
-    config = Qwen2VLConfig(
-        text_config=qwen_text(processor.tokenizer), vision_config={**QWEN_VISION, "embed_dim": 32, "hidden_size": 48},
-        **qwen_ids(processor.tokenizer),
-    )  # fmt: skip
-    return saved(Qwen2VLForConditionalGeneration(config), processor, folder)
-
-
-def qwen2_5_vl(folder: Path, texts: list[str]) -> Path:
-    """With windows of two by two tokens, smaller than an image."""
-    processor = qwen_processor(Qwen2_5_VLProcessor, texts)
-    vision = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 48}
-    config = Qwen2_5_VLConfig(
-        text_config=qwen_text(processor.tokenizer),
-        vision_config={**QWEN_VISION, **vision, "window_size": 4 * PATCH, "fullatt_block_indexes": [1]},
-        **qwen_ids(processor.tokenizer),
-    )  # fmt: skip
-    return saved(Qwen2_5_VLForConditionalGeneration(config), processor, folder)
-
-
-def qwen3_vl(folder: Path, texts: list[str]) -> Path:
-    """With features of two of its vision layers for two layers of the language model."""
-    processor = qwen_processor(Qwen3VLProcessor, texts)
-    vision = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 48}
-    config = Qwen3VLConfig(
-        text_config=qwen_text(processor.tokenizer, mrope_interleaved=True),
-        vision_config={**QWEN_VISION, **vision, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]},
-        **qwen_ids(processor.tokenizer),
-    )  # fmt: skip
-    return saved(Qwen3VLForConditionalGeneration(config), processor, folder)
 
 
 MAKERS = {
