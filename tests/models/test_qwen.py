@@ -166,3 +166,10 @@ def test_a_folder_as_on_the_hub_loads_and_keeps_the_settings_for_videos(tmp_path
     save_model(loaded.model, loaded.processor, tmp_path / "saved")
     saved = json.loads((tmp_path / "saved" / "processor_config.json").read_text())
     assert videos.items() <= saved["video_processor"].items()
+
+
+def test_a_model_without_a_chat_template_is_refused(tmp_path, family_folders):
+    bare = shutil.copytree(family_folders("qwen2_vl"), tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    with pytest.raises(TrifacetError, match=r"bare: no chat template; put the chat_template\.jinja [^\n]*$"):
+        load_model(bare)

@@ -148,6 +148,10 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
 def _family(source: str, config: Any, pixels: ImagePixels | None, options: dict[str, Any]) -> TransformersFamily:
     kind = FAMILIES[config.model_type]
     family = kind(kind.adapted_processor(_processor(source, config, options), config), config)
+    if family.processor.chat_template is None:
+        raise TrifacetError(
+            f"{source}: no chat template; put the chat_template.jinja of the base model beside the weights"
+        )
     if pixels:
         family.scale_between(*pixels)
     return family
