@@ -134,6 +134,27 @@ def test_check_counts_the_tokens_of_a_recipes_model(tiny_folder, tmp_path):
     assert "1 over 120" in run(*arguments).stdout
 
 
+def test_the_tokens_of_an_image_are_those_of_its_size(family_folders, tmp_path):
+    """Upright: the file of the second is the first, lying on its side."""
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    Image.new("RGB", (100, 20)).save(tmp_path / "wide.png")
+    Image.new("RGB", (20, 100)).save(tmp_path / "turned.jpg", exif=sideways)
+    Image.new("RGB", (20, 20)).save(tmp_path / "small.png")
+    longest = {}
+    for name in ("wide.png", "turned.jpg", "small.png"):
+        row = {"id": name, "image": name, "context": "Post.", "response": "A cat"}
+        (tmp_path / "d.jsonl").write_text(json.dumps(row))
+        model = {"path": str(family_folders("llava_next")), "image_tiles": "any"}
+        recipe = {"name": "r", "output": "out", "model": model, "data": {"max_length": 500}}
+        (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+        result = run(
+            "check", tmp_path / "d.jsonl", "--kind", "sft", "--recipe", tmp_path / "recipe.yaml", "--json", "-"
+        )
+        longest[name] = json.loads(result.stdout)["budget"]["longest"]
+    assert longest["wide.png"] == longest["turned.jpg"] != longest["small.png"]
+
+
 def test_convert_says_on_standard_error_what_was_lost(hostile, tmp_path):
     result = run("convert", hostile, tmp_path / "out.json", "--to", "trl", "--from", "trifacet")
     assert result.exit_code == 0

@@ -147,7 +147,7 @@ def edit_config(folder, change):
 
 
 def other_family(folder):
-    edit_config(folder, lambda config: config.update(model_type="qwen2_vl", architectures=["Qwen2VL"]))
+    edit_config(folder, lambda config: config.update(model_type="aya_vision", architectures=["AyaVision"]))
 
 
 def unknown_family(folder):
@@ -204,7 +204,7 @@ def broken_config(folder):
 @pytest.mark.parametrize(
     ("breaks", "message"),
     [
-        (other_family, "model family 'qwen2_vl' is not supported; supported: llava "),
+        (other_family, "model family 'aya_vision' is not supported; supported: llava "),
         (unknown_family, "nonesuch"),
         (no_processor, "no usable processor"),
         (no_image_processor, "image processor|no usable processor"),

@@ -202,11 +202,13 @@ def _add_budget(recipe: Any, report: Report) -> dict[str, Any]:
     from trifacet.checking import Finding
     from trifacet.training.encoding import token_budget
 
-    budget = token_budget(recipe, list(report.samples.values()))
+    sizes = {image.name: image.size for image in report.images if image.size}  # those without are errors already
+    usable = [sample for sample in report.samples.values() if all(name in sizes for name in sample.pictures)]
+    budget = token_budget(recipe, usable, sizes)
     rows = {sample.id: number for number, sample in report.samples.items()}
     for sample_id in budget.impossible:
         cause = f"image and response alone exceed the {budget.max_length} tokens of data.max_length"
-        cure = "shorten the response or raise data.max_length"
+        cure = "shorten the response, raise data.max_length or, where the model heeds it, lower model.image_pixels"
         report.findings.append(Finding("error", report.file, rows[sample_id], None, cause, cure))
     if budget.over:
         cause = (

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from trifacet.engine.family import ImageInput, core
+from trifacet.errors import TrifacetError
 
 ImageMode = Literal["fixed", "tiles", "dynamic"]
 
@@ -51,7 +52,9 @@ class TransformersFamily:
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: Any) -> Any:
-        """The checkpoint's processor as this family needs it."""
+        """The checkpoint's processor as this family needs it; a chat template may lie with its tokenizer alone."""
+        if processor.chat_template is None:
+            processor.chat_template = processor.tokenizer.chat_template
         return processor
 
     @property
@@ -78,6 +81,16 @@ class TransformersFamily:
         """What the image processor makes of one picture, asked as the whole processor asks it."""
         asked = getattr(self.processor, "images_kwargs", {})
         return self.processor.image_processor(images=image, return_tensors="pt", **asked)
+
+    def scale_between(self, smallest: int, largest: int) -> None:
+        """Scale pictures to at least and at most so many pixels from now on.
+
+        Raises:
+            TrifacetError: a picture's size does not decide on the size at which this family reads it.
+        """
+        raise TrifacetError(
+            f"model.image_pixels is for models that read a picture at any size, which {self.what} is not; leave it out"
+        )
 
     def frames(self, image: ImageInput) -> Tensor:
         return image.pixel_values

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -32,16 +32,18 @@ from trifacet.models.processors import read_processor
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
 SETTINGS = "trifacet.json"  # how the model was trained here
 ImageTiles = Literal["one", "any"]
+ImagePixels = tuple[int, int]
 
 
 @dataclass
 class LoadedModel:
-    """A model with its processor, the family through which the engine reaches it, and how it was asked to tile."""
+    """A model with its processor, the family through which the engine reaches it, and how it was asked to read."""
 
     model: Any
     processor: Any
     family: Family
     image_tiles: ImageTiles = "one"
+    image_pixels: ImagePixels | None = None
 
 
 def load_model(
@@ -50,6 +52,7 @@ def load_model(
     dtype: str = "float32",
     device: str = "auto",
     image_tiles: ImageTiles | None = None,
+    image_pixels: ImagePixels | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
     """Load a checkpoint and its processor.
@@ -60,22 +63,30 @@ def load_model(
         device: ``auto`` takes an accelerator if there is one.
         image_tiles: how LLaVA-1.6 reads a picture: as ``one`` padded tile, or in tiles of ``any`` resolution. By
             default as the checkpoint says that it was trained here, else as one.
+        image_pixels: smallest and largest number of pixels to which a family with images of any size scales a picture.
+            By default as the checkpoint says.
         trust_remote_code: run code that comes with the checkpoint.
 
     Raises:
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, or weights
             that do not fit.
     """
-    tiles = image_tiles or _noted_tiles(Path(path))
+    noted = _noted(Path(path))
+    tiles, pixels = image_tiles or noted.tiles, image_pixels or noted.pixels
     if Path(path, ADAPTER).is_file():
         return _load_adapter(
-            Path(path), dtype=dtype, device=device, image_tiles=tiles, trust_remote_code=trust_remote_code
+            Path(path),
+            dtype=dtype,
+            device=device,
+            image_tiles=tiles,
+            image_pixels=pixels,
+            trust_remote_code=trust_remote_code,
         )
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
     with _readable_errors(source):
         config = _config(source, options, tiles)
-        family = _family(source, config, options)
+        family = _family(source, config, pixels, options)
         with _quiet():
             model, info = AutoModelForImageTextToText.from_pretrained(
                 source,
@@ -90,27 +101,40 @@ def load_model(
     _check_weights(source, info)
     model.to(pick_device(device))
     model.name_or_path = _lasting(source)
-    return LoadedModel(model, family.processor, family, tiles)
+    return LoadedModel(model, family.processor, family, tiles, pixels)
 
 
 def load_processor(
-    path: str | Path, *, image_tiles: ImageTiles | None = None, trust_remote_code: bool = False
+    path: str | Path,
+    *,
+    image_tiles: ImageTiles | None = None,
+    image_pixels: ImagePixels | None = None,
+    trust_remote_code: bool = False,
 ) -> Family:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
-    tiles = image_tiles or _noted_tiles(Path(path))
+    noted = _noted(Path(path))
+    tiles, pixels = image_tiles or noted.tiles, image_pixels or noted.pixels
     if Path(path, ADAPTER).is_file():
-        return load_processor(_base_of(Path(path)), image_tiles=tiles, **options)
+        return load_processor(_base_of(Path(path)), image_tiles=tiles, image_pixels=pixels, **options)
     with _readable_errors(str(path)):
-        return _family(str(path), _config(str(path), options, tiles), options)
+        return _family(str(path), _config(str(path), options, tiles), pixels, options)
 
 
-def _noted_tiles(folder: Path) -> ImageTiles:
+class _Noted(NamedTuple):
+    """How a checkpoint of ours says that it read images."""
+
+    tiles: ImageTiles = "one"
+    pixels: ImagePixels | None = None
+
+
+def _noted(folder: Path) -> _Noted:
     try:
         noted = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "one"
-    return "any" if isinstance(noted, dict) and noted.get("image_tiles") == "any" else "one"
+        pixels = noted.get("image_pixels")
+        return _Noted("any" if noted.get("image_tiles") == "any" else "one", (pixels[0], pixels[1]) if pixels else None)
+    except (OSError, ValueError, AttributeError, TypeError, LookupError):
+        return _Noted()
 
 
 def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
@@ -121,9 +145,16 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     return one_tile_config(config) if config.model_type == "llava_next" and tiles == "one" else config
 
 
-def _family(source: str, config: Any, options: dict[str, Any]) -> TransformersFamily:
-    family = FAMILIES[config.model_type]
-    return family(family.adapted_processor(_processor(source, config, options), config), config)
+def _family(source: str, config: Any, pixels: ImagePixels | None, options: dict[str, Any]) -> TransformersFamily:
+    kind = FAMILIES[config.model_type]
+    family = kind(kind.adapted_processor(_processor(source, config, options), config), config)
+    if family.processor.chat_template is None:
+        raise TrifacetError(
+            f"{source}: no chat template; put the chat_template.jinja of the base model beside the weights"
+        )
+    if pixels:
+        family.scale_between(*pixels)
+    return family
 
 
 def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
@@ -150,7 +181,7 @@ def _load_adapter(path: Path, **options: Any) -> LoadedModel:
         ) in merged.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
             weight.data = weight.data.to(getattr(torch, options["dtype"]))
     merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
-    return LoadedModel(merged, loaded.processor, loaded.family, loaded.image_tiles)
+    return LoadedModel(merged, loaded.processor, loaded.family, loaded.image_tiles, loaded.image_pixels)
 
 
 def _base_of(adapter: Path) -> str:

@@ -5,11 +5,13 @@ Invariant: a processor that was loaded without its video part saves what the che
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.utils import is_torchvision_available
+from transformers.utils import VIDEO_PROCESSOR_NAME, cached_file, is_torchvision_available
 from transformers.utils.hub import PushToHubMixin
 
 
@@ -38,12 +40,20 @@ def read_processor(source: str, config: Any, **options: Any) -> Any:
     if is_torchvision_available() or kind is None or "video_processor" not in kind.get_attributes():
         return AutoProcessor.from_pretrained(source, **options)
     settings, _ = kind.get_processor_dict(source, **options)
+    if "video_processor" not in settings:
+        settings["video_processor"] = _video_settings(source)
     return without_videos(
         kind,
         settings,
         image_processor=AutoImageProcessor.from_pretrained(source, **options),
         tokenizer=AutoTokenizer.from_pretrained(source, **options),
     )
+
+
+def _video_settings(source: str) -> dict[str, Any]:
+    """The settings of a video processor in a file of its own, as in checkpoints of the hub."""
+    file = cached_file(source, VIDEO_PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False)
+    return json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
 
 
 def without_videos(kind: Any, settings: dict[str, Any], **parts: Any) -> Any:

@@ -128,7 +128,10 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
     source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
     samples: list[Any] = source.read()
     family = load_processor(
-        processor_from, image_tiles=recipe.model.image_tiles, trust_remote_code=recipe.model.trust_remote_code
+        processor_from,
+        image_tiles=recipe.model.image_tiles,
+        image_pixels=recipe.model.image_pixels,
+        trust_remote_code=recipe.model.trust_remote_code,
     )
     paths = [sample.image for sample in samples]
     folder.mkdir(parents=True, exist_ok=True)

@@ -84,6 +84,11 @@ class Model(Section):
         description="LLaVA-1.6: one padded tile as in the paper, or tiles of any resolution (null: as the checkpoint "
         "was trained here, else one)",
     )
+    image_pixels: tuple[int, int] | None = Field(
+        None,
+        description="Qwen-VL: smallest and largest number of pixels to which a picture is scaled, 28 x 28 of them a "
+        "token, with Qwen3-VL 32 x 32 (null: as the checkpoint says)",
+    )
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
     paradigm: Literal[1, 2, 3, 4] = Field(
         4,
@@ -98,6 +103,8 @@ class Model(Section):
             raise ValueError("set exactly one of model.path and model.tiny")
         if self.mixed_precision and self.dtype != "float32":
             raise ValueError("model.mixed_precision keeps the weights in float32; set model.dtype: float32")
+        if self.image_pixels and not 0 < self.image_pixels[0] <= self.image_pixels[1]:
+            raise ValueError("model.image_pixels is [smallest, largest] number of pixels, such as [50176, 602112]")
         return self
 
 

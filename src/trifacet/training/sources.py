@@ -70,6 +70,7 @@ def load_for(recipe: Recipe, checkpoint: str | Path) -> LoadedModel:
         dtype=model.dtype,
         device=model.device,
         image_tiles=model.image_tiles,
+        image_pixels=model.image_pixels,
         trust_remote_code=model.trust_remote_code,
     )
 

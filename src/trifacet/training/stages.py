@@ -148,6 +148,7 @@ def _asking(recipe: Recipe, loaded: LoadedModel) -> dict[str, Any]:
         "context_label": data.context_label,
         "max_length": data.max_length,
         "image_tiles": loaded.image_tiles,
+        "image_pixels": loaded.image_pixels,
     }
 
 
