@@ -116,16 +116,20 @@ def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, phot
     loaded = load_model(family_folder, image_tiles="any")
     encoder = encoder_of(loaded.family)
     settings = Generation(beams=beams, max_new_tokens=8, batch_size=3)
-    samples = [TestSample(id=str(n), image=post.image, context=post.context) for n, post in enumerate(posts)]
+    further = {1: ("3.png",), 2: ("2.png",)}  # beside other posts in a batch one shows two pictures, one the same twice
+    samples = [
+        TestSample(id=str(n), image=post.image, more_images=further.get(n, ()), context=post.context)
+        for n, post in enumerate(posts)
+    ]
     texts = generate_texts(loaded.model, encoder, samples, images_root=photos, settings=settings)
     processor = loaded.processor
-    for post, text in zip(posts, texts, strict=True):
-        content = [{"type": "image"}, {"type": "text", "text": f"Write alt-text.\nContext:\n{post.context}"}]
+    for post, text in zip(samples, texts, strict=True):
+        request = {"type": "text", "text": f"Write alt-text.\nContext:\n{post.context}"}
+        content = [*({"type": "image"} for _ in post.pictures), request]
         asked = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
         add = not asked.startswith(processor.tokenizer.bos_token or "\0")
-        inputs = processor(
-            images=[[Image.open(photos / post.image)]], text=[asked], return_tensors="pt", add_special_tokens=add
-        )
+        pictures = [Image.open(photos / name) for name in post.pictures]
+        inputs = processor(images=[pictures], text=[asked], return_tensors="pt", add_special_tokens=add)
         config = _generation_config(loaded.model, encoder, settings)
         output = loaded.model.generate(**inputs, generation_config=config)[0, inputs["input_ids"].shape[1] :]
         assert processor.tokenizer.decode(output, skip_special_tokens=True).strip() == text.text
