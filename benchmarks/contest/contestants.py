@@ -204,7 +204,7 @@ class TRL:
                 "prompt": [{"role": "user", "content": user_text(sample.context)}],
                 "chosen": [{"role": "assistant", "content": sample.response}],
                 "rejected": [{"role": "assistant", "content": sample.rejected_responses[0]}],
-                "images": [str(inputs.folder / sample.image)],
+                "images": [str(inputs.folder / str(sample.image))],
             }
             for sample in inputs.samples
         ]

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from contest.inputs import LABEL, REQUEST
-from trifacet.facets import FACETS, Cell, Facet
+from trifacet.facets import FACETS, Cell
 from trifacet.objectives import Objective
 from trifacet.records import PreferenceSample
 
@@ -49,10 +49,10 @@ def cells_for(objective: Objective, sample: PreferenceSample) -> list[Cell]:
 
 def written_out(processor: Any, sample: PreferenceSample, cell: Cell) -> Sequence:
     """The sequence of one cell, by the processor's chat template."""
-    image, context, response = (
-        (chosen, *sample.rejected(facet))[version]
-        for facet, chosen, version in zip(Facet, (sample.image, sample.context, sample.response), cell, strict=True)
-    )
+    image = (sample.image, *sample.rejected_images)[cell.image]
+    context = (sample.context, *sample.rejected_contexts)[cell.context]
+    response = (sample.response, *sample.rejected_responses)[cell.response]
+    assert image is not None  # ``make_inputs`` gives every sample one
     user = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": user_text(context)}]}
     answer = {"role": "assistant", "content": [{"type": "text", "text": response}]}
     prompt = processor.apply_chat_template([user], tokenize=False, add_generation_prompt=True)
