@@ -127,6 +127,10 @@ class Family(Protocol):
         """With LoRA, the modules that train whole, as a copy (PEFT's ``modules_to_save``): names without their path."""
         ...
 
+    def token_wise(self, model: nn.Module) -> list[nn.Module]:
+        """Modules of the language model's last layer that treat every token by itself, (..., d) to (..., e)."""
+        ...
+
     def unread(self, model: nn.Module) -> list[nn.Module]:
         """What of the vision encoder comes after the layer that the projector reads: it never gets a gradient."""
         ...

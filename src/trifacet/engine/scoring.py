@@ -8,7 +8,7 @@ Shape letters: B rows, N tokens of the longest row, R response tokens, M reads, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -102,6 +102,21 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
     }
 
 
+@contextlib.contextmanager
+def _left_out(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let modules hand on what they are given: nobody reads what they would make of it."""
+    before = [vars(module).get("forward") for module in modules]
+    for module in modules:
+        module.forward = lambda given, *_, **__: given
+    try:
+        yield
+    finally:
+        for module, forward in zip(modules, before, strict=True):
+            del module.forward
+            if forward is not None:
+                module.forward = forward
+
+
 class TrieScorer(nn.Module):
     """Wraps a model so that its forward takes a batch of tries and gives summed log-probs per cell.
 
@@ -147,20 +162,49 @@ class TrieScorer(nn.Module):
         """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths."""
         with self._precision(batch["input_ids"].device):
             images = batch["images"] or (self._blank(batch["input_ids"].device) if self._encoder_always() else {})
-            features = self.family.features(self.model, **images) if images else []
-            hidden_BNd = self.family.hidden(
-                self.model,
-                batch["input_ids"],
-                self._mask(batch),
-                batch["position_ids"],
-                [features[index] for index in batch["image_order"].tolist()],
-            )
+            with _left_out(self.family.unread(self.model)):
+                features = self.family.features(self.model, **images) if images else []
+            with self._last_layer_on(batch["parent_R"].unique(), batch["input_ids"].shape):
+                hidden_BNd = self.family.hidden(
+                    self.model,
+                    batch["input_ids"],
+                    self._mask(batch),
+                    batch["position_ids"],
+                    [features[index] for index in batch["image_order"].tolist()],
+                )
             logps_R = self._logps(hidden_BNd.flatten(0, 1)[batch["parent_R"]], batch["token_R"])
         logps_C = logps_R.new_zeros(len(batch["lengths_C"]))
         logps_C = logps_C.index_add(0, batch["cell_M"], logps_R[batch["read_M"]])
         if features and not batch["images"]:  # of the blank: in the graph, and of no weight
             logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
         return logps_C
+
+    @contextlib.contextmanager
+    def _last_layer_on(self, read_T: Tensor, rows: torch.Size) -> Iterator[None]:
+        """Let what the last layer does token by token be done for the tokens that are read, and be 0 for the others.
+
+        After that layer no token looks at another, so nobody misses it. Not while layers are computed again in the
+        backward pass: they would be computed whole then.
+        """
+        if core(self.model).is_activation_checkpointing:
+            yield
+            return
+
+        def take(module: nn.Module, arguments: Any) -> Any:
+            return arguments[0].flatten(0, 1)[read_T][None], *arguments[1:]
+
+        def put(module: nn.Module, arguments: Any, out_1Te: Tensor) -> Tensor:
+            whole = out_1Te.new_zeros(rows.numel(), out_1Te.shape[-1])
+            return whole.index_copy(0, read_T, out_1Te[0]).unflatten(0, rows)
+
+        handles = []
+        for module in self.family.token_wise(self.model):
+            handles += [module.register_forward_pre_hook(take), module.register_forward_hook(put)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def _encoder_always(self) -> bool:
         """Whether the vision encoder runs even in a batch without images.
