@@ -95,6 +95,9 @@ class Worker:
         began = synchronised(self.device)
         batch = self.contestant.batch(self.inputs.indices(number))
         made = synchronised(self.device)
+        self.contestant.gradients(batch)  # gets its memory from the system, as only the first step of a run must
+        self.optimizer.zero_grad()
+        warm = synchronised(self.device)
         self.in_reference.seconds.clear()
         self.in_reference.start()
         loss = self._step(batch)
@@ -107,7 +110,7 @@ class Worker:
         samples = self.inputs.shape.batch
         del batch
         give_back(self.device)  # the next contestant needs the room
-        return Turn((made - began) / samples, (trained - made - inside) / samples, reference / samples, loss)
+        return Turn((made - began) / samples, (trained - warm - inside) / samples, reference / samples, loss)
 
     def _step(self, batch: Any, clock: Clock | None = None) -> float:
         loss = self.contestant.gradients(batch)

@@ -149,3 +149,27 @@ def test_checkpointed_layers_keep_the_trie(attention, tiny, pairs, world):
         results.append((logps_C.detach(), tiny.model.get_input_embeddings().weight.grad.clone()))
     assert torch.equal(results[0][0], results[1][0])
     assert (results[0][1] - results[1][1]).norm() <= 1e-6 * results[0][1].norm()
+
+
+def test_rows_in_parts_give_the_same(tiny, pairs, world, monkeypatch):
+    from test_exactness import examples_of
+
+    examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
+    batch = Collator(examples, rows="path")([examples[0], examples[1]])
+    scorer = TrieScorer(tiny.model, tiny.family)
+    results = []
+    for limit in (10**6, 3 * batch["input_ids"].shape[1]):
+        monkeypatch.setattr(scoring, "TOKENS_AT_ONCE", limit)
+        tiny.model.zero_grad()
+        logps_C = scorer(**batch)
+        logps_C.square().sum().backward()
+        weights = {
+            name: weight.grad.clone() for name, weight in tiny.model.named_parameters() if weight.grad is not None
+        }
+        results.append((logps_C.detach(), weights))
+    (whole_C, whole), (parts_C, parts) = results
+    assert (whole_C - parts_C).abs().max() < 1e-4
+    assert whole.keys() == parts.keys()
+    largest = max(gradient.norm() for gradient in whole.values())
+    for name, gradient in whole.items():
+        assert (parts[name] - gradient).norm() <= 1e-4 * gradient.norm() + 1e-6 * largest, name

@@ -25,6 +25,9 @@ from trifacet.engine.trie import Path, Trie, build_trie
 Batch = dict[str, Any]
 Rows = Literal["batch", "sample", "path"]
 Attention = Literal["auto", "segments", "dense", "flex"]
+TOKENS_AT_ONCE = (
+    2048  # of a batch of several rows: beyond this the rows are computed in parts, and again going backwards
+)
 LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are computed again in the backward pass
 
 
@@ -81,6 +84,7 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
         images_BN[row, :size] = trie.images_N
         ends_BN[row, :size] = trie.ends_N
         positions[..., row, :size] = trie.positions_N
+    orders = [trie.image_order(tokens_I) for trie in tries]
     cells = np.cumsum([0] + [len(trie.lengths_P) for trie in tries])
     reads = np.cumsum([0] + [len(trie.token_R) for trie in tries])
 
@@ -93,13 +97,55 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
         "position_ids": torch.from_numpy(positions),
         "images_BN": torch.from_numpy(images_BN),
         "ends_BN": torch.from_numpy(ends_BN),
-        "image_order": joined([trie.image_order(tokens_I) for trie in tries]),
+        "image_order": joined(orders),
+        "image_row": torch.from_numpy(np.repeat(np.arange(len(tries)), [len(order) for order in orders])),
         "parent_R": joined([trie.parent_R for trie in tries], np.arange(len(tries)) * width),
         "token_R": joined([trie.token_R for trie in tries]),
         "read_M": joined([trie.read_M for trie in tries], reads),
         "cell_M": joined([trie.path_M for trie in tries], cells),
         "lengths_C": joined([trie.lengths_P for trie in tries]),
     }
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """The batch whole, or in runs of rows of at most ``TOKENS_AT_ONCE`` tokens where it has several rows."""
+    rows, width = batch["input_ids"].shape
+    step = max(TOKENS_AT_ONCE // width, 1)
+    if rows <= step:
+        yield {**batch, "whole": True}
+        return
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        by_row = {name: batch[name][start:stop] for name in ("input_ids", "images_BN", "ends_BN")}
+        if "plain_BN" in batch:
+            by_row["plain_BN"] = batch["plain_BN"][start:stop]
+        read_R = (batch["parent_R"] >= start * width) & (batch["parent_R"] < stop * width)
+        shown = (batch["image_row"] >= start) & (batch["image_row"] < stop)
+        yield {
+            **by_row,
+            "position_ids": batch["position_ids"][..., start:stop, :],
+            "image_order": batch["image_order"][shown],
+            "parent_R": batch["parent_R"][read_R] - start * width,
+            "token_R": batch["token_R"][read_R],
+            "whole": False,
+        }
+
+
+class TokenLogps(torch.autograd.Function):
+    """Log-probs (R,) of tokens (R,) under logits (R, V), float32; the backward pass works in place on what is saved."""
+
+    @staticmethod
+    def forward(ctx: Any, logits_RV: Tensor, token_R: Tensor) -> Tensor:
+        logps_RV = logits_RV.log_softmax(-1)
+        ctx.save_for_backward(logps_RV, token_R)
+        return logps_RV.gather(-1, token_R[:, None]).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        logps_RV, token_R = ctx.saved_tensors
+        gradient_R1 = gradients[0][:, None]
+        gradient_RV = logps_RV.exp_().mul_(-gradient_R1)
+        return gradient_RV.scatter_add_(-1, token_R[:, None], gradient_R1), None
 
 
 @contextlib.contextmanager
@@ -164,20 +210,29 @@ class TrieScorer(nn.Module):
             images = batch["images"] or (self._blank(batch["input_ids"].device) if self._encoder_always() else {})
             with _left_out(self.family.unread(self.model)):
                 features = self.family.features(self.model, **images) if images else []
-            with self._last_layer_on(batch["parent_R"].unique(), batch["input_ids"].shape):
-                hidden_BNd = self.family.hidden(
-                    self.model,
-                    batch["input_ids"],
-                    self._mask(batch),
-                    batch["position_ids"],
-                    [features[index] for index in batch["image_order"].tolist()],
-                )
-            logps_R = self._logps(hidden_BNd.flatten(0, 1)[batch["parent_R"]], batch["token_R"])
+            logps_R = torch.cat([self._computed(part, features) for part in _parts(batch)])
         logps_C = logps_R.new_zeros(len(batch["lengths_C"]))
         logps_C = logps_C.index_add(0, batch["cell_M"], logps_R[batch["read_M"]])
         if features and not batch["images"]:  # of the blank: in the graph, and of no weight
             logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
         return logps_C
+
+    def _computed(self, part: Batch, features: list[Any]) -> Tensor:
+        """Log-probs of the response tokens of some rows; rows that are not all are computed again going backwards."""
+        if part["whole"] or not torch.is_grad_enabled():
+            return self._logps_of_rows(part, features)
+        return checkpoint(self._logps_of_rows, part, features, use_reentrant=False)
+
+    def _logps_of_rows(self, part: Batch, features: list[Any]) -> Tensor:
+        with self._last_layer_on(part["parent_R"].unique(), part["input_ids"].shape):
+            hidden_BNd = self.family.hidden(
+                self.model,
+                part["input_ids"],
+                self._mask(part),
+                part["position_ids"],
+                [features[index] for index in part["image_order"].tolist()],
+            )
+        return self._logps(hidden_BNd.flatten(0, 1)[part["parent_R"]], part["token_R"])
 
     @contextlib.contextmanager
     def _last_layer_on(self, read_T: Tensor, rows: torch.Size) -> Iterator[None]:
@@ -231,8 +286,7 @@ class TrieScorer(nn.Module):
         """Log-probs of single tokens; logits of many tokens over a large vocabulary never exist all at once."""
 
         def logps(hidden_Rd: Tensor, token_R: Tensor) -> Tensor:
-            logits_RV = self.family.logits(self.model, hidden_Rd).float()
-            return -nn.functional.cross_entropy(logits_RV, token_R, reduction="none")
+            return TokenLogps.apply(self.family.logits(self.model, hidden_Rd).float(), token_R)
 
         vocabulary = core(self.model).config.get_text_config().vocab_size
         chunk = max(LOGITS_AT_ONCE // vocabulary, 1)
