@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from trifacet.engine.attention import SEGMENTS, flex_block_mask, visible
 from trifacet.engine.family import Family, ImageInput, core
+from trifacet.engine.forwards import feed_forward, keeping_products, left_out
 from trifacet.engine.trie import Path, Trie, build_trie
 
 Batch = dict[str, Any]
@@ -148,21 +149,6 @@ class TokenLogps(torch.autograd.Function):
         return gradient_RV.scatter_add_(-1, token_R[:, None], gradient_R1), None
 
 
-@contextlib.contextmanager
-def _left_out(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Let modules hand on what they are given: nobody reads what they would make of it."""
-    before = [vars(module).get("forward") for module in modules]
-    for module in modules:
-        module.forward = lambda given, *_, **__: given
-    try:
-        yield
-    finally:
-        for module, forward in zip(modules, before, strict=True):
-            del module.forward
-            if forward is not None:
-                module.forward = forward
-
-
 class TrieScorer(nn.Module):
     """Wraps a model so that its forward takes a batch of tries and gives summed log-probs per cell.
 
@@ -194,6 +180,12 @@ class TrieScorer(nn.Module):
     def _precision(self, device: torch.device) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(device.type, torch.bfloat16) if self.mixed_precision else contextlib.nullcontext()
 
+    def _light(self) -> contextlib.AbstractContextManager[Any]:
+        """Not where nothing is kept at all, or where whole layers are computed again."""
+        if not torch.is_grad_enabled() or core(self.model).is_activation_checkpointing:
+            return contextlib.nullcontext()
+        return keeping_products(feed_forward(core(self.model)))
+
     def _mask(self, batch: Batch) -> Any:
         if "plain_BN" in batch:
             return batch["plain_BN"]  # one sequence per row: the model makes its own masks
@@ -208,7 +200,7 @@ class TrieScorer(nn.Module):
         """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths."""
         with self._precision(batch["input_ids"].device):
             images = batch["images"] or (self._blank(batch["input_ids"].device) if self._encoder_always() else {})
-            with _left_out(self.family.unread(self.model)):
+            with left_out(self.family.unread(self.model)), self._light():
                 features = self.family.features(self.model, **images) if images else []
             logps_R = torch.cat([self._computed(part, features) for part in _parts(batch)])
         logps_C = logps_R.new_zeros(len(batch["lengths_C"]))
@@ -224,7 +216,8 @@ class TrieScorer(nn.Module):
         return checkpoint(self._logps_of_rows, part, features, use_reentrant=False)
 
     def _logps_of_rows(self, part: Batch, features: list[Any]) -> Tensor:
-        with self._last_layer_on(part["parent_R"].unique(), part["input_ids"].shape):
+        light = self._light() if part["whole"] else contextlib.nullcontext()
+        with light, self._last_layer_on(part["parent_R"].unique(), part["input_ids"].shape):
             hidden_BNd = self.family.hidden(
                 self.model,
                 part["input_ids"],
