@@ -163,7 +163,7 @@ def save_model(model: Any, processor: Any, folder: Path, settings: dict[str, Any
 
     A model with LoRA saves its adapter.
     """
-    with replacing_folder(folder) as partial:
+    with replacing_folder(folder, sync=True) as partial:
         try:
             with _quiet():
                 model.save_pretrained(partial, safe_serialization=True)

@@ -19,10 +19,11 @@ from trifacet.files import write_atomically
 from trifacet.reports.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
 from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
+from trifacet.training.checkpoints import remove_all
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe, Split
 from trifacet.training.sources import has_split, source_of
-from trifacet.training.stages import Start, is_finished, train_stage
+from trifacet.training.stages import Start, is_finished, stage_folder, train_stage
 
 
 class Finished(NamedTuple):
@@ -111,6 +112,7 @@ def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord) -> Path:
     """Train a stage unless it is finished; its model's folder."""
     if is_finished(recipe, name):
         console.print(f"{name}: finished before")
+        remove_all(stage_folder(recipe, name))  # what a kill in the stage's last moment left
         return checkpoint_of(recipe, name)
     start = base
     if name != "sft":

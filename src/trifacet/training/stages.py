@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from trifacet.engine.reference import load_reference, save_reference, score_batches
+from trifacet.engine.reference import load_reference, save_reference
+from trifacet.engine.reference_parts import ReferenceParts
 from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
@@ -29,9 +27,11 @@ from trifacet.files import write_atomically
 from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
+from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
+from trifacet.training.reference_pass import batches_in_order, by_sample, score_missing
 from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
@@ -40,7 +40,6 @@ from trifacet.training.trainer import (
     OnlineReference,
     StepTime,
     StopOnSignal,
-    last_checkpoint,
     training_arguments,
 )
 
@@ -110,12 +109,12 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
     }
+    trainer.refuse_broken_weights()
     save_model(model, loaded.processor, folder / "model", _asking(recipe))
     write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+    remove_all(folder)
     if stop.received is not None:  # in the last step
-        raise KeyboardInterrupt
+        raise stop.interruption()
     return done
 
 
@@ -203,24 +202,17 @@ def _reference(
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
     path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
+    plan = batches_in_order(len(examples), settings.batch_size)
+    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(settings.batch_size)})
     if path.exists():
+        parts.remove()  # left by a kill between the cache's last byte and the next line
         return load_reference(path, fingerprint), None
-    scores = _score_all(examples, scorer, settings.batch_size, recipe.data.workers)
+    with _own_words():
+        score_missing(examples, scorer, plan, parts, workers=recipe.data.workers)
+    scores = by_sample(examples, plan, parts)
     save_reference(path, scores, fingerprint)
+    parts.remove()
     return scores, None
-
-
-def _score_all(examples: Examples, scorer: TrieScorer, batch_size: int, workers: int) -> list[Tensor]:
-    """The scores of every sample, a tensor of its cells each."""
-    loader: Any = DataLoader(examples, batch_size=batch_size, collate_fn=Collator(examples), num_workers=workers)
-    device = next(scorer.parameters()).device
-    with Bar("reference") as bar, _own_words():
-        scores = []
-        for logps_C in score_batches(scorer, loader, device):
-            scores.append(logps_C)
-            bar.update(len(scores), len(loader))
-    cells = [len(examples.cells(index)) for index in range(len(examples))]
-    return list(torch.cat(scores).split(cells))
 
 
 def _trainer(
@@ -253,15 +245,18 @@ def _trainer(
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
         with _own_words():
-            trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+            ids = [sample.id for sample in trainer.train_dataset.samples]
+            trainer.train(resume_from_checkpoint=last_checkpoint(folder, ids))
     except DataError:
         trainer.save_progress()  # the steps so far are sound: mend the data and go on
         raise
     finally:
         stop.restore()
-        last_checkpoint(folder)  # removes one that was being written
-    if stop.received is not None and trainer.state.global_step < trainer.state.max_steps:
-        raise KeyboardInterrupt
+        remove_torn(folder)  # one that was being written
+    state = trainer.state
+    if stop.received is not None and state.global_step < state.max_steps:
+        console.print(f"{folder.name}: stopped and saved after step {state.global_step} of {state.max_steps}")
+        raise stop.interruption()
 
 
 @contextlib.contextmanager

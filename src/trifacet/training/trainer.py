@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import signal
 import time
 from collections import defaultdict
@@ -21,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.engine.reference import to_device
 from trifacet.engine.scoring import Batch, TrieScorer
@@ -29,6 +28,7 @@ from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
 from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import Objective
+from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.recipe import Optimisation
 
@@ -44,6 +44,7 @@ class LatticeTrainer(Trainer):
         self.reference_scorer: Any = options.pop("reference_scorer", None)
         self.objective: Objective = examples.objective
         self.cut: set[int] = set()  # samples whose post was cut
+        self._step_samples: list[int] = []  # of the forwards since the last optimizer step
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
         super().__init__(model=scorer, args=args, train_dataset=examples, data_collator=collator, **options)
@@ -55,21 +56,42 @@ class LatticeTrainer(Trainer):
         """The objective on one batch; its metrics are kept until the next line of the log."""
         plan, indices = Plan(**inputs.pop("plan")), inputs.pop("indices")
         self.cut.update(inputs.pop("cut"))
+        self._step_samples += indices
         reference_C = inputs.pop("reference_logps_C", None)
         if reference_C is None and self.reference_scorer is not None:
             reference_C = self.reference_scorer(inputs)
         policy_C = model(**inputs)
         loss, metrics = objective_loss(self.objective, policy_C, reference_C, inputs["lengths_C"], plan)
         if not math.isfinite(loss.item()):
-            names = ", ".join(repr(self.train_dataset.samples[index].id) for index in indices)
-            raise TrifacetError(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1} for samples {names}; "
-                "lower the learning rate or look at these samples. The last checkpoint is as it was"
-            )
+            raise self._not_finite(f"the loss is {loss.item()}", indices)
         for name, value in metrics.items():
             self._sums[name] += float(value)
             self._batches[name] += 1
         return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The norm of the gradient; one that is not finite ends the run before it reaches the weights."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if not math.isfinite(norm):
+            raise self._not_finite(f"the loss is finite but the norm of its gradient is {norm}", self._step_samples)
+        self._step_samples = []
+        return norm
+
+    def _not_finite(self, what: str, indices: list[int]) -> TrifacetError:
+        names = ", ".join(repr(self.train_dataset.samples[index].id) for index in indices)
+        return TrifacetError(
+            f"{what} at step {self.state.global_step + 1} for samples {names}; "
+            "lower the learning rate or look at these samples. The last checkpoint is as it was"
+        )
+
+    def refuse_broken_weights(self) -> None:
+        """Raise TrifacetError if a trained weight is not finite: such a model is never saved."""
+        for name, weight in self._trained().items():
+            if not torch.isfinite(weight).all():
+                raise TrifacetError(
+                    f"weight {name} is not finite after step {self.state.global_step}; lower the learning rate. "
+                    "The last checkpoint is as it was"
+                )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the objective's metrics, averaged since the last line."""
@@ -82,6 +104,15 @@ class LatticeTrainer(Trainer):
         """A checkpoint of the steps done so far."""
         if self.state.global_step:
             self._save_checkpoint(self.model, trial=None)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """A checkpoint that counts once it is sealed."""
+        self.refuse_broken_weights()
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+            seal(folder, [sample.id for sample in self.train_dataset.samples])
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
@@ -143,7 +174,7 @@ class LogFile(TrainerCallback):
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left the last line without its end
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        kept = [line for line in lines if _step_of(line) <= state.global_step]
         write_atomically(self.path, "".join(f"{line}\n" for line in kept))
 
     def on_log(
@@ -152,6 +183,14 @@ class LogFile(TrainerCallback):
         if logs and "loss" in logs:  # the Trainer's closing summary is no step
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of the log; a damaged line has none that is kept."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 class StopOnSignal(TrainerCallback):
@@ -176,6 +215,10 @@ class StopOnSignal(TrainerCallback):
         if self.received is not None and not control.should_training_stop:
             control.should_save = state.global_step < state.max_steps
             control.should_training_stop = True
+
+    def interruption(self) -> KeyboardInterrupt:
+        """What to raise for the signal that was received."""
+        return KeyboardInterrupt("SIGTERM") if self.received == signal.SIGTERM else KeyboardInterrupt()
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
@@ -216,17 +259,6 @@ def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: 
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # else the Trainer would split batches over the devices, and a trie cannot be split
     return arguments
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint of ``folder``; torn ones (a kill while saving) are removed."""
-    while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
-        try:
-            json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))  # what is written last
-            return newest
-        except (OSError, ValueError):
-            shutil.rmtree(newest)
-    return None
 
 
 class OnlineReference:
