@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from trifacet.files import write_atomically
 from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
+from trifacet.training.bad_rows import note_skipped, usable_examples
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, ShowProgress, console
@@ -82,7 +83,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     folder = stage_folder(recipe, name)
     began = time.monotonic()
     loaded = load_for(recipe, start.path)
-    examples = _examples(recipe, settings, loaded)
+    examples = _examples(recipe, settings, loaded, name)
     weights = weights_fingerprint(loaded.model)  # before adapters are added
     set_seed(recipe.seed)  # adapters begin with random weights
     model, table = choose_trained(
@@ -149,23 +150,31 @@ def _lora(recipe: Recipe) -> LoraSettings | None:
     return LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets) if lora else None
 
 
-def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel) -> Examples:
+def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel, name: str = "samples") -> Examples:
     if isinstance(settings, Align):
         objective, limit = settings.resolved_objective(), settings.limit
         source = source_of(recipe, "preference")
     else:
         objective, limit = OBJECTIVES["sft"], None
         source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
-    samples: list[Any] = source.read()[:limit]
-    examples = Examples(
-        samples,
-        objective,
-        encoder_of(recipe, loaded.family),
-        source.images,
-        rejection_of(recipe),
-        max_pixels=recipe.data.max_pixels,
-        one_by_one=not recipe.model.trie,
-    )
+    data, encoder = recipe.data, encoder_of(recipe, loaded.family)
+
+    def of(samples: Sequence[Any]) -> Examples:
+        return Examples(
+            samples,
+            objective,
+            encoder,
+            source.images,
+            rejection_of(recipe),
+            max_pixels=data.max_pixels,
+            one_by_one=not recipe.model.trie,
+        )
+
+    if source.skip:
+        examples, bad = usable_examples(of, source, max_pixels=data.max_pixels, workers=data.workers, limit=limit)
+        note_skipped(recipe.folder, name, bad, len(examples) + len(bad))
+    else:
+        examples = of(source.read()[:limit])
     examples.check()
     return examples
 
