@@ -65,15 +65,16 @@ def the_same(ours: dict[str, object], theirs: dict[str, object]) -> None:
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
-def without_references(file) -> None:
-    """Scores against references take longer than all the rest: WordNet is read by each process anew."""
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    file.write_text("".join(json.dumps({**row, "references": []}) + "\n" for row in rows))
+def data_for(tmp_path, world):
+    """Without references to score against: WordNet, which each process reads anew, takes longer than all the rest."""
+    data = shutil.copytree(world, tmp_path / "data")
+    rows = [json.loads(line) for line in (data / "test.jsonl").read_text().splitlines()]
+    (data / "test.jsonl").write_text("".join(json.dumps({**row, "references": []}) + "\n" for row in rows))
+    return data
 
 
 def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, world):
-    data = shutil.copytree(world, tmp_path / "data")
-    without_references(data / "test.jsonl")
+    data = data_for(tmp_path, world)
 
     def recipe(name):
         (tmp_path / name).mkdir()
@@ -113,7 +114,9 @@ def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, world):
 
 
 def test_a_second_run_into_the_same_folder_is_refused(tmp_path, world, tiny_folder):
-    path = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, {"sft.max_steps": 1, "align": None})
+    path = recipe_file(
+        tmp_path, tmp_path / "out", world, tiny_folder, {"sft.max_steps": 1, "align": None, "data.test": None}
+    )
     with claimed(load_recipe(path)):
         second = Command(tmp_path, "run", path)
         assert second.wait() == 2
@@ -136,7 +139,10 @@ def test_sigterm_leaves_with_a_message_and_the_same_command_goes_on(tmp_path, wo
         "align.mcm": {**LONG, "objective": "mcm-dpo", "max_steps": 300 if name == "training" else 1},
         "generate": {"beams": 1, "max_new_tokens": 24, "limit": 6, "batch_size": 1},
     }
-    path, output = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, changes), tmp_path / "out"
+    path, output = (
+        recipe_file(tmp_path, tmp_path / "out", data_for(tmp_path, world), tiny_folder, changes),
+        tmp_path / "out",
+    )
     sign, says = PHASES[name]
     command = Command(tmp_path, "run", path)
     assert (

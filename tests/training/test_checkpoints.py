@@ -9,6 +9,7 @@ import torch
 from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
 from trifacet.errors import TrifacetError
+from trifacet.training import stages
 from trifacet.training.checkpoints import SEAL, last_checkpoint
 from trifacet.training.trainer import LatticeTrainer, StopOnSignal
 
@@ -93,6 +94,27 @@ def test_training_goes_on_from_the_one_before_and_ends_the_same(folder, tmp_path
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     assert log_of(folder) == log_of(whole)
     assert list(folder.glob("checkpoint-*")) == []
+
+
+def test_a_kill_between_the_last_checkpoint_and_the_model_costs_no_step_too_many(
+    tmp_path, world, tiny_folder, monkeypatch
+):
+    """A step more at a constant learning rate would change the weights."""
+    whole = train(recipe_of(tmp_path / "whole", world, tiny_folder, STEPS), "sft", tiny_folder)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, STEPS)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages, "save_model", killed)
+        train(recipe, "sft", tiny_folder)
+    assert last_checkpoint(tmp_path / "out/models/sft") == str(tmp_path / "out/models/sft/checkpoint-6")
+    again = train(recipe, "sft", tiny_folder)
+    mine, theirs = weights_of(again), weights_of(whole)
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert log_of(again) == log_of(whole)
+    assert json.loads((again / "done.json").read_text())["steps"] == 6
 
 
 def test_other_samples_are_refused(folder, tmp_path, world, tiny_folder):

@@ -255,7 +255,9 @@ def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
         with _own_words():
             ids = [sample.id for sample in trainer.train_dataset.samples]
-            trainer.train(resume_from_checkpoint=last_checkpoint(folder, ids))
+            checkpoint = last_checkpoint(folder, ids)
+            if not (checkpoint and trainer.finished_at(checkpoint)):
+                trainer.train(resume_from_checkpoint=checkpoint)
     except DataError:
         trainer.save_progress()  # the steps so far are sound: mend the data and go on
         raise

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.engine.reference import to_device
@@ -121,6 +122,15 @@ class LatticeTrainer(Trainer):
         save_file(
             {name: weight.detach().contiguous() for name, weight in self._trained().items()}, folder / WEIGHTS, cut
         )
+
+    def finished_at(self, checkpoint: str) -> bool:
+        """Whether ``checkpoint`` is that of the last step; then it is loaded: ``train`` would do a step too many."""
+        state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+        if state.global_step < state.max_steps:
+            return False
+        self.state = state
+        self._load_from_checkpoint(checkpoint)
+        return True
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         file = Path(resume_from_checkpoint) / WEIGHTS
