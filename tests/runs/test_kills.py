@@ -163,3 +163,13 @@ def test_sigterm_leaves_with_a_message_and_the_same_command_goes_on(tmp_path, wo
         assert re.search(r"reference: \d of 8 batches are scored already", again.stderr)
     else:
         assert kept <= set(file.read_bytes().splitlines())
+
+
+def test_the_workers_of_a_killed_run_do_not_keep_its_folder(tmp_path, world, tiny_folder):
+    """They hold what their parent held until they notice that it is gone."""
+    changes = {"sft": {**LONG, "save_every": 1}, "align": None, "data.test": None, "data.workers": 1}
+    path, output = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, changes), tmp_path / "out"
+    log = output / "models/sft/log.jsonl"
+    assert Command(tmp_path, "run", path).stop_when(lambda: log.exists() and log.stat().st_size, signal.SIGKILL) == -9
+    again = Command(tmp_path, "run", path)
+    assert again.stop_when(lambda: log.read_text().count("\n") > 3, signal.SIGTERM) == 130
