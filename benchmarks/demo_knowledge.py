@@ -18,7 +18,7 @@ from statistics import fmean
 
 import torch
 
-from trifacet.engine.scoring import TrieScorer, collate, encode_paths
+from trifacet.engine.scoring import Encoded, TrieScorer, collate
 from trifacet.facets import Cell
 from trifacet.images import load_image
 from trifacet.models.loading import load_model
@@ -63,12 +63,11 @@ def main() -> None:
         for number, (sample, scene) in enumerate(zip(samples, scenes, strict=True)):
             changed = [(fact, value) for fact, values in other_values(scene, number).items() for value in values]
             texts = [clean(scene), *(clean(replace(scene, **{fact: value})) for fact, value in changed)]
-            pixels = loaded.family.pixels(load_image(source.images, sample.image))
+            images = (loaded.family.read(load_image(source.images, sample.image)),)
             cells = [Cell(response=version) for version in range(len(texts))]
-            tokens = [loaded.family.image_tokens(pixels)]
-            paths, _ = encoder.paths(sample.prompt, [sample.context], texts, tokens, cells)
+            paths, _ = encoder.paths(sample.prompt, [sample.context], texts, images, [[0]], cells)
             with torch.inference_mode():
-                logps = scorer(**collate([encode_paths(paths, [pixels])], loaded.family, 0)).tolist()
+                logps = scorer(**collate([Encoded(tuple(paths), images)], loaded.family, 0)).tolist()
             for fact in FACTS:
                 rivals = [score for score, (name, _) in zip(logps[1:], changed, strict=True) if name == fact]
                 right[fact].append(logps[0] > max(rivals))

@@ -1,163 +1,96 @@
-"""Time of one training step of DPO and of MCM-DPO, with the prefix trie and with one sequence per corner.
+"""Time and memory of a training step: Trifacet beside TRL's DPOTrainer and beside the released MCM-DPO's way.
 
-    python benchmarks/step_time.py                       # the demo's size, a minute on two cores
-    python benchmarks/step_time.py --shape small         # 63 M parameters, 576 image tokens; some minutes
-    python benchmarks/step_time.py --json out.json
+    python benchmarks/step_time.py                        # the demo's size, two minutes on two cores
+    python benchmarks/step_time.py --shape small          # 576 image tokens, vocabulary 32,064, 7 GiB; ten minutes
+    python benchmarks/step_time.py --shape gpu            # 1.6 G parameters in bfloat16; needs a GPU
+    python benchmarks/step_time.py --shape small --contestants trl-dpo,mcm-dpo --json out.json
+    python benchmarks/growth.py --vary terms --plot terms.png    # how the cost grows; see there
 
-All contestants run the same model, samples, batch and optimizer in one process; they take turns, and the medians are
-printed as ratios to plain DPO with two sequences per sample, as other trainers run it. Reference scores are made
-before and shown apart. Sequences of one sample are padded to a batch, as a plain trainer pads them.
+All run on the same checkpoint, pairs, batch, type of weights and optimizer (AdamW, gradients clipped to 1, all weights
+trained), each in a process of its own. They take turns: only one works at a time, another one begins each round, and
+a ratio compares turns of the same round. The machine's best matrix multiplication is measured in the same rounds.
+
+Contestants
+    trl-dpo              TRL's newest DPOTrainer: its collator, its ``training_step``. The baseline. Settings: no
+                         gradient checkpointing (TRL's default is with), no mixed precision, attention by SDPA, no
+                         padding (all texts are of one length, which suits it). What else TRL 1.16 has to save work
+                         cannot be used with images: ``precompute_ref_log_probs`` is refused for vision data, so its
+                         reference runs in each step; ``padding_free`` is switched off by TRL itself; Liger needs
+                         Triton, hence a GPU; ``use_logits_to_keep`` is gone, the head now runs in tiles without
+                         storing logits, over response tokens on a GPU and over all tokens on a CPU.
+    dpo, mdpo, mcm-dpo   Trifacet, one trie per batch
+    mcm-dpo-released     what the released code does, as a plain loop over the transformers model: eight policy and
+                         eight reference sequences in each step, logits of all positions, the joint loss
+    mcm-dpo-one-by-one   Trifacet's fallback: the same scores, a row per cell
+    only when named      trl-dpo-checkpointing (TRL's default: less memory, more time), trl-dpo-response-only (TRL
+                         patched to run its head on response tokens on a CPU as well), mcm-dpo-row-per-sample
+
+Before any step the run checks that all of them give the same log-probs to the same sequences (of the first batch), and
+after the last that those with the same objective had the same losses. If not, it ends without a table.
+
+Columns, and keys of the JSON (times are medians over the rounds)
+    step        ``seconds_per_sample``: forward, backward and update, without the reference; with it what the step would
+                wait for one worker that makes the batches meanwhile, which is nothing unless a batch takes longer
+    reference   ``reference_seconds_per_sample`` per pass over a sample. "/3": one pass, made before training and spread
+                over the epochs (``--epochs``, the paper's recipe has 3). "/step": a pass in every step
+    with it     ``with_reference_seconds_per_sample``: step + reference / epochs, or step + reference; ``ratio`` of this
+    memory      ``peak_memory_bytes`` of its process, with Python and libraries (``start_memory_bytes``); on a GPU what
+                torch allocated there
+    tokens, of  ``unique_tokens`` that a sample puts through the language model in one forward, padding included, of
+                ``total_tokens`` that its sequences have one by one
+    multiply    ``matmul_share``: share of the machine's best multiplication that the step achieves, counting only what
+                the distinct tokens need (``least_work`` in contest/sequences.py has the formula)
+    shares      of a step: waiting for data, vision encoder with projector, language model, head with log-probs and
+                loss, reference, update; from one more step with hooks, which is not timed
+
+On the CPU a contestant that waits hands its free memory back to the system, so that all fit into the machine; a step
+then begins by getting it anew, which costs each of them some per cent. Timings on a shared machine move by a factor;
+read the ratios, and the spread of ``rounds`` in the JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
-
-from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.reference import score_batches
-from trifacet.engine.scoring import TrieScorer
-from trifacet.losses import Plan, objective_loss
-from trifacet.models.loading import load_model
-from trifacet.models.tiny import make_tiny_llava
-from trifacet.objectives import OBJECTIVES
-from trifacet.records import PreferenceSample
-from trifacet.rejection.images import ImageStrategy
-from trifacet.training.examples import Collator, Examples, Rejection
-from trifacet.training.recipe import TinyModel
-
-SHAPES = {  # model, words of the post, words of the response, samples per batch
-    "demo": (
-        TinyModel(hidden_size=128, vision_hidden_size=192, vision_layers=3, patch_size=16, vocabulary=800),
-        30, 10, 8,
-    ),
-    "small": (
-        TinyModel(
-            hidden_size=512, layers=8, heads=8, vision_hidden_size=384, vision_layers=6, vision_heads=6,
-            image_size=336, patch_size=14, vocabulary=32_064,
-        ),
-        60, 25, 2,
-    ),
-}  # fmt: skip
-CONTESTANTS = {  # name: (objective, trie)
-    "dpo-one-by-one": ("dpo", False),
-    "dpo": ("dpo", True),
-    "mdpo": ("mdpo", True),
-    "mcm-dpo": ("mcm-dpo", True),
-    "mcm-dpo-one-by-one": ("mcm-dpo", False),
-}
-BASELINE = "dpo-one-by-one"
-
-
-class Contestant:
-    """One way to train, with its own model, optimizer, batches and reference scores."""
-
-    def __init__(self, folder: Path, samples: list[PreferenceSample], objective: str, trie: bool, batch: int) -> None:
-        loaded = load_model(folder)
-        self.objective = OBJECTIVES[objective]
-        encoder = SampleEncoder(loaded.family, prompt="Write alt-text.", context_label="Context:", max_length=2048)
-        examples = Examples(
-            samples, self.objective, encoder, folder, Rejection(ImageStrategy()), max_pixels=10**7, one_by_one=not trie
-        )
-        self.scorer = TrieScorer(loaded.model, loaded.family)
-        self.optimizer = torch.optim.AdamW(self.scorer.parameters(), lr=1e-6)
-        self.per_batch = batch
-        encoded = [examples[index] for index in range(len(examples))]
-        self.unique_tokens = statistics.mean(sum(len(part.trie.tokens_N) for part in one.encoded) for one in encoded)
-        self.total_tokens = statistics.mean(sum(part.trie.total_tokens for part in one.encoded) for one in encoded)
-        began = time.perf_counter()
-        batches = [encoded[at : at + batch] for at in range(0, len(encoded), batch)]
-        scores = list(score_batches(self.scorer, map(Collator(examples), batches), torch.device("cpu")))
-        self.reference_seconds = (time.perf_counter() - began) / len(encoded)
-        counts = [len(examples.cells(index)) for index in range(len(examples))]
-        self.batches = [Collator(examples, list(torch.cat(scores).split(counts)))(batch) for batch in batches]
-
-    def step(self, number: int) -> float:
-        """Seconds of forward, backward and update on one batch, per sample."""
-        batch = dict(self.batches[number % len(self.batches)])
-        began = time.perf_counter()
-        reference_C, plan = batch.pop("reference_logps_C"), Plan(**batch.pop("plan"))
-        loss = objective_loss(self.objective, self.scorer(**batch), reference_C, batch["lengths_C"], plan).loss
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return (time.perf_counter() - began) / self.per_batch
+from contest.contestants import CONTESTANTS, lacking
+from contest.inputs import SHAPES, make_inputs
+from contest.machine import facts
+from contest.results import DifferentWorkError, document, measure, table
+from contest.turns import FailedError
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="demo")
-    parser.add_argument("--rounds", type=int, default=5, help="steps per contestant")
+    parser.add_argument("--rounds", type=int, default=5, help="timed steps per contestant")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs that share one reference pass")
     parser.add_argument("--threads", type=int, default=2)
+    default = [name for name, entry in CONTESTANTS.items() if entry.by_default]
+    parser.add_argument("--contestants", default=",".join(default), help=f"some of {', '.join(CONTESTANTS)}")
+    parser.add_argument("--in-batch", action="store_true", help="rejected images and contexts: those of batch mates")
     parser.add_argument("--json", metavar="PATH", help="also write the figures as JSON")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    model, context_words, response_words, batch = SHAPES[options.shape]
-    with tempfile.TemporaryDirectory() as name:
-        samples = _make_inputs(Path(name), model, context_words, response_words, 2 * batch)
-        contestants = {
-            label: Contestant(Path(name), samples, objective, trie, batch)
-            for label, (objective, trie) in CONTESTANTS.items()
-        }
-        times: dict[str, list[float]] = {label: [] for label in contestants}
-        for number in range(options.rounds + 1):
-            for label, contestant in contestants.items():
-                seconds = contestant.step(number)
-                if number:  # the first round warms up
-                    times[label].append(seconds)
-    rows = {
-        label: {
-            "seconds_per_sample": statistics.median(times[label]),
-            "reference_seconds_per_sample": contestant.reference_seconds,
-            "unique_tokens": contestant.unique_tokens,
-            "total_tokens": contestant.total_tokens,
-        }
-        for label, contestant in contestants.items()
-    }
-    base = rows[BASELINE]["seconds_per_sample"]
-    print(f"shape {options.shape}, batch {batch}, {options.threads} threads, median of {options.rounds} steps")
-    print(f"{'':20}{'s/sample':>10}{'ratio':>8}{'reference':>11}{'tokens':>9}{'of':>7}")
-    for label, row in rows.items():
-        print(
-            f"{label:20}{row['seconds_per_sample']:10.3f}{row['seconds_per_sample'] / base:8.2f}"
-            f"{row['reference_seconds_per_sample']:11.3f}{row['unique_tokens']:9.0f}{row['total_tokens']:7.0f}"
-        )
+    shape, names = SHAPES[options.shape], options.contestants.split(",")
+    if problem := lacking(names, shape):
+        parser.error(problem)
+    if min(options.rounds, options.epochs, options.threads) < 1:
+        parser.error("--rounds, --epochs and --threads are at least 1")
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = make_inputs(Path(folder), shape, in_batch=options.in_batch)
+        try:
+            records, best = measure(names, inputs, rounds=options.rounds, threads=options.threads)
+        except DifferentWorkError as error:
+            sys.exit(f"the contestants do not do the same work: {error}")
+        except FailedError as error:
+            sys.exit(str(error))
+    run = document(inputs, records, best, epochs=options.epochs, facts=facts(shape.device, options.threads))
+    print(table(run))
     if options.json:
-        document = {"shape": options.shape, "baseline": BASELINE, "contestants": rows}
-        Path(options.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def _make_inputs(folder: Path, model: TinyModel, context: int, response: int, amount: int) -> list[PreferenceSample]:
-    """A model and samples of random words and noise pictures; words are single tokens of its vocabulary."""
-    rng = np.random.default_rng(0)
-    words = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrst"]
-
-    def text(length: int) -> str:
-        return " ".join(rng.choice(words, size=length))
-
-    make_tiny_llava(model, [text(2000)], folder, seed=0)
-    samples = []
-    for number in range(amount):
-        side = model.image_size
-        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-        samples.append(
-            PreferenceSample(
-                id=str(number),
-                image=f"{number}.png",
-                context=text(context),
-                response=text(response),
-                rejected_responses=(text(response),),
-            )
-        )
-    return samples
+        Path(options.json).write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from trifacet.models.loading import LoadedModel, load_model
 from trifacet.models.tiny import make_tiny_llava
@@ -15,6 +17,7 @@ from trifacet.records import PreferenceSample
 from trifacet.training.recipe import TinyModel, World
 from trifacet.world.make import write_world
 
+PHOTOS = [(32, 32), (90, 40), (33, 75), (64, 60)]  # width, height
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
@@ -66,4 +69,42 @@ def pinterest() -> Path:
     folder = SHARED / "data" / "pinterest"
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Pictures of several shapes and sizes, none of them alike anywhere."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(5)
+    for number, (width, height) in enumerate(PHOTOS):
+        coarse = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)).resize((width, height))
+        Image.blend(coarse, Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)), 0.3).save(
+            folder / f"{number}.png"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def posts(pairs):
+    """Pairs with these pictures and posts of unequal length."""
+    return [
+        pair.model_copy(update={"image": f"{number}.png", "context": pair.context * (1 + number % 2)})
+        for number, pair in enumerate(pairs[: len(PHOTOS)])
+    ]
+
+
+@pytest.fixture(scope="session")
+def family_folders(tmp_path_factory, pairs):
+    """The checkpoint of a family, made once."""
+    from tiny_families import make_family
+
+    texts = [text for pair in pairs for text in (pair.context, pair.response, *pair.rejected_responses)]
+    root, made = tmp_path_factory.mktemp("families"), {}
+
+    def folder(name):
+        if name not in made:
+            made[name] = make_family(name, root / name, texts)
+        return made[name]
+
     return folder

@@ -85,7 +85,26 @@ _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["trifacet.runs.run", "trifacet.cli.main", "peft", "transformers.trainer"])
 
 
-def _command(arguments: list[str], output: Path, limit: int | None) -> None:
+def in_processes(function, arguments: list[tuple], seconds: float = 120) -> None:
+    """Run ``function`` with each of ``arguments`` at the same time; all have to end, and well."""
+    started = [_processes.Process(target=_on_one_thread, args=(function, some)) for some in arguments]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(timeout=seconds)
+    codes = [process.exitcode for process in started]
+    for process in started:
+        process.kill()
+    assert codes == [0] * len(started)
+
+
+def _on_one_thread(function, arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    function(*arguments)
+
+
+def _command(arguments: list[str], output: Path, limit: int | None, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
@@ -96,6 +115,10 @@ def _command(arguments: list[str], output: Path, limit: int | None) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.argv = ["trifacet", *arguments]
+    if "ACCELERATE_USE_FSDP" in os.environ:
+        from fsdp_on_cpu import let_fsdp_onto_the_cpu
+
+        let_fsdp_onto_the_cpu()
     try:
         main()
     finally:
@@ -106,10 +129,10 @@ def _command(arguments: list[str], output: Path, limit: int | None) -> None:
 class Command:
     """``trifacet ARGUMENTS`` in a process of its own; ``largest_file`` in bytes stands in for a disk that is full."""
 
-    def __init__(self, folder: Path, *arguments, largest_file: int | None = None) -> None:
+    def __init__(self, folder: Path, *arguments, largest_file: int | None = None, environment=None) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=folder))
         self.process = _processes.Process(
-            target=_command, args=([str(word) for word in arguments], self.folder, largest_file)
+            target=_command, args=([str(word) for word in arguments], self.folder, largest_file, environment or {})
         )
         self.process.start()
 

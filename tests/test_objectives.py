@@ -286,6 +286,26 @@ def test_metrics_are_those_of_the_field(name):
         assert f"rewards/margins/{term.name}" in metrics
 
 
+def test_how_far_the_policy_moved_is_logged_per_token_of_given_responses():
+    objective, versions_S = OBJECTIVES["mcm-dpo"], [ONE] * 8
+    metrics = run(objective, versions_S)[0].metrics
+    policy, reference = Tables(8, 0), Tables(8, 1)
+    for side, cell in (("chosen", Cell()), ("rejected", Cell(response=1))):
+        cells = [(s, cell) for s in range(8)]
+        moved = (policy.logps(cells) - reference.logps(cells)) / lengths(cells)
+        assert metrics[f"log_ratio/{side}"].item() == pytest.approx(moved.mean().item(), rel=1e-5)
+    spoilt = policy.logps([(s, Cell(image=1)) for s in range(8)]).mean()
+    assert metrics["logps/rejected/vpo"].item() == pytest.approx(spoilt.item(), rel=1e-6)
+
+
+def test_the_text_and_image_margins_are_told_apart_where_there_are_both():
+    metrics = run(OBJECTIVES["mdpo"], [ONE] * 8)[0].metrics
+    gap = metrics["rewards/margins/rpo"] - metrics["rewards/margins/vpo"]
+    assert metrics["rewards/text_minus_image"].item() == pytest.approx(gap.item()) != 0
+    for objective in (OBJECTIVES["dpo"], own({"name": "v", "over": "image"}), OBJECTIVES["sft"]):
+        assert "rewards/text_minus_image" not in run(objective, [ONE])[0].metrics
+
+
 def test_a_tie_is_no_success():
     metrics = run(OBJECTIVES["mcm-dpo"], [ONE, ONE], same=True)[0].metrics
     assert {metrics[f"rewards/accuracies/{term.name}"].item() for term in OBJECTIVES["mcm-dpo"].terms} == {0.0}

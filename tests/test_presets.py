@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from trifacet.training.recipe_file import dump_recipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
-PRESETS = sorted(FOLDER.rglob("*.yaml"))
+LAUNCHES = sorted((FOLDER / "accelerate").glob("*.yaml"))
+PRESETS = sorted(set(FOLDER.rglob("*.yaml")) - set(LAUNCHES))
 ALIGNMENTS = ["dpo", "mdpo", "mcm-dpo", "mcm-dpo-joint"]
 SINGLE, PAIR, MULTI = {"rpo", "vpo", "cpo"}, {"vrpo", "crpo", "vcpo"}, {"mtpo"}
 
@@ -33,6 +35,20 @@ def test_a_preset_loads_and_opens_with_its_command(path):
     assert recipe.sft or recipe.align
     for stage in recipe.align.values():
         assert stage.resolved_objective().active
+
+
+@pytest.mark.parametrize("path", LAUNCHES, ids=name_of)
+def test_a_launch_configuration_is_accelerates_and_opens_with_its_command(path):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    load_config_from_file(str(path))  # refuses unknown keys
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    command = (
+        rf"# accelerate launch --config_file recipes/{re.escape(name_of(path))} -m trifacet run (recipes/\S+\.yaml)"
+    )
+    recipe = load_recipe(FOLDER.parent / re.match(command, first)[1])
+    processes = yaml.safe_load(path.read_text(encoding="utf-8"))["num_processes"]
+    assert all(stage.accumulation % processes == 0 for stage in recipe.align.values())
 
 
 def test_no_two_presets_share_an_output_folder():

@@ -30,14 +30,15 @@ SAMPLES = {
         rejected_contexts=("",),
         rejected_responses=("Dog",),
     ),
-    "test": TestSample(id="t", image="a.png", references=("Cat", "A cat")),
+    "test": TestSample(id="t", image="a.png", more_images=("b.png", "c.png"), references=("Cat", "A cat")),
 }
 
 
 @pytest.mark.parametrize("kind", SAMPLE_TYPES)
 def test_arrow_holds_a_sample_whole(kind):
     bare = {"id": "z", "image": "a.png"} | ({} if kind == "test" else {"response": "Cat"})
-    samples = [SAMPLES[kind], make_sample(kind, bare)]
+    without = make_sample(kind, {name: value for name, value in bare.items() if name != "image"})
+    samples = [SAMPLES[kind], make_sample(kind, bare), without]
     table = to_arrow(kind, samples)
     assert table.schema.equals(SCHEMAS[kind])
     assert [from_arrow_row(kind, row) for row in table.to_pylist()] == samples
@@ -76,6 +77,11 @@ def test_a_bad_value_is_named_by_its_field(values, field):
 def test_all_problems_of_a_row_are_found_at_once():
     problems = find_problems("preference", {"id": "", "image": 3, "extra_field": 1})
     assert {field for field, _, _ in problems} == {"id", "image", "response", "extra_field"}
+    beside = find_problems("preference", {"id": "a", "response": "x", "more_images": ["b"], "rejected_images": ["c"]})
+    assert [(field, problem) for field, problem, _ in beside] == [
+        ("more_images", "stands without 'image'"),
+        ("rejected_images", "stands without 'image'"),
+    ]
     assert find_problems("sft", {"id": "a", "image": "i", "response": "x"}) == []
 
 

@@ -4,7 +4,12 @@ from pathlib import Path
 
 
 class TrifacetError(Exception):
-    """Bad input or a refused state: the command line prints the message and leaves with exit code 2."""
+    """Bad input or a refused state: the command line prints the message and leaves with exit code 2.
+
+    ``elsewhere`` is set where another process of the same run prints it.
+    """
+
+    elsewhere = False
 
 
 class DataError(TrifacetError):

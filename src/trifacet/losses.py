@@ -96,7 +96,8 @@ def objective_loss(
 
     Returns:
         the mean over samples of the objective, and metrics: the field's names for the lead pair term (the first that
-        rejects the response alone, else the first pair), and the same per term as ``<metric>/<term>``.
+        rejects the response alone, else the first pair), and the same per term as ``<metric>/<term>``. ``log_ratio/..``
+        is log pi / pi_ref in nats per token, a mean over given responses and so no KL divergence.
 
     Raises:
         ValueError: a term needs reference scores and there are none.
@@ -144,7 +145,12 @@ def objective_loss(
         metrics[f"rewards/accuracies/{term.name}"] = (
             ((log_ratio_P[mine] > 0).float() * share).sum() / present
         ).detach()
-    metrics |= _field_metrics(objective, policy_logps_C.detach(), log_ratio_C.detach(), plan, metrics)
+        if isinstance(term, PairTerm):
+            metrics[f"logps/rejected/{term.name}"] = (
+                (policy_logps_C[plan.second_P[mine]] * share).sum() / present
+            ).detach()
+    metrics |= _field_metrics(objective, policy_logps_C.detach(), log_ratio_C.detach(), lengths_C, plan, metrics)
+    metrics |= _facet_gap(objective, metrics)
     return ObjectiveOutput(loss, metrics)
 
 
@@ -168,8 +174,29 @@ def lead_term(objective: Objective) -> PairTerm | None:
     return next(iter(plain or pairs), None)
 
 
+def facet_term(objective: Objective, facet: Facet) -> PairTerm | None:
+    """The pair term that rejects ``facet`` alone against the all-chosen corner: RPO, VPO or CPO, whatever its name."""
+    pairs = (term for term in objective.active if isinstance(term, PairTerm) and term.preferred == CHOSEN)
+    return next((term for term in pairs if term.over.rejected == (facet,)), None)
+
+
+def _facet_gap(objective: Objective, metrics: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Text margin minus image margin, where the objective has both: above 0, the text is learned before the picture.
+
+    MFPO (arXiv 2410.15334) wants the two in balance; the difference as a measure of it is ours.
+    """
+    names = [term.name for facet in (Facet.RESPONSE, Facet.IMAGE) if (term := facet_term(objective, facet))]
+    margins = [metrics[key] for name in names if (key := f"rewards/margins/{name}") in metrics]
+    return {"rewards/text_minus_image": margins[0] - margins[1]} if len(margins) == 2 else {}
+
+
 def _field_metrics(
-    objective: Objective, logps_C: Tensor, log_ratio_C: Tensor, plan: Plan, per_term: dict[str, Tensor]
+    objective: Objective,
+    logps_C: Tensor,
+    log_ratio_C: Tensor,
+    lengths_C: Tensor,
+    plan: Plan,
+    per_term: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     lead = lead_term(objective)
     if lead is None:
@@ -179,6 +206,7 @@ def _field_metrics(
         return {}
     share = plan.share_P[mine] / plan.share_P[mine].sum()
     first, second = plan.first_P[mine], plan.second_P[mine]
+    per_token_C = log_ratio_C / lengths_C.clamp(min=1)
     return {
         "rewards/chosen": (objective.beta * log_ratio_C[first] * share).sum(),
         "rewards/rejected": (objective.beta * log_ratio_C[second] * share).sum(),
@@ -186,4 +214,6 @@ def _field_metrics(
         "rewards/accuracies": per_term[f"rewards/accuracies/{lead.name}"],
         "logps/chosen": (logps_C[first] * share).sum(),
         "logps/rejected": (logps_C[second] * share).sum(),
+        "log_ratio/chosen": (per_token_C[first] * share).sum(),
+        "log_ratio/rejected": (per_token_C[second] * share).sum(),
     }

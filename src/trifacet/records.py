@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from trifacet.errors import DataError
 from trifacet.facets import Facet
@@ -19,7 +19,7 @@ from trifacet.facets import Facet
 
 def _text(value: Any) -> Any:
     if isinstance(value, str) and not value.strip():
-        raise ValueError("is empty")
+        raise ValueError("is empty", "give it a value or leave the row out")
     return value
 
 
@@ -29,17 +29,32 @@ NonEmpty = Annotated[str, BeforeValidator(_text)]
 class _Sample(BaseModel):
     """What every sample has: an id, an image, the post around it and, where a row has its own, the request.
 
-    ``image`` is a path relative to the data root. ``context`` may be empty: a post without words is legal.
+    ``image`` is the picture that the text describes, a path relative to the data root; None is a post without one.
+    ``more_images`` are the post's further pictures, shown after it in this order and the same in every version of the
+    sample: the image facet speaks of ``image`` alone. ``context`` may be empty: a post without words is legal.
     ``prompt`` is None where the recipe's request is to be used. ``extra`` keeps the fields a format has beyond ours.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: NonEmpty
-    image: NonEmpty
+    image: NonEmpty | None = None
+    more_images: tuple[NonEmpty, ...] = Field(default=(), strict=False)
     context: str = ""
     prompt: NonEmpty | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The paths of all that is shown, the described picture first; empty for a post without one."""
+        return () if self.image is None else (self.image, *self.more_images)
+
+    @field_validator("more_images", "rejected_images", check_fields=False)
+    @classmethod
+    def _beside_an_image(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if value and "image" in info.data and info.data["image"] is None:
+            raise ValueError("stands without 'image'", "give the picture that the text describes as 'image'")
+        return value
 
 
 class SupervisedSample(_Sample):
@@ -82,14 +97,15 @@ SAMPLE_TYPES: dict[str, type[SupervisedSample] | type[PreferenceSample] | type[T
 }
 AnySample = TypeVar("AnySample", SupervisedSample, PreferenceSample, TestSample)
 
+_TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 _COMMON = [
     pa.field("id", pa.string(), nullable=False),
-    pa.field("image", pa.string(), nullable=False),
+    pa.field("image", pa.string()),
+    pa.field("more_images", _TEXTS),
     pa.field("context", pa.string(), nullable=False),
     pa.field("prompt", pa.string()),
     pa.field("extra", pa.string()),  # JSON: formats differ in what else they keep
 ]
-_TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 SCHEMAS: dict[str, pa.Schema] = {
     "sft": pa.schema([*_COMMON, pa.field("response", pa.string(), nullable=False)], {"trifacet.kind": "sft"}),
     "preference": pa.schema(
@@ -141,7 +157,8 @@ def _explain(error: Any, kind: str) -> tuple[str, str]:
         case "extra_forbidden":
             return f"is not a field of a {kind} sample", f"known fields are {known}; put others under 'extra'"
         case "value_error":
-            return "is empty", "give it a value or leave the row out"
+            problem, fix = error["ctx"]["error"].args
+            return problem, fix
         case _:
             return f"{error['msg'].lower()}, got {type(error['input']).__name__}", "give it the expected type"
 

@@ -102,6 +102,42 @@ def test_all_problems_are_found_not_only_the_first(folder):
     assert [one.severity for one in report.findings] == sorted((o.severity for o in report.findings), key=order.index)
 
 
+def test_posts_with_several_images_and_without(folder):
+    (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:60])
+    rows = [
+        pair(0, more_images=["1.png", "2.png"]),
+        pair(1, more_images=["none.png"]),
+        pair(2, image=None),
+        pair(0, id="order", more_images=["2.png", "1.png"]),
+        pair(0, id="twice", more_images=["1.png", "1.png"]),
+        pair(0, id="again", more_images=["1.png", "2.png"]),
+        pair(0, id="alone", image=None, more_images=["1.png"]),
+        pair(0, id="against nothing", image=None, rejected_images=["1.png"]),
+        pair(1, id="cut", more_images=["2.png", "cut.png"]),
+    ]
+    report = check_file(rows_file(folder, rows), "preference", "trifacet")
+    causes = {(severity, row, field): cause for severity, row, field, cause in found(report)}
+    assert "no image file 'none.png'" in causes.pop(("error", 2, "more_images"))
+    assert "truncated" in causes.pop(("error", 9, "more_images"))
+    assert causes == {
+        ("note", 3, "image"): "no image",
+        ("warning", 5, "more_images"): "the same picture twice in one post",
+        ("warning", 6, None): "same image, context and response as row 1",
+        ("error", 7, "more_images"): "stands without 'image'",
+        ("error", 8, "rejected_images"): "stands without 'image'",
+    }
+    told = report.as_dict()["images"]
+    assert (told["rows_without"], told["rows_with_several"], told["files"]) == (1, 6, 5)
+
+
+def test_a_file_without_any_image_is_doubted(folder):
+    row = {"prompt": "Describe.", "chosen": "Cat", "rejected": "Dog", "picture": "0.png"}  # trl's column is images
+    report = check_file(rows_file(folder, [row]), "preference")
+    (doubt,) = [one for one in report.findings if one.severity == "warning"]
+    assert (doubt.row, doubt.cause) == (None, "no row has an image")
+    assert "'images'" in doubt.cure
+
+
 def test_duplicates(folder):
     picture(folder / "again.png", "red")
     rows = [

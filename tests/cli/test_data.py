@@ -27,7 +27,7 @@ def run(*arguments):
 
 @pytest.fixture
 def hostile(tmp_path):
-    """Two pairs whose every text is hostile, one with a broken image."""
+    """A pair whose every text is hostile, one with a broken image, one with two images, and one without."""
     Image.new("RGB", (300, 200), "teal").save(tmp_path / "a.png")
     Image.new("RGBA", (20, 40), (250, 10, 10, 90)).save(tmp_path / "b.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
@@ -44,7 +44,8 @@ def hostile(tmp_path):
             "extra": {HOSTILE: HOSTILE},
         },
         {"id": "two", "image": "broken.png", "response": "Cat", "context": "Post"},
-        {"id": "three", "image": "a.png", "response": "Dog", "context": "Another post"},
+        {"id": "three", "image": "a.png", "more_images": ["b.png"], "response": "Dog", "context": "Another post"},
+        {"id": "four", "response": "Cow", "context": "A post without a picture"},
     ]
     path = tmp_path / "pairs [red].jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -83,7 +84,7 @@ def test_check_names_every_problem_and_leaves_with_2(hostile, tmp_path):
     assert "pairs [red].jsonl, row 2, field 'image': 'broken.png'" in result.stdout
     assert "\x1b" not in result.stdout
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["rows"] == 3
+    assert report["rows"] == 4
     assert report["errors"] == sum(one["severity"] == "error" for one in report["findings"]) == 2
     assert set(report["findings"][0]) == {"severity", "file", "row", "field", "cause", "cure"}
     assert report["images"]["by_mode"] == {"RGB": 1, "RGBA": 1}
@@ -133,10 +134,31 @@ def test_check_counts_the_tokens_of_a_recipes_model(tiny_folder, tmp_path):
     assert "1 over 120" in run(*arguments).stdout
 
 
+def test_the_tokens_of_an_image_are_those_of_its_size(family_folders, tmp_path):
+    """Upright: the file of the second is the first, lying on its side."""
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    Image.new("RGB", (100, 20)).save(tmp_path / "wide.png")
+    Image.new("RGB", (20, 100)).save(tmp_path / "turned.jpg", exif=sideways)
+    Image.new("RGB", (20, 20)).save(tmp_path / "small.png")
+    longest = {}
+    for name in ("wide.png", "turned.jpg", "small.png"):
+        row = {"id": name, "image": name, "context": "Post.", "response": "A cat"}
+        (tmp_path / "d.jsonl").write_text(json.dumps(row))
+        model = {"path": str(family_folders("llava_next")), "image_tiles": "any"}
+        recipe = {"name": "r", "output": "out", "model": model, "data": {"max_length": 500}}
+        (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+        result = run(
+            "check", tmp_path / "d.jsonl", "--kind", "sft", "--recipe", tmp_path / "recipe.yaml", "--json", "-"
+        )
+        longest[name] = json.loads(result.stdout)["budget"]["longest"]
+    assert longest["wide.png"] == longest["turned.jpg"] != longest["small.png"]
+
+
 def test_convert_says_on_standard_error_what_was_lost(hostile, tmp_path):
     result = run("convert", hostile, tmp_path / "out.json", "--to", "trl", "--from", "trifacet")
     assert result.exit_code == 0
-    assert "lost: 2 samples left out: trl needs a rejected response" in result.stderr
+    assert "lost: 3 samples left out: trl needs a rejected response" in result.stderr
     assert "lost: rejected images of 1 sample lost" not in result.stdout
     assert "out.json" in result.stdout
     (row,) = json.loads((tmp_path / "out.json").read_text())
@@ -159,21 +181,24 @@ def test_the_gallery_escapes_everything(hostile, tmp_path):
     assert not [name for name, _ in tags.attributes if name.startswith("on")]
     assert HOSTILE.replace("\x1b", "\ufffd") in tags.text
     sources = [value for name, value in tags.attributes if name == "src"]
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "The image cannot be shown" in tags.text
+    assert "further picture 1" in tags.text
+    assert [value for name, value in tags.attributes if name == "class" and "further" in value] == ["version further"]
 
 
 def test_the_gallery_shows_what_a_strategy_makes(hostile, tmp_path):
     page = tmp_path / "gallery.html"
-    result = run("show", hostile, "--output", page, "--strategy", "randomness", "--limit", 3)
+    result = run("show", hostile, "--output", page, "--strategy", "randomness")
     assert result.exit_code == 0, result.output
     text = parse(page).text
+    assert "made by randomness" not in text[text.index("four") :]  # nothing to make a rejected image of
     assert "made by randomness" in text
     assert "that of sample" in text
     assert "given by the data" in text
     again = page.read_bytes()
-    run("show", hostile, "--output", page, "--strategy", "randomness", "--limit", 3)
+    run("show", hostile, "--output", page, "--strategy", "randomness")
     assert page.read_bytes() == again
 
 

@@ -64,6 +64,18 @@ def test_several_images_have_their_paths_before_a_tab(tiny_folder, pictures, tmp
     assert json.loads(only.stdout) == written
 
 
+def test_further_pictures_of_the_post_are_shown_after_each(tiny_folder, pictures):
+    rows = {}
+    for further in ([], ["--more-image", pictures[1]], ["--more-image", pictures[1], "--more-image", pictures[0]]):
+        result = run("describe", pictures[0], "--model", tiny_folder, "--json", "-", *further, *SHORT)
+        written = json.loads(result.stdout)
+        assert written["more_images"] == [str(path) for path in further[1::2]]
+        rows[len(further) // 2] = written["images"][0]["prompt_tokens"]
+    assert rows[2] - rows[1] == rows[1] - rows[0] >= 16
+    with pytest.raises(TrifacetError, match=r"no image file 'none\.png'|no image file"):
+        run("describe", pictures[0], "--more-image", "none.png", "--model", tiny_folder, *SHORT)
+
+
 def test_a_context_may_come_from_a_file_and_counts(tiny_folder, pictures, tmp_path):
     post = tmp_path / "post.txt"
     post.write_text("Ada on the beach", encoding="utf-8")

@@ -25,8 +25,8 @@ CHOSEN = (Cell(),)
 
 
 def paths(encoder, contexts, responses, cells=CHOSEN):
-    tokens = encoder.family.image_tokens(encoder.family.pixels(Image.new("RGB", (8, 8))))
-    return encoder.paths(None, contexts, responses, [tokens, tokens], list(cells))
+    image = encoder.family.read(Image.new("RGB", (8, 8)))
+    return encoder.paths(None, contexts, responses, [image, image], [[0], [1]], list(cells))
 
 
 def text_of(encoder, path):
@@ -102,10 +102,10 @@ def test_what_cannot_fit_says_the_numbers(encoder_for):
 
 def test_prompts_for_generation_leave_room(encoder_for):
     encoder = encoder_for(100)
-    ids, image_at, cut = encoder.prompt_ids(None, POST, image_tokens=IMAGE_TOKENS, reserve=20)
+    path, cut = encoder.prompt_path(None, POST, [encoder.family.read(Image.new("RGB", (8, 8)))], reserve=20)
     assert cut > 0
-    assert 75 <= len(ids) - 1 + IMAGE_TOKENS <= 80
-    assert ids[image_at] == encoder.family.image_token_id
+    assert 75 <= len(path.tokens_L) <= 80
+    assert (path.tokens_L == encoder.family.placeholder_id).sum() == IMAGE_TOKENS
 
 
 SMUGGLED = ["<image>", "</s>", "<s>", "<pad>", "<unk>", "<image><image>", "<<image>image>", "<im</s>age>"]
@@ -144,5 +144,5 @@ def test_cells_share_what_they_have_in_common(encoder_for):
 
 def test_a_template_without_an_image_is_refused(encoder_for, tiny):
     tiny.processor.chat_template = "{% for message in messages %}{{ message['content'][-1]['text'] }}{% endfor %}"
-    with pytest.raises(TrifacetError, match="put 0 images into a prompt with one"):
+    with pytest.raises(TrifacetError, match="put 0 images into a prompt with 1"):
         paths(encoder_for(), ["A post."], [RESPONSE])

@@ -1,11 +1,13 @@
 """The trie gives what the plain transformers model gives, path by path: scores and gradients."""
 
+from typing import get_args
+
 import pytest
 import torch
 from transformers import LlavaForConditionalGeneration
 
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.scoring import TrieScorer
+from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.facets import Cell
 from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import OBJECTIVES
@@ -23,7 +25,7 @@ def examples_of(pairs, loaded, world, objective, **options):
 
 def plain_logps(model, processor, examples, index, cells):
     """Each cell alone through the released classes: processor, chat template and model forward of transformers."""
-    sample, pixels, contexts = examples.samples[index], examples.pixels(index), examples.contexts(index)
+    sample, images, contexts = examples.samples[index], examples.image_versions(index), examples.contexts(index)
     responses = [sample.response, *sample.rejected_responses]
     sums = []
     for cell in cells:
@@ -38,7 +40,7 @@ def plain_logps(model, processor, examples, index, cells):
             picture = examples.picture(index)
             inputs = processor(images=picture, text=text, return_tensors="pt", add_special_tokens=False)
             lengths.append(inputs["input_ids"].shape[1])
-        inputs["pixel_values"] = pixels[cell.image][None]
+        inputs["pixel_values"] = images[cell.image].pixel_values
         logits = model(**inputs).logits[0, :-1].float()
         token_logps = torch.log_softmax(logits, -1).gather(-1, inputs["input_ids"][0, 1:, None])[:, 0]
         sums.append(token_logps[lengths[0] - 1 :].sum())
@@ -80,16 +82,16 @@ def test_several_versions_and_one_by_one_agree(tiny, pairs, world):
     objective = OBJECTIVES["mcm-dpo"]
     pairs = [pair.model_copy(update={"rejected_responses": (*pair.rejected_responses, "a thing")}) for pair in pairs]
     several = {"rejection": {"image_versions": 2, "context_versions": 3}}
-    trie = examples_of(pairs, tiny, world, objective, **several)
-    alone = examples_of(pairs, tiny, world, objective, one_by_one=True, **several)
-    assert len(trie.cells(0)) == 3 * 4 * 3
-    scorer = TrieScorer(tiny.model, tiny.family)
+    examples = examples_of(pairs, tiny, world, objective, **several)
+    assert len(examples.cells(0)) == 3 * 4 * 3
     scores = []
-    for examples in (trie, alone):
-        batch = Collator(examples)([examples[0], examples[1]])
-        with torch.no_grad():
-            scores.append(scorer(**batch))
-    assert (scores[0] - scores[1]).abs().max() < 1e-4
+    for rows in get_args(Rows):
+        batch = Collator(examples, rows=rows)([examples[0], examples[1]])
+        for attention in ("segments", "dense"):
+            with torch.no_grad():
+                scores.append(TrieScorer(tiny.model, tiny.family, attention=attention)(**batch))
+    for other in scores[1:]:
+        assert (other - scores[0]).abs().max() < 1e-4
 
 
 def test_each_distinct_image_is_encoded_once(tiny, pairs, world):

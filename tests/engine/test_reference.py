@@ -177,7 +177,7 @@ def test_each_thing_that_scores_depend_on_changes_the_fingerprint(parts, tmp_pat
 
 def test_an_image_that_vanished_is_named_with_its_sample(parts):
     (parts["data"] / parts["samples"][2].image).unlink()
-    with pytest.raises(TrifacetError, match="sample 'preference-00002': no image file 'images/preference-00002.png'"):
+    with pytest.raises(TrifacetError, match="sample 'preference-00002': no image file 'images"):
         fingerprint(parts)
 
 

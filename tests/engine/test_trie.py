@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from trifacet.engine.attention import visible
 from trifacet.engine.trie import Path, build_trie
 
 PATHS = st.lists(
@@ -29,10 +31,14 @@ def as_paths(described):
     ]
 
 
+def mask_of(trie):
+    return visible(torch.from_numpy(trie.ends_N)[None])[0].numpy()
+
+
 def nodes_of(trie, described):
     """For each path the row's nodes that spell it, found by walking down from the root through the mask."""
-    visible = trie.mask_NN
-    parents = [max((j for j in range(i) if visible[i, j]), default=None) for i in range(len(trie.tokens_N))]
+    seen = mask_of(trie)
+    parents = [max((j for j in range(i) if seen[i, j]), default=None) for i in range(len(trie.tokens_N))]
     children = {(parent, trie.tokens_N[i], trie.images_N[i]): i for i, parent in enumerate(parents)}
     assert len(children) == len(parents)  # no node is stored twice
     walks = []
@@ -54,15 +60,15 @@ def test_every_path_stands_in_the_row_once(described):
     prefixes = {tuple(tokens[: k + 1]) for tokens, _ in described for k in range(len(tokens))}
     assert len(trie.tokens_N) == len(prefixes)
     assert trie.total_tokens == sum(len(tokens) for tokens, _ in described)
-    seen_by_paths = np.zeros_like(trie.mask_NN)
+    seen_by_paths = np.zeros_like(mask_of(trie))
     for (tokens, _), walk in zip(described, nodes_of(trie, described), strict=True):
         assert [(trie.tokens_N[i], trie.images_N[i]) for i in walk] == tokens
         assert list(trie.positions_N[walk]) == list(range(len(tokens)))
         for depth, node in enumerate(walk):
-            assert set(np.flatnonzero(trie.mask_NN[node])) == set(walk[: depth + 1])  # itself and its ancestors
+            assert set(np.flatnonzero(mask_of(trie)[node])) == set(walk[: depth + 1])  # itself and its ancestors
             seen_by_paths[node, walk[: depth + 1]] = True
-    assert (trie.mask_NN == seen_by_paths).all()  # and every node belongs to some path
-    assert not np.triu(trie.mask_NN, 1).any()  # ancestors stand to the left
+    assert (mask_of(trie) == seen_by_paths).all()  # and every node belongs to some path
+    assert not np.triu(mask_of(trie), 1).any()  # ancestors stand to the left
 
 
 @settings(max_examples=150, deadline=None)
@@ -87,7 +93,7 @@ def test_the_order_of_paths_changes_no_size(described, random):
     first, second = build_trie(as_paths(described)), build_trie(as_paths(shuffled))
     assert len(first.tokens_N) == len(second.tokens_N)
     assert len(first.token_R) == len(second.token_R)
-    assert first.mask_NN.sum() == second.mask_NN.sum()
+    assert mask_of(first).sum() == mask_of(second).sum()
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,9 +101,12 @@ def test_the_order_of_paths_changes_no_size(described, random):
 def test_paths_that_are_there_already_own_nothing(described):
     once, twice = build_trie(as_paths(described)), build_trie(as_paths([*described, *described]))
     assert (once.tokens_N == twice.tokens_N).all()
-    assert (once.mask_NN == twice.mask_NN).all()
+    assert (mask_of(once) == mask_of(twice)).all()
     assert (once.token_R == twice.token_R).all()
     assert (twice.lengths_P == np.tile(once.lengths_P, 2)).all()
+
+
+THREE = np.array([3, 3])  # tokens of each image
 
 
 def path_of(before, image, after, response, image_tokens=3):
@@ -113,7 +122,7 @@ def test_eight_corners_share_what_the_design_says():
     trie = build_trie([path_of([1, 2], m, contexts[c], responses[y]) for m, c, y in corners])
     assert len(trie.tokens_N) == 2 + 2 * 3 + 4 * 2 + 4 * (2 + 3)
     assert trie.total_tokens == sum(2 + 3 + 2 + len(responses[y]) for _, _, y in corners)
-    assert list(trie.image_order) == [0, 1]
+    assert list(trie.image_order(THREE)) == [0, 1]
     assert len(trie.token_R) == 4 * (2 + 3)
     assert list(trie.lengths_P) == [2, 3] * 4
 
@@ -122,14 +131,25 @@ def test_equal_placeholders_of_different_images_are_different_nodes():
     same = build_trie([path_of([1], 0, [2], [3]), path_of([1], 0, [2], [4])])
     other = build_trie([path_of([1], 0, [2], [3]), path_of([1], 1, [2], [3])])
     assert list(same.images_N).count(0) == 3
-    assert list(same.image_order) == [0]
+    assert list(same.image_order(THREE)) == [0]
     assert list(other.images_N).count(0) == list(other.images_N).count(1) == 3
-    assert list(other.image_order) == [0, 1]
+    assert list(other.image_order(THREE)) == [0, 1]
 
 
 def test_an_image_behind_different_texts_stands_in_the_row_twice():
     trie = build_trie([path_of([1, 5], 0, [2], [3]), path_of([1, 6], 0, [2], [3])])
-    assert list(trie.image_order) == [0, 0]
+    assert list(trie.image_order(THREE)) == [0, 0]
+
+
+def test_a_picture_shown_twice_with_nothing_between_is_two_runs():
+    tokens, images = [1, 9, 9, 9, 9, 9, 9, 8, 8, 2, 3], [-1, 0, 0, 0, 0, 0, 0, 1, 1, -1, -1]
+    trie = build_trie([Path(np.array(tokens), np.array(images), np.arange(11), 10)])
+    assert list(trie.image_order(np.array([3, 2]))) == [0, 0, 1]
+
+
+def test_a_row_without_images_has_none():
+    trie = build_trie([Path(np.array([1, 2, 3]), np.full(3, -1), np.arange(3), 2)])
+    assert list(trie.image_order(np.empty(0, dtype=np.int64))) == []
 
 
 def test_positions_may_have_several_axes():

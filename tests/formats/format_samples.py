@@ -37,9 +37,9 @@ extra = st.dictionaries(
     st.one_of(st.integers(-5, 5), text, st.lists(st.integers(0, 3), max_size=2), st.none()),
     max_size=3,
 )
+more_paths = st.lists(st.sampled_from(["d.png", "e.jpg"]), max_size=2, unique=True).map(tuple)
 common = {
     "id": st.integers(1, 99).map(lambda number: f"row-{number}" if number % 2 else f"x{number}"),
-    "image": path,
     "context": text,
     "prompt": st.none() | solid,
     "extra": extra,
@@ -50,17 +50,26 @@ def versions(strategy):
     return st.lists(strategy, max_size=3).map(tuple)
 
 
+def built(sample_type, shown, **fields):
+    """Samples with one image, with several, and without."""
+    one, several, none = (
+        {"image": path, **shown},
+        {"image": path, "more_images": more_paths, **shown},
+        {"image": st.none()},
+    )
+    return st.one_of(*(st.builds(sample_type, **common, **fields, **images) for images in (one, several, none)))
+
+
 KINDS = {
-    "sft": st.builds(SupervisedSample, **common, response=solid),
-    "preference": st.builds(
+    "sft": built(SupervisedSample, {}, response=solid),
+    "preference": built(
         PreferenceSample,
-        **common,
+        {"rejected_images": versions(path)},
         response=solid,
-        rejected_images=versions(path),
         rejected_contexts=versions(text),
         rejected_responses=versions(solid),
     ),
-    "test": st.builds(TestSample, **common, references=versions(solid)),
+    "test": built(TestSample, {}, references=versions(solid)),
 }
 
 

@@ -98,6 +98,15 @@ def test_llama_factory_openai_messages(tmp_path):
     assert (sample.response, sample.rejected_responses, sample.extra) == ("Cat", ("Dog",), {"system": "Brief."})
 
 
+def test_marks_of_several_images_stand_together_before_or_after_the_words(tmp_path):
+    for text in ("<image><image>Describe.", "<image>\n<image>\nDescribe.", "Describe.\n<image> <image>", "Describe."):
+        row = {"messages": [{"role": "user", "content": text}], "images": ["a.png", {"path": "b.png"}]}
+        row["rejected_response"] = "Dog"
+        row["messages"] += [{"role": "assistant", "content": "Cat"}]
+        (sample,) = read_samples(write(tmp_path / "d.jsonl", [row]), "preference")
+        assert (sample.prompt, sample.image, sample.more_images) == ("Describe.", "a.png", ("b.png",))
+
+
 GOOD = '{"id": "a", "image": "a.png", "response": "Cat"}'
 
 
@@ -146,7 +155,49 @@ def test_other_things_that_are_no_data_files(tmp_path):
         ({"messages": "hello", "rejected_response": "x"}, "field 'messages': is not a list of messages"),
         ({"conversations": [{"from": "bot", "value": "x"}]}, "has a message with from 'bot'"),
         ({"prompt": [{"role": "user", "content": 3}], "chosen": "a"}, "field 'prompt': holds no text"),
-        ({"images": ["a", "b"], "prompt": "p", "chosen": "a", "rejected": "b"}, "field 'images': has 2 images"),
+        (
+            {"images": ["a", "b"], "prompt": "<image>p", "chosen": "a", "rejected": "b"},
+            "field 'prompt': has 1 <image> mark for images: 2; write one mark for each image, or none",
+        ),
+        ({"prompt": "<image>p", "chosen": "a", "rejected": "b"}, "field 'prompt': has 1 <image> mark for images: 0"),
+        (
+            {
+                "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "p"}]}],
+                "chosen": "a",
+            },
+            "field 'prompt': has 1 <image> mark for images: 0",
+        ),
+        (
+            {"images": ["a", "b"], "prompt": "<image> and <image>", "chosen": "a", "rejected": "b"},
+            "field 'prompt': has <image> marks with words between them; put all images before the words",
+        ),
+        (
+            {
+                "images": ["a", "b"],
+                "messages": [
+                    {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "p"}, {"type": "image"}]}
+                ],
+                "chosen": "a",
+            },
+            "field 'messages': has images with words between them",
+        ),
+        (
+            {"images": ["a", "b"], "rejected_images": ["a", "c"], "messages": [{"role": "user", "content": "p"}]},
+            "field 'rejected_images': differs from images in more than the first",
+        ),
+        (
+            {"images": ["a", "b"], "rejected_images": ["c"], "messages": [{"role": "user", "content": "p"}]},
+            "field 'rejected_images': differs from images in more than the first",
+        ),
+        (
+            {
+                "rejected_images": ["c"],
+                "messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "x"}],
+            },
+            "field 'rejected_images': stands without 'image'",
+        ),
+        ({"question": "q", "image": ["a", "b"], "chosen": "c"}, "field 'image': has 2 images; use one image per row"),
+        ({"id": "x", "more_images": ["b.png"], "response": "c"}, "field 'more_images': stands without 'image'"),
         ({"images": [{"bytes": "x"}], "prompt": "p", "chosen": "a"}, "is not a path"),
         ({"question": "q", "image": {"path": "a"}, "image_path": "b", "chosen": "c"}, "differs from image.path"),
         ({"text": "not json", "image": "a.png"}, "field 'text': is not a JSON object in a string"),

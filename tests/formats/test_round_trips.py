@@ -18,6 +18,7 @@ FIELD_OF = {
     "posts": "context",
     "requests": "prompt",
     "responses": "response",
+    "further images": "more_images",
     "rejected images": "rejected_images",
     "rejected contexts": "rejected_contexts",
     "rejected responses": "rejected_responses",
@@ -93,6 +94,12 @@ def test_own_format_loses_nothing(kind, data):
         assert [entry.name for entry in Path(folder).iterdir()] == [file.name]
 
 
+def variants(sample):
+    """The sample with one image, with three, and without."""
+    several = sample.model_copy(update={"more_images": ("b.png", "c/d e.jpg")})
+    return {"one": sample, "several": several, "none": sample.model_copy(update={"image": None})}
+
+
 PLAIN = {
     "sft": SupervisedSample(id="s", image="a.png", prompt="Describe.", context="A post.\nTwo lines", response="Cat"),
     "preference": PreferenceSample(
@@ -115,6 +122,37 @@ def test_ordinary_samples_are_held_by_every_format_and_recognised(tmp_path, name
     assert write_samples([PLAIN[kind]], file, name, kind) == []
     assert detect_format(file) == name
     assert read_samples(file, kind) == [PLAIN[kind]]
+
+
+@pytest.mark.parametrize("shown", ["several", "none"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_but_the_published_one_holds_any_number_of_images(tmp_path, name, kind, shown):
+    file, sample = tmp_path / "d.jsonl", variants(PLAIN[kind])[shown]
+    holds = (name, shown) != ("mcm-dpo", "several")
+    assert write_samples([sample], file, name, kind) == ([] if holds else ["further images of 1 sample lost"])
+    expected = sample if holds else PLAIN[kind]
+    assert read_samples(file, kind) == [expected]  # whatever format the first row is taken for
+
+
+def test_rows_with_and_without_images_mix_in_one_file(tmp_path):
+    for kind, plain in PLAIN.items():
+        mixed = [one.model_copy(update={"id": name}) for name, one in variants(plain).items()]
+        for name in ("trifacet", "trl", "ms-swift", "llama-factory"):
+            for order in (mixed, mixed[::-1]):
+                assert write_samples(order, tmp_path / f"{name}.jsonl", name, kind) == []
+                assert read_samples(tmp_path / f"{name}.jsonl", kind) == order
+
+
+def test_ms_swift_rejects_the_first_of_several_images(tmp_path):
+    update = {"more_images": ("b.png", "c.png"), "rejected_images": ("r.png",)}
+    sample = PLAIN["preference"].model_copy(update=update)
+    other_post = sample.model_copy(update={"id": "q", "rejected_contexts": ("Other.",)})
+    assert write_samples([sample, other_post], tmp_path / "d.jsonl", "ms-swift", "preference") == []
+    assert read_samples(tmp_path / "d.jsonl", "preference") == [sample, other_post]
+    for line in (tmp_path / "d.jsonl").read_text().splitlines():
+        assert json.loads(line)["images"] == ["a.png", "b.png", "c.png"]
+        assert json.loads(line)["rejected_images"] == ["r.png", "b.png", "c.png"]
 
 
 def test_ms_swift_holds_a_rejected_version_of_each_facet(tmp_path):

@@ -50,6 +50,17 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def mixed(samples) -> list[TestSample]:
+    """The same posts with no image, one, two or three; the fourth and fifth show the same two in another order."""
+    shown = [(), ("1",), ("2", "0"), ("3", "5"), ("5", "3"), (), ("6", "4", "2")]
+    paths = [[f"{name}.png" for name in names] for names in shown]
+    return [
+        sample.model_copy(update={"image": names[0] if names else None, "more_images": tuple(names[1:])})
+        for sample, names in zip(samples, paths, strict=True)
+    ]
+
+
+@pytest.fixture(scope="session")
 def samples() -> list[TestSample]:
     """Seven posts of 0 to 60 words, not in the order of their length."""
     lengths = [3, 0, 17, 60, 1, 9, 30]

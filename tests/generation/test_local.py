@@ -40,6 +40,39 @@ def test_a_text_is_what_transformers_alone_gives(loaded, encoder, samples, image
     assert text.prompt_tokens == inputs["input_ids"].shape[1]
 
 
+@pytest.mark.parametrize(("beams", "batch_size"), [(1, 7), (3, 3), (3, 7)])
+def test_posts_with_several_images_and_without_share_a_batch(loaded, encoder, mixed, images, beams, batch_size):
+    together = write(loaded, encoder, mixed, images, beams=beams, batch_size=batch_size)
+    alone = [write(loaded, encoder, [sample], images, beams=beams, batch_size=1)[0] for sample in mixed]
+    assert together == alone
+    assert len({text.text for text in together}) == len(mixed)
+
+
+@pytest.mark.parametrize("number", [0, 3, 6])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_text_for_several_images_or_none_is_what_transformers_alone_gives(
+    loaded, encoder, mixed, images, number, beams
+):
+    sample = mixed[number]
+    words = {"type": "text", "text": f"Write alt-text.\nContext:\n{sample.context}"}
+    content = [*({"type": "image"} for _ in sample.pictures), words]
+    prompt = loaded.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    pictures = [load_image(images, name) for name in sample.pictures]
+    inputs = loaded.processor(text=prompt, images=pictures or None, return_tensors="pt", add_special_tokens=False)
+    with torch.inference_mode():
+        output = loaded.model.generate(**inputs, do_sample=False, num_beams=beams, max_new_tokens=12)
+    expected = loaded.processor.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+    (text,) = write(loaded, encoder, [sample], images, beams=beams)
+    assert (text.text, text.prompt_tokens) == (expected, inputs["input_ids"].shape[1])
+
+
+def test_further_images_and_their_order_count(loaded, encoder, mixed, images):
+    last = mixed[6]
+    first, *more = last.more_images
+    others = [last, *(last.model_copy(update={"more_images": tuple(names)}) for names in ([*more, first], [first], []))]
+    assert len({write(loaded, encoder, [sample], images)[0].text for sample in others}) == 4
+
+
 def test_texts_depend_on_picture_and_post(loaded, encoder, samples, images):
     sample = samples[5]
     other = [sample.model_copy(update={"image": "0.png"}), sample.model_copy(update={"context": "a wall"})]
@@ -50,6 +83,11 @@ def test_texts_depend_on_picture_and_post(loaded, encoder, samples, images):
 def test_batches_hold_posts_of_like_length_and_the_longest_come_first(encoder, samples):
     batches = plan_batches(encoder, samples, 3)
     assert [[sample.id for sample in batch] for batch in batches] == [["s3", "s6", "s2"], ["s5", "s0", "s4"], ["s1"]]
+
+
+def test_posts_with_more_images_count_as_longer(encoder, mixed):
+    order = [sample.id for batch in plan_batches(encoder, mixed, 3) for sample in batch]
+    assert order == ["s6", "s3", "s2", "s4", "s1", "s5", "s0"]
 
 
 def test_what_is_there_already_is_left_out_and_changes_nothing(loaded, encoder, samples, images):

@@ -113,8 +113,11 @@ def test_other_data_and_requests_are_refused(run, loaded, samples, tmp_path):
     with pytest.raises(Killed):
         run(output, stop_after=2)
     changed = [samples[0].model_copy(update={"context": "something else"}), *samples[1:]]
-    with pytest.raises(TrifacetError, match=r"other settings \(data"):
-        run(output, samples=changed)
+    further = [samples[0].model_copy(update={"more_images": ("1.png",)}), *samples[1:]]
+    without = [samples[0].model_copy(update={"image": None}), *samples[1:]]
+    for other in (changed, further, without):
+        with pytest.raises(TrifacetError, match=r"other settings \(data"):
+            run(output, samples=other)
     asks = SampleEncoder(loaded.family, prompt="What is this?", context_label="Context:", max_length=200)
     with pytest.raises(TrifacetError, match=r'prompt "Write alt-text." there, "What is this.*--overwrite'):
         run(output, encoder=asks)
@@ -152,6 +155,8 @@ def test_a_missing_image_is_found_before_anything_is_written(run, samples, tmp_p
     output = tmp_path / "out.jsonl"
     with pytest.raises(DataError, match="sample 's4': no image file"):
         run(output, samples=[*samples[:4], samples[4].model_copy(update={"image": "gone.png"})])
+    with pytest.raises(DataError, match=r"sample 's4': no image file 'gone\.png'"):
+        run(output, samples=[*samples[:4], samples[4].model_copy(update={"more_images": ("0.png", "gone.png")})])
     assert not output.exists()
 
 

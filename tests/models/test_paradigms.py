@@ -104,7 +104,7 @@ def test_a_saved_adapter_loads_merged_with_the_same_scores(tmp_path, world, tiny
     merged = load_model(tmp_path / "adapter")
     assert type(merged.model).__name__ == "LlavaForConditionalGeneration"
     torch.testing.assert_close(scores(merged.model, merged.family, batch), unmerged, atol=1e-3, rtol=1e-5)
-    assert load_processor(tmp_path / "adapter").image_token_id == tiny.family.image_token_id
+    assert load_processor(tmp_path / "adapter").placeholder_id == tiny.family.placeholder_id
 
 
 def test_a_saved_adapter_is_found_from_another_working_directory(tmp_path, tiny_folder, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_model_of_which_nothing_trains_is_refused(tiny):
             return {"vision": super().parts(model)["vision"]}
 
     with pytest.raises(TrifacetError, match="nothing would be trained"):
-        choose_trained(tiny.model, NoParts(tiny.processor), train_vision=False, lora=None)
+        choose_trained(tiny.model, NoParts(tiny.processor, tiny.model.config), train_vision=False, lora=None)
 
 
 def test_all_that_trains_over_a_bfloat16_base_is_float32(world, tiny_folder):

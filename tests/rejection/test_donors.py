@@ -85,6 +85,15 @@ def test_an_image_donor_shows_another_file():
         image_donors(images[:3], 0, seed=0, sample_id="s")
 
 
+def test_no_image_is_donated_by_a_post_without_one_nor_to_a_post_that_shows_it():
+    images = ["a.png", None, "b.png", "x/../c.png", "d.png"]
+    for seed in range(20):
+        assert image_donors(images, 0, seed=seed, sample_id="s", beside=["./b.png", "c.png"]) == [4]
+        assert set(image_donors(images, 1, seed=seed, sample_id="s", versions=4)) == {0, 2, 3, 4}
+    with pytest.raises(TrifacetError, match="different image"):
+        image_donors(images[:3], 0, seed=0, sample_id="s", beside=["b.png"])
+
+
 def test_draws_do_not_depend_on_the_process():
     code = (
         "from trifacet.rejection.samples import context_donors\n"

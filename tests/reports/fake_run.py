@@ -140,6 +140,8 @@ def _trained(home: Path, name: str, rng: random.Random) -> None:
                 "rewards/rejected": -step / 150,
                 "logps/chosen": -20.0,
                 "logps/rejected": -25.0,
+                "log_ratio/chosen": -step / 200,
+                "log_ratio/rejected": -step / 90,
             }
             terms = list(TERMS) if name.startswith("mcm") else ["rpo"]
             for key, scale in (("rewards/margins", 1.2), ("rewards/accuracies", 0.4)):
@@ -153,6 +155,7 @@ def _trained(home: Path, name: str, rng: random.Random) -> None:
                 row[f"loss/{term}"] = 0.69 * math.exp(-step / 300 / (place + 1))
         rows.append(row)
     write_lines(home / "log.jsonl", rows)
+    write_lines(home / "samples.jsonl", _watched(name))
     (home / "model").mkdir()
     write_json(
         home / "done.json",
@@ -164,6 +167,19 @@ def _trained(home: Path, name: str, rng: random.Random) -> None:
             "seconds_per_step": 0.71,
             "cut_posts": 0,
             "learning_rate": 1e-3 if name == "sft" else 5e-5,
+            "difference": {
+                "start": "base",
+                "weights": 79,
+                "weights_changed": 77,
+                "relative": 0.0123,
+                "most": [],
+                "only_start": [],
+                "only_model": [],
+                "samples": 4,
+                "logp_change": 0.31,
+                "logp_change_largest": 0.9,
+            },
+            "warnings": [f"from step 100 on {HOSTILE[0]}"] if name == "mcm-dpo" else [],
             "objective": {
                 "name": name,
                 "terms": [
@@ -172,6 +188,20 @@ def _trained(home: Path, name: str, rng: random.Random) -> None:
             },
         },
     )
+
+
+def _watched(name: str) -> list[dict[str, Any]]:
+    """Texts of four posts at three steps; the first post is hostile and does not change between the last two."""
+    rows = []
+    for step in (0, 75, 150):
+        for post in range(4):
+            text = HOSTILE[1] if post == 0 and step else f"A red ball number {post} after {step} steps on the beach."
+            row = {"step": step, "id": f"post-{post} <b>", "text": text, "at_limit": post == 3 and step == 150}
+            if name != "sft":
+                score = {"logp": -20.0, "reference_logp": -20.0 - step / 100 - post * step / 400}
+                row |= {"drawn": "A ball.", "drawn_tokens": 5, "scored": True, **score}
+            rows.append(row)
+    return rows
 
 
 def _rejected(folder: Path, samples: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from trifacet.reports.curves import stage
 from trifacet.reports.gather import ModelRun
 from trifacet.reports.plots import Line, bar_chart, line_chart, swatch
 from trifacet.reports.posts import segments
+from trifacet.reports.watched import watched
 
 
 def test_names_in_a_chart_are_text_and_ids_carry_its_prefix():
@@ -51,6 +52,46 @@ def test_the_lines_of_a_stage_are_its_terms():
     assert shown.steps == 2
     assert shown.outcome == [("Loss", "0.70 → 0.70"), ("Margin", "0.10 → 0.20"), ("Accuracy", "0.50 → 0.50")]
     assert stage(ModelRun("base", log=[]), "c") is None
+
+
+def test_margins_of_the_facets_stand_in_one_chart():
+    over = {"rpo": "response", "vpo": "image", "mtpo": "image+context+response"}
+    terms = [{"kind": "pair", "name": name, "preferred": "chosen", "over": what} for name, what in over.items()]
+    rows = [{"step": step, "loss": 0.7} | {f"rewards/margins/{name}": step * 0.1 for name in over} for step in (1, 2)]
+    shown = stage(ModelRun("mcm-dpo", log=rows, done={"objective": {"terms": terms}}), "c")
+    (chart,) = [chart for chart in shown.charts if chart.title == "Margin by facet"]
+    assert "text from 0.10 to 0.20; image from 0.10 to 0.20." in chart.svg
+    alone = stage(ModelRun("dpo", log=rows, done={"objective": {"terms": terms[:1]}}), "c")
+    assert "Margin by facet" not in [chart.title for chart in alone.charts]
+
+
+def test_a_stage_that_goes_on_is_warned_of_by_its_log():
+    log = [{"step": step, "loss": 0.7, "rewards/margins": 0.1, "log_ratio/chosen": -0.3 * step} for step in (1, 2, 3)]
+    assert stage(ModelRun("dpo", log=log), "c", 0.5).warnings == [
+        "since step 2 chosen responses have been more than 0.5 nats per token less likely than under the reference, "
+        "now by 0.90"
+    ]
+    assert stage(ModelRun("dpo", log=log), "c").warnings == stage(ModelRun("dpo", log=log), "c", 1.0).warnings == []
+    assert stage(ModelRun("dpo", log=log, done={"warnings": ["said"]}), "c", 0.5).warnings == ["said"]
+
+
+def test_own_texts_are_curves_and_changes_of_text():
+    rows = [
+        {"step": step, "id": post, "text": "one two" if step else "one", "at_limit": False, "drawn_tokens": 3}
+        | {"logp": -1.0, "reference_logp": -1.0 - step}
+        for step in (0, 2, 4)
+        for post in ("a", "b", "c", "d")
+    ]
+    shown = watched(rows, "c")
+    assert [chart.title for chart in shown.charts] == ["Words", "Repetition", "Cut at the limit", "KL to the reference"]
+    assert "words from 1.00 to 2.00." in shown.charts[0].svg
+    assert "k1 from 0.00 to 4.00; k3 from 0.00 to 3.02." in shown.charts[3].svg
+    assert shown.posts == 4
+    assert [told.post for told in shown.told] == ["a", "b", "c"]
+    assert shown.told[0].texts == [(0, "one"), (2, "one two"), (4, None)]
+    assert watched([], "c") is None
+    plain = [{key: row[key] for key in ("step", "id", "text", "at_limit")} for row in rows]
+    assert len(watched(plain, "c").charts) == 3
 
 
 def test_a_supervised_stage_has_no_margins():

@@ -136,6 +136,16 @@ def test_right_and_wrong_parts_are_said_and_not_only_coloured(html, page):
     assert '<mark class="wrong">' in html
 
 
+def test_own_texts_warnings_and_the_check_of_the_saved_model_are_shown(page):
+    text = words(page.text)
+    assert "Warning: from step 100 on <script>alert(1)</script> new kites!." in text
+    assert "77 of 79 weights changed, by 1.23% of their size in all" in text
+    assert "How the text of post-0 <b> changed" in text
+    assert "Step 75" in text
+    assert text.count("as before") >= 3
+    assert "KL to the reference Nats per text, two estimates from at least 4 texts" in text
+
+
 def test_every_chart_has_a_text_alternative(html):
     charts = [opening for opening in re.findall(r"<svg [^>]*>", html) if "aria-hidden" not in opening]
     assert len(charts) > 20
@@ -162,6 +172,22 @@ def test_a_missing_image_is_said_in_its_place(tmp_path):
     shutil.rmtree(folder / "rejected")
     text = words(Page(write_report(folder).read_text(encoding="utf-8")).text)
     assert text.count("The image cannot be shown") == 1
+
+
+def test_a_post_may_show_several_pictures_or_none(tmp_path):
+    folder = make_run(tmp_path / "run", posts=3, models=("sft",))
+    shutil.rmtree(folder / "rejected")
+    file = folder / "data" / "test.jsonl"
+    one, several, none = map(json.loads, file.read_text().splitlines())
+    several["more_images"] = [one["image"], several["image"]]
+    del none["image"]
+    file.write_text("".join(json.dumps(row) + "\n" for row in (one, several, none)))
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    alternatives = [value for value in page.values("alt") if "of post" in value]
+    assert [text.split(",")[0] for text in alternatives] == [
+        "Picture of post 1", "Picture of post 2", "Further picture 1 of post 2", "Further picture 2 of post 2",
+    ]  # fmt: skip
+    assert words(page.text).count("A post without a picture.") == 1
 
 
 def test_a_run_that_has_not_generated_yet(tmp_path):

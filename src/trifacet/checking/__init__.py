@@ -72,6 +72,10 @@ class Report:
         counts = Counter(getattr(image.facts, attribute) for image in self.images if image.facts)
         return dict(counts.most_common())
 
+    def rows_showing(self, pictures: int) -> int:
+        """How many rows show exactly so many pictures."""
+        return sum(len(sample.pictures) == pictures for sample in self.samples.values())
+
     def as_dict(self) -> dict[str, Any]:
         """The report for ``--json``."""
         return {
@@ -82,6 +86,8 @@ class Report:
             **{f"{severity}s": self.count(severity) for severity in SEVERITIES},
             "images": {
                 "files": len(self.images),
+                "rows_without": self.rows_showing(0),
+                "rows_with_several": len(self.samples) - self.rows_showing(0) - self.rows_showing(1),
                 "by_format": self.count_images("format"),
                 "by_mode": self.count_images("mode"),
                 **{name: asdict(spread) for name, spread in self.sizes().items()},
@@ -134,6 +140,9 @@ def check_file(
         problems.append(
             Finding("error", report.file, None, None, "has no rows", "give a file with at least one sample")
         )
+    if report.samples and report.rows_showing(0) == len(report.samples):
+        cure = f"fine for posts without pictures; else name them in {names.get('image', 'image')!r}"
+        problems.append(Finding("warning", report.file, None, None, "no row has an image", cure))
     root = Path(images) if images is not None else path.parent
     used = list(dict.fromkeys(name for sample in report.samples.values() for name, _ in _image_names(sample)))
     report.images = list(track(inspect_images(used, root, max_pixels, workers), len(used)))
@@ -144,7 +153,9 @@ def check_file(
 
 def _image_names(sample: Sample) -> list[tuple[str, str]]:
     """(path, field) of every image of a sample."""
-    return [(sample.image, "image")] + [(name, "rejected_images") for name in getattr(sample, "rejected_images", ())]
+    fields = ("image", "more_images", "rejected_images")
+    shown = [(name, fields[min(place, 1)]) for place, name in enumerate(sample.pictures)]
+    return shown + [(name, "rejected_images") for name in getattr(sample, "rejected_images", ())]
 
 
 def _image_findings(report: Report, names: dict[str, str]) -> Iterable[Finding]:
@@ -160,7 +171,8 @@ def _image_findings(report: Report, names: dict[str, str]) -> Iterable[Finding]:
                 yield Finding("warning", *where, f"{name!r}: {image.doubt[0]}", image.doubt[1])
             if image.digest is None:
                 continue
-            if ours == "rejected_images" and name != sample.image and image.digest == found[sample.image].digest:
+            chosen = sample.image or ""  # not blank: what is rejected stands beside a chosen image
+            if ours == "rejected_images" and name != chosen and image.digest == found[chosen].digest:
                 cause = f"rejected image {name!r} has the content of the chosen one"
                 yield Finding("error", *where, cause, "replace it or leave it out")
             elif (first := first_with.setdefault(image.digest, name)) != name:

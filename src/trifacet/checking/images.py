@@ -23,11 +23,15 @@ SMALL_SIDE = 32  # pixels; the patches of CLIP ViT-L/14 are 14 pixels wide
 
 @dataclass(frozen=True)
 class ImageReport:
-    """What one image file is; ``problem`` is why it can't be used, ``doubt`` why it may serve badly."""
+    """What one image file is; ``problem`` is why it can't be used, ``doubt`` why it may serve badly.
+
+    ``size`` is width and height in pixels of the upright picture, as the model gets it.
+    """
 
     name: str
     facts: ImageFacts | None = None
     digest: str | None = None
+    size: tuple[int, int] | None = None
     problem: tuple[str, str] | None = None
     doubt: tuple[str, str] | None = None
 
@@ -54,7 +58,7 @@ def inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
         return ImageReport(name, facts, digest, problem=(error.problem, error.fix))
     except (OSError, ValueError) as error:  # no permission; a name that no file can have
         return ImageReport(name, facts, digest, problem=(f"cannot be read ({error})", "give a readable file"))
-    return ImageReport(name, facts, digest, doubt=_doubt(*image.size))
+    return ImageReport(name, facts, digest, image.size, doubt=_doubt(*image.size))
 
 
 def _doubt(width: int, height: int) -> tuple[str, str] | None:

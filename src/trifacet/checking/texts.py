@@ -20,10 +20,14 @@ def check_texts(number: int, sample: Sample, file: str, names: dict[str, str]) -
     def finding(severity: Severity, field: str, cause: str, cure: str) -> Finding:
         return Finding(severity, file, number, names.get(field, field), cause, cure)
 
+    if not sample.pictures:
+        yield finding("note", "image", "no image", "fine if the post shows none; else give its path")
+    if len(set(sample.pictures)) < len(sample.pictures):
+        yield finding("warning", "more_images", "the same picture twice in one post", "name each once")
     if not sample.context.strip():
         yield finding("note", "context", "post is empty", "fine if the post has no words; else give its text")
     if isinstance(sample, PreferenceSample):
-        chosen = {Facet.IMAGE: sample.image, Facet.CONTEXT: sample.context, Facet.RESPONSE: sample.response}
+        chosen = {Facet.IMAGE: sample.image or "", Facet.CONTEXT: sample.context, Facet.RESPONSE: sample.response}
         for facet, text in chosen.items():
             versions = sample.rejected(facet)
             field = f"rejected_{facet}s"
@@ -51,7 +55,7 @@ class Duplicates:
     def check(self, number: int, sample: Sample) -> Iterator[Finding]:
         """A warning if an earlier row has the same image, context and response."""
         answer = getattr(sample, "response", getattr(sample, "references", None))
-        first = self._rows.setdefault((sample.image, sample.context, answer), number)
+        first = self._rows.setdefault((sample.pictures, sample.context, answer), number)
         if first != number:
             cause = f"same image, context and response as row {first}"
             yield Finding("warning", self._file, number, None, cause, "leave one of the two out")

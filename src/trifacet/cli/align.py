@@ -26,9 +26,10 @@ def align(
     Example: trifacet align recipes/llava-1.6-7b-mcm-dpo.yaml --set model.path=runs/sft/models/sft/model
     """
     from trifacet.runs.run import run_stages
+    from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
-    for folder in run_stages(
-        load_recipe(recipe, overrides(set_, on_bad_row)), "align", only or [], overwrite=overwrite
-    ):
-        out.print(str(folder), markup=False)
+    loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    for folder in run_stages(loaded, "align", only or [], overwrite=overwrite):
+        if ranks.is_first():
+            out.print(str(folder), markup=False)

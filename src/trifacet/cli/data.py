@@ -202,11 +202,13 @@ def _add_budget(recipe: Any, report: Report) -> dict[str, Any]:
     from trifacet.checking import Finding
     from trifacet.training.encoding import token_budget
 
-    budget = token_budget(recipe, list(report.samples.values()))
+    sizes = {image.name: image.size for image in report.images if image.size}  # those without are errors already
+    usable = [sample for sample in report.samples.values() if all(name in sizes for name in sample.pictures)]
+    budget = token_budget(recipe, usable, sizes)
     rows = {sample.id: number for number, sample in report.samples.items()}
     for sample_id in budget.impossible:
         cause = f"image and response alone exceed the {budget.max_length} tokens of data.max_length"
-        cure = "shorten the response or raise data.max_length"
+        cure = "shorten the response, raise data.max_length or, where the model heeds it, lower model.image_pixels"
         report.findings.append(Finding("error", report.file, rows[sample_id], None, cause, cure))
     if budget.over:
         cause = (
@@ -236,6 +238,8 @@ def _print_summary(report: Report, budget: dict[str, Any] | None) -> None:
         ("kind, format", f"{report.kind}, {report.format}"),
         ("usable rows", str(len(report.samples))),
         ("image files", f"{len(report.images)} ({counts(report.count_images('format'))})"),
+        ("rows without image", str(report.rows_showing(0))),
+        ("rows with several", str(len(report.samples) - report.rows_showing(0) - report.rows_showing(1))),
         ("image modes", counts(report.count_images("mode"))),
     ]
     spreads = [(f"image {name} in pixels", spread) for name, spread in report.sizes().items()]

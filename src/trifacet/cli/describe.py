@@ -54,6 +54,10 @@ def describe(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     *,
     model: ModelOption,
+    more_image: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further picture of the post, shown after each described one; give it again for more."),
+    ] = None,
     context: Annotated[str | None, typer.Option(help="Text of the post around the images.")] = None,
     context_file: Annotated[Path | None, typer.Option(help="File with the text of the post (UTF-8).")] = None,
     beams: BeamsOption = 3,
@@ -71,6 +75,8 @@ def describe(
     """Describe images: one line of alt-text each, after path and tab where there are several.
 
     Example: trifacet describe photo.jpg --context "Ada's first day at school" --model runs/demo/models/mcm-dpo/model
+
+    Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model runs/demo/models/sft/model
     """
     from trifacet.generation.local import generate_texts
     from trifacet.generation.results import check_images
@@ -80,8 +86,10 @@ def describe(
     post = read_context(context, context_file)
     # Files that the user names may lie anywhere; the root of the file system bounds nothing.
     paths = [path.resolve() for path in images]
+    beside = tuple(str(path.resolve()) for path in more_image or ())
     samples = [
-        TestSample(id=f"{number} ({path})", image=str(path), context=post) for number, path in enumerate(paths, start=1)
+        TestSample(id=f"{number} ({path})", image=str(path), more_images=beside, context=post)
+        for number, path in enumerate(paths, start=1)
     ]
     settings = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
     check_images(samples, paths[0].anchor)
@@ -93,7 +101,8 @@ def describe(
         for path, text in zip(images, texts, strict=True)
     ]  # fmt: skip
     if json_path:
-        write_json({"model": model, "images": rows}, json_path)
+        further = [_printable(path) for path in more_image or ()]
+        write_json({"model": model, "more_images": further, "images": rows}, json_path)
     if json_path != "-":
         for row in rows:
             typer.echo(row["text"] if len(rows) == 1 else f"{row['image']}\t{row['text']}")

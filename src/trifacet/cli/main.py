@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -9,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from trifacet.cli import align, data, describe, generate, report, run, score, sft
+from trifacet.cli import align, data, describe, diff, families, generate, report, rewards, run, score, sft
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
@@ -26,7 +27,10 @@ app.command("align")(align.align)
 app.command("describe")(describe.describe)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
+app.command("rewards")(rewards.rewards)
+app.command("diff")(diff.diff)
 app.command("report")(report.report)
+app.command("families")(families.families)
 app.add_typer(data.app, name="data")
 
 
@@ -36,10 +40,11 @@ def main() -> None:
     try:
         app()
     except TrifacetError as error:
-        err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
+        if _says(error):
+            err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
     except SystemExit as end:  # typer has made this of Ctrl-C
-        if end.code == EXIT_INTERRUPTED:
+        if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
             err.print(f"interrupted{_by(end)}: the same command continues from here")
         raise
 
@@ -55,3 +60,12 @@ def _by(end: BaseException) -> str:
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__cause__ or cause.__context__
     return f" by {cause.args[0]}" if cause is not None and cause.args else ""
+
+
+def _says(error: TrifacetError) -> bool:
+    """Whether this process prints the error: of several that a launcher started one does."""
+    if "RANK" not in os.environ:
+        return True
+    from trifacet.training import ranks
+
+    return not ranks.told_elsewhere(error)

@@ -22,9 +22,12 @@ def run(
       trifacet run recipes/llava-1.6-7b-mcm-dpo.yaml --set data.root=/data/palt --set output=runs/palt
     """
     from trifacet.runs.run import run_recipe
+    from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
     finished = run_recipe(load_recipe(recipe, overrides(set_, on_bad_row)), overwrite=overwrite)
+    if not ranks.is_first():
+        return
     models = finished.scores.get("models", {})
     if finished.sweep:
         columns = ["stage", "learning_rate", "value", "repetition", "length", "degenerate", "chosen"]

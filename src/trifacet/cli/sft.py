@@ -17,7 +17,9 @@ def sft(
     Example: trifacet sft recipes/llava-1.6-7b-sft.yaml --set data.root=/data/talt
     """
     from trifacet.runs.run import run_stages
+    from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
     for folder in run_stages(load_recipe(recipe, overrides(set_, on_bad_row)), "sft", [], overwrite=overwrite):
-        out.print(str(folder), markup=False)
+        if ranks.is_first():
+            out.print(str(folder), markup=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trifacet.engine.family import Family
+from trifacet.engine.family import Family, ImageInput
 from trifacet.engine.trie import Ints, Path
 from trifacet.errors import TrifacetError
 from trifacet.facets import Cell
@@ -20,20 +20,23 @@ from trifacet.facets import Cell
 
 @dataclass(frozen=True)
 class TextIds:
-    """The ids of one (context, response), the image still a single placeholder at ``image_at``."""
+    """The ids of one (context, response), each image still a single placeholder at one of ``images_at``."""
 
     ids_L: Ints
-    image_at: int
+    images_at: Ints
     response_start: int
 
-    def path(self, image_tokens: Ints, image: int, family: Family) -> Path:
-        """The path with the placeholder replaced by the tokens of image number ``image``."""
-        before, after = self.ids_L[: self.image_at], self.ids_L[self.image_at + 1 :]
-        tokens_L = np.concatenate([before, image_tokens, after])
-        images_L = np.full(len(tokens_L), -1)
-        images_L[len(before) : len(before) + len(image_tokens)] = image
-        start = self.response_start + (len(image_tokens) - 1 if self.response_start > self.image_at else 0)
-        return Path(tokens_L, images_L, family.positions(tokens_L), start)
+    def path(self, shown: Sequence[int], images: Sequence[ImageInput], tokens: Sequence[Ints], family: Family) -> Path:
+        """The path in which the placeholders stand for the images ``shown``, numbers in ``images`` and ``tokens``."""
+        pieces, owners, start, before = [], [], self.response_start, 0
+        for at, image in zip(self.images_at.tolist(), shown, strict=True):
+            pieces += [self.ids_L[before:at], tokens[image]]
+            owners += [np.full(at - before, -1), np.full(len(tokens[image]), image)]
+            start += len(tokens[image]) - 1 if self.response_start > at else 0
+            before = at + 1
+        tokens_L = np.concatenate([*pieces, self.ids_L[before:]])
+        images_L = np.concatenate([*owners, np.full(len(self.ids_L) - before, -1)])
+        return Path(tokens_L, images_L, family.positions(tokens_L, [images[image] for image in shown]), start)
 
 
 class SampleEncoder:
@@ -51,6 +54,7 @@ class SampleEncoder:
         self.tokenizer = family.processor.tokenizer
         added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
         specials = {str(token) for token in added if token.special} | set(self.tokenizer.all_special_tokens)
+        specials |= set(self.tokenizer.convert_ids_to_tokens(sorted(family.reserved_ids)))
         self._specials = sorted(specials, key=len, reverse=True)
 
     def user_text(self, prompt: str | None, context: str) -> str:
@@ -65,9 +69,9 @@ class SampleEncoder:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
 
-    def rendered(self, prompt: str | None, context: str, response: str | None = None) -> str:
+    def rendered(self, prompt: str | None, context: str, response: str | None = None, *, images: int = 1) -> str:
         """The chat template's text, up to where the answer begins (no response) or with the answer and its end."""
-        content = [{"type": "image"}, {"type": "text", "text": self.user_text(prompt, context)}]
+        content = [{"type": "image"}] * images + [{"type": "text", "text": self.user_text(prompt, context)}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if response is not None:
             answer = [{"type": "text", "text": self.neutral(response).strip()}]
@@ -75,11 +79,16 @@ class SampleEncoder:
         text: str = self.family.processor.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=response is None
         )
+        text = self.family.prepared(text)
         if response is None:
             return text
         text = text.rstrip()
-        eos = self.tokenizer.eos_token
-        return text if text.endswith(eos) else text + eos
+        return text if text.endswith(tuple(self._specials)) else text + self.tokenizer.eos_token
+
+    @property
+    def end_id(self) -> int:
+        """The id with which an answer ends: the template's own end of a turn, or the tokenizer's end of text."""
+        return int(self.token_ids([self.rendered(None, "", "a", images=0)])[0][-1])
 
     def token_ids(self, texts: Sequence[str]) -> list[Ints]:
         """Ids of rendered texts; a start token is added where the tokenizer does so and the template did not."""
@@ -88,38 +97,53 @@ class SampleEncoder:
         encoded = self.tokenizer(list(texts), add_special_tokens=add, verbose=False)["input_ids"]
         return [np.asarray(ids, dtype=np.int64) for ids in encoded]
 
-    def prompt_ids(
-        self, prompt: str | None, context: str, *, image_tokens: int, reserve: int = 0
-    ) -> tuple[Ints, int, int]:
-        """Ids of the prompt for generation, the post cut so that ``reserve`` tokens fit after it.
-
-        Returns:
-            ids (the image one placeholder), the placeholder's index, and how many tokens the post lost.
-        """
-        (ids,), cut = self._fitting(context, lambda post: [self.rendered(prompt, post)], image_tokens - 1 + reserve)
-        return ids, self._image_at(ids), cut
+    def prompt_path(
+        self, prompt: str | None, context: str, images: Sequence[ImageInput], *, reserve: int = 0
+    ) -> tuple[Path, int]:
+        """The prompt for generation, and how many tokens the post lost so that ``reserve`` tokens fit after it."""
+        tokens = [self.family.image_tokens(image) for image in images]
+        extra = sum(map(len, tokens)) - len(tokens) + reserve
+        (ids_L,), cut = self._fitting(context, lambda post: [self.rendered(prompt, post, images=len(images))], extra)
+        text = TextIds(ids_L, self._images_at(ids_L, len(images)), len(ids_L))
+        return text.path(range(len(images)), images, tokens, self.family), cut
 
     def texts(
-        self, prompt: str | None, contexts: Sequence[str], responses: Sequence[str], *, image_tokens: int
+        self,
+        prompt: str | None,
+        contexts: Sequence[str],
+        responses: Sequence[str],
+        *,
+        image_tokens: int,
+        images: int = 1,
     ) -> tuple[dict[tuple[int, int], TextIds], int]:
         """Ids for every (context, response), and how many tokens were cut from posts.
 
         A post is cut alike for all its responses, so that they keep sharing it.
 
+        Args:
+            prompt: the sample's own request, if it has one.
+            contexts: versions of the post.
+            responses: versions of the answer.
+            image_tokens: tokens of all images together, where they take most.
+            images: how many pictures the sample shows.
+
         Raises:
-            TrifacetError: when image, request and response alone exceed ``max_length``.
+            TrifacetError: when images, request and response alone exceed ``max_length``.
         """
         table: dict[tuple[int, int], TextIds] = {}
         cut = 0
 
         def rendered(post: str) -> list[str]:
-            return [self.rendered(prompt, post), *(self.rendered(prompt, post, response) for response in responses)]
+            return [
+                self.rendered(prompt, post, images=images),
+                *(self.rendered(prompt, post, response, images=images) for response in responses),
+            ]
 
         for number, context in enumerate(contexts):
-            (prompt_ids, *full), lost = self._fitting(context, rendered, image_tokens - 1)
+            (prompt_ids, *full), lost = self._fitting(context, rendered, image_tokens - images)
             cut += lost
             for version, ids in enumerate(full):
-                table[number, version] = TextIds(ids, self._image_at(ids), _shared(prompt_ids, ids))
+                table[number, version] = TextIds(ids, self._images_at(ids, images), _shared(prompt_ids, ids))
         return table, cut
 
     def paths(
@@ -127,25 +151,36 @@ class SampleEncoder:
         prompt: str | None,
         contexts: Sequence[str],
         responses: Sequence[str],
-        image_tokens: Sequence[Ints],
+        images: Sequence[ImageInput],
+        shown: Sequence[Sequence[int]],
         cells: Iterable[Cell],
     ) -> tuple[list[Path], int]:
-        """One path per cell (contexts, responses and images indexed by version), and the tokens cut from posts."""
-        longest = max(len(tokens) for tokens in image_tokens)
-        table, cut = self.texts(prompt, contexts, responses, image_tokens=longest)
+        """One path per cell, and the tokens cut from posts.
+
+        Args:
+            prompt: the sample's own request, if it has one.
+            contexts: by version.
+            responses: by version.
+            images: the distinct images of the sample.
+            shown: by version of the image facet, which of ``images`` the sample shows, in order.
+            cells: which versions meet.
+        """
+        tokens = [self.family.image_tokens(image) for image in images]
+        longest = max(sum(len(tokens[image]) for image in version) for version in shown)
+        table, cut = self.texts(prompt, contexts, responses, image_tokens=longest, images=len(shown[0]))
         paths = [
-            table[cell.context, cell.response].path(image_tokens[cell.image], cell.image, self.family) for cell in cells
+            table[cell.context, cell.response].path(shown[cell.image], images, tokens, self.family) for cell in cells
         ]
         return paths, cut
 
-    def _image_at(self, ids: Ints) -> int:
-        found = np.flatnonzero(ids == self.family.image_token_id)
-        if len(found) != 1:
+    def _images_at(self, ids: Ints, expected: int) -> Ints:
+        found = np.flatnonzero(ids == self.family.placeholder_id)
+        if len(found) != expected:
             raise TrifacetError(
-                f"the chat template put {len(found)} images into a prompt with one; "
-                "use a processor whose template renders {'type': 'image'} once"
+                f"the chat template put {len(found)} images into a prompt with {expected}; "
+                "use a processor whose template renders {'type': 'image'} once for each"
             )
-        return int(found[0])
+        return found
 
     def _fitting(self, context: str, rendered: Callable[[str], list[str]], extra: int) -> tuple[list[Ints], int]:
         """Ids of the rendered texts, ``context`` cut at its end until each fits with ``extra`` tokens; tokens cut."""

@@ -3,9 +3,10 @@
 Invariant: a token of the row sees itself and its ancestors, at the position it has in its own path, so a model that
 follows mask and position ids computes for every path exactly what it would compute for that path alone.
 
-Paths are added one after another; a path owns the tokens after its longest common prefix with the paths before it.
-So ancestors always stand to the left, and every step below is an array operation over whole paths.
-Shape letters: L tokens of one path, N tokens of the row, R response tokens of the row, M reads (path, response token).
+The row is in depth-first order: paths are sorted, and each adds the tokens after its common prefix with the one before.
+So what descends from a token is one run right behind it, and a single number per token, where that run ends, is the
+whole mask: token i sees token j if and only if j <= i < ends[j].
+Shape letters: L tokens of one path, N tokens of the row, P paths, R response tokens of the row, M reads (path, token).
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ Ints = NDArray[np.int64]
 class Path(NamedTuple):
     """One token sequence.
 
-    ``images_L`` says which image of the sample a token stands for (-1: text), so that equal placeholder ids of
-    different images differ. The response is what comes from ``response_start`` on. ``positions_L`` are the model's own
-    position ids of this sequence.
+    ``images_L`` says which image a token stands for (-1: text), so that equal placeholder ids of different images
+    differ. The response is what comes from ``response_start`` on. ``positions_L`` are the model's own position ids of
+    this sequence, (L,) or (axes, L).
     """
 
     tokens_L: Ints
@@ -38,7 +39,7 @@ class Path(NamedTuple):
 class Trie:
     """A flattened trie.
 
-    ``tokens_N``, ``images_N``, ``positions_N`` describe the row; ``mask_NN[i, j]`` is true where token i may see j.
+    ``tokens_N``, ``images_N``, ``positions_N`` describe the row; ``ends_N`` is where each token's descendants end.
     ``parent_R`` and ``token_R``: the log-prob of response token ``token_R`` is read from the hidden state at
     ``parent_R``. ``path_M`` and ``read_M``: the log-probs ``read_M`` of the row belong to path ``path_M``.
     ``lengths_P``: response tokens per path. ``total_tokens``: what one-by-one scoring would process.
@@ -47,7 +48,7 @@ class Trie:
     tokens_N: Ints
     images_N: Ints
     positions_N: Ints
-    mask_NN: NDArray[np.bool_]
+    ends_N: Ints
     parent_R: Ints
     token_R: Ints
     path_M: Ints
@@ -55,11 +56,16 @@ class Trie:
     lengths_P: Ints
     total_tokens: int
 
-    @property
-    def image_order(self) -> Ints:
-        """The images in the order in which their token runs stand in the row; one that occurs twice is named twice."""
-        starts = (self.images_N >= 0) & (np.diff(self.images_N, prepend=-1) != 0)
-        return self.images_N[starts]
+    def image_order(self, tokens_I: Ints) -> Ints:
+        """The images in the order in which their token runs stand in the row; one that occurs twice is named twice.
+
+        ``tokens_I`` are the tokens that each image takes: a picture shown twice in a row is one run of twice as many.
+        """
+        starts = np.flatnonzero(np.diff(self.images_N, prepend=-2))
+        lengths = np.diff(starts, append=len(self.images_N))
+        images = self.images_N[starts]
+        of_image = images >= 0
+        return np.repeat(images[of_image], lengths[of_image] // tokens_I[images[of_image]])
 
 
 def build_trie(paths: Sequence[Path]) -> Trie:
@@ -70,40 +76,35 @@ def build_trie(paths: Sequence[Path]) -> Trie:
     """
     if not paths or any(not 0 < path.response_start <= len(path.tokens_L) for path in paths):
         raise ValueError("a trie needs paths, and a response needs at least one token before it")
-    keys = [path.tokens_L + ((path.images_L + 1) << 32) for path in paths]
-    nodes_PL: list[Ints] = []  # for each path, the row index of each of its tokens
-    owned: list[Ints] = []
-    size = 0
-    for index, key_L in enumerate(keys):
-        shared, other = _longest_shared_prefix(key_L, keys[:index])
-        fresh = np.arange(size, size + len(key_L) - shared)
-        nodes_PL.append(np.concatenate([nodes_PL[other][:shared], fresh]) if shared else fresh)
-        owned.append(fresh)
-        size += len(fresh)
+    keys = [(path.tokens_L + ((path.images_L + 1) << 32)).astype(">i8") for path in paths]
+    order = sorted(range(len(paths)), key=lambda index: keys[index].tobytes())
 
-    mask_NN = np.zeros((size, size), dtype=np.bool_)
-    for nodes_L, fresh in zip(nodes_PL, owned, strict=True):
-        if not len(fresh):
-            continue
-        prefix = nodes_L[: len(nodes_L) - len(fresh)]
-        block = slice(fresh[0], fresh[-1] + 1)
-        if len(prefix):
-            mask_NN[block] = mask_NN[prefix[-1]]
-        mask_NN[block, block] = np.tri(len(fresh), dtype=np.bool_)
+    nodes_PL: list[Ints] = [np.empty(0, dtype=np.int64)] * len(paths)  # per path, the row index of each of its tokens
+    shared_P: list[int] = [0] * len(paths)
+    ends_N = np.empty(sum(len(key) for key in keys), dtype=np.int64)
+    size, before = 0, order[0]
+    for index in order:
+        shared = _common_prefix(keys[before], keys[index]) if size else 0
+        ends_N[nodes_PL[before][shared:]] = size
+        fresh = np.arange(size, size + len(keys[index]) - shared)
+        nodes_PL[index] = np.concatenate([nodes_PL[before][:shared], fresh])
+        shared_P[index] = shared
+        size, before = size + len(fresh), index
+    ends_N[nodes_PL[before]] = size
 
-    own = [slice(len(path.tokens_L) - len(fresh), None) for path, fresh in zip(paths, owned, strict=True)]
-    tokens_N = np.concatenate([path.tokens_L[part] for path, part in zip(paths, own, strict=True)])
+    def row(parts: Sequence[Ints]) -> Ints:
+        return np.concatenate([parts[index][..., shared_P[index] :] for index in order], axis=-1)
+
+    tokens_N = row([path.tokens_L for path in paths])
     reads = [nodes[path.response_start :] for nodes, path in zip(nodes_PL, paths, strict=True)]
     parents = [nodes[path.response_start - 1 : -1] for nodes, path in zip(nodes_PL, paths, strict=True)]
     node_R, first_R, read_M = np.unique(np.concatenate(reads), return_index=True, return_inverse=True)
     lengths_P = np.array([len(read) for read in reads], dtype=np.int64)
     return Trie(
         tokens_N=tokens_N,
-        images_N=np.concatenate([path.images_L[part] for path, part in zip(paths, own, strict=True)]),
-        positions_N=np.concatenate(
-            [path.positions_L[..., part] for path, part in zip(paths, own, strict=True)], axis=-1
-        ),
-        mask_NN=mask_NN,
+        images_N=row([path.images_L for path in paths]),
+        positions_N=row([path.positions_L for path in paths]),
+        ends_N=ends_N[:size],
         parent_R=np.concatenate(parents)[first_R],
         token_R=tokens_N[node_R],
         path_M=np.repeat(np.arange(len(paths)), lengths_P),
@@ -113,13 +114,7 @@ def build_trie(paths: Sequence[Path]) -> Trie:
     )
 
 
-def _longest_shared_prefix(key_L: Ints, earlier: Sequence[Ints]) -> tuple[int, int]:
-    """Length of the longest common prefix of ``key_L`` with any earlier sequence, and which one that is."""
-    best, where = 0, 0
-    for index, other in enumerate(earlier):
-        length = min(len(key_L), len(other))
-        different = key_L[:length] != other[:length]
-        shared = int(different.argmax()) if different.any() else length
-        if shared > best:
-            best, where = shared, index
-    return best, where
+def _common_prefix(one_L: Ints, other_L: Ints) -> int:
+    length = min(len(one_L), len(other_L))
+    different = one_L[:length] != other_L[:length]
+    return int(different.argmax()) if different.any() else length

@@ -186,7 +186,8 @@ def _format_of(row: Values) -> str | None:
         return "ms-swift" if any(isinstance(text, str) and "<image>" in text for text in contents) else "trl"
     if "images" in has or {"chosen", "completion"} & has or isinstance(row.get("prompt"), list):
         return "trl"
-    return "trifacet" if "image" in has else None
+    ours = has <= _OF_ANY_KIND and {"context", "response", "references"} & has  # a row without an image
+    return "trifacet" if "image" in has or ours else None
 
 
 def _as_kind(kind: str, values: Values) -> Values:

@@ -1,4 +1,4 @@
-"""What the chat formats share: one user text for request and post, messages, the mark that stands for the image.
+"""What the chat formats share: one user text for request and post, messages, the marks that stand for the images.
 
 Invariant: reading undoes writing. Where it can't (a request that itself holds a line with the label, say), the writer
 finds out by reading its own row back (``formats.losses``).
@@ -6,6 +6,7 @@ finds out by reading its own row back (``formats.losses``).
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from trifacet.errors import DataError
@@ -13,6 +14,7 @@ from trifacet.records import Sample
 
 LABEL = "Context:"
 MARK = "<image>"
+_MARKS = re.compile(rf"{MARK}(?:\s*{MARK})*")
 _MARK_IN_TEXT = "< image>"  # a post that talks of "<image>" must not be taken for one
 
 
@@ -27,11 +29,12 @@ class Tags(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """A conversation of one request and at most one answer."""
+    """A conversation of one request and at most one answer; ``marks`` is how many images the request shows."""
 
     user: str | None
     assistant: str | None
     system: str | None
+    marks: int = 0
 
 
 def join_post(prompt: str | None, context: str, label: str = LABEL) -> str:
@@ -59,9 +62,9 @@ def split_post(text: str, label: str = LABEL) -> tuple[str | None, str]:
     return (text if text.strip() else None), ""
 
 
-def marked(text: str) -> str:
-    """The user text with the image's mark before it; marks in the text itself are disarmed."""
-    return MARK + disarmed(text)
+def marked(text: str, images: int = 1) -> str:
+    """The user text with a mark for each image before it; marks in the text itself are disarmed."""
+    return MARK * images + disarmed(text)
 
 
 def disarmed(text: str) -> str:
@@ -69,28 +72,50 @@ def disarmed(text: str) -> str:
     return text.replace(MARK, _MARK_IN_TEXT)
 
 
-def unmarked(text: str, field: str) -> str:
-    """The user text without the image's mark and the line break beside it."""
-    if text.count(MARK) > 1:
-        raise DataError(f"has {text.count(MARK)} {MARK} marks", fix="use one image per row", field=field)
-    if text.endswith("\n" + MARK):
-        return text.removesuffix("\n" + MARK)
-    return text.replace(MARK + "\n", "", 1) if MARK + "\n" in text else text.replace(MARK, "", 1)
+def unmarked(text: str, field: str) -> tuple[str, int]:
+    """The user text without the images' marks and the line break beside them, and how many marks there were.
+
+    Raises:
+        DataError: marks with words between them: a post's images are shown together, before its words.
+    """
+    runs = list(_MARKS.finditer(text))
+    if not runs:
+        return text, 0
+    if len(runs) > 1:
+        raise _apart(f"{MARK} marks", field)
+    start, end = runs[0].span()
+    before, after = text[:start], text[end:]
+    if not after and before.endswith("\n"):
+        before = before[:-1]
+    return before + after.removeprefix("\n"), runs[0][0].count(MARK)
+
+
+def _apart(what: str, field: str) -> DataError:
+    return DataError(f"has {what} with words between them", fix="put all images before the words", field=field)
 
 
 def text_of(content: Any, field: str) -> str:
     """The text of a message's content: a string, or a list of parts of which the text ones count."""
+    return _read_content(content, field)[0]
+
+
+def _read_content(content: Any, field: str) -> tuple[str, int]:
+    """The text, and how many parts are images."""
     if isinstance(content, str):
-        return content
+        return content, 0
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        texts = [part.get("text") for part in content if part.get("type", "text") == "text"]
+        kinds = [part.get("type", "text") for part in content]
+        texts = [part.get("text") for part, kind in zip(content, kinds, strict=True) if kind == "text"]
         if all(isinstance(text, str) for text in texts):
-            return "".join(texts)
+            places = [at for at, kind in enumerate(kinds) if kind == "image"]
+            if places and "text" in kinds[places[0] : places[-1]]:
+                raise _apart("images", field)
+            return "".join(texts), len(places)
     raise DataError("holds no text", fix='write a string or a list of {"type": "text", "text": ...} parts', field=field)
 
 
 def read_messages(value: Any, field: str, tags: Tags = Tags()) -> Turn:  # noqa: B008 - immutable
-    """The one turn of a list of messages, the image's mark taken off the user's text.
+    """The one turn of a list of messages, the images' marks taken off the user's text.
 
     Raises:
         DataError: not messages, unknown roles, or more than one request and one answer.
@@ -101,6 +126,7 @@ def read_messages(value: Any, field: str, tags: Tags = Tags()) -> Turn:  # noqa:
             "is not a list of messages", fix=f"write objects with {tags.role!r} and {tags.content!r}", field=field
         )
     found: dict[str, str] = {}
+    marks = 0
     for message in messages:
         role = message.get(tags.role)
         if role not in (tags.user, tags.assistant, tags.system):
@@ -111,23 +137,39 @@ def read_messages(value: Any, field: str, tags: Tags = Tags()) -> Turn:  # noqa:
                 f"has more than one message of {role!r}", fix="keep one request and one answer", field=field
             )
         content = message.get(tags.content)
-        plain = isinstance(content, str) and role == tags.user  # among parts the image has a part of its own
-        found[role] = unmarked(content, field) if plain else text_of(content, field)
-    return Turn(found.get(tags.user), found.get(tags.assistant), found.get(tags.system))
+        if role == tags.user:  # among parts the image has a part of its own
+            found[role], marks = unmarked(content, field) if isinstance(content, str) else _read_content(content, field)
+        else:
+            found[role] = text_of(content, field)
+    return Turn(found.get(tags.user), found.get(tags.assistant), found.get(tags.system), marks)
 
 
-def one_image(row: dict[str, Any], *fields: str) -> str | None:
-    """The path of the row's single image, under the first of ``fields`` that is there; None where there is none."""
+def images_of(row: dict[str, Any], *fields: str) -> list[str]:
+    """The paths of the row's images, under the first of ``fields`` that is there; empty where there is none."""
     field = next((name for name in fields if row.get(name)), None)
     if field is None:
-        return None
+        return []
     entries = row[field] if isinstance(row[field], list) else [row[field]]
-    if len(entries) != 1:
-        raise DataError(f"has {len(entries)} images", fix="use one image per row", field=field)
-    path = entries[0].get("path") if isinstance(entries[0], dict) else entries[0]
-    if not isinstance(path, str):
+    paths: list[Any] = [entry.get("path") if isinstance(entry, dict) else entry for entry in entries]
+    if not all(isinstance(path, str) for path in paths):
         raise DataError("is not a path", fix="save embedded images as files and give their paths", field=field)
-    return path
+    return paths
+
+
+def shown(images: list[str], marks: int, field: str) -> dict[str, Any]:
+    """A record's values for the images of a row, the described one first.
+
+    Raises:
+        DataError: the user's text has marks, but not one for each image.
+    """
+    if marks not in (0, len(images)):
+        many = "s" if marks > 1 else ""
+        raise DataError(
+            f"has {marks} {MARK} mark{many} for images: {len(images)}",
+            fix="write one mark for each image, or none; name each image's path",
+            field=field,
+        )
+    return {"image": images[0] if images else None, "more_images": images[1:] or None}
 
 
 def values_of(row: dict[str, Any], consumed: frozenset[str], **values: Any) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from trifacet.formats.chat import (
     answer_of,
     disarmed,
     extra_of,
+    images_of,
     join_post,
     marked,
-    one_image,
     read_messages,
+    shown,
     split_post,
     text_of,
     unmarked,
@@ -36,6 +37,7 @@ from trifacet.records import PreferenceSample, Sample
 __all__ = ["INFO", "LABEL", "NAMES", "NEEDS", "entry_of", "read_info", "reader", "reader_of", "to_row", "write_entry"]
 NAMES = {
     "image": "images",
+    "more_images": "images",
     "context": "conversations",
     "response": "chosen",
     "references": "conversations",
@@ -129,27 +131,40 @@ def _sharegpt(row: Values, label: str, layout: Layout) -> Values:
     turn = read_messages(layout.of(row, "messages"), layout.columns["messages"], layout.tags)
     post = split_post(turn.user or "", label)
     chosen = _answer(row, "chosen", layout)
-    return _record(row, layout, post, chosen if chosen is not None else turn.assistant, turn.system)
+    images = _images(row, layout, turn.marks, "messages")
+    return _record(row, layout, post, chosen if chosen is not None else turn.assistant, images, turn.system)
 
 
 def _alpaca(row: Values, label: str, layout: Layout) -> Values:
     """Alpaca's ``input`` is the context of the instruction, unless a label says where the context is."""
     instruction, query = (_text(row, layout, column) for column in ("prompt", "query"))
-    text = unmarked("\n".join(part for part in (instruction, query) if part), layout.columns["prompt"])
+    column = layout.columns["prompt"]
+    text, marks = unmarked("\n".join(part for part in (instruction, query) if part), column)
     post = split_post(text, label)
     if not post[1] and query:
-        column = layout.columns["prompt"]
-        post = unmarked(instruction or "", column) or None, unmarked(query, column)
+        post = unmarked(instruction or "", column)[0] or None, unmarked(query, column)[0]
     chosen, response = _answer(row, "chosen", layout), layout.of(row, "response")
-    return _record(row, layout, post, chosen if chosen is not None else response, None)
+    images = _images(row, layout, marks, "prompt")
+    return _record(row, layout, post, chosen if chosen is not None else response, images)
 
 
-def _record(row: Values, layout: Layout, post: tuple[str | None, str], response: Any, system: str | None) -> Values:
+def _images(row: Values, layout: Layout, marks: int, column: str) -> Values:
+    return shown(images_of(row, layout.columns["images"], "image"), marks, layout.columns[column])
+
+
+def _record(
+    row: Values,
+    layout: Layout,
+    post: tuple[str | None, str],
+    response: Any,
+    images: Values,
+    system: str | None = None,
+) -> Values:
     rejected = _answer(row, "rejected", layout)
     return values_of(
         row,
         frozenset({*layout.columns.values(), "image"}),
-        image=one_image(row, layout.columns["images"], "image"),
+        **images,
         prompt=post[0],
         context=post[1],
         response=response,
@@ -173,10 +188,10 @@ def _answer(row: Values, column: str, layout: Layout) -> str | None:
 def to_row(sample: Sample, label: str) -> Values | None:
     """A sharegpt row; None where a preference sample has no rejected response."""
     system, answer = sample.extra.get("system"), answer_of(sample)
-    human = [_message("human", marked(join_post(sample.prompt, sample.context, label)))]
+    human = [_message("human", marked(join_post(sample.prompt, sample.context, label), len(sample.pictures)))]
     if isinstance(system, str):
         human.insert(0, _message("system", system))
-    row: Values = {"images": [sample.image]}
+    row: Values = {"images": list(sample.pictures)}
     if isinstance(sample, PreferenceSample):
         if not sample.rejected_responses:
             return None

@@ -14,6 +14,7 @@ from trifacet.records import Sample
 _TEXT_OF = {
     "id": "ids",
     "image": "image paths",
+    "more_images": "further images",
     "context": "posts (or the line between request and post: the text itself holds the label)",
     "prompt": "requests (or the line between request and post: the text itself holds the label)",
     "response": "responses (changed: the text holds what the format reserves)",

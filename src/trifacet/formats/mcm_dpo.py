@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.errors import DataError
-from trifacet.formats.chat import answer_of, extra_of, join_post, one_image, split_post, values_of
+from trifacet.formats.chat import answer_of, extra_of, images_of, join_post, split_post, values_of
 from trifacet.formats.rows import Values
 from trifacet.records import Sample
 
@@ -41,7 +41,12 @@ def _values(row: Values, label: str) -> Values:
     question = row.get("question")
     if not isinstance(question, str):
         raise DataError("is missing", fix="give it at the top level or inside 'text'", field="question")
-    paths = {path for field in ("image", "image_path") if (path := one_image(row, field))}
+    paths = set()
+    for field in ("image", "image_path"):
+        found = images_of(row, field)
+        if len(found) > 1:
+            raise DataError(f"has {len(found)} images", fix="use one image per row, or another format", field=field)
+        paths.update(found)
     if len(paths) > 1:
         raise DataError("differs from image.path", fix="make both the same file name", field="image_path")
     prompt, context = split_post(question, label)
@@ -77,5 +82,5 @@ def to_row(sample: Sample, label: str) -> Values:
         facets["rejected"] = rejected[0]
     facets = {name: text for name, text in facets.items() if text is not None}
     inner = {"text": json.dumps(facets, ensure_ascii=False)} if rejected else {}
-    image = {"image": {"path": sample.image}, "image_path": sample.image}
+    image = {} if sample.image is None else {"image": {"path": sample.image}, "image_path": sample.image}
     return image | facets | inner | extra_of(sample, CONSUMED)

@@ -2,7 +2,7 @@
 
 Read are the conversational form (messages whose content is text or a list of parts) and the plain one (strings), with
 an explicit prompt or one repeated in chosen and rejected. Written is the conversational form with explicit prompt and
-content parts, in which ``{"type": "image"}`` is the image's place.
+content parts, in which ``{"type": "image"}`` is an image's place.
 Invariant: a preference row has one chosen and one rejected response, so a sample without a rejected one is left out.
 Source: huggingface.co/docs/trl/dataset_formats.
 """
@@ -18,9 +18,10 @@ from trifacet.formats.chat import (
     Turn,
     answer_of,
     extra_of,
+    images_of,
     join_post,
-    one_image,
     read_messages,
+    shown,
     split_post,
     unmarked,
     values_of,
@@ -31,6 +32,7 @@ from trifacet.records import PreferenceSample, Sample, SupervisedSample
 __all__ = ["LABEL", "NAMES", "NEEDS", "reader", "to_row"]
 NAMES = {
     "image": "images",
+    "more_images": "images",
     "context": "prompt",
     "response": "chosen",
     "references": "completion",
@@ -50,16 +52,15 @@ def _values(row: Values, label: str) -> Values:
         field: _turn(row.get(field), field) for field in ("prompt", "messages", "chosen", "rejected", "completion")
     }
     answers = [turns[field].assistant for field in ("chosen", "completion", "messages")]
-    users = [turns[field].user for field in ("prompt", "messages", "chosen")]
     systems = [turns[field].system for field in ("prompt", "messages", "chosen")]
-    user = next((text for text in users if text is not None), "")
+    asking = next((field for field in ("prompt", "messages", "chosen") if turns[field].user is not None), "prompt")
     system = next((text for text in systems if text is not None), None)
-    prompt, context = split_post(user, label)
+    prompt, context = split_post(turns[asking].user or "", label)
     rejected = turns["rejected"].assistant
     return values_of(
         row,
         CONSUMED,
-        image=one_image(row, "images", "image"),
+        **shown(images_of(row, "images", "image"), turns[asking].marks, asking),
         prompt=prompt,
         context=context,
         response=next((text for text in answers if text is not None), None),
@@ -71,19 +72,23 @@ def _values(row: Values, label: str) -> Values:
 def _turn(value: Any, field: str) -> Turn:
     if value is None:
         return Turn(None, None, None)
+    if isinstance(value, str) and field == "prompt":
+        user, marks = unmarked(value, field)
+        return Turn(user, None, None, marks)
     if isinstance(value, str) and field != "messages":
-        return Turn(unmarked(value, field), None, None) if field == "prompt" else Turn(None, value, None)
+        return Turn(None, value, None)
     return read_messages(value, field)
 
 
 def to_row(sample: Sample, label: str) -> Values | None:
     """A conversational row; None where a preference sample has no rejected response."""
     system = sample.extra.get("system")
-    user = [{"type": "image"}, {"type": "text", "text": join_post(sample.prompt, sample.context, label)}]
-    prompt = [{"role": "user", "content": user}]
+    user: list[dict[str, str]] = [{"type": "image"} for _ in sample.pictures]
+    user.append({"type": "text", "text": join_post(sample.prompt, sample.context, label)})
+    prompt: list[dict[str, Any]] = [{"role": "user", "content": user}]
     if isinstance(system, str):
         prompt.insert(0, _message("system", system))
-    row: Values = {"images": [sample.image]}
+    row: Values = {"images": list(sample.pictures)}
     answer = answer_of(sample)
     if isinstance(sample, PreferenceSample):
         if not sample.rejected_responses:

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.family import ImageInput
 from trifacet.errors import DataError, TrifacetError
 from trifacet.images import MAX_PIXELS, load_image
 from trifacet.records import TestSample
@@ -43,7 +44,7 @@ class Generated:
 class _Prompt:
     sample: TestSample
     ids_L: Tensor
-    pixels: Tensor
+    images: tuple[ImageInput, ...]
     cut_tokens: int
 
 
@@ -100,11 +101,17 @@ def generate_texts(
 
 
 def plan_batches(encoder: SampleEncoder, samples: Sequence[TestSample], batch_size: int) -> list[list[TestSample]]:
-    """Batches of samples of like length, the longest first: memory that does not suffice shows at once."""
+    """Batches of samples of like length, the longest first: memory that does not suffice shows at once.
+
+    Images take most of the tokens, so samples with more of them count as longer.
+    """
     if not samples:
         return []
-    rendered = encoder.token_ids([encoder.rendered(sample.prompt, sample.context) for sample in samples])
-    order = sorted(range(len(samples)), key=lambda index: (-len(rendered[index]), index))
+    shown = [len(sample.pictures) for sample in samples]
+    rendered = encoder.token_ids(
+        [encoder.rendered(sample.prompt, sample.context, images=n) for sample, n in zip(samples, shown, strict=True)]
+    )
+    order = sorted(range(len(samples)), key=lambda index: (-shown[index], -len(rendered[index]), index))
     return [[samples[index] for index in order[at : at + batch_size]] for at in range(0, len(order), batch_size)]
 
 
@@ -118,17 +125,14 @@ def _prompt(
     encoder: SampleEncoder, sample: TestSample, images_root: str | Path, settings: Generation, max_pixels: int
 ) -> _Prompt:
     try:
-        pixels = encoder.family.pixels(load_image(images_root, sample.image, max_pixels=max_pixels))
-        tokens_L = encoder.family.image_tokens(pixels)
-        ids_L, image_at, cut = encoder.prompt_ids(
-            sample.prompt, sample.context, image_tokens=len(tokens_L), reserve=settings.max_new_tokens
-        )
+        pictures = (load_image(images_root, name, max_pixels=max_pixels) for name in sample.pictures)
+        images = tuple(encoder.family.read(picture) for picture in pictures)
+        path, cut = encoder.prompt_path(sample.prompt, sample.context, images, reserve=settings.max_new_tokens)
     except DataError as error:
         raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
     except TrifacetError as error:
         raise TrifacetError(f"sample {sample.id!r}: {error}") from None
-    parts = [ids_L[:image_at], tokens_L, ids_L[image_at + 1 :]]
-    return _Prompt(sample, torch.cat([torch.from_numpy(part) for part in parts]), pixels, cut)
+    return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
 
 
 def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
@@ -136,7 +140,7 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
     tokenizer = encoder.tokenizer
     ends = getattr(model.generation_config, "eos_token_id", None)
     end_ids = {ends} if isinstance(ends, int) else set(ends or [])
-    end_ids.add(tokenizer.eos_token_id)
+    end_ids |= {tokenizer.eos_token_id, encoder.end_id}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     sampling = settings.temperature > 0
     return GenerationConfig(
@@ -151,7 +155,7 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
         early_stopping=False,
         max_new_tokens=settings.max_new_tokens,
         min_length=0,
-        suppress_tokens=sorted({encoder.family.image_token_id, pad} - end_ids),  # an answer holds neither
+        suppress_tokens=sorted((encoder.family.reserved_ids | {pad}) - end_ids),  # an answer holds neither
         eos_token_id=sorted(end_ids),
         pad_token_id=pad,
     )
@@ -162,16 +166,20 @@ def _generate_batch(
 ) -> list[Generated]:
     device = next(model.parameters()).device
     ids_BL, mask_BL = _pad_left([prompt.ids_L for prompt in prompts], config.pad_token_id)
-    images = {
-        name: value.to(device, model.dtype) if value.is_floating_point() else value.to(device)
-        for name, value in encoder.family.collate([prompt.pixels for prompt in prompts]).items()
-    }
+    images = [image for prompt in prompts for image in prompt.images]
+    told = {name: value.to(device) for name, value in encoder.family.told(ids_BL, images).items()}
     with torch.inference_mode(), torch.random.fork_rng(enabled=config.do_sample):
         if config.do_sample:
             draws = generator("generate", seed, *(prompt.sample.id for prompt in prompts))
             torch.manual_seed(int(draws.integers(2**63)))
+        collated = {name: value.to(device) for name, value in encoder.family.collate(images).items()}
+        features = encoder.family.features(model, **collated) if collated else []
         output_BL = model.generate(
-            input_ids=ids_BL.to(device), attention_mask=mask_BL.to(device), generation_config=config, **images
+            input_ids=ids_BL.to(device),
+            attention_mask=mask_BL.to(device),
+            mm_encoder_outputs=encoder.family.encoded(features),
+            generation_config=config,
+            **told,
         )
     new_BL = output_BL[:, ids_BL.shape[1] :].tolist()
     ends = {*config.eos_token_id, config.pad_token_id}

@@ -100,7 +100,8 @@ def check_images(samples: Sequence[TestSample], images_root: str | Path, *, max_
     """
     for sample in samples:
         try:
-            image_facts(resolve_inside(images_root, sample.image), max_pixels=max_pixels)
+            for name in sample.pictures:
+                image_facts(resolve_inside(images_root, name), max_pixels=max_pixels)
         except DataError as error:
             raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
 
@@ -117,7 +118,8 @@ def fingerprint_of(
     """What the texts depend on. The number of posts per batch is not among it: it changes the speed only."""
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(json.dumps([sample.id, sample.image, sample.context, sample.prompt]).encode("utf-8"))
+        described = [sample.id, sample.image, sample.context, sample.prompt, *sample.more_images]
+        digest.update(json.dumps(described).encode("utf-8"))
     sampling = {"seed": seed} if settings.temperature > 0 else {}
     return {
         "weights": weights,

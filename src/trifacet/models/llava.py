@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from transformers import LlavaConfig, LlavaProcessor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+
+from trifacet.engine.family import core
+from trifacet.models.base import TransformersFamily
 
 VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were trained with
     "{% for message in messages %}"
@@ -29,86 +27,28 @@ VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were train
 )
 
 
-def core(model: nn.Module) -> Any:
-    """The LLaVA model inside a PEFT wrapper, or the model itself."""
-    unwrap = getattr(model, "get_base_model", None)
-    return unwrap() if unwrap else model
-
-
-class LlavaFamily:
+class LlavaFamily(TransformersFamily):
     """The ``Family`` of LLaVA with a fixed number of tokens per image."""
 
     name = "llava"
+    what = "LLaVA-1.5; LLaVA-1.6 weights as one padded tile"
+    image_mode = "fixed"
 
-    def __init__(self, processor: LlavaProcessor) -> None:
-        self.processor = processor
-        images = processor.image_processor
-        self.image_mean, self.image_std = tuple(images.image_mean), tuple(images.image_std)
-        side = images.crop_size["height"] // processor.patch_size
-        self._image_tokens = np.full(side * side, self.image_token_id, dtype=np.int64)
-
-    @property
-    def image_token_id(self) -> int:
-        return int(self.processor.image_token_id)
-
-    def pixels(self, image: Image.Image) -> Tensor:
-        values = self.processor.image_processor(images=image, return_tensors="pt")["pixel_values"]
-        return values[0]
-
-    def image_tokens(self, pixels: Tensor) -> NDArray[np.int64]:
-        return self._image_tokens
-
-    def positions(self, tokens_L: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.arange(len(tokens_L))
-
-    def collate(self, pixels: Sequence[Tensor]) -> dict[str, Tensor]:
-        return {"pixel_values": torch.stack(list(pixels))} if pixels else {}
-
-    def features(self, model: nn.Module, **images: Tensor) -> list[Tensor]:
-        llava = core(model)
-        pixels = images["pixel_values"].to(llava.dtype)
-        return list(llava.get_image_features(pixel_values=pixels, return_dict=True).pooler_output)
-
-    def hidden(
-        self,
-        model: nn.Module,
-        input_ids_BN: Tensor,
-        attention_mask: Tensor | None,
-        position_ids: Tensor,
-        image_features: Sequence[Tensor],
-    ) -> Tensor:
-        encoded = {"image": BaseModelOutputWithPooling(pooler_output=list(image_features))} if image_features else None
-        return (
-            core(model)
-            .model(
-                input_ids=input_ids_BN,
-                attention_mask=attention_mask,
-                position_ids=position_ids,
-                mm_encoder_outputs=encoded,
-                use_cache=False,
-            )
-            .last_hidden_state
-        )
-
-    def logits(self, model: nn.Module, hidden: Tensor) -> Tensor:
-        return core(model).lm_head(hidden)
-
-    def parts(self, model: nn.Module) -> dict[str, Any]:
-        llava = core(model)
-        language = nn.ModuleList([llava.model.language_model, llava.lm_head])
-        return {
-            "vision": llava.model.vision_tower,
-            "projector": llava.model.multi_modal_projector,
-            "language": language,
-        }
+    @classmethod
+    def adapted_processor(cls, processor: Any, config: LlavaConfig) -> LlavaProcessor:
+        return one_tile_processor(processor, config)
 
     def unread(self, model: nn.Module) -> list[nn.Module]:
-        llava = core(model)
-        vision, layer = llava.model.vision_tower, llava.config.vision_feature_layer
-        layers = vision.encoder.layers
-        states = len(layers) + 1  # the embeddings' output comes first
-        last = max(index % states for index in ([layer] if isinstance(layer, int) else layer))
-        return [*layers[last:], vision.post_layernorm]
+        return unread_layers(core(model))
+
+
+def unread_layers(model: Any) -> list[nn.Module]:
+    """What of a CLIP-like vision tower comes after the last layer that ``vision_feature_layer`` names."""
+    vision, layer = model.model.vision_tower, model.config.vision_feature_layer
+    layers = vision.encoder.layers
+    states = len(layers) + 1  # the embeddings' output comes first
+    last = max(index % states for index in ([layer] if isinstance(layer, int) else layer))
+    return [*layers[last:], vision.post_layernorm]
 
 
 def square_image_processor(side: int, mean: Sequence[float], std: Sequence[float]) -> LlavaImageProcessorPil:

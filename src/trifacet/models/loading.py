@@ -13,34 +13,47 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging as hf_logging
 
 from trifacet.engine.family import Family
 from trifacet.errors import TrifacetError
 from trifacet.files import replacing_folder
-from trifacet.models.llava import LlavaFamily, one_tile_config, one_tile_processor
+from trifacet.models.base import TransformersFamily
+from trifacet.models.families import FAMILIES
+from trifacet.models.llava import one_tile_config
+from trifacet.models.processors import read_processor
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
-SUPPORTED = {"llava": "LLaVA-1.5", "llava_next": "LLaVA-1.6, as one padded tile"}
+SETTINGS = "trifacet.json"  # how the model was trained here
+ImageTiles = Literal["one", "any"]
+ImagePixels = tuple[int, int]
 
 
 @dataclass
 class LoadedModel:
-    """A model with its processor and the family through which the engine reaches it."""
+    """A model with its processor, the family through which the engine reaches it, and how it was asked to read."""
 
     model: Any
     processor: Any
     family: Family
+    image_tiles: ImageTiles = "one"
+    image_pixels: ImagePixels | None = None
 
 
 def load_model(
-    path: str | Path, *, dtype: str = "float32", device: str = "auto", trust_remote_code: bool = False
+    path: str | Path,
+    *,
+    dtype: str = "float32",
+    device: str = "auto",
+    image_tiles: ImageTiles | None = None,
+    image_pixels: ImagePixels | None = None,
+    trust_remote_code: bool = False,
 ) -> LoadedModel:
     """Load a checkpoint and its processor.
 
@@ -48,21 +61,34 @@ def load_model(
         path: hub id or folder. A folder with a LoRA adapter loads its base model and merges the adapter into it.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         device: ``auto`` takes an accelerator if there is one.
+        image_tiles: how LLaVA-1.6 reads a picture: as ``one`` padded tile, or in tiles of ``any`` resolution. By
+            default as the checkpoint says that it was trained here, else as one.
+        image_pixels: smallest and largest number of pixels to which a family with images of any size scales a picture.
+            By default as the checkpoint says.
         trust_remote_code: run code that comes with the checkpoint.
 
     Raises:
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, or weights
             that do not fit.
     """
+    noted = _noted(Path(path))
+    tiles, pixels = image_tiles or noted.tiles, image_pixels or noted.pixels
     if Path(path, ADAPTER).is_file():
-        return _load_adapter(Path(path), dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        return _load_adapter(
+            Path(path),
+            dtype=dtype,
+            device=device,
+            image_tiles=tiles,
+            image_pixels=pixels,
+            trust_remote_code=trust_remote_code,
+        )
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
     with _readable_errors(source):
-        config = _config(source, options)
-        processor = _processor(source, config, options)
+        config = _config(source, options, tiles)
+        family = _family(source, config, pixels, options)
         with _quiet():
-            model, info = LlavaForConditionalGeneration.from_pretrained(
+            model, info = AutoModelForImageTextToText.from_pretrained(
                 source,
                 config=config,
                 dtype=getattr(torch, dtype),
@@ -70,36 +96,70 @@ def load_model(
                 ignore_mismatched_sizes=True,  # they are reported then, and refused below
                 attn_implementation="sdpa",
                 output_loading_info=True,
+                **options,
             )
     _check_weights(source, info)
     model.to(pick_device(device))
     model.name_or_path = _lasting(source)
-    return LoadedModel(model, processor, LlavaFamily(processor))
+    return LoadedModel(model, family.processor, family, tiles, pixels)
 
 
-def load_processor(path: str | Path, *, trust_remote_code: bool = False) -> Family:
+def load_processor(
+    path: str | Path,
+    *,
+    image_tiles: ImageTiles | None = None,
+    image_pixels: ImagePixels | None = None,
+    trust_remote_code: bool = False,
+) -> Family:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
+    noted = _noted(Path(path))
+    tiles, pixels = image_tiles or noted.tiles, image_pixels or noted.pixels
     if Path(path, ADAPTER).is_file():
-        return load_processor(_base_of(Path(path)), **options)
+        return load_processor(_base_of(Path(path)), image_tiles=tiles, image_pixels=pixels, **options)
     with _readable_errors(str(path)):
-        return LlavaFamily(_processor(str(path), _config(str(path), options), options))
+        return _family(str(path), _config(str(path), options, tiles), pixels, options)
 
 
-def _config(source: str, options: dict[str, Any]) -> Any:
+class _Noted(NamedTuple):
+    """How a checkpoint of ours says that it read images."""
+
+    tiles: ImageTiles = "one"
+    pixels: ImagePixels | None = None
+
+
+def _noted(folder: Path) -> _Noted:
+    try:
+        noted = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        pixels = noted.get("image_pixels")
+        return _Noted("any" if noted.get("image_tiles") == "any" else "one", (pixels[0], pixels[1]) if pixels else None)
+    except (OSError, ValueError, AttributeError, TypeError, LookupError):
+        return _Noted()
+
+
+def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     config = AutoConfig.from_pretrained(source, **options)
-    if config.model_type not in SUPPORTED:
-        families = ", ".join(f"{key} ({what})" for key, what in SUPPORTED.items())
+    if config.model_type not in FAMILIES:
+        families = ", ".join(f"{key} ({family.what})" for key, family in FAMILIES.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
-    window = getattr(config.text_config, "sliding_window", None)
-    if window is not None and window < getattr(config.text_config, "max_position_embeddings", window):
-        raise TrifacetError(f"{source}: sliding-window attention ({window} tokens) is not supported by the prefix trie")
-    return one_tile_config(config) if config.model_type == "llava_next" else config
+    return one_tile_config(config) if config.model_type == "llava_next" and tiles == "one" else config
+
+
+def _family(source: str, config: Any, pixels: ImagePixels | None, options: dict[str, Any]) -> TransformersFamily:
+    kind = FAMILIES[config.model_type]
+    family = kind(kind.adapted_processor(_processor(source, config, options), config), config)
+    if family.processor.chat_template is None:
+        raise TrifacetError(
+            f"{source}: no chat template; put the chat_template.jinja of the base model beside the weights"
+        )
+    if pixels:
+        family.scale_between(*pixels)
+    return family
 
 
 def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     try:
-        processor = AutoProcessor.from_pretrained(source, **options)
+        processor = read_processor(source, config, **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrifacetError(
             f"{source}: no usable processor ({_first_line(error)}); "
@@ -107,7 +167,7 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
         ) from None
     if not hasattr(processor, "image_processor"):
         raise TrifacetError(f"{source}: holds a tokenizer but no image processor; add the base model's processor")
-    return one_tile_processor(processor, config)
+    return processor
 
 
 def _load_adapter(path: Path, **options: Any) -> LoadedModel:
@@ -116,9 +176,12 @@ def _load_adapter(path: Path, **options: Any) -> LoadedModel:
     loaded = load_model(_base_of(path), **options)
     with _readable_errors(str(path)):
         merged = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True).merge_and_unload()
-        merged.to(getattr(torch, options["dtype"]))
+        for (
+            weight
+        ) in merged.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
+            weight.data = weight.data.to(getattr(torch, options["dtype"]))
     merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
-    return LoadedModel(merged, loaded.processor, loaded.family)
+    return LoadedModel(merged, loaded.processor, loaded.family, loaded.image_tiles, loaded.image_pixels)
 
 
 def _base_of(adapter: Path) -> str:
@@ -158,20 +221,26 @@ def pick_device(device: str) -> torch.device:
     return accelerator or torch.device("cpu")
 
 
-def save_model(model: Any, processor: Any, folder: Path, settings: dict[str, Any] | None = None) -> None:
+def save_model(
+    model: Any,
+    processor: Any,
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
     """Save weights (safetensors), processor and, where given, settings: complete under ``folder`` or not there.
 
-    A model with LoRA saves its adapter.
+    A model with LoRA saves its adapter. ``weights`` are the model's own by name, where it holds but shards of them.
     """
     with replacing_folder(folder, sync=True) as partial:
         try:
             with _quiet():
-                model.save_pretrained(partial, safe_serialization=True)
+                model.save_pretrained(partial, safe_serialization=True, state_dict=weights)
                 processor.save_pretrained(partial)
         except SafetensorError as error:
             raise OSError(str(error)) from None
         if settings is not None:
-            (partial / "trifacet.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+            (partial / SETTINGS).write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
 def weights_fingerprint(model: nn.Module) -> str:

@@ -59,7 +59,7 @@ def choose_trained(
         for name, part in family.parts(model).items():
             part.requires_grad_(name != "vision" or train_vision)
     else:
-        model = _with_adapters(model, lora, train_vision=train_vision)
+        model = _with_adapters(model, lora, family.copied(train_vision=train_vision))
     for module in family.unread(model):
         module.requires_grad_(False)
     table = [_row(name, part) for name, part in family.parts(model).items()]
@@ -68,14 +68,13 @@ def choose_trained(
     return model, table
 
 
-def _with_adapters(model: Any, lora: LoraSettings, *, train_vision: bool) -> Any:
+def _with_adapters(model: Any, lora: LoraSettings, copies: list[str]) -> Any:
     """Adapters on the targets; projector and, where it trains, vision encoder as copies that belong to the adapter.
 
     So switching the adapter off gives the reference model, whatever trained.
     """
     from peft import LoraConfig, get_peft_model
 
-    copies = ["multi_modal_projector", "vision_tower"] if train_vision else ["multi_modal_projector"]
     settings = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,

@@ -7,7 +7,7 @@ every other candidate has the same chance.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from trifacet.errors import TrifacetError
 from trifacet.facets import Facet
@@ -51,21 +51,30 @@ def rejected_contexts(
 
 
 def image_donors(
-    images: Sequence[str], index: int, *, seed: int, sample_id: str, versions: int = 1, epoch: int = 0
+    images: Sequence[str | None],
+    index: int,
+    *,
+    seed: int,
+    sample_id: str,
+    versions: int = 1,
+    epoch: int = 0,
+    beside: Sequence[str] = (),
 ) -> list[int]:
     """Indices of the samples whose images serve sample ``index`` as rejected images; ``images`` are their paths.
 
-    A sample that shows the same file is no candidate. Versions are different files as long as there are enough.
+    A sample whose image is the same file, or one of those that sample ``index`` shows ``beside`` its own, is no
+    candidate, nor is one without an image. Versions are different files as long as there are enough.
 
     Raises:
-        TrifacetError: when every sample shows the same file.
+        TrifacetError: when no other sample has a different file.
     """
     donors = _donors(
         len(images),
         index,
-        lambda candidate: posixpath.normpath(images[candidate].replace("\\", "/")),
+        lambda candidate: _file(images[candidate]),
         versions,
         (seed, sample_id, Facet.IMAGE.value, epoch),
+        map(_file, beside),
     )
     if donors is None:
         raise TrifacetError(
@@ -75,12 +84,22 @@ def image_donors(
     return donors
 
 
+def _file(path: str | None) -> str:
+    """One spelling for each file; blank for none."""
+    return posixpath.normpath(path.replace("\\", "/")) if path else ""
+
+
 def _donors(
-    n: int, index: int, content: Callable[[int], str], versions: int, key: tuple[str | int, ...]
+    n: int,
+    index: int,
+    content: Callable[[int], str],
+    versions: int,
+    key: tuple[str | int, ...],
+    barred: Iterable[str] = (),
 ) -> list[int] | None:
-    """``versions`` donors whose contents are neither blank nor the sample's own; None where there is no such one."""
+    """``versions`` donors whose contents are not blank, the sample's own or barred; None where there is no such one."""
     donors: list[int] = []
-    used = {"", content(index)}
+    used = {"", content(index), *barred}
     exhausted_at = 0
     for version in range(1, versions + 1):
         donor = _other(n, index, lambda candidate: content(candidate) not in used, (*key, version))
@@ -109,3 +128,19 @@ def _other(n: int, index: int, allowed: Callable[[int], bool], key: tuple[str | 
             return candidate
     candidates = [other for other in range(n) if other != index and allowed(other)]
     return candidates[int(rng.integers(len(candidates)))] if candidates else None
+
+
+def partners(contents: Sequence[str], versions: int, *, beside: Sequence[str] = ()) -> list[int]:
+    """Places in a group of the members that lend the first one their content: those that come next, in order.
+
+    Members with blank contents, the first one's own, one of ``beside`` or one that is taken already lend nothing.
+    Where too few are left, the ones that there are serve again; the list is empty when there is none.
+    """
+    taken = {"", contents[0].strip(), *beside}
+    found: list[int] = []
+    for place in range(1, len(contents)):
+        content = contents[place].strip()
+        if content not in taken:
+            taken.add(content)
+            found.append(place)
+    return [found[version % len(found)] for version in range(versions)] if found else []

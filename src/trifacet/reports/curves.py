@@ -5,28 +5,21 @@ Invariant: values are drawn as logged, neither smoothed nor cut.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from trifacet.evaluation.drift import chosen_drop
+from trifacet.reports.charts import Chart, chart, short
 from trifacet.reports.gather import ModelRun, number
-from trifacet.reports.plots import Line, line_chart, swatch
+from trifacet.reports.plots import Line, swatch
+from trifacet.reports.watched import Watched, changed, watched
 
 LOSS, MARGIN, ACCURACY = "loss", "rewards/margins", "rewards/accuracies"
 METRICS = {"Loss": LOSS, "Margin": MARGIN, "Accuracy": ACCURACY}
 WHOLE = "whole loss"
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart with its heading and one sentence on how to read it."""
-
-    title: str
-    hint: str
-    svg: Markup
 
 
 @dataclass(frozen=True)
@@ -44,7 +37,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Stage:
-    """All curves of one training stage; ``outcome`` sums it up as (metric, from where to where)."""
+    """All curves of one training stage; ``outcome`` sums it up as (metric, from where to where).
+
+    ``warnings`` are what the stage, or its log so far, gives reason to say; ``changed`` says how far the saved model is
+    from its start; ``watched`` is what the model wrote meanwhile.
+    """
 
     name: str
     charts: list[Chart]
@@ -52,6 +49,9 @@ class Stage:
     rows: list[Row]
     steps: int
     outcome: list[tuple[str, str]]
+    warnings: list[str]
+    changed: str
+    watched: Watched | None
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,14 @@ class _Curve:
     keys: dict[str, str]
 
 
-def stage(model: ModelRun, chart_id: str) -> Stage | None:
-    """The curves of ``model``, or None where it logged no loss. ``chart_id`` is unique in the page."""
+def stage(model: ModelRun, chart_id: str, drop_limit: float | None = None) -> Stage | None:
+    """The curves of ``model``, or None where it logged no loss.
+
+    Args:
+        model: its log and what else its training left.
+        chart_id: unique in the page.
+        drop_limit: nats per token by which chosen responses may sink before a stage that goes on is warned of.
+    """
     log = [row for row in model.log if number(row.get("step")) is not None]
     if not any(LOSS in row for row in log):
         return None
@@ -85,11 +91,16 @@ def stage(model: ModelRun, chart_id: str) -> Stage | None:
     ]
     return Stage(
         model.name,
-        _alignment_charts(log, curves, chart_id) if aligned else _supervised_charts(log, chart_id),
+        _alignment_charts(log, curves, chart_id, _facet_terms(model.done))
+        if aligned
+        else _supervised_charts(log, chart_id),
         list(METRICS) if aligned else [],
         rows,
         max(int(row["step"]) for row in log),
         [(title, way) for title, key in METRICS.items() if (way := _way(log, key))],
+        warnings_of(model, drop_limit),
+        changed(model.done),
+        watched(model.watched, f"{chart_id}-own"),
     )
 
 
@@ -122,42 +133,93 @@ def _comparisons(done: Mapping[str, Any]) -> dict[str, str]:
     return said
 
 
-def _alignment_charts(log: list[dict[str, Any]], curves: list[_Curve], chart_id: str) -> list[Chart]:
+def _facet_terms(done: Mapping[str, Any]) -> dict[str, str]:
+    """For text, image and context the term that rejects it alone, where the objective has one."""
+    objective = done.get("objective")
+    terms = objective.get("terms") if isinstance(objective, Mapping) else None
+    found: dict[str, str] = {}
+    for label, facet in (("text", "response"), ("image", "image"), ("context", "context")):
+        for term in terms or []:
+            match term:
+                case {"kind": "pair", "name": name, "preferred": "chosen", "over": over} if over == facet:
+                    found.setdefault(label, str(name))
+    return found
+
+
+def _alignment_charts(
+    log: list[dict[str, Any]], curves: list[_Curve], chart_id: str, facets: Mapping[str, str]
+) -> list[Chart]:
     def per_term(metric: str) -> list[Line]:
         lines = [_line(log, curve.keys.get(metric, ""), curve.label, style) for style, curve in enumerate(curves)]
         return [line for line in lines if line.steps]
 
-    rewards = [_line(log, "rewards/chosen", "chosen", 2), _line(log, "rewards/rejected", "rejected", 1)]
-    return [
-        _chart("Loss", "Lower: the model tells chosen from rejected more surely.", per_term(LOSS), f"{chart_id}-loss"),
-        _chart(
+    def sides(metric: str) -> list[Line]:
+        lines = [_line(log, f"{metric}/chosen", "chosen", 2), _line(log, f"{metric}/rejected", "rejected", 1)]
+        return [line for line in lines if line.steps]
+
+    charts = [
+        chart("Loss", "Lower: the model tells chosen from rejected more surely.", per_term(LOSS), f"{chart_id}-loss"),
+        chart(
             "Reward margin",
             "Above 0: chosen is preferred more than before.",
             per_term(MARGIN),
             f"{chart_id}-margin",
             level=0.0,
         ),
-        _chart(
+        chart(
             "Accuracy",
             "Share of pairs with a margin above 0; the thin line is chance.",
             per_term(ACCURACY),
             f"{chart_id}-acc",
             level=0.5,
         ),
-        _chart(
+        chart(
             "Reward of each side",
             "Chosen should not sink far below the thin line, the reference.",
-            [line for line in rewards if line.steps],
+            sides("rewards"),
             f"{chart_id}-sides",
             level=0.0,
             named=True,
         ),
+        chart(
+            "Log-prob of each side",
+            "Nats of a whole response. Both falling together: good texts are unlearned as well.",
+            sides("logps"),
+            f"{chart_id}-logps",
+            named=True,
+        ),
     ]
+    if moved := sides("log_ratio"):
+        charts.append(
+            chart(
+                "Moved from the reference",
+                "Nats per token of given responses, so no KL. Chosen far below the thin line: too far.",
+                moved,
+                f"{chart_id}-moved",
+                level=0.0,
+                named=True,
+            )
+        )
+    styles = {curve.label: style for style, curve in enumerate(curves)}
+    by_facet = [_line(log, f"{MARGIN}/{term}", label, styles.get(term, 0)) for label, term in facets.items()]
+    by_facet = [line for line in by_facet if line.steps]
+    if len(by_facet) > 1:
+        charts.append(
+            chart(
+                "Margin by facet",
+                "Text rises and image stays at 0: the model judges texts without looking.",
+                by_facet,
+                f"{chart_id}-facets",
+                level=0.0,
+                named=True,
+            )
+        )
+    return charts
 
 
 def _supervised_charts(log: list[dict[str, Any]], chart_id: str) -> list[Chart]:
     charts = [
-        _chart("Loss", "Lower: the texts surprise the model less.", [_line(log, LOSS, "loss", 0)], f"{chart_id}-loss")
+        chart("Loss", "Lower: the texts surprise the model less.", [_line(log, LOSS, "loss", 0)], f"{chart_id}-loss")
     ]
     for title, hint, key in (
         ("Learning rate", "How large the steps were.", "learning_rate"),
@@ -165,8 +227,22 @@ def _supervised_charts(log: list[dict[str, Any]], chart_id: str) -> list[Chart]:
     ):
         line = _line(log, key, title.lower(), 0)
         if line.steps:
-            charts.append(_chart(title, hint, [line], f"{chart_id}-{key.replace('_', '-')}"))
+            charts.append(chart(title, hint, [line], f"{chart_id}-{key.replace('_', '-')}"))
     return charts
+
+
+def warnings_of(model: ModelRun, drop_limit: float | None) -> list[str]:
+    """What the finished stage warned of; of one that goes on, what its log shows so far."""
+    said = model.done.get("warnings")
+    if isinstance(said, list):
+        return [str(warning) for warning in said]
+    drop = chosen_drop([row for row in model.log if number(row.get("log_ratio/chosen")) is not None], drop_limit)
+    if drop is None:
+        return []
+    return [
+        f"since step {drop.step} chosen responses have been more than {drop_limit:g} nats per token less likely than "
+        f"under the reference, now by {-drop.last:.2f}"
+    ]
 
 
 def _line(log: list[dict[str, Any]], key: str, label: str, style: int) -> Line:
@@ -175,25 +251,6 @@ def _line(log: list[dict[str, Any]], key: str, label: str, style: int) -> Line:
     return Line(label, [step for step, _ in known], [value for _, value in known], style)
 
 
-def _chart(
-    title: str, hint: str, lines: Sequence[Line], chart_id: str, *, level: float | None = None, named: bool = False
-) -> Chart:
-    said = "; ".join(f"{line.label} from {short(line.values[0])} to {short(line.values[-1])}" for line in lines)
-    last = max((line.steps[-1] for line in lines), default=0)
-    alternative = f"{title} over {last:.0f} steps: {said}." if said else f"{title}: nothing logged."
-    return Chart(title, hint, line_chart(lines, alternative=alternative, chart_id=chart_id, level=level, named=named))
-
-
 def _way(log: list[dict[str, Any]], key: str) -> str:
     values = _line(log, key, "", 0).values
     return f"{short(values[0])} → {short(values[-1])}" if values else ""
-
-
-def short(value: float) -> str:
-    """The number in as few digits as still tell it from its neighbours."""
-    if not math.isfinite(value):
-        return "not a number"
-    size = abs(value)
-    if size and not 0.001 <= size < 10_000:
-        return f"{value:.1e}"
-    return f"{value:.3f}" if 0 < size < 0.1 else f"{value:.2f}"

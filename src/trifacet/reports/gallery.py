@@ -9,7 +9,7 @@ import base64
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,13 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a facet: an image or a text, and where it comes from."""
+    """One version of a facet: an image or a text, and where it comes from. ``further`` images are shown small."""
 
     origin: str
     picture: Picture | None = None
     alternative: str = ""
     text: str = ""
+    further: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,12 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageS
         "response": [Version("given by the data", text=text) for text in getattr(sample, "rejected_responses", ())],
     }
     if strategy is not None and sample.kind == "preference":
-        rejected["image"] = rejected["image"] or [_made_image(samples, index, images, strategy, seed)]
+        if sample.image is not None:
+            rejected["image"] = rejected["image"] or [_made_image(samples, index, images, strategy, seed)]
         rejected["context"] = rejected["context"] or [_made_context(samples, index, seed)]
     texts = sample.references if isinstance(sample, TestSample) else (sample.response,)
-    image = _picture(lambda: load_image(images, sample.image), "", texts[0] if texts else "Image without a description")
     rows = [
-        Row("Image", [image], rejected["image"]),
+        Row("Image", _shown(sample, images, texts[0] if texts else "Image without a description"), rejected["image"]),
         Row("Context", [Version("", text=sample.context)], rejected["context"]),
         Row(
             "Reference" if sample.kind == "test" else "Response",
@@ -124,6 +125,18 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageS
     ]
     extra = json.dumps(sample.extra, ensure_ascii=False, indent=2) if sample.extra else ""
     return Entry(sample.id, sample.prompt, extra, rows)
+
+
+def _shown(sample: Sample, images: Path, alternative: str) -> list[Version]:
+    """The described picture, then the post's further ones, small."""
+    versions = []
+    for number, name in enumerate(sample.pictures):
+        origin, text = (
+            (f"further picture {number}", f"Further picture {number} of the post") if number else ("", alternative)
+        )
+        version = _picture(lambda name=name: load_image(images, name), origin, text)  # type: ignore[misc]
+        versions.append(replace(version, further=number > 0))
+    return versions
 
 
 def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> Version:
@@ -143,13 +156,15 @@ def _made_image(samples: Sequence[Sample], index: int, images: Path, strategy: I
     from trifacet.rejection.samples import image_donors
 
     sample_id = samples[index].id
+    paths = [sample.image or "" for sample in samples]
 
     def donor() -> Image.Image:
-        (other,) = image_donors([sample.image for sample in samples], index, seed=seed, sample_id=sample_id)
-        return load_image(images, samples[other].image)
+        beside = samples[index].more_images
+        (other,) = image_donors(paths, index, seed=seed, sample_id=sample_id, beside=beside)
+        return load_image(images, paths[other])
 
     def make() -> Image.Image:
-        chosen = load_image(images, samples[index].image)
+        chosen = load_image(images, paths[index])
         return preview_rejected_image(
             strategy, chosen, _pixels, _MEAN, _STD, seed=seed, sample_id=sample_id, version=1, donor=donor
         )

@@ -23,7 +23,8 @@ from trifacet.records import TestSample
 class ModelRun:
     """One model of a run: its log, what its training left behind, its texts by sample id and its scores.
 
-    ``metrics`` holds None for a metric that was not computed; ``degenerate`` is the reason or None.
+    ``metrics`` holds None for a metric that was not computed; ``degenerate`` is the reason or None. ``watched`` are the
+    texts that it wrote while it trained (rows of ``samples.jsonl``).
     """
 
     name: str
@@ -32,6 +33,7 @@ class ModelRun:
     texts: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
     degenerate: str | None = None
+    watched: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _model(folder: Path, name: str, scores: dict[str, Any]) -> ModelRun:
         },
         metrics={metric: number(value) for metric, value in scored.get("metrics", {}).items()},
         degenerate=scored.get("degenerate") or None,
+        watched=read_lines(home / "samples.jsonl"),
     )
 
 

@@ -108,7 +108,13 @@ def bar_chart(
 
 
 def line_chart(
-    lines: Sequence[Line], *, alternative: str, chart_id: str, level: float | None = None, named: bool = False
+    lines: Sequence[Line],
+    *,
+    alternative: str,
+    chart_id: str,
+    level: float | None = None,
+    named: bool = False,
+    from_zero: bool = False,
 ) -> Markup:
     """Curves over optimiser steps, without a legend of their own: the page has one for all charts of a stage.
 
@@ -118,6 +124,7 @@ def line_chart(
         chart_id: unique in the page.
         level: a value to compare with, drawn as a thin line across.
         named: write each curve's name at its end.
+        from_zero: the vertical axis begins at 0: for lengths and shares, of which a small change is to look small.
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
         figure, axes = _figure(210)
@@ -135,6 +142,10 @@ def line_chart(
             if named and line.steps and _is_finite(line.values[-1]):
                 end = (line.steps[-1], line.values[-1])
                 axes.annotate(shorten(line.label, 14), end, (6, 0), textcoords="offset points", va="center", color=_INK)
+        if from_zero:
+            tops = [value for line in lines for value in line.values if _is_finite(value)]
+            top = max([*tops, 0.05])
+            axes.set_ylim(-0.03 * top, 1.1 * top)  # room for a marker at 0
         axes.set_xlabel("optimiser step")
         axes.locator_params(axis="both", nbins=5)
         figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)

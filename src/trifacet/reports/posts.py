@@ -44,11 +44,11 @@ class Told:
 
 @dataclass(frozen=True)
 class Post:
-    """A held-out post as the page shows it."""
+    """A held-out post as the page shows it: its described picture first, further ones after it."""
 
     number: int
     sample: TestSample
-    picture: Picture
+    pictures: list[Picture]
     told: list[Told]
 
 
@@ -58,7 +58,8 @@ def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
     for number, sample in enumerate(run.samples, start=1):
         told = [tell(model.name, model.texts[sample.id], sample) for model in run.models if sample.id in model.texts]
         if told:
-            posts.append(Post(number, sample, picture(run.image_root, sample.image), told))
+            pictures = [picture(run.image_root, name) for name in sample.pictures]
+            posts.append(Post(number, sample, pictures, told))
         if len(posts) == limit:
             break
     return posts

@@ -51,7 +51,7 @@ def _view(run: Run) -> dict[str, Any]:
     command = run.facts.get("command")
     summary = summarise(run.models)
     posts = held_out_posts(run)
-    stages = [stage(model, f"curve-{index}") for index, model in enumerate(run.models)]
+    stages = [stage(model, f"curve-{index}", _drop_limit(run, model.name)) for index, model in enumerate(run.models)]
     seed_metrics, seed_rows = seeds_table(run.seeds)
     sweep_metric, sweep_rows = sweep_table(run.sweep)
     return {
@@ -88,6 +88,11 @@ def _view(run: Run) -> dict[str, Any]:
         "sweep_metric": sweep_metric,
         "sweep_rows": sweep_rows,
     }
+
+
+def _drop_limit(run: Run, name: str) -> float | None:
+    """The recipe's ``warn_chosen_drop`` of an alignment."""
+    return number(_mapping(_mapping(run.recipe.get("align")).get(name)).get("warn_chosen_drop"))
 
 
 def _metric_bars(summary: Summary, index: int) -> tuple[Metric, Markup]:

@@ -5,10 +5,11 @@ Invariant: what a run leaves depends on its recipe; interrupted and started agai
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +17,17 @@ import torch
 
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
+from trifacet.models.loading import pick_device
 from trifacet.reports.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
-from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all
+from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
+from trifacet.training import ranks
 from trifacet.training.checkpoints import remove_all
+from trifacet.training.outcome import check_outcome
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe, Split
 from trifacet.training.sources import has_split, source_of
-from trifacet.training.stages import Start, is_finished, stage_folder, train_stage
+from trifacet.training.stages import Start, is_finished, stage_folder, stage_key, train_stage
 
 
 class Finished(NamedTuple):
@@ -40,15 +44,12 @@ def run_recipe(recipe: Recipe, *, overwrite: bool = False) -> Finished:
     Raises:
         TrifacetError: bad input or a refused state; what is finished stays.
     """
+    _meet(recipe, [*(["sft"] if recipe.sft else []), *recipe.align])
     if recipe.seeds:
         return _run_seeds(recipe, overwrite=overwrite)
     _check_files(recipe, ["sft", "preference", "validation" if recipe.sweep else "test"])
-    with claimed(recipe, overwrite=overwrite) as record:
-        finished = _run(_expanded(recipe), record)
-        if recipe.sweep:
-            rows = _write_sweep(recipe, finished.scores)
-            return Finished(write_report(recipe.folder), finished.scores, rows)
-        return finished
+    with _claimed(recipe, overwrite=overwrite) as record:
+        return _run(recipe, record)
 
 
 def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = False) -> list[Path]:
@@ -63,80 +64,118 @@ def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = 
         raise TrifacetError(f"the recipe has no alignment {unknown[0]!r}; it has {', '.join(recipe.align) or 'none'}")
     if not names:
         raise TrifacetError("the recipe has no 'align' section; add one such as align: {dpo: {objective: dpo}}")
+    _meet(recipe, names)
     _check_files(recipe, ["sft", "preference"])
-    with claimed(recipe, overwrite=overwrite) as record:
+    with _claimed(recipe, overwrite=overwrite) as record:
         base = _prepared(recipe, record)
         return [_stage(recipe, name, base, record) for name in names]
 
 
+def _meet(recipe: Recipe, names: list[str]) -> None:
+    """Meet the run's other processes, if there are any, and see that the steps of the stages can be shared out."""
+    ranks.start(pick_device(recipe.model.device))
+    console.quiet = not ranks.is_first()
+    with ranks.agreed():
+        for name in names:
+            stage = recipe.sft if name == "sft" else recipe.align[name]
+            if stage is not None:
+                ranks.share_of(stage.accumulation, stage_key(name))
+
+
+@contextlib.contextmanager
+def _claimed(recipe: Recipe, *, overwrite: bool) -> Iterator[RunRecord | None]:
+    """The recipe's folder, claimed by the first process for all; the others have no record to write."""
+    with contextlib.ExitStack() as stack:
+        record = None
+        with ranks.agreed():
+            if ranks.is_first():
+                record = stack.enter_context(claimed(recipe, overwrite=overwrite))
+        yield record
+
+
 def _check_files(recipe: Recipe, splits: list[Split]) -> None:
     """Read the data files before anything is made: a broken row is found now and not after hours."""
-    if recipe.data.world is None:
+
+    def read() -> None:
         for split in splits:
             if has_split(recipe, split):
                 source_of(recipe, split).read()
 
+    if recipe.data.world is None:
+        ranks.first_does(read)
 
-def _prepared(recipe: Recipe, record: RunRecord) -> Start:
+
+def _prepared(recipe: Recipe, record: RunRecord | None) -> Start:
     if recipe.model.threads:
         torch.set_num_threads(recipe.model.threads)
     with _Timed(record, "data"):
-        make_world(recipe)
+        ranks.first_does(lambda: make_world(recipe))
     with _Timed(record, "base model"):
-        return base_model(recipe)
+        return ranks.first_does(lambda: base_model(recipe))
 
 
-def _run(recipe: Recipe, record: RunRecord) -> Finished:
-    split: Split = "validation" if recipe.sweep else "test"
+def _run(recipe: Recipe, record: RunRecord | None) -> Finished:
     base = _prepared(recipe, record)
-    names = [*(["sft"] if recipe.sft else []), *recipe.align]
+    expanded = _expanded(recipe)
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
-    for name in names:
-        models[name] = _stage(recipe, name, base, record)
+    for name in [*(["sft"] if recipe.sft else []), *expanded.align]:
+        models[name] = _stage(expanded, name, base, record)
+
+    def finish() -> Finished:
+        assert record is not None  # the first process's
+        scores = _evaluated(expanded, models, base, record)
+        rows = _write_sweep(recipe, scores) if recipe.sweep else []
+        record.finish()
+        return Finished(write_report(recipe.folder), scores, rows)
+
+    return ranks.first_does(finish)
+
+
+def _evaluated(recipe: Recipe, models: dict[str, str | Path], base: Start, record: RunRecord) -> dict[str, Any]:
+    """Texts of every model and their scores; the work of one process."""
+    split: Split = "validation" if recipe.sweep else "test"
     with _Timed(record, "rejected images"):
         if has_split(recipe, "preference"):
             preview_rejected(recipe, next(iter(models.values()), base.path))
-    scores: dict[str, Any] = {}
-    if has_split(recipe, split):
-        texts = {}
-        for name, checkpoint in models.items():
-            with _Timed(record, f"texts of {name}"):
-                texts[name] = describe(recipe, name, checkpoint, split)
-        with _Timed(record, "scores"):
-            scores = score_all(recipe, texts, split)
-    record.finish()
-    return Finished(write_report(recipe.folder), scores)
+    if not has_split(recipe, split):
+        return {}
+    texts = {}
+    for name, checkpoint in models.items():
+        with _Timed(record, f"texts of {name}"):
+            texts[name] = describe(recipe, name, checkpoint, split)
+    with _Timed(record, "scores"):
+        return score_all(recipe, texts, split)
 
 
-def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord) -> Path:
-    """Train a stage unless it is finished; its model's folder."""
-    if is_finished(recipe, name):
+def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord | None) -> Path:
+    """Train a stage unless it is finished, and check what came out; its model's folder."""
+    start = ranks.first_does(lambda: start_of(recipe, name, base))
+    if ranks.first_does(lambda: is_finished(recipe, name)):
         console.print(f"{name}: finished before")
-        remove_all(stage_folder(recipe, name))  # what a kill in the stage's last moment left
+        ranks.first_does(lambda: remove_all(stage_folder(recipe, name)))  # what a kill in its last moment left
+        ranks.first_does(lambda: check_outcome(recipe, name, start))
         return checkpoint_of(recipe, name)
-    start = base
-    if name != "sft":
-        wanted = recipe.align[name].start
-        if wanted == "sft" or (wanted == "auto" and recipe.sft is not None):
-            start = Start("sft", checkpoint_of(recipe, "sft"))
     with _Timed(record, name):
         done = train_stage(recipe, name, start)
     cut = f", {done['cut_posts']} over-long posts cut" if done["cut_posts"] else ""
     console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
+    with _Timed(record, f"check of {name}"):
+        ranks.first_does(lambda: check_outcome(recipe, name, start))
     return checkpoint_of(recipe, name)
 
 
 class _Timed:
-    """Adds the time of a block to the run's record, also when the block ends early."""
+    """Adds the time of a block to the run's record, if this process has it, also when the block ends early."""
 
-    def __init__(self, record: RunRecord, stage: str) -> None:
+    def __init__(self, record: RunRecord | None, stage: str) -> None:
         self.record, self.stage = record, stage
 
     def __enter__(self) -> None:
         self.began = time.monotonic()
 
     def __exit__(self, *error: object) -> None:
-        self.record.took(self.stage, time.monotonic() - self.began)
+        if self.record is not None:
+            self.record.took(self.stage, time.monotonic() - self.began)
 
 
 # --- sweeps and seeds -------------------------------------------------------------------------------------------
@@ -192,7 +231,7 @@ def _sweep_row(recipe: Recipe, scores: dict[str, Any], stage: str, rate: float) 
 def _run_seeds(recipe: Recipe, *, overwrite: bool) -> Finished:
     """The recipe once per seed, each in a folder of its own, and the spread of every metric."""
     assert recipe.seeds is not None
-    with claimed(recipe, overwrite=overwrite) as record:
+    with _claimed(recipe, overwrite=overwrite) as record:
         runs = []
         for seed in recipe.seeds:
             console.print(f"[bold]seed {seed}")
@@ -207,9 +246,14 @@ def _run_seeds(recipe: Recipe, *, overwrite: bool) -> Finished:
             }
             for name, scored in runs[0].get("models", {}).items()
         }
-        _write_json(recipe.folder / "seeds.json", {"seeds": recipe.seeds, "models": models})
-        record.finish()
-        return Finished(write_report(recipe.folder), {"seeds": recipe.seeds, "models": models})
+
+        def finish() -> Finished:
+            assert record is not None  # the first process's
+            _write_json(recipe.folder / "seeds.json", {"seeds": recipe.seeds, "models": models})
+            record.finish()
+            return Finished(write_report(recipe.folder), {"seeds": recipe.seeds, "models": models})
+
+        return ranks.first_does(finish)
 
 
 def _spread(values: list[float | None]) -> dict[str, Any]:

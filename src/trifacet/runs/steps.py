@@ -58,6 +58,14 @@ def base_model(recipe: Recipe) -> Start:
     return Start("base", folder)
 
 
+def start_of(recipe: Recipe, name: str, base: Start) -> Start:
+    """The model that the stage ``name`` starts from: the supervised one where it is asked for or there is one."""
+    wanted = "base" if name == "sft" else recipe.align[name].start
+    if wanted == "sft" or (wanted == "auto" and recipe.sft is not None):
+        return Start("sft", checkpoint_of(recipe, "sft"))
+    return base
+
+
 def _texts(recipe: Recipe) -> list[str]:
     """Every text that training will see: request, posts, responses."""
     splits: tuple[Split, ...] = ("sft", "preference")
@@ -127,18 +135,23 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
     source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
     unusable = {(line["file"], line["id"]) for line in read_skipped(recipe.folder)}
     samples: list[Any] = [sample for sample in source.read() if (str(source.file), sample.id) not in unusable]
-    family = load_processor(processor_from, trust_remote_code=recipe.model.trust_remote_code)
+    family = load_processor(
+        processor_from,
+        image_tiles=recipe.model.image_tiles,
+        image_pixels=recipe.model.image_pixels,
+        trust_remote_code=recipe.model.trust_remote_code,
+    )
     paths = [sample.image for sample in samples]
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for number, sample in enumerate(samples[:PREVIEWS]):
-        if sample.rejected_images:
+        if sample.rejected_images or sample.image is None:
             continue  # the data give them: the gallery of `trifacet data show` is the place to see them
-        donor = _donor(source.images, paths, number, sample.id, recipe)
+        donor = _donor(source.images, paths, number, sample, recipe)
         picture = preview_rejected_image(
             rejection.strategy,
             load_image(source.images, sample.image, max_pixels=recipe.data.max_pixels),
-            family.pixels,
+            lambda image: family.frames(family.read(image)),
             family.image_mean,
             family.image_std,
             seed=rejection.seed,
@@ -154,9 +167,9 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
     write_atomically(folder / "index.json", json.dumps(index, indent=1) + "\n")
 
 
-def _donor(images: Path, paths: Sequence[str], number: int, sample_id: str, recipe: Recipe) -> Any:
+def _donor(images: Path, paths: Sequence[str], number: int, sample: Any, recipe: Recipe) -> Any:
     def opened() -> Any:
-        donors = image_donors(paths, number, seed=recipe.seed, sample_id=sample_id)
+        donors = image_donors(paths, number, seed=recipe.seed, sample_id=sample.id, beside=sample.more_images)
         return load_image(images, paths[donors[0]], max_pixels=recipe.data.max_pixels)
 
     return opened

@@ -61,7 +61,8 @@ def usable_samples(
     samples = [sample for _, sample in rows]
 
     def look(index: int) -> None:
-        load_image(source.images, samples[index].image, max_pixels=max_pixels)
+        for name in samples[index].pictures:
+            load_image(source.images, name, max_pixels=max_pixels)
 
     found = _problems(look, samples, workers, f"{source.file.name}: images")
     for index, (field, reason) in found.items():

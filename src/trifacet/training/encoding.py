@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -26,25 +27,43 @@ class TokenBudget:
     impossible: list[str]
 
 
-def token_budget(recipe: Recipe, samples: Sequence[Sample]) -> TokenBudget:
+def token_budget(recipe: Recipe, samples: Sequence[Sample], sizes: Mapping[str, tuple[int, int]]) -> TokenBudget:
     """How the samples fit into ``data.max_length`` with their chosen versions and all rejected responses.
+
+    Args:
+        recipe: says the model.
+        samples: what to count.
+        sizes: width and height of the upright image of each name; with many models its tokens depend on it.
 
     Raises:
         TrifacetError: the recipe's model has no processor yet (a tiny model is made by its run).
     """
-    family = load_processor(_model_path(recipe), trust_remote_code=recipe.model.trust_remote_code)
+    family = load_processor(
+        _model_path(recipe),
+        image_tiles=recipe.model.image_tiles,
+        image_pixels=recipe.model.image_pixels,
+        trust_remote_code=recipe.model.trust_remote_code,
+    )
     encoder = encoder_of(recipe, family)
-    image_tokens = len(family.image_tokens(family.pixels(Image.new("RGB", (8, 8)))))
+
+    @cache
+    def tokens_of(size: tuple[int, int]) -> int:
+        return len(family.image_tokens(family.read(Image.new("RGB", size))))
+
     longest = over = cut_tokens = 0
     impossible: list[str] = []
     for sample in samples:
         responses = list(_responses(sample))
         try:
-            table, cut = encoder.texts(sample.prompt, [sample.context], responses, image_tokens=image_tokens)
+            image_tokens = sum(tokens_of(sizes[name]) for name in sample.pictures)
+            shown = len(sample.pictures)
+            table, cut = encoder.texts(
+                sample.prompt, [sample.context], responses, image_tokens=image_tokens, images=shown
+            )
         except TrifacetError:
             impossible.append(sample.id)
             continue
-        length = int(np.max([len(text.ids_L) for text in table.values()])) + image_tokens - 1
+        length = int(np.max([len(text.ids_L) for text in table.values()])) + image_tokens - shown
         longest = max(longest, length + cut)
         over += cut > 0
         cut_tokens += cut

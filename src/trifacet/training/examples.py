@@ -14,22 +14,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.scoring import Batch, Encoded, collate, encode_paths
+from trifacet.engine.family import ImageInput
+from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import Cell, Facet
 from trifacet.images import check_image, load_image, resolve_inside
 from trifacet.losses import make_plan
 from trifacet.objectives import Objective
 from trifacet.records import PreferenceSample, SupervisedSample
-from trifacet.rejection.images import ImageStrategy, rejected_pixels
-from trifacet.rejection.samples import image_donors, rejected_contexts
+from trifacet.rejection.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
+from trifacet.rejection.samples import image_donors, partners, rejected_contexts
+from trifacet.training.groups import Groups
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Example:
-    """A sample ready for a batch. With the trie ``encoded`` has one entry; one by one it has an entry per cell."""
+    """A sample ready for a batch: its cells' paths and images, and what the plan of the objective needs."""
 
     index: int
-    encoded: tuple[Encoded, ...]
+    encoded: Encoded
     versions: dict[Facet, int]
     cut_tokens: int
 
@@ -63,7 +64,7 @@ class Examples(Dataset[Example]):
         images: folder that image paths are relative to.
         rejection: how rejected versions are made; unused by objectives that reject nothing.
         max_pixels: largest image.
-        one_by_one: a row per cell instead of a trie per sample.
+        groups: who is in a batch with whom, where members lend each other contexts and images.
     """
 
     def __init__(
@@ -75,12 +76,13 @@ class Examples(Dataset[Example]):
         rejection: Rejection,
         *,
         max_pixels: int,
-        one_by_one: bool = False,
+        groups: Groups | None = None,
     ) -> None:
         if not samples:
             raise TrifacetError("there are no samples to train on; check data.sft, data.preference and align.limit")
         self.samples, self.objective, self.encoder = samples, objective, encoder
-        self.images, self.rejection, self.max_pixels, self.one_by_one = images, rejection, max_pixels, one_by_one
+        self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
+        self.groups = groups
         self.epoch = 0
         self._contexts = [sample.context for sample in samples]
         self._paths = [sample.image for sample in samples]
@@ -98,38 +100,28 @@ class Examples(Dataset[Example]):
             return self._example(index, sample)
 
     def _example(self, index: int, sample: SupervisedSample | PreferenceSample) -> Example:
+        """The versions of the described image come first in the list, the pictures shown beside each of them last."""
         contexts = self.contexts(index)
         responses = self._responses(sample)
-        pixels = self.pixels(index)
+        described, beside = self.image_versions(index), self.further_images(index)
+        images = [*described, *beside]
         versions = {
-            Facet.IMAGE: len(pixels) - 1,
+            Facet.IMAGE: max(len(described) - 1, 0),
             Facet.CONTEXT: len(contexts) - 1,
             Facet.RESPONSE: len(responses) - 1,
         }
         cells = self.objective.cells(versions)
-        tokens = [self.encoder.family.image_tokens(picture) for picture in pixels]
-        paths, cut = self.encoder.paths(sample.prompt, contexts, responses, tokens, cells)
-        if not self.one_by_one:
-            used = sorted({cell.image for cell in cells})
-            number = {image: position for position, image in enumerate(used)}
-            paths = [
-                path._replace(images_L=np.where(path.images_L >= 0, number[cell.image], -1))
-                for path, cell in zip(paths, cells, strict=True)
-            ]
-            return Example(index, (encode_paths(paths, [pixels[image] for image in used]),), versions, cut)
-        alone = [
-            encode_paths([path._replace(images_L=np.minimum(path.images_L, 0))], [pixels[cell.image]])
-            for path, cell in zip(paths, cells, strict=True)
-        ]
-        return Example(index, tuple(alone), versions, cut)
+        shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
+        paths, cut = self.encoder.paths(sample.prompt, contexts, responses, images, shown, cells)
+        return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
 
     def versions(self, index: int) -> dict[Facet, int]:
         """How many rejected versions of each facet the sample has, without opening an image."""
         sample = self.samples[index]
         given = len(self._given_images(sample))
-        needs_image = Facet.IMAGE in self.objective.rejected_facets
+        rejects_image = Facet.IMAGE in self.objective.rejected_facets and sample.image is not None
         return {
-            Facet.IMAGE: (given or self.rejection.image_versions) if needs_image else 0,
+            Facet.IMAGE: (given or self.rejection.image_versions) if rejects_image else 0,
             Facet.CONTEXT: len(self.contexts(index)) - 1,
             Facet.RESPONSE: len(self._responses(sample)) - 1,
         }
@@ -150,13 +142,21 @@ class Examples(Dataset[Example]):
             with _named(sample.id):
                 cells = self.cells(index)
             if not cells:
-                raise TrifacetError(
-                    f"sample {sample.id!r} has no post, and every term of objective {self.objective.name!r} rejects "
-                    "the context; leave the sample out or add a term that does not"
+                lacking = " and ".join(
+                    what for what, there in (("image", sample.image), ("post", sample.context.strip())) if not there
                 )
-            for name in (sample.image, *self._given_images(sample)):
-                with self._naming(index):
-                    check_image(self.images, name, max_pixels=self.max_pixels)
+                raise TrifacetError(
+                    f"sample {sample.id!r} has no {lacking}, and every term of objective {self.objective.name!r} "
+                    "rejects that; leave the sample out or add a term that does not"
+                )
+            for field, names in (
+                ("image", sample.pictures[:1]),
+                ("more_images", sample.more_images),
+                ("rejected_images", self._given_images(sample)),
+            ):
+                for name in names:
+                    with self._naming(index, field):
+                        check_image(self.images, name, max_pixels=self.max_pixels)
 
     def contexts(self, index: int) -> list[str]:
         """The chosen context, then the rejected ones that the objective asks for.
@@ -168,6 +168,8 @@ class Examples(Dataset[Example]):
             return [sample.context]
         if isinstance(sample, PreferenceSample) and sample.rejected_contexts:
             return [sample.context, *sample.rejected_contexts]
+        if lenders := self._partners(index, self._contexts, self.rejection.context_versions):
+            return [sample.context, *(self._contexts[lender] for lender in lenders)]
         drawn = rejected_contexts(
             self._contexts,
             index,
@@ -177,6 +179,15 @@ class Examples(Dataset[Example]):
             epoch=self.epoch,
         )
         return [sample.context, *drawn]
+
+    def _partners(
+        self, index: int, contents: Sequence[str | None], versions: int, beside: Sequence[str] = ()
+    ) -> list[int]:
+        """The samples of the same batch that lend this one their content; none where batches are not grouped."""
+        if self.groups is None:
+            return []
+        group = self.groups.from_here(index)
+        return [group[place] for place in partners([contents[one] or "" for one in group], versions, beside=beside)]
 
     def _responses(self, sample: SupervisedSample | PreferenceSample) -> list[str]:
         if Facet.RESPONSE not in self.objective.rejected_facets:
@@ -191,45 +202,71 @@ class Examples(Dataset[Example]):
         return [sample.response, *rejected]
 
     def picture(self, index: int) -> Image.Image:
-        """The chosen image, RGB."""
-        return self._open(self.samples[index].image, index)
+        """The chosen image, RGB, of a sample that has one."""
+        name = self.samples[index].image
+        assert name is not None, "a sample without an image has no versions of it"
+        return self._open(name, index)
 
-    def pixels(self, index: int) -> list[Tensor]:
-        """The chosen image as the encoder reads it, then the rejected ones that the objective asks for."""
+    def image_versions(self, index: int) -> list[ImageInput]:
+        """The chosen image as the encoder reads it, then the rejected ones that the objective asks for.
+
+        A sample without an image has none: its terms that reject the image are left out.
+        """
         sample, family = self.samples[index], self.encoder.family
+        if sample.image is None:
+            return []
         chosen = self.picture(index)
-        pixels = [family.pixels(chosen)]
+        versions = [family.read(chosen)]
         if Facet.IMAGE not in self.objective.rejected_facets:
-            return pixels
+            return versions
         if given := self._given_images(sample):
-            return pixels + [family.pixels(self._open(name, index)) for name in given]
+            return versions + [family.read(self._open(name, index, "rejected_images")) for name in given]
         for version in range(1, self.rejection.image_versions + 1):
-            pixels.append(
-                rejected_pixels(
-                    self.rejection.strategy,
-                    chosen,
-                    lambda image: pixels[0] if image is chosen else family.pixels(image),
-                    family.image_mean,
-                    family.image_std,
-                    seed=self.rejection.seed,
-                    sample_id=sample.id,
-                    version=version,
-                    epoch=self.epoch,
-                    donor=lambda version=version: self.donor(index, version),  # type: ignore[misc]
-                )
-            )
-        return pixels
+            versions.append(self._rejected_image(index, version, chosen, versions[0]))
+        return versions
+
+    def further_images(self, index: int) -> list[ImageInput]:
+        """The post's other pictures as the encoder reads them: the same beside every version of the described one."""
+        family = self.encoder.family
+        return [family.read(self._open(name, index, "more_images")) for name in self.samples[index].more_images]
+
+    def _rejected_image(self, index: int, version: int, chosen: Image.Image, read: ImageInput) -> ImageInput:
+        """A rejected image made by the strategy from the chosen one, ``read`` as the encoder reads it."""
+        strategy, family, sample = self.rejection.strategy, self.encoder.family, self.samples[index]
+        if strategy.needs_donor and (lenders := self._partners(index, self._paths, version, sample.more_images)):
+            return family.read(self.picture(lenders[-1]))  # as it is there, or it would not be the same to the trie
+        draw: dict[str, Any] = {
+            "seed": self.rejection.seed,
+            "sample_id": sample.id,
+            "version": version,
+            "epoch": self.epoch,
+            "donor": lambda: self.donor(index, version),
+        }
+        if strategy.name not in ENCODER_SPACE:
+            return family.read(rejected_picture(strategy, chosen, family.image_mean, **draw))
+        frames = rejected_pixels(
+            strategy, chosen, lambda _: family.frames(read), family.image_mean, family.image_std, **draw
+        )
+        return family.with_frames(read, frames)
 
     def donor(self, index: int, version: int) -> Image.Image:
         """Another sample's image, for the strategy that shows one."""
         sample = self.samples[index]
         donors = image_donors(
-            self._paths, index, seed=self.rejection.seed, sample_id=sample.id, versions=version, epoch=self.epoch
+            self._paths,
+            index,
+            seed=self.rejection.seed,
+            sample_id=sample.id,
+            versions=version,
+            epoch=self.epoch,
+            beside=sample.more_images,
         )
-        return self._open(self._paths[donors[-1]], donors[-1])
+        donated = self._paths[donors[-1]]
+        assert donated is not None  # a donor has an image
+        return self._open(donated, donors[-1])
 
-    def _open(self, name: str, index: int) -> Image.Image:
-        with self._naming(index):
+    def _open(self, name: str, index: int, field: str = "image") -> Image.Image:
+        with self._naming(index, field):
             return load_image(self.images, name, max_pixels=self.max_pixels)
 
     def _given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
@@ -238,13 +275,11 @@ class Examples(Dataset[Example]):
         return sample.rejected_images if wanted and isinstance(sample, PreferenceSample) else ()
 
     @contextmanager
-    def _naming(self, index: int) -> Iterator[None]:
+    def _naming(self, index: int, field: str) -> Iterator[None]:
         try:
             yield
         except DataError as error:
-            raise DataError(
-                f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field="image"
-            ) from None
+            raise DataError(f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field=field) from None
 
     def fingerprint(self) -> dict[str, str]:
         """What scores depend on besides the weights: samples with their images, versions, cells, way of asking."""
@@ -253,14 +288,15 @@ class Examples(Dataset[Example]):
         for index, sample in enumerate(self.samples):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             digest.update(str(self.cells(index)).encode())
-            names = [sample.image, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
-            with self._naming(index):
+            names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
+            with self._naming(index, "image"):
                 digest.update("".join(file_digest(name) for name in names).encode())
         rejection = self.rejection
         rejected = {
             "image": rejection.strategy.fingerprint(),
             "versions": [rejection.image_versions, rejection.context_versions],
             "seed": rejection.seed,
+            **({"in batches of": self.groups.size} if self.groups else {}),
         }
         asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]
         return {
@@ -293,15 +329,18 @@ def _processor_fingerprint(processor: Any) -> str:
 
 
 class Collator:
-    """Joins examples into a batch with the objective's plan and, where given, the reference's scores."""
+    """Joins examples into a batch with the objective's plan and, where given, the reference's scores.
 
-    def __init__(self, examples: Examples, reference: list[Tensor] | None = None) -> None:
+    ``rows`` as for ``collate``: one trie over the batch, one per sample, or one row per cell as a check or fallback.
+    """
+
+    def __init__(self, examples: Examples, reference: list[Tensor] | None = None, *, rows: Rows = "batch") -> None:
         self.objective, self.family = examples.objective, examples.encoder.family
         self.pad_id = int(examples.encoder.tokenizer.pad_token_id or 0)
-        self.reference = reference
+        self.reference, self.rows = reference, rows
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
-        batch = collate([encoded for example in examples for encoded in example.encoded], self.family, self.pad_id)
+        batch = collate([example.encoded for example in examples], self.family, self.pad_id, self.rows)
         plan = make_plan(self.objective, [example.versions for example in examples])
         batch["plan"] = plan._asdict()
         batch["indices"] = [example.index for example in examples]

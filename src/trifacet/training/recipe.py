@@ -60,7 +60,7 @@ class Lora(Section):
     alpha: float = Field(128, gt=0, description="scale: the update is multiplied by alpha / rank")
     dropout: Unit = Field(0.0, description="dropout on the adapter's input")
     targets: str = Field(
-        r".*language_model.*\.(q|k|v|o|gate|up|down)_proj",
+        r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj",
         description="regular expression of the linear layers that get an adapter",
     )
 
@@ -79,6 +79,16 @@ class Model(Section):
         None, ge=1, description="CPU threads (null: torch's choice); tiny models are faster with one"
     )
     device: str = Field("auto", description="auto (an accelerator if there is one), cpu, cuda ...")
+    image_tiles: Literal["one", "any"] | None = Field(
+        None,
+        description="LLaVA-1.6: one padded tile as in the paper, or tiles of any resolution (null: as the checkpoint "
+        "was trained here, else one)",
+    )
+    image_pixels: tuple[int, int] | None = Field(
+        None,
+        description="Qwen-VL: smallest and largest number of pixels to which a picture is scaled, 28 x 28 of them a "
+        "token, with Qwen3-VL 32 x 32 (null: as the checkpoint says)",
+    )
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
     paradigm: Literal[1, 2, 3, 4] = Field(
         4,
@@ -93,6 +103,8 @@ class Model(Section):
             raise ValueError("set exactly one of model.path and model.tiny")
         if self.mixed_precision and self.dtype != "float32":
             raise ValueError("model.mixed_precision keeps the weights in float32; set model.dtype: float32")
+        if self.image_pixels and not 0 < self.image_pixels[0] <= self.image_pixels[1]:
+            raise ValueError("model.image_pixels is [smallest, largest] number of pixels, such as [50176, 602112]")
         return self
 
 
@@ -155,6 +167,10 @@ class Rejected(Section):
     image: RejectedImage = RejectedImage()
     context: RejectedContext = RejectedContext()
     resample: bool = Field(False, description="draw anew each epoch; rules the reference cache out")
+    in_batch: bool = Field(
+        False,
+        description="take other samples' contexts and (strategy randomness) images from the batch: computed once there",
+    )
 
 
 class Optimisation(Section):
@@ -163,8 +179,10 @@ class Optimisation(Section):
     learning_rate: float = Field(2e-5, gt=0, description="peak learning rate")
     epochs: float = Field(1.0, gt=0, description="passes over the data (max_steps, if set, wins)")
     max_steps: int | None = Field(None, ge=1, description="number of optimiser steps instead of epochs")
-    batch_size: int = Field(8, ge=1, description="samples per device and forward")
-    accumulation: int = Field(1, ge=1, description="forwards per optimiser step")
+    batch_size: int = Field(8, ge=1, description="samples per forward")
+    accumulation: int = Field(
+        1, ge=1, description="forwards per optimiser step, over all processes: N processes do a share of 1/N each"
+    )
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] = Field(
         "cosine", description="learning-rate schedule after the warm-up; constant has no warm-up"
     )
@@ -175,6 +193,13 @@ class Optimisation(Section):
     log_every: int = Field(10, ge=1, description="steps between two lines of the log")
     save_every: int | None = Field(None, ge=1, description="steps between two checkpoints (null: only at the end)")
     tensorboard: bool = Field(False, description="also write TensorBoard files")
+    eval_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between two looks at the model's own texts, also before the first and after the last step "
+        "(null: none)",
+    )
+    eval_samples: int = Field(8, ge=1, description="posts that it then describes: the first of the validation split")
 
 
 class Supervised(Optimisation):
@@ -195,6 +220,12 @@ class Align(Optimisation):
         "cache", description="cache: score the reference once, before training; online: keep it in memory"
     )
     limit: int | None = Field(None, ge=1, description="use the first N preference samples only")
+    warn_chosen_drop: float | None = Field(
+        0.5,
+        gt=0,
+        description="warn when chosen responses have become less likely than under the reference by more than this "
+        "many nats per token (null: never)",
+    )
 
     def resolved_objective(self) -> Objective:
         """The objective with this stage's beta. Raises TrifacetError for an unknown name or a bad definition."""

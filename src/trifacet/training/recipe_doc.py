@@ -98,6 +98,8 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> str:
         word = "section by name" if _section(arguments[1]) else f"mapping to {_type(arguments[1])}"
     elif origin is list:
         word = f"list of {_type(arguments[0])}s"
+    elif origin is tuple:
+        word = f"list of {len(arguments)} {_type(arguments[0])}s"
     else:
         named = {int: "integer", float: "number", str: "text", bool: "true or false"}
         word = named.get(annotation, "section" if _section(annotation) else "any value")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from trifacet.engine.reference import refuse_broken_scores, score_batches
 from trifacet.engine.reference_parts import ReferenceParts
 from trifacet.engine.scoring import TrieScorer
+from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, console
 
@@ -30,38 +30,35 @@ def score_missing(
     scorer: TrieScorer,
     plan: Sequence[list[int]],
     parts: ReferenceParts,
+    collator: Collator,
     *,
     workers: int = 0,
-    rank: int = 0,
-    ranks: int = 1,
-) -> None:
-    """Score the batches of ``plan`` that ``parts`` lacks, this process its share, and add each to ``parts``.
+) -> list[Tensor]:
+    """The scores of every batch of ``plan``: each process scores its share of those that ``parts`` lacks.
 
-    Every process has to have read ``parts`` before any of them begins to score, so that they agree on what is missing.
+    What the first process finds in ``parts`` counts, so that all agree on what is missing.
 
     Raises:
         TrifacetError: a score that is not finite, with the samples of its batch; a full disk.
     """
+    parts.done = ranks.first_does(lambda: parts.done)
     missing = [number for number in range(len(plan)) if number not in parts.done]
     if missing and len(missing) < len(plan):
         console.print(f"reference: {len(plan) - len(missing)} of {len(plan)} batches are scored already")
-    share = missing[rank::ranks]
+    share = missing[ranks.rank() :: ranks.count()]
     loader: Any = DataLoader(
         examples,
         batch_sampler=[plan[number] for number in share],
-        collate_fn=Collator(examples),
+        collate_fn=collator,
         num_workers=workers,
     )
     device = next(scorer.parameters()).device
-    with Bar("reference") as bar:
+    with ranks.agreed(), Bar("reference") as bar:
         for position, logps_C in enumerate(score_batches(scorer, loader, device)):
             number = share[position]
             refuse_broken_scores(logps_C, [examples.samples[index].id for index in plan[number]])
             parts.add(number, logps_C)
             bar.update(position + 1, len(share))
-
-
-def by_sample(examples: Examples, plan: Sequence[list[int]], parts: ReferenceParts) -> list[Tensor]:
-    """The scores of every sample, a tensor of its cells each, once ``parts`` has every batch of ``plan``."""
-    cells = [len(examples.cells(index)) for batch in plan for index in batch]
-    return list(torch.cat([parts.done[number] for number in range(len(plan))]).split(cells))
+    for scored in ranks.gather({number: parts.done[number] for number in share}):
+        parts.done.update(scored)
+    return [parts.done[number] for number in range(len(plan))]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
+from trifacet.engine.scoring import Rows
 from trifacet.errors import DataError, TrifacetError
 from trifacet.formats import iter_samples
 from trifacet.formats.rows import OnProblem
@@ -82,13 +83,25 @@ def has_split(recipe: Recipe, split: Split) -> bool:
 def load_for(recipe: Recipe, checkpoint: str | Path) -> LoadedModel:
     """A checkpoint as the recipe wants it in memory. Raises as ``load_model`` does."""
     model = recipe.model
-    return load_model(checkpoint, dtype=model.dtype, device=model.device, trust_remote_code=model.trust_remote_code)
+    return load_model(
+        checkpoint,
+        dtype=model.dtype,
+        device=model.device,
+        image_tiles=model.image_tiles,
+        image_pixels=model.image_pixels,
+        trust_remote_code=model.trust_remote_code,
+    )
 
 
 def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:
     """The recipe's way of asking, for one family."""
     data = recipe.data
     return SampleEncoder(family, prompt=data.prompt, context_label=data.context_label, max_length=data.max_length)
+
+
+def rows_of(recipe: Recipe) -> Rows:
+    """How cells share rows: one trie over the batch, or a row per cell as a check or fallback."""
+    return "batch" if recipe.model.trie else "path"
 
 
 def rejection_of(recipe: Recipe) -> Rejection:

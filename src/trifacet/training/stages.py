@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
@@ -27,13 +28,15 @@ from trifacet.files import write_atomically
 from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
+from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped, usable_examples
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.groups import Groups
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.reference_pass import batches_in_order, by_sample, score_missing
-from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
+from trifacet.training.reference_pass import batches_in_order, score_missing
+from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
     LatticeTrainer,
@@ -43,11 +46,17 @@ from trifacet.training.trainer import (
     StopOnSignal,
     training_arguments,
 )
+from trifacet.training.watching import watchers
 
 
 def stage_folder(recipe: Recipe, name: str) -> Path:
     """Where the stage ``name`` (base, sft or an alignment) keeps its files."""
     return recipe.folder / "models" / name
+
+
+def stage_key(name: str) -> str:
+    """The recipe's section of a stage, for messages."""
+    return name if name == "sft" else f"align.{name}"
 
 
 def is_finished(recipe: Recipe, name: str) -> bool:
@@ -79,53 +88,73 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         TrifacetError: bad data, a stale cache, a loss that is not finite, a full disk.
         KeyboardInterrupt: stopped by a signal, after a checkpoint.
     """
-    settings: Supervised | Align = _settings(recipe, name)
     folder = stage_folder(recipe, name)
     began = time.monotonic()
-    loaded = load_for(recipe, start.path)
-    examples = _examples(recipe, settings, loaded, name)
-    weights = weights_fingerprint(loaded.model)  # before adapters are added
-    set_seed(recipe.seed)  # adapters begin with random weights
-    model, table = choose_trained(
-        loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
-    )
+    with ranks.agreed():
+        settings: Supervised | Align = stage_settings(recipe, name)
+        loaded = load_for(recipe, start.path)
+        examples = _examples(recipe, settings, loaded, name)
+        weights = weights_fingerprint(loaded.model)  # before adapters are added
+        set_seed(recipe.seed)  # adapters begin with random weights, on all processes the same
+        model, table = choose_trained(
+            loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
+        )
+        scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     _show_trained(name, table)
-    scorer = TrieScorer(model, loaded.family, mixed_precision=_mixed_precision(recipe))
     reference, online = _reference(recipe, settings, start, examples, scorer, weights)
-    trainer, stop = _trainer(recipe, settings, folder, scorer, examples, Collator(examples, reference), online)
+    collator = Collator(examples, reference, rows=rows_of(recipe))
+    trainer, stop = _trainer(recipe, name, settings, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
+    for watcher in watchers(recipe, settings, name, folder, scorer, online, step_time):
+        trainer.add_callback(watcher)
     with Bar(name) as bar:
         trainer.add_callback(ShowProgress(bar))
         _train(trainer, folder, stop)
     done = {
         "seconds": round(time.monotonic() - began, 2),
         "seconds_per_step": round(step_time.seconds, 4),
+        "seconds_watching": round(step_time.elsewhere, 2),
         "steps": trainer.state.global_step,
         "samples": len(examples),
         "trained_parameters": sum(row.trained for row in table),
         "parameters": sum(row.total for row in table),
         "trained": {row.part: row.how for row in table},
-        "cut_posts": len(trainer.cut),
+        "cut_posts": len(trainer.all_cut()),
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
+        "processes": ranks.count(),
     }
     trainer.refuse_broken_weights()
-    save_model(model, loaded.processor, folder / "model", _asking(recipe))
-    write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
-    remove_all(folder)
-    if stop.received is not None:  # in the last step
+    whole = None
+    if trainer.sharding != "none":
+        whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
+
+    def finish() -> None:
+        save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded), whole)
+        write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
+        remove_all(folder)
+
+    ranks.first_does(finish)
+    if ranks.any_of(stop.received is not None):  # in the last step
         raise stop.interruption()
     return done
 
 
-def _asking(recipe: Recipe) -> dict[str, Any]:
+def _asking(recipe: Recipe, loaded: LoadedModel) -> dict[str, Any]:
     """What ``describe`` and ``generate`` need to ask the model as it was trained."""
     data = recipe.data
-    return {"prompt": data.prompt, "context_label": data.context_label, "max_length": data.max_length}
+    return {
+        "prompt": data.prompt,
+        "context_label": data.context_label,
+        "max_length": data.max_length,
+        "image_tiles": loaded.image_tiles,
+        "image_pixels": loaded.image_pixels,
+    }
 
 
-def _settings(recipe: Recipe, name: str) -> Supervised | Align:
+def stage_settings(recipe: Recipe, name: str) -> Supervised | Align:
+    """The recipe's section of a stage. Raises TrifacetError where there is none for ``sft``."""
     if name != "sft":
         return recipe.align[name]
     if recipe.sft is None:
@@ -139,7 +168,7 @@ def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
     return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
 
 
-def _mixed_precision(recipe: Recipe) -> bool:
+def mixed_precision(recipe: Recipe) -> bool:
     """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
     model = recipe.model
     return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
@@ -157,6 +186,7 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel,
     else:
         objective, limit = OBJECTIVES["sft"], None
         source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
+    grouped = recipe.rejected.in_batch and isinstance(settings, Align)
     data, encoder = recipe.data, encoder_of(recipe, loaded.family)
 
     def of(samples: Sequence[Any]) -> Examples:
@@ -167,12 +197,13 @@ def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel,
             source.images,
             rejection_of(recipe),
             max_pixels=data.max_pixels,
-            one_by_one=not recipe.model.trie,
+            groups=Groups(len(samples), settings.batch_size, recipe.seed) if grouped else None,
         )
 
     if source.skip:
         examples, bad = usable_examples(of, source, max_pixels=data.max_pixels, workers=data.workers, limit=limit)
-        note_skipped(recipe.folder, name, bad, len(examples) + len(bad))
+        if ranks.is_first():
+            note_skipped(recipe.folder, name, bad, len(examples) + len(bad))
     else:
         examples = of(source.read()[:limit])
     examples.check()
@@ -192,6 +223,12 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
     console.print(shown)
 
 
+def reference_fingerprint(recipe: Recipe, examples: Examples, scorer: TrieScorer, weights: str) -> dict[str, str]:
+    """What the reference's scores of ``examples`` depend on; ``weights`` is the fingerprint of its weights."""
+    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
+    return {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+
+
 def _reference(
     recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
 ) -> tuple[list[Tensor] | None, OnlineReference | None]:
@@ -205,29 +242,33 @@ def _reference(
         frozen = load_for(recipe, start.path).model
         frozen.requires_grad_(False)
         return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
-    fingerprint = {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+    fingerprint = ranks.first_does(lambda: reference_fingerprint(recipe, examples, scorer, weights))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
     path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
-    plan = batches_in_order(len(examples), settings.batch_size)
-    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(settings.batch_size)})
-    if path.exists():
-        parts.remove()  # left by a kill between the cache's last byte and the next line
-        return load_reference(path, fingerprint), None
+    values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
+    cells = [len(examples.cells(index)) for index in range(len(examples))]
+    size = settings.batch_size
+    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(size)}, ranks.rank())
+    if values is not None:
+        ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
+        return list(values.split(cells)), None
+    plan = batches_in_order(len(examples), size)
     with _own_words():
-        score_missing(examples, scorer, plan, parts, workers=recipe.data.workers)
-    scores = by_sample(examples, plan, parts)
-    save_reference(path, scores, fingerprint)
-    parts.remove()
+        batches = score_missing(
+            examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
+        )
+    scores = list(torch.cat(batches).split(cells))
+    ranks.first_does(lambda: save_reference(path, scores, fingerprint))
+    ranks.first_does(parts.remove)
     return scores, None
 
 
 def _trainer(
     recipe: Recipe,
+    name: str,
     settings: Supervised | Align,
-    folder: Path,
     scorer: TrieScorer,
     examples: Examples,
     collator: Collator,
@@ -236,8 +277,15 @@ def _trainer(
     if settings.gradient_checkpointing:
         model: Any = scorer.model
         model.activation_checkpointing_enable({"use_reentrant": False})
-    cpu = pick_device(recipe.model.device).type == "cpu"
-    arguments = training_arguments(settings, folder, seed=recipe.seed, cpu=cpu, workers=recipe.data.workers)
+    folder = stage_folder(recipe, name)
+    arguments = training_arguments(
+        settings,
+        folder,
+        seed=recipe.seed,
+        cpu=pick_device(recipe.model.device).type == "cpu",
+        workers=recipe.data.workers,
+        accumulation=ranks.share_of(settings.accumulation, stage_key(name)),
+    )
     stop = StopOnSignal()
     trainer = LatticeTrainer(
         scorer,
@@ -255,7 +303,7 @@ def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
         with _own_words():
             ids = [sample.id for sample in trainer.train_dataset.samples]
-            checkpoint = last_checkpoint(folder, ids)
+            checkpoint = ranks.first_does(lambda: last_checkpoint(folder, ids))
             if not (checkpoint and trainer.finished_at(checkpoint)):
                 trainer.train(resume_from_checkpoint=checkpoint)
     except DataError:
@@ -263,7 +311,8 @@ def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
         raise
     finally:
         stop.restore()
-        remove_torn(folder)  # one that was being written
+        if ranks.is_first():
+            remove_torn(folder)  # one that was being written
     state = trainer.state
     if stop.received is not None and state.global_step < state.max_steps:
         console.print(f"{folder.name}: stopped and saved after step {state.global_step} of {state.max_steps}")
@@ -279,4 +328,6 @@ def _own_words() -> Iterator[None]:
         text = str(error).strip()
         if not text.startswith("Caught "):
             raise
-        raise type(error)(text.splitlines()[-1].partition("Error: ")[2]) from None
+        plain = type(error)(text.splitlines()[-1].partition("Error: ")[2])
+        plain.elsewhere = error.elsewhere
+        raise plain from None

@@ -11,6 +11,7 @@ import math
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,11 +30,14 @@ from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
 from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import Objective
+from trifacet.training import ranks
 from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.groups import GroupSampler
 from trifacet.training.recipe import Optimisation
 
 WEIGHTS = "trained.safetensors"
+SAME_SIGNAL_SECONDS = 5.0  # a launcher hands on the Ctrl-C that its processes have had already
 
 
 class LatticeTrainer(Trainer):
@@ -48,6 +52,7 @@ class LatticeTrainer(Trainer):
         self._step_samples: list[int] = []  # of the forwards since the last optimizer step
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
+        self._failure: TrifacetError | None = None  # of a forward of this step
         super().__init__(model=scorer, args=args, train_dataset=examples, data_collator=collator, **options)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over samples: the Trainer divides by accumulation
 
@@ -58,23 +63,48 @@ class LatticeTrainer(Trainer):
         plan, indices = Plan(**inputs.pop("plan")), inputs.pop("indices")
         self.cut.update(inputs.pop("cut"))
         self._step_samples += indices
+        weight = inputs.pop("weight")
         reference_C = inputs.pop("reference_logps_C", None)
         if reference_C is None and self.reference_scorer is not None:
             reference_C = self.reference_scorer(inputs)
         policy_C = model(**inputs)
         loss, metrics = objective_loss(self.objective, policy_C, reference_C, inputs["lengths_C"], plan)
-        if not math.isfinite(loss.item()):
-            raise self._not_finite(f"the loss is {loss.item()}", indices)
-        for name, value in metrics.items():
-            self._sums[name] += float(value)
-            self._batches[name] += 1
-        return loss
+        if not math.isfinite(loss.item()) and self._failure is None:
+            self._failure = self._not_finite(f"the loss is {loss.item()}", indices)
+        if self.accelerator.sync_gradients:  # the processes meet in the backward pass of this forward
+            ranks.agree(self._failure)
+        if weight:
+            for name, value in metrics.items():
+                self._sums[name] += float(value)
+                self._batches[name] += 1
+        return loss * weight
+
+    def get_train_dataloader(self) -> Any:
+        """The batches of one process, shared out among the processes there are."""
+        return ranks.shared(super().get_train_dataloader())
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The process's batches of one step, each with its weight in the loss; bad data anywhere end all processes."""
+        with ranks.agreed():
+            batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        of_epoch = math.ceil(len(self.train_dataset) / self.args.per_device_train_batch_size)
+        of_step = self.args.gradient_accumulation_steps * ranks.count()
+        before = self.state.global_step % math.ceil(of_epoch / of_step) * of_step
+        weights = ranks.weights(of_epoch - before, len(batches), ranks.rank(), ranks.count())
+        for batch, weight in zip(batches, weights, strict=True):
+            batch["weight"] = weight
+        return batches, items
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        groups = self.train_dataset.groups
+        return GroupSampler(groups, self.args.seed) if groups else super()._get_train_sampler(train_dataset)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm of the gradient; one that is not finite ends the run before it reaches the weights."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-        if not math.isfinite(norm):
-            raise self._not_finite(f"the loss is finite but the norm of its gradient is {norm}", self._step_samples)
+        if norm is not None and not math.isfinite(norm):  # all processes have the same
+            indices = [index for share in ranks.gather(self._step_samples) for index in share]
+            ranks.agree(self._not_finite(f"the loss is finite but the norm of its gradient is {norm}", indices))
         self._step_samples = []
         return norm
 
@@ -87,16 +117,19 @@ class LatticeTrainer(Trainer):
 
     def refuse_broken_weights(self) -> None:
         """Raise TrifacetError if a trained weight is not finite: such a model is never saved."""
-        for name, weight in self._trained().items():
-            if not torch.isfinite(weight).all():
-                raise TrifacetError(
-                    f"weight {name} is not finite after step {self.state.global_step}; lower the learning rate. "
-                    "The last checkpoint is as it was"
-                )
+        with ranks.agreed():
+            for name, weight in self._trained().items():
+                if not torch.isfinite(ranks.held(weight)).all():
+                    raise TrifacetError(
+                        f"weight {name} is not finite after step {self.state.global_step}; lower the learning rate. "
+                        "The last checkpoint is as it was"
+                    )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the objective's metrics, averaged since the last line."""
-        logs |= {name: self._sums[name] / self._batches[name] for name in self._sums}
+        parts = ranks.gather((dict(self._sums), dict(self._batches)))
+        sums, batches = (_added(part) for part in zip(*parts, strict=True))
+        logs |= {name: sums[name] / batches[name] for name in sums}
         self._sums.clear()
         self._batches.clear()
         super().log(logs, start_time)
@@ -108,20 +141,44 @@ class LatticeTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """A checkpoint that counts once it is sealed."""
+        if self.sharding != "none" and self.state.global_step >= self.state.max_steps:
+            return  # ``finished_at`` cannot load it, and the whole model is about to be saved
         self.refuse_broken_weights()
         super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-            seal(folder, [sample.id for sample in self.train_dataset.samples])
+        ranks.gather(None)  # the files of all processes are there
+        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        ranks.first_does(lambda: seal(folder, [sample.id for sample in self.train_dataset.samples]))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
+        self.cut = self.all_cut()
+        weights = self.whole_weights()
+        if not self.args.should_save:
+            return
         folder.mkdir(parents=True, exist_ok=True)
-        cut = {"cut": json.dumps(sorted(self.cut))}
-        save_file(
-            {name: weight.detach().contiguous() for name, weight in self._trained().items()}, folder / WEIGHTS, cut
-        )
+        header = {"cut": json.dumps(sorted(self.cut)), "sharding": self.sharding}
+        save_file({name: weights[name].detach().contiguous() for name in self._trained()}, folder / WEIGHTS, header)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The trained weights alone, however they are sharded; the parent saves whole models."""
+        self._save(output_dir)
+
+    @property
+    def sharding(self) -> str:
+        """Who splits the weights over the processes."""
+        return "fsdp" if self.is_fsdp_enabled else "deepspeed" if self.is_deepspeed_enabled else "none"
+
+    def whole_weights(self) -> dict[str, Tensor]:
+        """Every weight by name, on the first process; all processes have to ask where the weights are sharded."""
+        return self.accelerator.get_state_dict(self.model if self.sharding == "none" else self.model_wrapped)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        ranks.gather(None)  # what the first process writes last comes after what any of the others writes
+
+    def all_cut(self) -> set[int]:
+        """The samples whose post was cut so far, on any process."""
+        return set().union(*ranks.gather(self.cut))
 
     def finished_at(self, checkpoint: str) -> bool:
         """Whether ``checkpoint`` is that of the last step; then it is loaded: ``train`` would do a step too many."""
@@ -136,7 +193,13 @@ class LatticeTrainer(Trainer):
         file = Path(resume_from_checkpoint) / WEIGHTS
         stored = load_file(file)
         with safe_open(file, framework="pt") as header:
-            self.cut.update(json.loads(header.metadata()["cut"]))
+            notes = header.metadata()
+        self.cut.update(json.loads(notes["cut"]))
+        if (before := notes.get("sharding", "none")) != self.sharding:
+            raise TrifacetError(
+                f"{resume_from_checkpoint} was written with sharding {before!r} and this launch has {self.sharding!r}, "
+                "so its optimizer state cannot be read; launch as before, or use --overwrite"
+            )
         trained = self._trained()
         if stored.keys() != trained.keys():
             raise TrifacetError(
@@ -144,11 +207,20 @@ class LatticeTrainer(Trainer):
             )
         with torch.no_grad():
             for name, weight in trained.items():
-                weight.copy_(stored[name])
+                ranks.fill(weight, stored[name])
 
     def _trained(self) -> dict[str, Tensor]:
         named = self.accelerator.unwrap_model(self.model).named_parameters(remove_duplicate=True)
         return {name: weight for name, weight in named if weight.requires_grad}
+
+
+def _added(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums by name; a process whose batches lacked a term has no such name."""
+    total: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total[name] + value if name in total else value
+    return total
 
 
 class EpochOfExamples(TrainerCallback):
@@ -162,17 +234,21 @@ class EpochOfExamples(TrainerCallback):
 
 
 class StepTime(TrainerCallback):
-    """Notes the mean time of a step, data loading included, over the steps of this process."""
+    """Notes the mean time of a step, data loading included, over the steps of this process.
+
+    ``elsewhere`` are seconds that were spent between steps on something else.
+    """
 
     def __init__(self) -> None:
-        self.seconds = self._began = 0.0
+        self.seconds = self.elsewhere = self._began = 0.0
         self._first = 0
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._began, self._first = time.monotonic(), state.global_step
 
     def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.seconds = (time.monotonic() - self._began) / max(state.global_step - self._first, 1)
+        spent = time.monotonic() - self._began - self.elsewhere
+        self.seconds = spent / max(state.global_step - self._first, 1)
 
 
 class LogFile(TrainerCallback):
@@ -182,6 +258,8 @@ class LogFile(TrainerCallback):
         self.path = path
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if not ranks.is_first():
+            return
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left the last line without its end
         kept = [line for line in lines if _step_of(line) <= state.global_step]
@@ -190,7 +268,7 @@ class LogFile(TrainerCallback):
     def on_log(
         self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        if logs and "loss" in logs:  # the Trainer's closing summary is no step
+        if logs and "loss" in logs and ranks.is_first():  # the Trainer's closing summary is no step
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
@@ -208,6 +286,7 @@ class StopOnSignal(TrainerCallback):
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._at = 0.0
         self._before: dict[int, Any] = {}
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -218,10 +297,17 @@ class StopOnSignal(TrainerCallback):
                 return
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
-        self.restore()
+        if self.received is None:
+            self.received, self._at = number, time.monotonic()
+            if ranks.count() == 1:
+                self.restore()
+        elif time.monotonic() - self._at > SAME_SIGNAL_SECONDS:
+            self.restore()
+            signal.raise_signal(number)
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if ranks.any_of(self.received is not None) and self.received is None:
+            self.received = signal.SIGTERM
         if self.received is not None and not control.should_training_stop:
             control.should_save = state.global_step < state.max_steps
             control.should_training_stop = True
@@ -237,12 +323,14 @@ class StopOnSignal(TrainerCallback):
         self._before.clear()
 
 
-def training_arguments(settings: Optimisation, folder: Path, *, seed: int, cpu: bool, workers: int) -> Any:
-    """Transformers' arguments for one stage of a recipe."""
+def training_arguments(
+    settings: Optimisation, folder: Path, *, seed: int, cpu: bool, workers: int, accumulation: int
+) -> Any:
+    """Transformers' arguments for one stage of a recipe; ``accumulation`` is this process's part of the recipe's."""
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
+        gradient_accumulation_steps=accumulation,
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
         learning_rate=settings.learning_rate,

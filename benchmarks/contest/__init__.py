@@ -1,0 +1,1 @@
+"""What benchmarks/step_time.py and benchmarks/growth.py share: inputs, contestants, turns and tables."""

@@ -1,0 +1,133 @@
+"""``trifacet diff``: whether an aligned model differs from its base. Invariant: one weight of each is in memory."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trifacet.cli.common import EXIT_FINDINGS, err, out, plain, print_table, write_json
+from trifacet.cli.describe import DeviceOption, Dtype, DtypeOption
+
+LEAST = 1e-6  # of the weights' norm: below, nothing was learned
+
+
+def diff(
+    base: Annotated[str, typer.Argument(help="Folder or hub id of the model it came from.", show_default=False)],
+    aligned: Annotated[str, typer.Argument(help="Folder or hub id of the aligned model or adapter.")],
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Samples in any data format: also say how much their responses' log-probs changed."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images; by default that of the data.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many of them: the first N.")] = 8,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "auto",
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="Write every weight's change as JSON; - prints it.")
+    ] = None,
+) -> None:
+    """Say which weights differ and by how much; exit code 1 where nothing does. LoRA adapters are seen through.
+
+    Example: trifacet diff runs/demo/models/sft/model runs/demo/models/mcm-dpo/model --data runs/demo/data/test.jsonl
+    """
+    from trifacet.models.difference import by_part, compare
+    from trifacet.training.progress import Bar
+
+    with Bar("weights") as bar:
+        found = compare(base, aligned, bar.update)
+    scores = _scores(base, aligned, data, images or data.parent, samples, dtype, device) if data else []
+    document: dict[str, Any] = {
+        "base": base,
+        "aligned": aligned,
+        "weights": len(found.changes),
+        "weights_changed": len(found.changed),
+        "relative": found.relative,
+        "only_base": found.only_base,
+        "only_aligned": found.only_aligned,
+        "changes": [
+            {
+                "name": change.name,
+                "moved": change.moved,
+                "relative": change.relative if math.isfinite(change.relative) else None,
+                "largest": change.largest,
+            }
+            for change in found.changed
+        ],
+        "samples": scores,
+    }
+    if json_path:
+        write_json(document, json_path)
+    if json_path != "-":
+        rows = [
+            (plain(part), f"{changed} of {weights}", f"{relative:.2e}", f"{largest:.2e}")
+            for part, changed, weights, relative, largest in sorted(by_part(found.changes), key=lambda row: -row[3])
+        ]
+        print_table("change of the weights", ("weight", "changed", "relative", "largest"), rows)
+        if scores:
+            rows = [(plain(s["id"]), f"{s['base']:.3f}", f"{s['aligned']:.3f}", f"{s['change']:+.4f}") for s in scores]
+            print_table("log-probs of responses, nats per token", ("sample", "base", "aligned", "change"), rows)
+        out.print(
+            f"{len(found.changed)} of {len(found.changes)} weights differ; relative change of all {found.relative:.2e}"
+        )
+    for side, names in (("base", found.only_base), ("aligned", found.only_aligned)):
+        if names:
+            err.print(f"note: {len(names)} weights are in {side} alone, {plain(names[0])} first", soft_wrap=True)
+    if not found.relative >= LEAST and not found.only_aligned:
+        err.print(
+            f"[bold yellow]nothing was learned:[/] {plain(aligned)} is {plain(base)} but for rounding; see "
+            "docs/curves.md",
+            soft_wrap=True,
+        )
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _scores(
+    base: str, aligned: str, data: Path, images: Path, count: int, dtype: str, device: str
+) -> list[dict[str, Any]]:
+    """The first samples' responses under both models, asked as the aligned model was asked in training."""
+    from trifacet.cli.describe import load_for_generation
+    from trifacet.engine.encode import SampleEncoder
+    from trifacet.engine.reference import score_batches
+    from trifacet.engine.scoring import TrieScorer
+    from trifacet.formats import read_samples
+    from trifacet.models.loading import load_model
+    from trifacet.records import TestSample
+    from trifacet.training.watching import responses_batch
+
+    rows = _with_response(read_samples(data, "test")[:count], data)
+    logps = []
+    lengths: list[int] = []
+    loaded, encoder = load_for_generation(aligned, prompt=None, dtype=dtype, device=device)
+    for checkpoint in (aligned, base):
+        if checkpoint == base:
+            loaded = load_model(base, dtype=dtype, device=device)
+            encoder = SampleEncoder(
+                loaded.family,
+                prompt=encoder.prompt,
+                context_label=encoder.context_label,
+                max_length=encoder.max_length,
+            )
+        batch = responses_batch(encoder, images, rows)
+        lengths = batch["lengths_C"].tolist()
+        scorer = TrieScorer(loaded.model, loaded.family)
+        logps.append(next(score_batches(scorer, [batch], next(scorer.parameters()).device)).tolist())
+        del loaded, scorer
+    posts: list[TestSample] = [post for post, _ in rows]
+    return [
+        {"id": post.id, "tokens": tokens, "base": b / tokens, "aligned": a / tokens, "change": (a - b) / tokens}
+        for post, tokens, a, b in zip(posts, lengths, *logps, strict=True)
+    ]
+
+
+def _with_response(samples: list[Any], data: Path) -> list[tuple[Any, str]]:
+    """Each post with its first reference (a training file's chosen response is one)."""
+    from trifacet.errors import TrifacetError
+
+    rows = [(sample, sample.references[0]) for sample in samples if sample.references]
+    if not rows:
+        raise TrifacetError(f"{data}: none of the first {len(samples)} samples has a response or reference to score")
+    return rows

@@ -1,0 +1,210 @@
+"""Attention over a trie that leaves out whole blocks of tokens that cannot see each other.
+
+Invariant: the result, forward and backward, is that of attention under the dense mask of the trie.
+
+In the depth-first row a run of tokens without a branch is seen by itself, causally, and by the run of its descendants,
+in full. So attention is a handful of plain blocks over slices of the row, whose partial results are merged by their
+log-sum-exps (as in FlashAttention's split over keys); in the backward pass each block needs only the merged output and
+log-sum-exp. Small subtrees are one block with a mask: many tiny blocks would cost more than the pairs they leave out.
+Shape letters: B rows, H heads, N tokens of a row, D width of a head.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+SEGMENTS = "trifacet_segments"  # the name under which transformers finds this attention
+MASKED_BLOCK = 192  # tokens: subtrees up to this size are one block with a mask
+
+
+class Block(NamedTuple):
+    """Queries [q0, q1) over keys [k0, k1): causal, under ``mask`` (added to the scores), or in full."""
+
+    q0: int
+    q1: int
+    k0: int
+    k1: int
+    causal: bool
+    mask: Tensor | None
+
+    def mask_as(self, dtype: torch.dtype) -> Tensor | None:
+        """The mask in the type of the queries, as the kernel wants it."""
+        return None if self.mask is None else self.mask.to(dtype)
+
+
+class BlockPlan(NamedTuple):
+    """``own`` blocks hold every token once, with those beside it; ``across`` ones are descendants over an ancestor."""
+
+    own: list[Block]
+    across: list[Block]
+
+
+def visible(ends_BN: Tensor) -> Tensor:
+    """The dense mask of tries: (B, N, N), true where token i sees token j."""
+    index_N = torch.arange(ends_BN.shape[-1], device=ends_BN.device)
+    return (index_N[None, None, :] <= index_N[None, :, None]) & (index_N[None, :, None] < ends_BN[:, None, :])
+
+
+def flex_block_mask(ends_BN: Tensor) -> Any:
+    """The same as a block mask of FlexAttention."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def sees(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return (k <= q) & (q < ends_BN[b, k])
+
+    rows, width = ends_BN.shape
+    return create_block_mask(sees, B=rows, H=None, Q_LEN=width, KV_LEN=width, device=str(ends_BN.device))
+
+
+@lru_cache(maxsize=64)
+def plan_blocks(ends: bytes, masked_block: int = MASKED_BLOCK) -> BlockPlan:
+    """The blocks of a row; ``ends`` are the bytes of its int64 ``ends_N``."""
+    ends_N = np.frombuffer(ends, dtype=np.int64)
+    plan = BlockPlan([], [])
+    forests = [(0, len(ends_N))]
+    while forests:
+        start, stop = forests.pop()
+        small = start  # where the small subtrees begin that are not in a block yet
+        at = start
+        while at < stop:
+            end = int(ends_N[at])
+            if end - at > masked_block:
+                _add_masked(plan, ends_N, small, at)
+                run = at + _run_length(ends_N[at:end])
+                plan.own.append(Block(at, run, at, run, causal=True, mask=None))
+                if run < end:
+                    plan.across.append(Block(run, end, at, run, causal=False, mask=None))
+                    forests.append((run, end))
+                small = end
+            elif end - small > masked_block:
+                _add_masked(plan, ends_N, small, at)
+                small = at
+            at = end
+        _add_masked(plan, ends_N, small, stop)
+    return plan
+
+
+def _run_length(ends_N: np.ndarray) -> int:
+    """Tokens up to the first branch or leaf: each is the only child of the one before."""
+    breaks = ends_N[1:] != ends_N[:-1]
+    return int(breaks.argmax()) + 1 if breaks.any() else len(ends_N)
+
+
+def _add_masked(plan: BlockPlan, ends_N: np.ndarray, start: int, stop: int) -> None:
+    if start == stop:
+        return
+    seen = visible(torch.from_numpy(ends_N[None, start:stop] - start))[0]
+    causal = bool((ends_N[start:stop] == stop).all())
+    mask = None if causal else torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
+    plan.own.append(Block(start, stop, start, stop, causal, mask))
+
+
+class SegmentAttention(torch.autograd.Function):
+    """Attention of (B, H, N, D) tensors under the tries ``ends_BN``, on the CPU, in blocks."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, ends_BN: Tensor, scale: float) -> Tensor:
+        out = _like(query)
+        logsumexp = torch.empty(query.shape[:3], dtype=torch.float32)
+        for row, plan in enumerate(_plans(ends_BN)):
+            for block in plan.own:
+                part, part_lse = _forward(query[row], key[row], value[row], block, scale)
+                out[row, :, block.q0 : block.q1] = part
+                logsumexp[row, :, block.q0 : block.q1] = part_lse
+            for block in plan.across:
+                part, part_lse = _forward(query[row], key[row], value[row], block, scale)
+                known, known_lse = out[row, :, block.q0 : block.q1], logsumexp[row, :, block.q0 : block.q1]
+                known.lerp_(part, torch.sigmoid(part_lse - known_lse).unsqueeze(-1).to(part.dtype))
+                torch.logaddexp(known_lse, part_lse, out=known_lse)
+        ctx.save_for_backward(query, key, value, out, logsumexp, ends_BN)
+        ctx.scale = scale
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        query, key, value, out, logsumexp, ends_BN = ctx.saved_tensors
+        inputs = (query, key, value)
+        totals = [_like(one) for one in inputs]
+        for row, plan in enumerate(_plans(ends_BN)):
+            for block in (*plan.own, *plan.across):
+                queries, keys = slice(block.q0, block.q1), slice(block.k0, block.k1)
+                parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+                    gradients[0][row : row + 1, :, queries],
+                    query[row : row + 1, :, queries],
+                    key[row : row + 1, :, keys],
+                    value[row : row + 1, :, keys],
+                    out[row : row + 1, :, queries],
+                    logsumexp[row : row + 1, :, queries],
+                    0.0,
+                    block.causal,
+                    attn_mask=block.mask_as(query.dtype),
+                    scale=ctx.scale,
+                )
+                for total, part, where in zip(totals, parts, (queries, keys, keys), strict=True):
+                    if block.q0 == block.k0:  # the block that holds these tokens with those beside them comes first
+                        total[row : row + 1, :, where] = part
+                    else:
+                        total[row : row + 1, :, where] += part
+        return (*totals, None, None)
+
+
+def _like(tensor_BHND: Tensor) -> Tensor:
+    """Empty, with the heads of a token side by side in memory, as the projections before and after have them."""
+    return torch.empty_like(tensor_BHND.transpose(1, 2), memory_format=torch.contiguous_format).transpose(1, 2)
+
+
+def _plans(ends_BN: Tensor) -> list[BlockPlan]:
+    return [plan_blocks(ends_N.tobytes()) for ends_N in ends_BN.numpy()]
+
+
+def _forward(query: Tensor, key: Tensor, value: Tensor, block: Block, scale: float) -> tuple[Tensor, Tensor]:
+    part, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query[None, :, block.q0 : block.q1],
+        key[None, :, block.k0 : block.k1],
+        value[None, :, block.k0 : block.k1],
+        0.0,
+        block.causal,
+        attn_mask=block.mask_as(query.dtype),
+        scale=scale,
+    )
+    return part[0], logsumexp[0]
+
+
+def segment_attention_forward(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls in each layer.
+
+    A mask of integers (B, 1, 1, N) is the ``ends`` of tries; any other mask is one of generation or of a plain forward
+    and goes the usual way.
+    """
+    if attention_mask is None or attention_mask.dtype != torch.int64:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
+    ends_BN = attention_mask[:, 0, 0]
+    if dropout:
+        dense = visible(ends_BN)[:, None]
+        return sdpa_attention_forward(module, query, key, value, dense, dropout, scaling, **kwargs)
+    groups = query.shape[1] // key.shape[1]
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    query, key = query.to(value.dtype), key.to(value.dtype)  # in mixed precision rotations leave float32 behind
+    out = SegmentAttention.apply(query, repeat_kv(key, groups), repeat_kv(value, groups), ends_BN, scale)
+    return out.transpose(1, 2), None
+
+
+AttentionInterface.register(SEGMENTS, segment_attention_forward)
+AttentionMaskInterface.register(SEGMENTS, sdpa_mask)

@@ -1,0 +1,55 @@
+"""LLaVA-1.6 (LLaVA-NeXT) at any resolution: the whole picture as one tile, then as many tiles as its shape asks for.
+
+Invariant: how many tokens an image takes depends on its size in pixels alone, which is the layout of its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from trifacet.engine.family import ImageInput, core
+from trifacet.models.base import TransformersFamily
+from trifacet.models.llava import VICUNA_TEMPLATE, unread_layers
+
+
+class LlavaNextFamily(TransformersFamily):
+    """The ``Family`` of LLaVA-1.6 with its tiles; ``layout`` is (height, width) of the picture."""
+
+    name = "llava_next"
+    what = "LLaVA-1.6 (LLaVA-NeXT)"
+    image_mode = "tiles"
+    note = "as one padded tile by default; its tiles with model.image_tiles: any"
+
+    @classmethod
+    def adapted_processor(cls, processor: Any, config: Any) -> Any:
+        if processor.chat_template is None:
+            processor.chat_template = VICUNA_TEMPLATE
+        return processor
+
+    def read(self, image: Image.Image) -> ImageInput:
+        read = self.processed(image)
+        return ImageInput(read["pixel_values"][0], tuple(read["image_sizes"][0].tolist()))
+
+    def as_processed(self, image: ImageInput) -> dict[str, Any]:
+        return {"pixel_values": image.pixel_values[None], "image_sizes": [list(image.layout)]}
+
+    def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
+        if not images:
+            return {}
+        return {
+            "pixel_values": torch.cat([image.pixel_values for image in images]),
+            "image_sizes": torch.tensor([image.layout for image in images]),
+        }
+
+    def parts(self, model: nn.Module) -> dict[str, nn.Module]:
+        parts = super().parts(model)
+        newline = nn.ParameterList([core(model).model.image_newline])
+        return {**parts, "projector": nn.ModuleList([parts["projector"], newline])}
+
+    def unread(self, model: nn.Module) -> list[nn.Module]:
+        return unread_layers(core(model))

@@ -1,0 +1,68 @@
+"""Every family: posts with several images and without score, train and are described like the plain model."""
+
+import pytest
+import torch
+from test_families import encoder_of, examples_of, plain_logps
+from tiny_families import MAKERS
+
+from trifacet.engine.scoring import TrieScorer
+from trifacet.generation.local import generate_texts
+from trifacet.images import load_image
+from trifacet.models.loading import load_model
+from trifacet.models.paradigms import choose_trained
+from trifacet.records import TestSample
+from trifacet.training.examples import Collator
+from trifacet.training.recipe import Generation
+
+SHOWN = [(), ("0.png", "1.png"), ("2.png", "1.png", "3.png"), ("3.png", "3.png")]
+
+
+@pytest.fixture(params=MAKERS)
+def loaded(request, family_folders):
+    return load_model(family_folders(request.param), image_tiles="any")
+
+
+def mixed(posts):
+    return [
+        post.model_copy(update={"image": names[0] if names else None, "more_images": names[1:]})
+        for post, names in zip(posts, SHOWN, strict=False)
+    ]
+
+
+def test_scores_equal_the_plain_model(loaded, posts, photos):
+    samples = mixed(posts)
+    examples = examples_of(samples, photos, loaded, "dpo")
+    batch = Collator(examples)([examples[index] for index in range(len(samples))])
+    with torch.no_grad():
+        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        expected = [
+            plain_logps(loaded.model, loaded.processor, [load_image(photos, name) for name in sample.pictures],
+                        sample.context, response)
+            for sample in samples
+            for response in (sample.response, *sample.rejected_responses)
+        ]  # fmt: skip
+    assert (scored_C - torch.stack(expected)).abs().max() < 1e-4
+
+
+def test_what_trains_has_a_gradient_in_a_batch_without_images(loaded, posts, photos):
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=True, lora=None)
+    examples = examples_of(mixed(posts), photos, loaded, "dpo")
+    for index in (0, 1):
+        model.zero_grad()
+        TrieScorer(model, loaded.family)(**Collator(examples)([examples[index]])).sum().backward()
+        assert [name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None] == []
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_texts_of_a_mixed_batch_are_those_of_each_post_alone(loaded, posts, photos, beams):
+    samples = [
+        TestSample(id=post.id, image=post.image, more_images=post.more_images, context=post.context)
+        for post in mixed(posts)
+    ]
+    settings = Generation(beams=beams, max_new_tokens=6, batch_size=8)
+
+    def write(some):
+        encoder = encoder_of(loaded.family)
+        return generate_texts(loaded.model, encoder, some, images_root=photos, settings=settings)
+
+    assert write(samples) == [write([sample])[0] for sample in samples]

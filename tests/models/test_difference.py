@@ -1,0 +1,136 @@
+"""The comparison of checkpoints says what changed, and by how much, without loading a model."""
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from trifacet.errors import TrifacetError
+from trifacet.models.difference import Checkpoint, by_part, canonical, compare
+from trifacet.models.loading import load_model, save_model
+from trifacet.models.paradigms import LoraSettings, choose_trained
+
+SETTINGS = LoraSettings(4, 8, 0.0, r".*language_model.*\.(q|v)_proj")
+
+
+def copy_of(folder, target, change=None, shards=1):
+    target.mkdir()
+    for file in folder.iterdir():
+        if file.suffix != ".safetensors":
+            (target / file.name).write_bytes(file.read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    if change:
+        change(weights)
+    names = sorted(weights)
+    for shard in range(shards):
+        part = {name: weights[name] for name in names[shard::shards]}
+        save_file(part, target / f"model-{shard}.safetensors", metadata={"format": "pt"})
+    return target
+
+
+def test_a_copy_differs_in_nothing_even_in_other_shards(tiny_folder, tmp_path):
+    found = compare(tiny_folder, copy_of(tiny_folder, tmp_path / "copy", shards=3))
+    assert len(found.changes) == len(load_file(tiny_folder / "model.safetensors"))
+    assert (found.changed, found.relative, found.only_base, found.only_aligned) == ([], 0.0, [], [])
+
+
+def test_what_changed_is_named_and_measured(tiny_folder, tmp_path):
+    name = "multi_modal_projector.linear_1.weight"
+
+    def change(weights):
+        weights[name] = weights[name].clone()
+        weights[name][0, 0] += 0.5
+
+    found = compare(tiny_folder, copy_of(tiny_folder, tmp_path / "other", change))
+    (one,) = found.changed
+    before = load_file(tiny_folder / "model.safetensors")[name]
+    assert one.name == name
+    assert one.largest == pytest.approx(0.5)
+    assert one.moved == pytest.approx(1 / before.numel())
+    assert one.relative == pytest.approx(0.5 / before.norm().item(), rel=1e-5)
+    assert 0 < found.relative < one.relative
+    parts = {part: (changed, weights) for part, changed, weights, *_ in by_part(found.changes)}
+    assert parts[name] == (1, 1)
+    assert parts["language_model.layers.*.mlp.up_proj.weight"] == (0, 2)
+
+
+def test_rounding_to_a_narrower_type_is_no_change(tiny_folder, tmp_path):
+    def narrow(weights):
+        for name, weight in weights.items():
+            weights[name] = weight.bfloat16()
+
+    assert compare(tiny_folder, copy_of(tiny_folder, tmp_path / "narrow", narrow)).changed == []
+
+
+def test_names_and_shapes_that_do_not_match_are_said(tiny_folder, tmp_path):
+    def change(weights):
+        weights["extra.weight"] = weights.pop("multi_modal_projector.linear_1.bias")
+        weights["language_model.model.norm.weight"] = torch.zeros(3)
+
+    found = compare(tiny_folder, copy_of(tiny_folder, tmp_path / "odd", change))
+    assert found.only_base == ["multi_modal_projector.linear_1.bias"]
+    assert found.only_aligned == ["extra.weight"]
+    assert [change.name for change in found.changed] == ["language_model.norm.weight"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2], ids=["untrained", "an adapter", "an adapter on an adapter"])
+def test_an_adapter_counts_as_the_weights_that_it_makes(tiny_folder, tmp_path, steps):
+    folder = tiny_folder
+    for number in range(max(steps, 1)):
+        loaded = load_model(folder)
+        torch.manual_seed(number)
+        model, _ = choose_trained(loaded.model, loaded.family, train_vision=False, lora=SETTINGS)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if steps and weight.requires_grad and ("lora_B" in name or "linear_2" in name):
+                    weight.add_(0.01 * torch.randn_like(weight))
+        folder = tmp_path / f"adapter-{number}"
+        save_model(model, loaded.processor, folder)
+    found = compare(tiny_folder, folder)
+    assert bool(found.changed) == bool(steps)
+    merged = {canonical(name): weight for name, weight in load_model(folder).model.state_dict().items()}
+    after = Checkpoint(folder)
+    for name in after.names():
+        torch.testing.assert_close(after.tensor(name).float(), merged[name], rtol=0, atol=1e-6)
+    if steps:
+        touched = {change.part for change in found.changed}
+        assert touched == {
+            "language_model.layers.*.self_attn.q_proj.weight", "language_model.layers.*.self_attn.v_proj.weight",
+            "multi_modal_projector.linear_2.weight", "multi_modal_projector.linear_2.bias",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("model.language_model.layers.0.mlp.up_proj.weight", "language_model.layers.0.mlp.up_proj.weight"),
+        ("language_model.model.layers.0.mlp.up_proj.weight", "language_model.layers.0.mlp.up_proj.weight"),
+        ("base_model.model.model.multi_modal_projector.linear_1.bias", "multi_modal_projector.linear_1.bias"),
+        ("vision_tower.vision_model.embeddings.class_embedding", "vision_tower.embeddings.class_embedding"),
+        ("language_model.lm_head.weight", "lm_head.weight"),
+        ("model.visual.blocks.0.attn.qkv.weight", "visual.blocks.0.attn.qkv.weight"),
+    ],
+)
+def test_a_weight_has_one_name(name, plain):
+    assert canonical(name) == plain
+
+
+def test_what_cannot_be_compared_is_one_line(tiny_folder, tmp_path):
+    with pytest.raises(TrifacetError, match="holds no safetensors"):
+        compare(tiny_folder, tmp_path)
+    save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(TrifacetError, match="no weight in common"):
+        compare(tiny_folder, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x00" * 30)
+    with pytest.raises(TrifacetError, match="cannot be read as safetensors"):
+        compare(tiny_folder, tmp_path)
+
+
+def test_a_base_of_zeros_that_changed_is_infinitely_far(tmp_path):
+    for folder, value in (("a", 0.0), ("b", 1.0)):
+        (tmp_path / folder).mkdir()
+        save_file({"w": torch.full((2,), value)}, tmp_path / folder / "model.safetensors")
+    assert compare(tmp_path / "a", tmp_path / "b").changed[0].relative == math.inf
+    still = compare(tmp_path / "a", tmp_path / "a")
+    assert (still.changes[0].relative, still.relative, list(by_part(still.changes))) == (0, 0, [("w", 0, 1, 0.0, 0.0)])

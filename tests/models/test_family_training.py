@@ -1,0 +1,154 @@
+"""Every family trains, saves, loads and writes like the plain model."""
+
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+from small_runs import STAGE, log_of, recipe_of, train
+from tiny_families import MAKERS
+from transformers import AutoModelForImageTextToText
+
+from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.scoring import TrieScorer
+from trifacet.generation.local import _generation_config, generate_texts
+from trifacet.models.loading import load_model, save_model
+from trifacet.models.paradigms import LoraSettings, choose_trained
+from trifacet.objectives import OBJECTIVES
+from trifacet.records import TestSample
+from trifacet.rejection.images import ImageStrategy
+from trifacet.training.examples import Collator, Examples, Rejection
+from trifacet.training.recipe import Generation, Lora
+from trifacet.training.stages import Start
+
+LORA = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=Lora().targets)
+NUMBERS = re.compile(r"\.\d+\.")
+
+
+@pytest.fixture(params=MAKERS)
+def family_folder(request, family_folders):
+    return family_folders(request.param)
+
+
+def encoder_of(family):
+    return SampleEncoder(family, prompt="Write alt-text.", context_label="Context:", max_length=2048)
+
+
+def batch_for(loaded, posts, photos, objective="mcm-dpo"):
+    rejection = Rejection(ImageStrategy("diffusion", 700), seed=1)
+    encoder = encoder_of(loaded.family)
+    examples = Examples(posts, OBJECTIVES[objective], encoder, photos, rejection, max_pixels=10**6)
+    batch = Collator(examples)([examples[index] for index in (0, 1)])
+    for key in ("plan", "indices", "cut"):
+        del batch[key]
+    return batch
+
+
+def scores(loaded, model, batch):
+    with torch.no_grad():
+        return TrieScorer(model, loaded.family).eval()(**batch)
+
+
+@pytest.mark.parametrize("train_vision", [False, True])
+def test_what_a_paradigm_trains_is_what_gets_a_gradient(train_vision, family_folder, posts, photos):
+    loaded = load_model(family_folder, image_tiles="any")
+    _, table = choose_trained(loaded.model, loaded.family, train_vision=train_vision, lora=None)
+    TrieScorer(loaded.model, loaded.family)(**batch_for(loaded, posts, photos)).sum().backward()
+    got = {key for key, weight in loaded.model.named_parameters() if weight.grad is not None}
+    assert got == {key for key, weight in loaded.model.named_parameters() if weight.requires_grad}
+    how = {row.part: row.how for row in table}
+    assert how["projector"] == how["language"] == "full"
+    assert (how["vision"] != "frozen") == train_vision
+    total = sum(weight.numel() for weight in loaded.model.parameters())
+    assert sum(row.total for row in table) == total  # every weight belongs to one part
+
+
+@pytest.mark.parametrize("train_vision", [False, True])
+def test_lora_trains_the_language_model_and_merges_as_it_was(train_vision, tmp_path, family_folder, posts, photos):
+    loaded = load_model(family_folder, image_tiles="any")
+    batch = batch_for(loaded, posts, photos)
+    before = scores(loaded, loaded.model, batch)
+    model, table = choose_trained(loaded.model, loaded.family, train_vision=train_vision, lora=LORA)
+    adapted = {NUMBERS.sub(".", key) for key in model.state_dict() if "lora_A" in key}
+    assert len(adapted) == 7  # q, k, v, o, gate, up and down of the language model's layers
+    assert all(f".{loaded.family.language}." in key for key in adapted)
+    assert {row.part: row.how for row in table}["language"] == "LoRA"
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight), alpha=0.03)
+    unmerged = scores(loaded, model, batch)
+    assert (unmerged - before).std() > 0.1
+    with model.disable_adapter():
+        assert torch.equal(scores(loaded, model, batch), before)
+    save_model(model, loaded.processor, tmp_path / "adapter", {"image_tiles": loaded.image_tiles})
+    again = load_model(tmp_path / "adapter")
+    assert type(again.family) is type(loaded.family)
+    torch.testing.assert_close(scores(again, again.model, batch), unmerged, atol=1e-3, rtol=1e-4)
+
+
+def test_it_trains_and_what_is_saved_loads_with_transformers_alone(tmp_path, family_folder, world, posts, photos):
+    data = tmp_path / "data"
+    shutil.copytree(photos, data)
+    rows = [post.model_dump(mode="json", exclude_none=True) for post in posts]
+    (data / "preference.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    steps = {**STAGE, "max_steps": 20, "learning_rate": 3e-4}
+    alignment = {**steps, "objective": "mcm-dpo", "gradient_checkpointing": True}
+    changes = {"sft": steps, "align": {"mcm": alignment}, "model.image_tiles": "any"}
+    changes["data"] = {"root": str(data), "preference": "preference.jsonl"}
+    recipe = recipe_of(tmp_path / "out", data, family_folder, changes)
+    sft = train(recipe, "sft", family_folder)
+    mcm = train(recipe, "mcm", Start("sft", sft / "model"))
+    for folder in (sft, mcm):
+        losses = [row["loss"] for row in log_of(folder) if "loss" in row]
+        assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
+    loaded = load_model(mcm / "model")
+    assert loaded.family.name == load_model(family_folder, image_tiles="any").family.name
+    plain = AutoModelForImageTextToText.from_pretrained(mcm / "model").state_dict()
+    assert all(torch.equal(weight, plain[key]) for key, weight in loaded.model.state_dict().items())
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, photos):
+    loaded = load_model(family_folder, image_tiles="any")
+    encoder = encoder_of(loaded.family)
+    settings = Generation(beams=beams, max_new_tokens=8, batch_size=3)
+    further = {1: ("3.png",), 2: ("2.png",)}  # beside other posts in a batch one shows two pictures, one the same twice
+    samples = [
+        TestSample(id=str(n), image=post.image, more_images=further.get(n, ()), context=post.context)
+        for n, post in enumerate(posts)
+    ]
+    texts = generate_texts(loaded.model, encoder, samples, images_root=photos, settings=settings)
+    processor = loaded.processor
+    for post, text in zip(samples, texts, strict=True):
+        request = {"type": "text", "text": f"Write alt-text.\nContext:\n{post.context}"}
+        content = [*({"type": "image"} for _ in post.pictures), request]
+        asked = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        add = not asked.startswith(processor.tokenizer.bos_token or "\0")
+        pictures = [Image.open(photos / name) for name in post.pictures]
+        inputs = processor(images=[pictures], text=[asked], return_tensors="pt", add_special_tokens=add)
+        config = _generation_config(loaded.model, encoder, settings)
+        output = loaded.model.generate(**inputs, generation_config=config)[0, inputs["input_ids"].shape[1] :]
+        assert processor.tokenizer.decode(output, skip_special_tokens=True).strip() == text.text
+        assert text.prompt_tokens == inputs["input_ids"].shape[1]
+        assert set(config.suppress_tokens) >= loaded.family.reserved_ids
+    assert len({text.text for text in texts}) > 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_arithmetic_in_bfloat16_is_near_and_trains(dtype, family_folder, posts, photos):
+    """Mixed precision over float32 weights, and adapters in float32 over a bfloat16 model."""
+    exact = load_model(family_folder, image_tiles="any")
+    batch = batch_for(exact, posts, photos)
+    loaded = load_model(family_folder, dtype=dtype, image_tiles="any")
+    lora = LORA if dtype == "bfloat16" else None
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=True, lora=lora)
+    scored = TrieScorer(model, loaded.family, mixed_precision=True)(**batch)
+    expected = scores(exact, exact.model, batch)
+    assert (scored - expected).abs().max() < 0.1 * expected.abs().max()
+    scored.sum().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.requires_grad]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
