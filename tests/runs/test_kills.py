@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from safetensors import safe_open
@@ -173,3 +174,31 @@ def test_the_workers_of_a_killed_run_do_not_keep_its_folder(tmp_path, world, tin
     assert Command(tmp_path, "run", path).stop_when(lambda: log.exists() and log.stat().st_size, signal.SIGKILL) == -9
     again = Command(tmp_path, "run", path)
     assert again.stop_when(lambda: log.read_text().count("\n") > 3, signal.SIGTERM) == 130
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_sigterm_to_all_processes_of_a_run_still_saves(tmp_path, world, tiny_folder):
+    """As SLURM sends it: the workers that read images get it too, and before the run does."""
+    changes = {"sft": LONG, "align": None, "data.test": None, "data.workers": 2}
+    path, output = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, changes), tmp_path / "out"
+    log = output / "models/sft/log.jsonl"
+
+    def begun() -> bool:
+        if not (log.exists() and log.read_text().count("\n") > 1):
+            return False
+        workers = children_of(command.process.pid)
+        assert len(workers) >= 2
+        for worker in workers:
+            os.kill(worker, signal.SIGTERM)
+        time.sleep(0.1)
+        return True
+
+    command = Command(tmp_path, "run", path)
+    began = time.monotonic()
+    assert command.stop_when(begun, signal.SIGTERM) == 130
+    assert time.monotonic() - began < 60
+    assert command.stderr.splitlines()[-2].startswith("sft: stopped and saved after step ")
+    assert [(file / "complete.json").exists() for file in output.glob("models/sft/checkpoint-*")] == [True]

@@ -119,7 +119,7 @@ def test_a_signal_to_one_process_stops_all_with_a_checkpoint_and_one_process_goe
     first, second = launch(base, "align", path)
     second.stop_when((folder / "checkpoint-2/trainer_state.json").exists, signal.SIGTERM)
     assert [first.wait(), second.wait()] == [130, 130], first.stderr[-3000:]
-    assert first.stderr.rstrip().endswith("interrupted: the same command continues from here")
+    assert first.stderr.rstrip().endswith("interrupted by SIGTERM: the same command continues from here")
     assert "interrupted" not in second.stderr
     assert int(last_checkpoint(folder).rpartition("-")[2]) == log_of(folder)[-1]["step"] < 9
     assert Command(base, "align", path).wait() == 0

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[RunRecord]:
         _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
+        os.register_at_fork(after_in_child=lock.close)  # else the workers of a killed run would keep its folder
     except OSError as error:
         raise TrifacetError(f"cannot write to {folder}: {error.strerror}; choose another output") from None
     with lock:

@@ -20,6 +20,7 @@ from trifacet.records import Sample
 from trifacet.training.examples import Examples
 from trifacet.training.progress import Bar, console
 from trifacet.training.sources import Source
+from trifacet.training.workers import OutliveSignal
 
 SKIPPED = "skipped.jsonl"
 _SHOWN = 3  # on standard error; the file has all
@@ -167,7 +168,9 @@ class _Attempts(Dataset[Problem | None]):
 
 
 def _problems(attempt: Callable[[int], Any], samples: Sequence[Sample], workers: int, title: str) -> dict[int, Problem]:
-    loader: Any = DataLoader(_Attempts(attempt, samples), batch_size=None, num_workers=workers)
+    loader: Any = DataLoader(
+        _Attempts(attempt, samples), batch_size=None, num_workers=workers, worker_init_fn=OutliveSignal()
+    )
     found = {}
     with Bar(title) as bar:
         for index, problem in enumerate(loader):

@@ -18,6 +18,7 @@ from trifacet.engine.scoring import TrieScorer
 from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.progress import Bar, console
+from trifacet.training.workers import OutliveSignal
 
 
 def batches_in_order(samples: int, batch_size: int) -> list[list[int]]:
@@ -51,6 +52,7 @@ def score_missing(
         batch_sampler=[plan[number] for number in share],
         collate_fn=collator,
         num_workers=workers,
+        worker_init_fn=OutliveSignal(),
     )
     device = next(scorer.parameters()).device
     with ranks.agreed(), Bar("reference") as bar:

@@ -35,6 +35,7 @@ from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.groups import GroupSampler
 from trifacet.training.recipe import Optimisation
+from trifacet.training.workers import OutliveSignal
 
 WEIGHTS = "trained.safetensors"
 SAME_SIGNAL_SECONDS = 5.0  # a launcher hands on the Ctrl-C that its processes have had already
@@ -81,7 +82,10 @@ class LatticeTrainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """The batches of one process, shared out among the processes there are."""
-        return ranks.shared(super().get_train_dataloader())
+        loader: Any = super().get_train_dataloader()
+        inner = loader.base_dataloader  # accelerate wraps the one that starts the workers
+        inner.worker_init_fn = OutliveSignal(inner.worker_init_fn)
+        return ranks.shared(loader)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """The process's batches of one step, each with its weight in the loss; bad data anywhere end all processes."""
