@@ -109,6 +109,7 @@ def _command(arguments: list[str], output: Path, limit: int | None, environment:
         file = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    multiprocessing.set_start_method("fork", force=True)  # Linux's own, as a user's command has it
     os.environ["COLUMNS"] = "500"
     torch.set_num_threads(1)
     if limit:

@@ -1,4 +1,7 @@
-"""Writing files so that a reader, or a run that was killed, never meets half of one."""
+"""Writing files so that a reader, or a run that was killed, never meets half of one.
+
+Invariant: a file is on the disk before it takes its name, so that a power cut too leaves the old one or the new one.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _sync(temporary)
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -28,13 +32,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """The same for a folder: the block makes the folder that it is given, and this takes the place of ``folder``."""
+def replacing_folder(folder: Path, *, sync: bool = False) -> Iterator[Path]:
+    """The same for a folder: the block makes the folder that it is given, and this takes the place of ``folder``.
+
+    ``sync`` waits until the files are on the disk; leave it out for thousands of small ones that can be made anew.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
         folder.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        for path in partial.rglob("*") if sync else ():
+            if path.is_file():
+                _sync(path)
         if folder.exists():
             shutil.rmtree(folder)
         partial.replace(folder)
@@ -49,3 +59,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Write to a temporary file beside ``path``, then rename: a reader sees the old file or the new one."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -175,6 +175,12 @@ def test_each_thing_that_scores_depend_on_changes_the_fingerprint(parts, tmp_pat
         load_reference(path, after)
 
 
+def test_an_image_that_vanished_is_named_with_its_sample(parts):
+    (parts["data"] / parts["samples"][2].image).unlink()
+    with pytest.raises(TrifacetError, match="sample 'preference-00002': no image file 'images"):
+        fingerprint(parts)
+
+
 def test_what_does_not_touch_scores_keeps_the_fingerprint(parts):
     before = fingerprint(parts)
     parts["samples"] = [sample.model_copy(update={"extra": {"note": 1}}) for sample in parts["samples"]]

@@ -60,6 +60,8 @@ def make_run(folder: Path, posts: int = 12, *, models: Sequence[str] = ("sft", *
     for name in models:
         _trained(folder / "models" / name, name, rng)
     _rejected(folder, samples)
+    left_out = {"for": "sft", "file": "data/sft.jsonl", "row": 7, "id": None, "field": None, "reason": HOSTILE[0]}
+    write_lines(folder / "skipped.jsonl", [left_out])
     if scored:
         _scored(folder, samples, models, rng)
     return folder

@@ -13,8 +13,8 @@ from small_runs import STAGE, Command, log_of, recipe_file, weights_of
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from trifacet.engine.reference import load_reference
+from trifacet.training.checkpoints import last_checkpoint
 from trifacet.training.ranks import ShareOfBatches, weights
-from trifacet.training.trainer import last_checkpoint
 
 # 13 pairs in batches of 2, four forwards a step: an epoch ends with a step of three forwards, one of them half full.
 # Small learning rates, because Adam divides by the gradient's size: large steps blow up what is rounding.
@@ -119,7 +119,7 @@ def test_a_signal_to_one_process_stops_all_with_a_checkpoint_and_one_process_goe
     first, second = launch(base, "align", path)
     second.stop_when((folder / "checkpoint-2/trainer_state.json").exists, signal.SIGTERM)
     assert [first.wait(), second.wait()] == [130, 130], first.stderr[-3000:]
-    assert first.stderr.rstrip().endswith("interrupted: the same command continues from here")
+    assert first.stderr.rstrip().endswith("interrupted by SIGTERM: the same command continues from here")
     assert "interrupted" not in second.stderr
     assert int(last_checkpoint(folder).rpartition("-")[2]) == log_of(folder)[-1]["step"] < 9
     assert Command(base, "align", path).wait() == 0

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trifacet.cli.common import out
-from trifacet.cli.options import OverwriteOption, RecipeArgument, SetOption
+from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
 
 
 def align(
@@ -16,6 +16,7 @@ def align(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="only this alignment; may be given again")
     ] = None,
+    on_bad_row: OnBadRowOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Preference alignment by the recipe's objectives; prints the folders of the models.
@@ -28,6 +29,7 @@ def align(
     from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
-    for folder in run_stages(load_recipe(recipe, set_ or ()), "align", only or [], overwrite=overwrite):
+    loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    for folder in run_stages(loaded, "align", only or [], overwrite=overwrite):
         if ranks.is_first():
             out.print(str(folder), markup=False)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -32,7 +35,8 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Run the command line; errors of the user's are one line and exit code 2, Ctrl-C is 130."""
+    """Run the command line; errors of the user's are one line and exit code 2, Ctrl-C and SIGTERM are 130."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except TrifacetError as error:
@@ -41,8 +45,21 @@ def main() -> None:
         sys.exit(EXIT_BAD_INPUT)
     except SystemExit as end:  # typer has made this of Ctrl-C
         if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
-            err.print("interrupted: the same command continues from here")
+            err.print(f"interrupted{_by(end)}: the same command continues from here")
         raise
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """What clusters send before they take a machine away ends a command as Ctrl-C does."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _by(end: BaseException) -> str:
+    """The signal, where the interruption behind ``end`` names one."""
+    cause: BaseException | None = end
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return f" by {cause.args[0]}" if cause is not None and cause.args else ""
 
 
 def _says(error: TrifacetError) -> bool:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from trifacet.cli.common import out, print_table
-from trifacet.cli.options import OverwriteOption, RecipeArgument, SetOption
+from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
 
 
-def run(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOption = False) -> None:
+def run(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    on_bad_row: OnBadRowOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
     """Run a recipe from start to report; what is finished already is skipped.
 
     Examples:
@@ -20,7 +25,7 @@ def run(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOpti
     from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
-    finished = run_recipe(load_recipe(recipe, set_ or ()), overwrite=overwrite)
+    finished = run_recipe(load_recipe(recipe, overrides(set_, on_bad_row)), overwrite=overwrite)
     if not ranks.is_first():
         return
     models = finished.scores.get("models", {})

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from trifacet.cli.common import out
-from trifacet.cli.options import OverwriteOption, RecipeArgument, SetOption
+from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
 
 
-def sft(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOption = False) -> None:
+def sft(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    on_bad_row: OnBadRowOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
     """Supervised fine-tuning on alt-text; prints the folder of the model.
 
     Example: trifacet sft recipes/llava-1.6-7b-sft.yaml --set data.root=/data/talt
@@ -15,6 +20,6 @@ def sft(recipe: RecipeArgument, set_: SetOption = None, overwrite: OverwriteOpti
     from trifacet.training import ranks
     from trifacet.training.recipe_file import load_recipe
 
-    for folder in run_stages(load_recipe(recipe, set_ or ()), "sft", [], overwrite=overwrite):
+    for folder in run_stages(load_recipe(recipe, overrides(set_, on_bad_row)), "sft", [], overwrite=overwrite):
         if ranks.is_first():
             out.print(str(folder), markup=False)

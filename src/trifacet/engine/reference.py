@@ -47,6 +47,16 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     }
 
 
+def refuse_broken_scores(logps_C: Tensor, names: list[str]) -> None:
+    """Raise TrifacetError if a score is not finite; ``names`` are the ids of the samples that the scores are of."""
+    if not torch.isfinite(logps_C).all():
+        listed = ", ".join(map(repr, names))
+        raise TrifacetError(
+            f"the reference gives a log-prob that is not finite for one of the samples {listed}; look at these samples "
+            "and at the checkpoint's weights and model.dtype. No such score enters the cache"
+        )
+
+
 def save_reference(path: Path, logps: list[Tensor], fingerprint: Mapping[str, str]) -> None:
     """Write the scores of every sample (a tensor of cells each), whole or not at all."""
     values = torch.cat(logps) if logps else torch.zeros(0)
@@ -77,6 +87,8 @@ def load_reference(path: Path, fingerprint: Mapping[str, str]) -> list[Tensor]:
         raise TrifacetError(f"reference cache {path} is damaged ({error}); {cure}") from None
     if not intact:
         raise TrifacetError(f"reference cache {path} is damaged (its checksum differs); {cure}")
+    if not torch.isfinite(values).all():
+        raise TrifacetError(f"reference cache {path} holds log-probs that are not finite; {cure}")
     wanted = {**fingerprint, "engine": ENGINE_VERSION}
     changed = sorted(key for key in wanted.keys() | stored.keys() if wanted.get(key) != stored.get(key))
     if changed:

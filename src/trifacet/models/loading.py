@@ -232,7 +232,7 @@ def save_model(
 
     A model with LoRA saves its adapter. ``weights`` are the model's own by name, where it holds but shards of them.
     """
-    with replacing_folder(folder) as partial:
+    with replacing_folder(folder, sync=True) as partial:
         try:
             with _quiet():
                 model.save_pretrained(partial, safe_serialization=True, state_dict=weights)

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from trifacet.errors import DataError, TrifacetError
-from trifacet.formats import read_samples
+from trifacet.formats import iter_samples
+from trifacet.formats.rows import stop
 from trifacet.records import TestSample
 
 
@@ -50,6 +51,7 @@ class Run:
     rejected: list[dict[str, Any]]
     seeds: dict[str, Any]
     sweep: dict[str, Any]
+    skipped: list[dict[str, Any]] = field(default_factory=list)  # rows that were left out
 
     @property
     def name(self) -> str:
@@ -89,6 +91,7 @@ def read_run(folder: Path) -> Run:
         rejected=[entry for entry in rejected if isinstance(entry, dict)] if isinstance(rejected, list) else [],
         seeds=_object(folder / "seeds.json"),
         sweep=_object(folder / "sweep.json"),
+        skipped=read_lines(folder / "skipped.jsonl"),
     )
 
 
@@ -161,11 +164,13 @@ def _samples(folder: Path, recipe: dict[str, Any]) -> tuple[list[TestSample], Pa
     folders = data.get("images") or ""
     images = root / str(folders.get("test", "") if isinstance(folders, dict) else folders)
     file = root / str(data.get("test") or "")
-    return (_test_samples(file, str(data.get("format") or "auto")) if file.is_file() else []), images
+    skip = data.get("on_bad_row") == "skip"
+    return (_test_samples(file, str(data.get("format") or "auto"), skip) if file.is_file() else []), images
 
 
-def _test_samples(file: Path, form: str) -> list[TestSample]:
-    return [sample for sample in read_samples(file, "test", form) if isinstance(sample, TestSample)]
+def _test_samples(file: Path, form: str, skip: bool = False) -> list[TestSample]:
+    rows = iter_samples(file, "test", form, on_problem=(lambda problem: None) if skip else stop)
+    return [sample for _, sample in rows if isinstance(sample, TestSample)]
 
 
 def _recipe(path: Path) -> tuple[dict[str, Any], str]:

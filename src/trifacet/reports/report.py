@@ -7,6 +7,7 @@ that ``svg.svg_of`` made.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from trifacet.reports.plots import bar_chart
 from trifacet.reports.posts import held_out_posts
 from trifacet.reports.story import duration, opening, quantity
 from trifacet.reports.tables import Metric, Summary, format_value, seeds_table, summarise, sweep_table
+
+SKIPPED_SHOWN = 20  # skipped.jsonl has all
 
 
 def write_report(run_folder: Path) -> Path:
@@ -77,6 +80,8 @@ def _view(run: Run) -> dict[str, Any]:
         "timed": [model for model in run.models if model.done],
         "seconds": {name: number(value) for name, value in _mapping(run.facts.get("seconds")).items()},
         "versions": _mapping(run.facts.get("versions")),
+        "skipped": [_skipped(line) for line in run.skipped[:SKIPPED_SHOWN]],
+        "skipped_counts": Counter(str(line.get("for")) for line in run.skipped),
         "seed_metrics": seed_metrics,
         "seed_rows": seed_rows,
         "seed_bars": [_seed_bars(run.seeds, metric, index) for index, metric in enumerate(seed_metrics)],
@@ -124,6 +129,12 @@ def _rejected(run: Run, entry: Mapping[str, Any]) -> dict[str, Any]:
         "chosen": picture(chosen.parent, chosen.name),
         "rejected": picture(run.folder, str(entry.get("rejected", ""))),
     }
+
+
+def _skipped(line: Mapping[str, Any]) -> dict[str, str]:
+    """A row that was left out, as text; – where something is not known."""
+    known = {key: line.get(key) for key in ("for", "file", "row", "id", "field", "reason")}
+    return {key: "–" if value is None else str(value) for key, value in known.items()}
 
 
 def _moment(value: Any) -> str:

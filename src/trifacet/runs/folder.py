@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from trifacet.training.recipe_file import dump_recipe, recipe_fingerprint
 PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "nltk", "pillow")
 RUN_FILE = "run.json"
 WRITTEN = ("models", "reference", "generations", "rejected")  # folders of a run
-FILES = (RUN_FILE, "recipe.yaml", "scores.json", "seeds.json", "sweep.json", "report.html")
+FILES = (RUN_FILE, "recipe.yaml", "scores.json", "seeds.json", "sweep.json", "skipped.jsonl", "report.html")
 WORLD_MARK = "complete"  # in data/, where the run made it; a user's own data/ is left alone
 
 
@@ -44,6 +45,7 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[RunRecord]:
         _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
+        os.register_at_fork(after_in_child=lock.close)  # else the workers of a killed run would keep its folder
     except OSError as error:
         raise TrifacetError(f"cannot write to {folder}: {error.strerror}; choose another output") from None
     with lock:
@@ -151,7 +153,7 @@ def _difference(recipe: Recipe, folder: Path) -> str:
         return "of another recipe"
     now = yaml.safe_load(dump_recipe(recipe))
     keys = sorted(_flat(there).items() ^ _flat(now).items())
-    differing = [key for key, _ in keys if key != "output"]
+    differing = [key for key, _ in keys if key not in ("output", "data.on_bad_row")]
     return f"{differing[0]} differs" if differing else "of another recipe"
 
 

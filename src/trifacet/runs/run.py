@@ -22,11 +22,12 @@ from trifacet.reports.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
 from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
 from trifacet.training import ranks
+from trifacet.training.checkpoints import remove_all
 from trifacet.training.outcome import check_outcome
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Recipe, Split
 from trifacet.training.sources import has_split, source_of
-from trifacet.training.stages import Start, is_finished, stage_key, train_stage
+from trifacet.training.stages import Start, is_finished, stage_folder, stage_key, train_stage
 
 
 class Finished(NamedTuple):
@@ -151,6 +152,7 @@ def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord | None) -> 
     start = ranks.first_does(lambda: start_of(recipe, name, base))
     if ranks.first_does(lambda: is_finished(recipe, name)):
         console.print(f"{name}: finished before")
+        ranks.first_does(lambda: remove_all(stage_folder(recipe, name)))  # what a kill in its last moment left
         ranks.first_does(lambda: check_outcome(recipe, name, start))
         return checkpoint_of(recipe, name)
     with _Timed(record, name):

@@ -23,6 +23,7 @@ from trifacet.records import TestSample
 from trifacet.rejection.images import preview_rejected_image
 from trifacet.rejection.samples import image_donors
 from trifacet.runs.folder import WORLD_MARK
+from trifacet.training.bad_rows import note_skipped, read_skipped, usable_samples
 from trifacet.training.progress import Bar
 from trifacet.training.recipe import Recipe, Split
 from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
@@ -96,8 +97,14 @@ def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: Split) ->
 
 
 def _test_samples(recipe: Recipe, split: Split) -> list[TestSample]:
-    samples: list[Any] = source_of(recipe, split).read()
-    return samples[: recipe.generate.limit]
+    source, data, limit = source_of(recipe, split), recipe.data, recipe.generate.limit
+    if not source.skip:
+        everything: list[Any] = source.read()[:limit]
+        return everything
+    usable, bad = usable_samples(source, max_pixels=data.max_pixels, workers=data.workers, limit=limit)
+    note_skipped(recipe.folder, split, bad, len(usable) + len(bad))
+    samples: list[Any] = usable
+    return samples
 
 
 def score_all(recipe: Recipe, texts: dict[str, list[Generated]], split: Split) -> dict[str, Any]:
@@ -126,7 +133,8 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
     if not wanted or (folder / "index.json").exists():
         return
     source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
-    samples: list[Any] = source.read()
+    unusable = {(line["file"], line["id"]) for line in read_skipped(recipe.folder)}
+    samples: list[Any] = [sample for sample in source.read() if (str(source.file), sample.id) not in unusable]
     family = load_processor(
         processor_from,
         image_tiles=recipe.model.image_tiles,

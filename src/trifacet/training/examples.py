@@ -289,7 +289,8 @@ class Examples(Dataset[Example]):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             digest.update(str(self.cells(index)).encode())
             names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
-            digest.update("".join(file_digest(name) for name in names).encode())
+            with self._naming(index, "image"):
+                digest.update("".join(file_digest(name) for name in names).encode())
         rejection = self.rejection
         rejected = {
             "image": rejection.strategy.fingerprint(),

@@ -158,6 +158,11 @@ def fill(weight: torch.Tensor, value: torch.Tensor) -> None:
     weight.copy_(value)
 
 
+def held(weight: torch.Tensor) -> torch.Tensor:
+    """What this process has of ``weight``: all of it, or its shard."""
+    return weight.to_local() if isinstance(weight, DTensor) else weight
+
+
 def share_of(accumulation: int, key: str) -> int:
     """How many of a step's forwards are this process's, where ``accumulation`` counts those of all processes.
 

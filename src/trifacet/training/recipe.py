@@ -139,6 +139,9 @@ class Data(Section):
     max_length: int = Field(2048, ge=8, description="longest sequence in tokens; longer posts are cut at their end")
     max_pixels: int = Field(50_000_000, ge=1, description="largest image in pixels, against decompression bombs")
     workers: int = Field(0, ge=0, description="processes that read images and build batches ahead of the training")
+    on_bad_row: Literal["stop", "skip"] = Field(
+        "stop", description="stop at a row or image that cannot be used, or skip it: decodes every image beforehand"
+    )
 
 
 class RejectedImage(Section):

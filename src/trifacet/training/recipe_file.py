@@ -49,8 +49,13 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
-    """SHA-256 of all that decides a run's results; the output folder does not."""
-    return hashlib.sha256(dump_recipe(recipe.model_copy(update={"output": ""})).encode()).hexdigest()
+    """SHA-256 of all that decides a run's results; the output folder does not.
+
+    Nor does ``data.on_bad_row``: what was made without meeting a bad row is the same either way, and a stage that was
+    begun with other samples refuses to go on by itself.
+    """
+    data = recipe.data.model_copy(update={"on_bad_row": "stop"})
+    return hashlib.sha256(dump_recipe(recipe.model_copy(update={"output": "", "data": data})).encode()).hexdigest()
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
 from trifacet.engine.scoring import Rows
-from trifacet.errors import TrifacetError
-from trifacet.formats import read_samples
+from trifacet.errors import DataError, TrifacetError
+from trifacet.formats import iter_samples
+from trifacet.formats.rows import OnProblem
 from trifacet.models.loading import LoadedModel, load_model
 from trifacet.records import Sample
 from trifacet.rejection.images import ImageStrategy
@@ -22,17 +23,34 @@ from trifacet.training.recipe import Recipe, Split
 
 @dataclass(frozen=True)
 class Source:
-    """A data file, its format, the records to make of it, the folder of its images, and the label before a post."""
+    """A data file, its format, the records to make of it, the folder of its images, and the label before a post.
+
+    ``skip``: rows that cannot be read are left out instead of ending the run.
+    """
 
     file: Path
     format: str
     kind: str
     images: Path
     label: str
+    skip: bool = False
 
     def read(self) -> list[Sample]:
-        """All samples. Raises DataError for the first bad row."""
-        return read_samples(self.file, self.kind, self.format, label=self.label)
+        """All samples. Raises DataError for the first bad row, or with ``skip`` where none is good."""
+        return [sample for _, sample in self.rows(lambda problem: None)]
+
+    def rows(self, on_bad_row: OnProblem) -> list[tuple[int, Sample]]:
+        """All samples with their row numbers; ``on_bad_row`` is told what ``skip`` leaves out. Raises as ``read``."""
+
+        def on_problem(problem: DataError) -> None:
+            if not self.skip or problem.row is None:  # without a row it is the file that is damaged
+                raise problem
+            on_bad_row(problem)
+
+        rows = list(iter_samples(self.file, self.kind, self.format, label=self.label, on_problem=on_problem))
+        if not rows:
+            raise DataError("has no rows that can be used", fix="give a file with at least one sample", file=self.file)
+        return rows
 
 
 def source_of(recipe: Recipe, split: Split, kind: str | None = None) -> Source:
@@ -54,7 +72,7 @@ def source_of(recipe: Recipe, split: Split, kind: str | None = None) -> Source:
     if not file.is_file():
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
     images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
-    return Source(file, data.format, kind, root / images, data.context_label)
+    return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip")
 
 
 def has_split(recipe: Recipe, split: Split) -> bool:

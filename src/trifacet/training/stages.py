@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from trifacet.engine.reference import load_reference, save_reference, score_batches
+from trifacet.engine.reference import load_reference, save_reference
+from trifacet.engine.reference_parts import ReferenceParts
 from trifacet.engine.scoring import TrieScorer
 from trifacet.errors import DataError, TrifacetError
 from trifacet.facets import CORNERS
@@ -30,10 +29,13 @@ from trifacet.models.loading import LoadedModel, pick_device, save_model, weight
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.objectives import OBJECTIVES
 from trifacet.training import ranks
+from trifacet.training.bad_rows import note_skipped, usable_examples
+from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.groups import Groups
 from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
+from trifacet.training.reference_pass import batches_in_order, score_missing
 from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
 from trifacet.training.trainer import (
     EpochOfExamples,
@@ -42,7 +44,6 @@ from trifacet.training.trainer import (
     OnlineReference,
     StepTime,
     StopOnSignal,
-    last_checkpoint,
     training_arguments,
 )
 from trifacet.training.watching import watchers
@@ -92,7 +93,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     with ranks.agreed():
         settings: Supervised | Align = stage_settings(recipe, name)
         loaded = load_for(recipe, start.path)
-        examples = _examples(recipe, settings, loaded)
+        examples = _examples(recipe, settings, loaded, name)
         weights = weights_fingerprint(loaded.model)  # before adapters are added
         set_seed(recipe.seed)  # adapters begin with random weights, on all processes the same
         model, table = choose_trained(
@@ -124,6 +125,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
     }
+    trainer.refuse_broken_weights()
     whole = None
     if trainer.sharding != "none":
         whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
@@ -131,12 +133,11 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     def finish() -> None:
         save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded), whole)
         write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        remove_all(folder)
 
     ranks.first_does(finish)
     if ranks.any_of(stop.received is not None):  # in the last step
-        raise KeyboardInterrupt
+        raise stop.interruption()
     return done
 
 
@@ -178,24 +179,33 @@ def _lora(recipe: Recipe) -> LoraSettings | None:
     return LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets) if lora else None
 
 
-def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel) -> Examples:
+def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel, name: str = "samples") -> Examples:
     if isinstance(settings, Align):
         objective, limit = settings.resolved_objective(), settings.limit
         source = source_of(recipe, "preference")
     else:
         objective, limit = OBJECTIVES["sft"], None
         source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
-    samples: list[Any] = source.read()[:limit]
     grouped = recipe.rejected.in_batch and isinstance(settings, Align)
-    examples = Examples(
-        samples,
-        objective,
-        encoder_of(recipe, loaded.family),
-        source.images,
-        rejection_of(recipe),
-        max_pixels=recipe.data.max_pixels,
-        groups=Groups(len(samples), settings.batch_size, recipe.seed) if grouped else None,
-    )
+    data, encoder = recipe.data, encoder_of(recipe, loaded.family)
+
+    def of(samples: Sequence[Any]) -> Examples:
+        return Examples(
+            samples,
+            objective,
+            encoder,
+            source.images,
+            rejection_of(recipe),
+            max_pixels=data.max_pixels,
+            groups=Groups(len(samples), settings.batch_size, recipe.seed) if grouped else None,
+        )
+
+    if source.skip:
+        examples, bad = usable_examples(of, source, max_pixels=data.max_pixels, workers=data.workers, limit=limit)
+        if ranks.is_first():
+            note_skipped(recipe.folder, name, bad, len(examples) + len(bad))
+    else:
+        examples = of(source.read()[:limit])
     examples.check()
     return examples
 
@@ -239,32 +249,20 @@ def _reference(
     path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
     values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
     cells = [len(examples.cells(index)) for index in range(len(examples))]
+    size = settings.batch_size
+    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(size)}, ranks.rank())
     if values is not None:
+        ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
         return list(values.split(cells)), None
-    batches = _score_all(
-        Collator(examples, rows=rows_of(recipe)), scorer, examples, settings.batch_size, recipe.data.workers
-    )
+    plan = batches_in_order(len(examples), size)
+    with _own_words():
+        batches = score_missing(
+            examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
+        )
     scores = list(torch.cat(batches).split(cells))
     ranks.first_does(lambda: save_reference(path, scores, fingerprint))
+    ranks.first_does(parts.remove)
     return scores, None
-
-
-def _score_all(
-    collator: Collator, scorer: TrieScorer, examples: Examples, batch_size: int, workers: int
-) -> list[Tensor]:
-    """The scores of every batch of samples in order; each process scores its share of the batches."""
-    every = list(range(len(examples)))
-    batches = [every[at : at + batch_size] for at in range(0, len(every), batch_size)]
-    mine = batches[ranks.rank() :: ranks.count()]
-    loader: Any = DataLoader(examples, batch_sampler=mine, collate_fn=collator, num_workers=workers)
-    device = next(scorer.parameters()).device
-    with Bar("reference") as bar, _own_words():
-        scores = []
-        for logps_C in score_batches(scorer, loader, device):
-            scores.append(logps_C)
-            bar.update(len(scores), len(loader))
-    shares = ranks.gather(scores)
-    return [shares[number % len(shares)][number // len(shares)] for number in range(len(batches))]
 
 
 def _trainer(
@@ -304,16 +302,21 @@ def _trainer(
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
         with _own_words():
-            trainer.train(resume_from_checkpoint=ranks.first_does(lambda: last_checkpoint(folder)))
+            ids = [sample.id for sample in trainer.train_dataset.samples]
+            checkpoint = ranks.first_does(lambda: last_checkpoint(folder, ids))
+            if not (checkpoint and trainer.finished_at(checkpoint)):
+                trainer.train(resume_from_checkpoint=checkpoint)
     except DataError:
         trainer.save_progress()  # the steps so far are sound: mend the data and go on
         raise
     finally:
         stop.restore()
         if ranks.is_first():
-            last_checkpoint(folder)  # removes one that was being written
-    if stop.received is not None and trainer.state.global_step < trainer.state.max_steps:
-        raise KeyboardInterrupt
+            remove_torn(folder)  # one that was being written
+    state = trainer.state
+    if stop.received is not None and state.global_step < state.max_steps:
+        console.print(f"{folder.name}: stopped and saved after step {state.global_step} of {state.max_steps}")
+        raise stop.interruption()
 
 
 @contextlib.contextmanager

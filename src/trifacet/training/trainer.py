@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import signal
 import time
 from collections import defaultdict
@@ -22,7 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.engine.reference import to_device
 from trifacet.engine.scoring import Batch, TrieScorer
@@ -31,9 +31,11 @@ from trifacet.files import write_atomically
 from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import Objective
 from trifacet.training import ranks
+from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.groups import GroupSampler
 from trifacet.training.recipe import Optimisation
+from trifacet.training.workers import OutliveSignal
 
 WEIGHTS = "trained.safetensors"
 SAME_SIGNAL_SECONDS = 5.0  # a launcher hands on the Ctrl-C that its processes have had already
@@ -48,6 +50,7 @@ class LatticeTrainer(Trainer):
         self.reference_scorer: Any = options.pop("reference_scorer", None)
         self.objective: Objective = examples.objective
         self.cut: set[int] = set()  # samples whose post was cut
+        self._step_samples: list[int] = []  # of the forwards since the last optimizer step
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
         self._failure: TrifacetError | None = None  # of a forward of this step
@@ -60,6 +63,7 @@ class LatticeTrainer(Trainer):
         """The objective on one batch; its metrics are kept until the next line of the log."""
         plan, indices = Plan(**inputs.pop("plan")), inputs.pop("indices")
         self.cut.update(inputs.pop("cut"))
+        self._step_samples += indices
         weight = inputs.pop("weight")
         reference_C = inputs.pop("reference_logps_C", None)
         if reference_C is None and self.reference_scorer is not None:
@@ -67,11 +71,7 @@ class LatticeTrainer(Trainer):
         policy_C = model(**inputs)
         loss, metrics = objective_loss(self.objective, policy_C, reference_C, inputs["lengths_C"], plan)
         if not math.isfinite(loss.item()) and self._failure is None:
-            names = ", ".join(repr(self.train_dataset.samples[index].id) for index in indices)
-            self._failure = TrifacetError(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1} for samples {names}; "
-                "lower the learning rate or look at these samples. The last checkpoint is as it was"
-            )
+            self._failure = self._not_finite(f"the loss is {loss.item()}", indices)
         if self.accelerator.sync_gradients:  # the processes meet in the backward pass of this forward
             ranks.agree(self._failure)
         if weight:
@@ -82,7 +82,10 @@ class LatticeTrainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """The batches of one process, shared out among the processes there are."""
-        return ranks.shared(super().get_train_dataloader())
+        loader: Any = super().get_train_dataloader()
+        inner = loader.base_dataloader  # accelerate wraps the one that starts the workers
+        inner.worker_init_fn = OutliveSignal(inner.worker_init_fn)
+        return ranks.shared(loader)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """The process's batches of one step, each with its weight in the loss; bad data anywhere end all processes."""
@@ -100,6 +103,32 @@ class LatticeTrainer(Trainer):
         groups = self.train_dataset.groups
         return GroupSampler(groups, self.args.seed) if groups else super()._get_train_sampler(train_dataset)
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The norm of the gradient; one that is not finite ends the run before it reaches the weights."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if norm is not None and not math.isfinite(norm):  # all processes have the same
+            indices = [index for share in ranks.gather(self._step_samples) for index in share]
+            ranks.agree(self._not_finite(f"the loss is finite but the norm of its gradient is {norm}", indices))
+        self._step_samples = []
+        return norm
+
+    def _not_finite(self, what: str, indices: list[int]) -> TrifacetError:
+        names = ", ".join(repr(self.train_dataset.samples[index].id) for index in indices)
+        return TrifacetError(
+            f"{what} at step {self.state.global_step + 1} for samples {names}; "
+            "lower the learning rate or look at these samples. The last checkpoint is as it was"
+        )
+
+    def refuse_broken_weights(self) -> None:
+        """Raise TrifacetError if a trained weight is not finite: such a model is never saved."""
+        with ranks.agreed():
+            for name, weight in self._trained().items():
+                if not torch.isfinite(ranks.held(weight)).all():
+                    raise TrifacetError(
+                        f"weight {name} is not finite after step {self.state.global_step}; lower the learning rate. "
+                        "The last checkpoint is as it was"
+                    )
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the objective's metrics, averaged since the last line."""
         parts = ranks.gather((dict(self._sums), dict(self._batches)))
@@ -113,6 +142,16 @@ class LatticeTrainer(Trainer):
         """A checkpoint of the steps done so far."""
         if self.state.global_step:
             self._save_checkpoint(self.model, trial=None)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """A checkpoint that counts once it is sealed."""
+        if self.sharding != "none" and self.state.global_step >= self.state.max_steps:
+            return  # ``finished_at`` cannot load it, and the whole model is about to be saved
+        self.refuse_broken_weights()
+        super()._save_checkpoint(model, trial)
+        ranks.gather(None)  # the files of all processes are there
+        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        ranks.first_does(lambda: seal(folder, [sample.id for sample in self.train_dataset.samples]))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
@@ -144,6 +183,15 @@ class LatticeTrainer(Trainer):
     def all_cut(self) -> set[int]:
         """The samples whose post was cut so far, on any process."""
         return set().union(*ranks.gather(self.cut))
+
+    def finished_at(self, checkpoint: str) -> bool:
+        """Whether ``checkpoint`` is that of the last step; then it is loaded: ``train`` would do a step too many."""
+        state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+        if state.global_step < state.max_steps:
+            return False
+        self.state = state
+        self._load_from_checkpoint(checkpoint)
+        return True
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         file = Path(resume_from_checkpoint) / WEIGHTS
@@ -218,7 +266,7 @@ class LogFile(TrainerCallback):
             return
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left the last line without its end
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        kept = [line for line in lines if _step_of(line) <= state.global_step]
         write_atomically(self.path, "".join(f"{line}\n" for line in kept))
 
     def on_log(
@@ -227,6 +275,14 @@ class LogFile(TrainerCallback):
         if logs and "loss" in logs and ranks.is_first():  # the Trainer's closing summary is no step
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of the log; a damaged line has none that is kept."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 class StopOnSignal(TrainerCallback):
@@ -259,6 +315,10 @@ class StopOnSignal(TrainerCallback):
         if self.received is not None and not control.should_training_stop:
             control.should_save = state.global_step < state.max_steps
             control.should_training_stop = True
+
+    def interruption(self) -> KeyboardInterrupt:
+        """What to raise for the signal that was received."""
+        return KeyboardInterrupt("SIGTERM") if self.received == signal.SIGTERM else KeyboardInterrupt()
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
@@ -301,17 +361,6 @@ def training_arguments(
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # else the Trainer would split batches over the devices, and a trie cannot be split
     return arguments
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint of ``folder``; torn ones (a kill while saving) are removed."""
-    while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
-        try:
-            json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))  # what is written last
-            return newest
-        except (OSError, ValueError):
-            shutil.rmtree(newest)
-    return None
 
 
 class OnlineReference:

@@ -1,0 +1,116 @@
+"""Checkpoints that are complete or do not count.
+
+Invariant: a checkpoint is used only if its seal, which is written last, is there and every file is still as the seal
+says. One without a seal was being written when the run was killed; one that differs from its seal was damaged since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
+
+from trifacet.errors import TrifacetError
+from trifacet.files import write_atomically
+from trifacet.training.progress import console
+
+SEAL = "complete.json"
+
+
+def seal(checkpoint: Path, samples: Sequence[str]) -> None:
+    """Bring every file of ``checkpoint`` to the disk, then note its size and SHA-256, and the samples' ids."""
+    files = {name: _digest(path, sync=True) for name, path in _files(checkpoint).items()}
+    facts = {"files": files, "samples": samples_facts(samples)}
+    write_atomically(checkpoint / SEAL, json.dumps(facts, indent=1) + "\n")
+
+
+def samples_facts(ids: Sequence[str]) -> dict[str, Any]:
+    """How many samples there are, and a digest of their ids in order: the order of training follows from them."""
+    return {"count": len(ids), "sha256": hashlib.sha256(json.dumps(list(ids)).encode()).hexdigest()}
+
+
+def last_checkpoint(folder: Path, samples: Sequence[str] | None = None) -> str | None:
+    """The newest good checkpoint of ``folder``; torn and damaged ones are removed, and a line says so of the latter.
+
+    Args:
+        folder: a stage's folder.
+        samples: ids of the samples that training would go on with (None: not looked at).
+
+    Raises:
+        TrifacetError: the good one was made with other samples.
+    """
+    remove_torn(folder)
+    while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
+        if (damage := _damage(Path(newest))) is None:
+            if samples is not None:
+                _refuse_other_samples(Path(newest), samples)
+            return newest
+        shutil.rmtree(newest)
+        before = get_last_checkpoint(str(folder))
+        instead = f"goes on from {Path(before).name}" if before else "begins this stage anew"
+        console.print(f"{newest} is damaged ({damage}): the run {instead}", markup=False, soft_wrap=True)
+    return None
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove checkpoints that were being written when the run ended."""
+    for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/"):
+        if not (checkpoint / SEAL).is_file():
+            shutil.rmtree(checkpoint)
+
+
+def remove_all(folder: Path) -> None:
+    """Remove every checkpoint: the stage is finished. The seals go first, so that none can be left half-removed."""
+    checkpoints = list(folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/"))
+    for checkpoint in checkpoints:
+        (checkpoint / SEAL).unlink(missing_ok=True)
+    for checkpoint in checkpoints:
+        shutil.rmtree(checkpoint)
+
+
+def _damage(checkpoint: Path) -> str | None:
+    """What is wrong with a sealed checkpoint, or None."""
+    try:
+        noted = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["files"]
+        found = _files(checkpoint)
+        for name, (size, digest) in noted.items():
+            if name not in found:
+                return f"{name} is missing"
+            if (there := found[name].stat().st_size) != size:
+                return f"{name} has {there} bytes instead of {size}"
+            if _digest(found[name])[1] != digest:
+                return f"{name} is not as it was written"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"it cannot be read: {' '.join(str(error).split())}"
+    return None
+
+
+def _refuse_other_samples(checkpoint: Path, samples: Sequence[str]) -> None:
+    then = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["samples"]
+    now = samples_facts(samples)
+    if then != now:
+        raise TrifacetError(
+            f"{checkpoint} was made with other samples ({then['count']} then, {now['count']} now); put the data back "
+            f"as they were, or delete {checkpoint.parent} to train this stage anew"
+        )
+
+
+def _files(checkpoint: Path) -> dict[str, Path]:
+    return {
+        path.relative_to(checkpoint).as_posix(): path
+        for path in sorted(checkpoint.rglob("*"))
+        if path.is_file() and path.name != SEAL
+    }
+
+
+def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
+    with path.open("rb") as file:
+        if sync:
+            os.fsync(file.fileno())
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
