@@ -158,8 +158,8 @@ def test_a_checkpoint_without_a_processor_is_refused(refused, tmp_path, tiny_fol
 def test_an_unsupported_family_is_refused(refused, tmp_path, tiny_folder):
     other = shutil.copytree(tiny_folder, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps({**config, "model_type": "qwen2_vl"}))
-    assert "'qwen2_vl' is not supported; supported: llava" in refused(changes={"model.path": str(other)})
+    (other / "config.json").write_text(json.dumps({**config, "model_type": "aya_vision"}))
+    assert "'aya_vision' is not supported; supported: llava" in refused(changes={"model.path": str(other)})
 
 
 def test_a_folder_of_another_run_is_refused(refused, tmp_path):

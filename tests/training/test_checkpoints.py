@@ -10,8 +10,9 @@ from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
 from trifacet.errors import TrifacetError
 from trifacet.training import stages
+from trifacet.training.callbacks import StopOnSignal
 from trifacet.training.checkpoints import SEAL, last_checkpoint
-from trifacet.training.trainer import LatticeTrainer, StopOnSignal
+from trifacet.training.trainer import LatticeTrainer
 
 STEPS = {"sft.max_steps": 6, "sft.save_every": 2, "model.lora": {"rank": 2, "alpha": 4, "dropout": 0.1}}
 FILES = ["trained.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]

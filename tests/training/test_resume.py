@@ -10,9 +10,9 @@ from small_runs import STAGE, Command, log_of, recipe_file, recipe_of, train
 from transformers import TrainerControl, TrainerState
 
 from trifacet.runs.run import run_recipe
+from trifacet.training.callbacks import LogFile
 from trifacet.training.checkpoints import last_checkpoint
 from trifacet.training.recipe_file import load_recipe
-from trifacet.training.trainer import LogFile
 
 STEPS = {"max_steps": 15, "save_every": 3, "batch_size": 2, "scheduler": "cosine"}
 CHANGES = {
@@ -105,7 +105,7 @@ def test_the_log_goes_on_after_the_checkpoint(tmp_path, step, kept):
 
 def test_ctrl_c_in_the_last_step_still_ends_the_command(tmp_path, world, tiny_folder, monkeypatch):
     """The stage is whole, so it is kept; the next one is not begun."""
-    from trifacet.training.trainer import StopOnSignal
+    from trifacet.training.callbacks import StopOnSignal
 
     def at_once(self, args, state, control, **_):
         if state.global_step == state.max_steps:

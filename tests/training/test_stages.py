@@ -12,8 +12,9 @@ from trifacet.errors import DataError, TrifacetError
 from trifacet.models.loading import load_model
 from trifacet.objectives import OBJECTIVES
 from trifacet.rejection.images import ImageStrategy
+from trifacet.training.callbacks import EpochOfExamples
 from trifacet.training.examples import Examples, Rejection
-from trifacet.training.trainer import EpochOfExamples, LatticeTrainer
+from trifacet.training.trainer import LatticeTrainer
 
 COMMON_KEYS = {"step", "epoch", "loss", "learning_rate", "grad_norm"}
 FIELD_KEYS = {

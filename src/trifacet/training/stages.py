@@ -30,6 +30,7 @@ from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained,
 from trifacet.objectives import OBJECTIVES
 from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped, usable_examples
+from trifacet.training.callbacks import EpochOfExamples, LogFile, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.groups import Groups
@@ -37,15 +38,7 @@ from trifacet.training.progress import Bar, ShowProgress, console
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.reference_pass import batches_in_order, score_missing
 from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
-from trifacet.training.trainer import (
-    EpochOfExamples,
-    LatticeTrainer,
-    LogFile,
-    OnlineReference,
-    StepTime,
-    StopOnSignal,
-    training_arguments,
-)
+from trifacet.training.trainer import LatticeTrainer, OnlineReference, training_arguments
 from trifacet.training.watching import watchers
 
 
@@ -254,12 +247,14 @@ def _reference(
     if values is not None:
         ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
         return list(values.split(cells)), None
-    plan = batches_in_order(len(examples), size)
+    plan = examples.groups.members if examples.groups else batches_in_order(len(examples), size)
     with _own_words():
         batches = score_missing(
             examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
         )
-    scores = list(torch.cat(batches).split(cells))
+    order = [index for batch in plan for index in batch]
+    scored = dict(zip(order, torch.cat(batches).split([cells[index] for index in order]), strict=True))
+    scores = [scored[index] for index in range(len(examples))]
     ranks.first_does(lambda: save_reference(path, scores, fingerprint))
     ranks.first_does(parts.remove)
     return scores, None

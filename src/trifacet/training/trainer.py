@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.engine.reference import to_device
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.errors import TrifacetError
-from trifacet.files import write_atomically
 from trifacet.losses import Plan, objective_loss
 from trifacet.objectives import Objective
 from trifacet.training import ranks
@@ -38,7 +34,6 @@ from trifacet.training.recipe import Optimisation
 from trifacet.training.workers import OutliveSignal
 
 WEIGHTS = "trained.safetensors"
-SAME_SIGNAL_SECONDS = 5.0  # a launcher hands on the Ctrl-C that its processes have had already
 
 
 class LatticeTrainer(Trainer):
@@ -225,106 +220,6 @@ def _added(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for name, value in part.items():
             total[name] = total[name] + value if name in total else value
     return total
-
-
-class EpochOfExamples(TrainerCallback):
-    """Tells the examples which epoch it is, also in the rest of an epoch after a resumption."""
-
-    def __init__(self, examples: Examples) -> None:
-        self.examples = examples
-
-    def on_epoch_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.examples.set_epoch(int(state.epoch or 0))
-
-
-class StepTime(TrainerCallback):
-    """Notes the mean time of a step, data loading included, over the steps of this process.
-
-    ``elsewhere`` are seconds that were spent between steps on something else.
-    """
-
-    def __init__(self) -> None:
-        self.seconds = self.elsewhere = self._began = 0.0
-        self._first = 0
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._began, self._first = time.monotonic(), state.global_step
-
-    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        spent = time.monotonic() - self._began - self.elsewhere
-        self.seconds = spent / max(state.global_step - self._first, 1)
-
-
-class LogFile(TrainerCallback):
-    """Appends each line of the log to a JSONL file; on resumption the lines after the checkpoint are dropped."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if not ranks.is_first():
-            return
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left the last line without its end
-        kept = [line for line in lines if _step_of(line) <= state.global_step]
-        write_atomically(self.path, "".join(f"{line}\n" for line in kept))
-
-    def on_log(
-        self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
-    ) -> None:
-        if logs and "loss" in logs and ranks.is_first():  # the Trainer's closing summary is no step
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-
-
-def _step_of(line: str) -> float:
-    """The step of a line of the log; a damaged line has none that is kept."""
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
-
-
-class StopOnSignal(TrainerCallback):
-    """Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._at = 0.0
-        self._before: dict[int, Any] = {}
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._before[number] = signal.signal(number, self._note)
-            except ValueError:  # not the main thread: the caller's handling stays
-                return
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is None:
-            self.received, self._at = number, time.monotonic()
-            if ranks.count() == 1:
-                self.restore()
-        elif time.monotonic() - self._at > SAME_SIGNAL_SECONDS:
-            self.restore()
-            signal.raise_signal(number)
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if ranks.any_of(self.received is not None) and self.received is None:
-            self.received = signal.SIGTERM
-        if self.received is not None and not control.should_training_stop:
-            control.should_save = state.global_step < state.max_steps
-            control.should_training_stop = True
-
-    def interruption(self) -> KeyboardInterrupt:
-        """What to raise for the signal that was received."""
-        return KeyboardInterrupt("SIGTERM") if self.received == signal.SIGTERM else KeyboardInterrupt()
-
-    def restore(self) -> None:
-        """Give the signals back to whoever had them."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
 
 
 def training_arguments(

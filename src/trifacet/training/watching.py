@@ -29,11 +29,12 @@ from trifacet.images import MAX_PIXELS
 from trifacet.objectives import OBJECTIVES
 from trifacet.records import SupervisedSample, TestSample
 from trifacet.rejection.images import ImageStrategy
+from trifacet.training.callbacks import StepTime
 from trifacet.training.examples import Collator, Examples, Rejection
 from trifacet.training.progress import console
 from trifacet.training.recipe import Align, Generation, Recipe, Split, Supervised
 from trifacet.training.sources import encoder_of, has_split, rows_of, source_of
-from trifacet.training.trainer import OnlineReference, StepTime
+from trifacet.training.trainer import OnlineReference
 
 SAMPLES = "samples.jsonl"  # beside log.jsonl
 Reference = Callable[[Batch], Tensor]
