@@ -23,7 +23,9 @@ Contestants
                          eight reference sequences in each step, logits of all positions, the joint loss
     mcm-dpo-one-by-one   Trifacet's fallback: the same scores, a row per cell
     only when named      trl-dpo-checkpointing (TRL's default: less memory, more time), trl-dpo-response-only (TRL
-                         patched to run its head on response tokens on a CPU as well), mcm-dpo-row-per-sample
+                         patched to run its head on response tokens on a CPU as well); and mcm-dpo with one of its
+                         savings off: mcm-dpo-dense-rows (a row per sample under a dense mask),
+                         mcm-dpo-whole-last-layer, mcm-dpo-keeping-all (nothing is made again going backwards)
 
 Before any step the run checks that all of them give the same log-probs to the same sequences (of the first batch), and
 after the last that those with the same objective had the same losses. If not, it ends without a table.

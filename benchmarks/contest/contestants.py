@@ -20,6 +20,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 from contest.clock import HEAD, Clock
 from contest.inputs import LABEL, REQUEST, Inputs, Shape
 from contest.sequences import Sequence, cells_for, tensors, user_text, written_out
+from trifacet.engine import scoring
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches, to_device
 from trifacet.engine.scoring import Rows, TrieScorer
@@ -278,6 +279,23 @@ def _ours(name: str, rows: Rows = "batch", *, by_default: bool = True) -> Entry:
     return Entry(lambda inputs, terms: Trifacet(inputs, first_terms(name, terms), rows), by_default)
 
 
+def _with_dense_attention(inputs: Inputs, terms: int) -> Contestant:
+    ours = Trifacet(inputs, first_terms("mcm-dpo", terms), "sample")
+    ours.scorer = TrieScorer(ours.model, ours.scorer.family, attention="dense")
+    return ours
+
+
+def _with_a_whole_last_layer(inputs: Inputs, terms: int) -> Contestant:
+    ours = Trifacet(inputs, first_terms("mcm-dpo", terms), "batch")
+    ours.scorer.family.token_wise = lambda model: []  # type: ignore[method-assign]
+    return ours
+
+
+def _keeping_everything(inputs: Inputs, terms: int) -> Contestant:
+    scoring.feed_forward = lambda model: []  # of this process
+    return Trifacet(inputs, first_terms("mcm-dpo", terms), "batch")
+
+
 CONTESTANTS = {
     BASELINE: Entry(lambda inputs, terms: TRL(inputs)),
     "dpo": _ours("dpo"),
@@ -285,7 +303,9 @@ CONTESTANTS = {
     "mcm-dpo": _ours("mcm-dpo"),
     "mcm-dpo-released": Entry(lambda inputs, terms: Released(inputs)),
     "mcm-dpo-one-by-one": _ours("mcm-dpo", "path"),
-    "mcm-dpo-row-per-sample": _ours("mcm-dpo", "sample", by_default=False),
+    "mcm-dpo-dense-rows": Entry(_with_dense_attention, by_default=False),
+    "mcm-dpo-whole-last-layer": Entry(_with_a_whole_last_layer, by_default=False),
+    "mcm-dpo-keeping-all": Entry(_keeping_everything, by_default=False),
     "trl-dpo-checkpointing": Entry(lambda inputs, terms: TRL(inputs, checkpointing=True), by_default=False),
     "trl-dpo-response-only": Entry(lambda inputs, terms: TRL(inputs, response_only=True), by_default=False),
 }
