@@ -26,9 +26,7 @@ from trifacet.engine.trie import Path, Trie, build_trie
 Batch = dict[str, Any]
 Rows = Literal["batch", "sample", "path"]
 Attention = Literal["auto", "segments", "dense", "flex"]
-TOKENS_AT_ONCE = (
-    2048  # of a batch of several rows: beyond this the rows are computed in parts, and again going backwards
-)
+TOKENS_AT_ONCE = 1024  # of a batch of several rows: more are computed in parts, and again going backwards
 LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are computed again in the backward pass
 
 
