@@ -62,5 +62,6 @@ def test_the_token_budget_counts_every_image(tmp_path, mixed_world, tiny_folder)
     recipe = recipe_of(tmp_path, mixed_world, tiny_folder)
     (sample,) = [s for s in read_samples(mixed_world / "test.jsonl", "test") if len(s.pictures) == 3][:1]
     one, none = sample.model_copy(update={"more_images": ()}), {"more_images": (), "image": None}
-    lengths = [token_budget(recipe, [s]).longest for s in (sample, one, sample.model_copy(update=none))]
+    sizes = dict.fromkeys(sample.pictures, (32, 32))
+    lengths = [token_budget(recipe, [s], sizes).longest for s in (sample, one, sample.model_copy(update=none))]
     assert lengths[0] - lengths[1] == 2 * (lengths[1] - lengths[2])

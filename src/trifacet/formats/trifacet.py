@@ -36,8 +36,9 @@ def _values(row: Values) -> Values:
 
 
 def to_row(sample: Sample, label: str) -> Values:
-    """The sample's fields, those at their defaults left out."""
-    return sample.model_dump(mode="json", exclude_defaults=True)
+    """The sample's fields, those at their defaults left out; one without an image says its post, be it empty."""
+    post = {"context": sample.context} if sample.image is None else {}
+    return post | sample.model_dump(mode="json", exclude_defaults=True)
 
 
 def write(path: Path, rows: list[Values], samples: list[Any], kind: str) -> None:
