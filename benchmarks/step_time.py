@@ -1,7 +1,7 @@
 """Time and memory of a training step: Trifacet beside TRL's DPOTrainer and beside the released MCM-DPO's way.
 
     python benchmarks/step_time.py                        # the demo's size, two minutes on two cores
-    python benchmarks/step_time.py --shape small          # 576 image tokens, vocabulary 32,064, 7 GiB; ten minutes
+    python benchmarks/step_time.py --shape small          # 576 image tokens, vocabulary 32,064; a quarter of an hour
     python benchmarks/step_time.py --shape gpu            # 1.6 G parameters in bfloat16; needs a GPU
     python benchmarks/step_time.py --shape small --contestants trl-dpo,mcm-dpo --json out.json
     python benchmarks/growth.py --vary terms --plot terms.png    # how the cost grows; see there

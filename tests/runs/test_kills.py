@@ -1,5 +1,6 @@
 """Killed at random moments and started again with the same command, a run ends as one that was never killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -101,7 +102,8 @@ def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, world):
                 command = Command(tmp_path, "run", path)
                 command.process.join(timeout=draw.uniform(0, 0.6 * duration))
                 if command.process.is_alive():
-                    os.kill(command.process.pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # it ended in this very moment
+                        os.kill(command.process.pid, signal.SIGKILL)
                     if command.wait() == -signal.SIGKILL:
                         kills.append(phase(output))
                         continue
