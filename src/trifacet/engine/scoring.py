@@ -26,7 +26,7 @@ from trifacet.engine.trie import Path, Trie, build_trie
 Batch = dict[str, Any]
 Rows = Literal["batch", "sample", "path"]
 Attention = Literal["auto", "segments", "dense", "flex"]
-TOKENS_AT_ONCE = 1024  # of a batch of several rows: more are computed in parts, and again going backwards
+TOKENS_AT_ONCE = 1024  # of a batch with a row per path: more are computed in parts, and again going backwards
 LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are computed again in the backward pass
 
 
@@ -65,6 +65,7 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
     grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
     tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
     batch = {**_rows([build_trie(group) for group in grouped], pad_id, tokens_I), "images": family.collate(images)}
+    batch["one_by_one"] = rows == "path"
     if beyond_window:
         batch["plain_BN"] = batch["ends_BN"] == batch["ends_BN"][:, :1]  # all but the padding
     return batch
@@ -107,10 +108,10 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
 
 
 def _parts(batch: Batch) -> Iterator[Batch]:
-    """The batch whole, or in runs of rows of at most ``TOKENS_AT_ONCE`` tokens where it has several rows."""
+    """The batch whole, or in runs of rows of at most ``TOKENS_AT_ONCE`` tokens where it has a row per path."""
     rows, width = batch["input_ids"].shape
     step = max(TOKENS_AT_ONCE // width, 1)
-    if rows <= step:
+    if rows <= step or not batch["one_by_one"]:
         yield {**batch, "whole": True}
         return
     for start in range(0, rows, step):

@@ -14,7 +14,7 @@ from trifacet.engine.scoring import Rows
 from trifacet.errors import DataError, TrifacetError
 from trifacet.formats import iter_samples
 from trifacet.formats.rows import OnProblem
-from trifacet.models.loading import LoadedModel, load_model
+from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.records import Sample
 from trifacet.rejection.images import ImageStrategy
 from trifacet.training.examples import Rejection
@@ -100,8 +100,15 @@ def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:
 
 
 def rows_of(recipe: Recipe) -> Rows:
-    """How cells share rows: one trie over the batch, or a row per cell as a check or fallback."""
-    return "batch" if recipe.model.trie else "path"
+    """How cells share rows: one trie over the batch, one per sample, or a row per cell as a check or fallback.
+
+    Off the CPU attention is dense, and one row for a whole batch would be mostly pairs that cannot see each other; it
+    pays where members of a batch lend each other pictures.
+    """
+    if not recipe.model.trie:
+        return "path"
+    on_cpu = pick_device(recipe.model.device).type == "cpu"
+    return "batch" if on_cpu or recipe.rejected.in_batch else "sample"
 
 
 def rejection_of(recipe: Recipe) -> Rejection:
