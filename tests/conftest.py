@@ -108,3 +108,19 @@ def family_folders(tmp_path_factory, pairs):
         return made[name]
 
     return folder
+
+
+@pytest.fixture
+def trifacet(monkeypatch, capfd):
+    """The command in this process: its exit code, standard output and standard error."""
+    from trifacet.cli import main as command_line
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["trifacet", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "300")
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            command_line.main()
+        return end.value.code or 0, *capfd.readouterr()
+
+    return run

@@ -64,3 +64,23 @@ def write_atomically(path: Path, text: str) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def append_durably(path: Path, lines: bytes) -> None:
+    """Add lines to a file, on disk when this returns: after a kill at most the last line is incomplete.
+
+    Raises:
+        TrifacetError: they cannot be written.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> TrifacetError:
+    """The one line to end with when a file that grows cannot grow further."""
+    return TrifacetError(f"cannot write {path}: {error.strerror}; free some space, then the same command continues")

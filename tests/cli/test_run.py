@@ -5,22 +5,7 @@ import json
 import pytest
 from small_runs import recipe_file
 
-from trifacet.cli import main as command_line
-
 QUICK = {"sft.max_steps": 1, "align.mcm.max_steps": 1}
-
-
-@pytest.fixture
-def trifacet(monkeypatch, capfd):
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["trifacet", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "300")
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            command_line.main()
-        return end.value.code or 0, *capfd.readouterr()
-
-    return run
 
 
 def test_stages_print_their_model_folders_and_a_run_the_scores_and_the_report(tmp_path, world, tiny_folder, trifacet):

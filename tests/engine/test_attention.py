@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_exactness import examples_of
 from torch.nn.attention.flex_attention import create_mask
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -87,8 +88,6 @@ def test_the_flexible_mask_is_the_same_mask(ends_N):
 
 
 def test_padding_changes_nothing_and_gives_no_nan(tiny, pairs, world):
-    from test_exactness import examples_of
-
     short, long = pairs[0], pairs[1].model_copy(update={"context": pairs[1].context * 4})
     examples = examples_of([short, long], tiny, world, OBJECTIVES["mcm-dpo"])
     scorer = TrieScorer(tiny.model, tiny.family)
@@ -102,8 +101,6 @@ def test_padding_changes_nothing_and_gives_no_nan(tiny, pairs, world):
 
 
 def test_the_head_in_chunks_gives_the_same(tiny, pairs, world, monkeypatch):
-    from test_exactness import examples_of
-
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
     batch = Collator(examples)([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family)
@@ -122,8 +119,6 @@ def test_the_head_in_chunks_gives_the_same(tiny, pairs, world, monkeypatch):
 
 def test_samples_share_what_they_have_in_common(tiny, pairs, world):
     """The system text, and an image that several samples show, stand in the batch once."""
-    from test_exactness import examples_of
-
     same = [pair.model_copy(update={"image": pairs[0].image}) for pair in pairs[:3]]
     examples = examples_of(same, tiny, world, OBJECTIVES["dpo"])
     batch = Collator(examples)([examples[index] for index in range(3)])
@@ -134,8 +129,6 @@ def test_samples_share_what_they_have_in_common(tiny, pairs, world):
 
 @pytest.mark.parametrize("attention", ["segments", "dense"])
 def test_checkpointed_layers_keep_the_trie(attention, tiny, pairs, world):
-    from test_exactness import examples_of
-
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
     batch = Collator(examples)([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family, attention=attention).train()
@@ -152,8 +145,6 @@ def test_checkpointed_layers_keep_the_trie(attention, tiny, pairs, world):
 
 
 def test_rows_in_parts_give_the_same(tiny, pairs, world, monkeypatch):
-    from test_exactness import examples_of
-
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
     batch = Collator(examples, rows="path")([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family)

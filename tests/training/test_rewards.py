@@ -6,24 +6,10 @@ import statistics
 import pytest
 from small_runs import STAGE, log_of, recipe_file
 
-from trifacet.cli import main as command_line
 from trifacet.facets import Cell
 from trifacet.training.rewards import cell_name
 
 TERMS = ["rpo", "vpo", "cpo", "vrpo", "crpo", "vcpo", "mtpo"]
-
-
-@pytest.fixture
-def trifacet(monkeypatch, capfd):
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["trifacet", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "300")
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            command_line.main()
-        return end.value.code or 0, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="module")

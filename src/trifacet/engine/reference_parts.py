@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trifacet.errors import TrifacetError
+from trifacet.files import append_durably, cannot_write
 
 
 class ReferenceParts:
@@ -52,14 +52,9 @@ class ReferenceParts:
         try:
             if not self._ready:
                 self._make_ready()
-            with self.path.open("ab") as file:
-                file.write(_line(number, logps_C))
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
-            raise TrifacetError(
-                f"cannot write {self.path}: {error.strerror}; free some space, then the same command continues"
-            ) from None
+            raise cannot_write(self.path, error) from None
+        append_durably(self.path, _line(number, logps_C))
         self.done[number] = logps_C
 
     def remove(self) -> None:

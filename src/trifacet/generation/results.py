@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.errors import DataError, TrifacetError
-from trifacet.files import write_atomically
+from trifacet.files import append_durably, write_atomically
 from trifacet.generation.local import Generated, generate_texts
 from trifacet.images import MAX_PIXELS, image_facts, resolve_inside
 from trifacet.records import TestSample
@@ -71,7 +70,7 @@ def generate_to_file(
         on_progress(len(done), len(samples))
 
     def append(batch: list[Generated]) -> None:
-        _append(output, batch)
+        append_durably(output, "".join(map(_line, batch)).encode("utf-8"))
         done.update((text.id, text) for text in batch)
         if on_progress:
             on_progress(len(done), len(samples))
@@ -208,19 +207,6 @@ def _read_and_mend(output: Path) -> dict[str, Generated]:
             ) from None
         texts[text.id] = text
     return texts
-
-
-def _append(output: Path, batch: Sequence[Generated]) -> None:
-    """One write and one sync per batch: after a kill at most the last line is incomplete."""
-    try:
-        with output.open("ab") as file:
-            file.write("".join(map(_line, batch)).encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise TrifacetError(
-            f"cannot write {output}: {error.strerror}; free some space, then the same command continues"
-        ) from None
 
 
 def _line(text: Generated) -> str:
