@@ -28,19 +28,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         TrifacetError: no such file, bad YAML, an unknown key or a value that does not fit.
     """
-    values = _read(Path(path), seen=())
-    for override in overrides:
-        _apply(values, override)
     try:
-        recipe = Recipe.model_validate(values)
+        recipe = Recipe.model_validate(read_values(path, overrides))
     except ValidationError as error:
-        raise TrifacetError(f"{path}: {_explain(error)}") from None
+        raise TrifacetError(f"{path}: {explain_invalid(error, Recipe)}") from None
     for name, stage in recipe.align.items():
         try:
             stage.resolved_objective()
         except TrifacetError as error:
             raise TrifacetError(f"{path}: align.{name}: {error}") from None
     return recipe
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain values of a recipe file, what it extends and ``key=value`` overrides merged in; raises TrifacetError."""
+    values = _read(Path(path), seen=())
+    for override in overrides:
+        _apply(values, override)
+    return values
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -115,13 +120,14 @@ def _number(text: str) -> str | float:
     return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text) else text
 
 
-def _explain(error: ValidationError) -> str:
+def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
+    """One line for what keeps values from being a ``model``: the key, what is wrong, the nearest known key."""
     first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))  # the most particular
     # pydantic's names for the ways to read a value are no keys of the recipe
     keys = [str(part) for part in first["loc"] if part not in ("str", "[key]") and not str(part).startswith("dict[")]
     where = ".".join(keys)
     if first["type"] == "extra_forbidden":
-        known = _keys_at(first["loc"][:-1])
+        known = _keys_at(model, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known)}"
         return f"unknown key {where!r}; {hint}"
@@ -132,15 +138,17 @@ def _explain(error: ValidationError) -> str:
     return f"{where}: {message}{got}" if where else message
 
 
-def _keys_at(location: Sequence[int | str]) -> list[str]:
+def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     """The keys that the section at ``location`` knows."""
-    section: Any = Recipe
-    below: Any = Recipe  # what the next part of the location is looked up in; None: it is a name that the user gave
+    section: Any = model
+    below: Any = model  # what the next part of the location is looked up in; None: it is a name that the user gave
     for part in location:
+        if isinstance(part, int):  # a place in a list: its elements are of one model
+            continue
         if below is None:
             below = section
             continue
-        annotation = section.model_fields[str(part)].annotation
+        annotation = section.model_fields[part].annotation
         section = _section(annotation)
         below = None if get_origin(annotation) is dict else section
     return list(section.model_fields)
