@@ -12,7 +12,7 @@ from trifacet.llm.prompts import Prompt
 T = TypeVar("T")
 
 
-class Unparsed(ValueError):
+class UnparsedError(ValueError):
     """An answer that is not of the form that was asked for; raised by parsers."""
 
 

@@ -41,7 +41,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The plain values of a recipe file, what it extends and ``key=value`` overrides merged in; raises TrifacetError."""
+    """The plain values of a recipe file, with what it extends and ``key=value`` overrides; raises TrifacetError."""
     values = _read(Path(path), seen=())
     for override in overrides:
         _apply(values, override)
