@@ -29,7 +29,7 @@ from trifacet.building.recipe import BuildRecipe, dump_build_recipe
 from trifacet.building.sources import fingerprint, image_root
 from trifacet.building.step import DOWNLOADED, MADE, AskStep, GlobalStep, Signatures, Tools
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Job, Link, do_parts
+from trifacet.building.workers import Job, Link, connect, do_parts
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
 from trifacet.folders import locked
@@ -98,7 +98,7 @@ def run_build(
     Args:
         recipe: the recipe.
         overwrite: delete what an earlier build of another recipe left in the output folder.
-        ray: address of a Ray cluster, see ``workers.do_parts``.
+        ray: address of a Ray cluster, see ``workers.connect``.
         workers: processes (None: one for each core; on a cluster: one for each of its cores).
         show: called whenever something has changed.
 
@@ -121,12 +121,13 @@ def run_build(
                     progress.add(record, here=False)
             return manifest
         parts = _read(recipe, state, progress)
-        tools = tools_of(recipe, workers or os.cpu_count() or 1)
+        cores = connect(ray) if ray else os.cpu_count() or 1
+        tools = tools_of(recipe, workers or cores)
         stages = stages_of(recipe)
         source = stages[0]
         for plan in plan_stages(recipe):
             with state.timed(plan.folder.name):
-                _do_stage(plan, source.folder, parts, tools, recipe, progress, ray)
+                _do_stage(plan, source.folder, parts, tools, recipe, progress, ray is not None)
             source = Stage(plan.folder)
         with state.timed("output"):
             manifest = output.write_output(recipe, source, parts, tools, state.facts["inputs"], stages, progress)
@@ -150,11 +151,11 @@ def _do_stage(
     tools: Tools,
     recipe: BuildRecipe,
     progress: Progress,
-    ray: str | None,
+    on_cluster: bool,
 ) -> None:
     stage, links = Stage(plan.folder), plan.links
     if plan.looks_at_all:
-        links = (replace(links[0], decisions=_decisions(plan, source, parts, tools, progress, ray)), *links[1:])
+        links = (replace(links[0], decisions=_decisions(plan, source, parts, tools, progress, on_cluster)), *links[1:])
     progress.begin(plan.indices, "running", len(parts))
     sealed = stage.intact()
     for record in sealed.values():
@@ -169,13 +170,13 @@ def _do_stage(
         with _model(recipe, links[0], progress) as model:
             asyncio.run(ask_parts(links[0], model, source, stage.folder, missing, tools, done))
     else:
-        for record in do_parts(Job(source, stage.folder, links, tools), missing, ray=ray):
+        for record in do_parts(Job(source, stage.folder, links, tools), missing, on_cluster=on_cluster):
             done(record)
     progress.end(plan.indices)
 
 
 def _decisions(
-    plan: StagePlan, source: Path, parts: list[int], tools: Tools, progress: Progress, ray: str | None
+    plan: StagePlan, source: Path, parts: list[int], tools: Tools, progress: Progress, on_cluster: bool
 ) -> Path:
     """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
     stage, link = Stage(plan.folder), plan.links[0]
@@ -186,7 +187,7 @@ def _decisions(
     sealed = stage.intact("signatures")
     progress.signed(link.index, len(sealed))
     missing = [part for part in parts if part not in sealed]
-    for record in do_parts(Job(source, stage.folder, (link,), tools, sign=True), missing, ray=ray):
+    for record in do_parts(Job(source, stage.folder, (link,), tools, sign=True), missing, on_cluster=on_cluster):
         stage.add("signatures", record)
         progress.signed(link.index)
     progress.begin([link.index], "deciding", 1)

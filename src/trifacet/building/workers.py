@@ -25,6 +25,9 @@ from trifacet.building.steps import STEPS
 from trifacet.errors import TrifacetError
 
 
+QUIET = {"DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # daft and ray report to nobody
+
+
 @dataclass(frozen=True)
 class Link:
     """A step in a chain: its place in the recipe from 1, its name, its parameters; a global one has its decisions."""
@@ -49,31 +52,31 @@ class Job:
     sign: bool = False
 
 
-def do_parts(job: Job, parts: Sequence[int], *, ray: str | None = None) -> Iterator[Record]:
+def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Iterator[Record]:
     """Do the parts, in whatever order workers finish them; yields their records, whose files are written.
 
     Args:
         job: what to do.
         parts: which parts.
-        ray: address of a Ray cluster ("auto", "ray://host:port"), or None for processes on this machine. A cluster's
-            machines must see the job's folders under the same paths.
+        on_cluster: on the cluster of ``connect`` instead of in processes of this machine. Its machines must see the
+            job's folders under the same paths.
 
     Raises:
         TrifacetError: a step found something that the user has to mend.
     """
     if not parts:
         return
-    daft = _daft(ray)
+    daft = _daft()
     workers = min(job.tools.workers, len(parts))
 
-    @daft.cls(max_concurrency=workers, use_process=None if ray else workers > 1)
+    @daft.cls(max_concurrency=workers, use_process=None if on_cluster else workers > 1)
     class Worker:
         @daft.method.batch(return_dtype=daft.DataType.string(), batch_size=1)
         def run(self, numbers: Any) -> list[str]:
             return [_told(job, part) for part in numbers.to_pylist()]
 
     frame = daft.from_pydict({"part": list(parts)})
-    if ray:
+    if on_cluster:
         frame = frame.into_partitions(len(parts))
     for row in frame.select(Worker().run(frame["part"]).alias("record")).iter_rows(results_buffer_size=None):
         record: Record = json.loads(row["record"])
@@ -139,13 +142,33 @@ def _told(job: Job, part: int) -> str:
         return json.dumps({"part": part, "error": traceback.format_exc()})
 
 
-def _daft(ray: str | None) -> Any:
-    """daft, told to report to nobody; on the cluster where an address is given, else in processes of its own."""
-    os.environ |= {"DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+def connect(ray: str) -> int:
+    """Use the Ray cluster at this address ("auto", "ray://host:port", "host:port"); returns how many cores it has.
+
+    Raises:
+        TrifacetError: there is no such cluster, or ray is not installed.
+    """
+    daft = _daft()
+    try:
+        import ray as cluster
+
+        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True, runtime_env={"env_vars": QUIET})
+        daft.set_runner_ray(noop_if_initialized=True)
+        return int(cluster.cluster_resources().get("CPU", 1))
+    except ImportError:
+        raise TrifacetError("--ray needs ray on this machine: pip install 'trifacet[cluster]'") from None
+    except Exception as error:  # ray's own, of many kinds
+        raise TrifacetError(
+            f"cannot use the Ray cluster at {ray} ({error}); check the address, and set RAY_AUTH_MODE=token where the "
+            "cluster asks for a token"
+        ) from None
+
+
+def _daft() -> Any:
+    """daft, told to report to nobody."""
+    os.environ.update(QUIET)
     try:
         import daft
     except ImportError:
         raise TrifacetError("building needs daft: pip install 'trifacet[build]'") from None
-    if ray:
-        daft.set_runner_ray(None if ray == "auto" else ray, noop_if_initialized=True)
     return daft
