@@ -36,12 +36,16 @@ def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
     """The rows of ``path``; JSON lines and Parquet are streamed.
 
     Args:
-        path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two.
+        path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two; or a
+            folder of Parquet shards, read in the order of their names, their rows counted through.
         on_problem: called for each row, or rest of a file, that can't be read; reading goes on if it returns.
 
     Raises:
         DataError: no such file; whatever ``on_problem`` raises.
     """
+    if path.is_dir():
+        yield from _shard_rows(path, on_problem)
+        return
     start = _first_bytes(path)
     if start.startswith(b"PAR1"):
         yield from _parquet_rows(path, on_problem)
@@ -139,11 +143,20 @@ def _checked(values: Any, path: Path, number: int) -> Values:
     return values
 
 
-def _parquet_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
+def _shard_rows(folder: Path, on_problem: OnProblem) -> Iterator[Row]:
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise DataError("holds no Parquet shard", fix="give a data file, or a folder of .parquet files", file=folder)
+    number = 0
+    for shard in shards:
+        for number, values in _parquet_rows(shard, on_problem, number):  # noqa: B007  the next shard counts on
+            yield Row(number, values)
+
+
+def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    number = 0
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256):
