@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -52,7 +52,8 @@ def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         yield from _array_rows(path, on_problem)
     else:
-        yield from _line_rows(path, on_problem)
+        with path.open("rb") as file:
+            yield from line_rows(file, path, on_problem)
 
 
 def write_rows(path: Path, rows: Sequence[Values]) -> None:
@@ -76,18 +77,18 @@ def _first_bytes(path: Path) -> bytes:
         raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
 
 
-def _line_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-            if not data.strip():
-                continue
-            try:
-                values = _checked(_parse(data, path, number), path, number)
-            except DataError as problem:
-                on_problem(DataError(problem.problem, fix=problem.fix, file=path, row=number))
-                continue
-            yield Row(number, values)
+def line_rows(lines: Iterable[bytes], path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The rows of JSON lines; ``path`` is for the problems only."""
+    for number, line in enumerate(lines, start=1):
+        data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not data.strip():
+            continue
+        try:
+            values = _checked(_parse(data, path, number), path, number)
+        except DataError as problem:
+            on_problem(DataError(problem.problem, fix=problem.fix, file=path, row=number))
+            continue
+        yield Row(number, values)
 
 
 def _array_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
