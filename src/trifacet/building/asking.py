@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from trifacet.building.parts import Record, Stage
+from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch, Post
 from trifacet.building.step import AskStep, Tools
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Link, step_record
+from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 
 PARTS_AT_ONCE = 3  # while the last answers of one part are awaited, those of the next are asked for
@@ -23,7 +26,8 @@ PARTS_AT_ONCE = 3  # while the last answers of one part are awaited, those of th
 
 async def ask_parts(
     link: Link,
-    model: LanguageModel,
+    recipe: BuildRecipe,
+    books: Books,
     source: Path,
     target: Path,
     parts: Iterable[int],
@@ -36,6 +40,28 @@ async def ask_parts(
         TrifacetError: the endpoint fails or the budget is reached. Nothing new is asked then; answers under way are
             awaited and kept.
     """
+    async with AsyncExitStack() as closing:
+        models = {
+            name: await closing.enter_async_context(
+                LanguageModel(name, spec, books, seed=recipe.seed, max_pixels=recipe.max_pixels)
+            )
+            for name, spec in recipe.models.items()
+        }
+        for model in models.values():
+            model.siblings = models
+        name, _ = recipe.model_named(link.parameters.model)
+        await _ask_parts(link, models[name].for_step(link.name), source, target, parts, tools, on_done)
+
+
+async def _ask_parts(
+    link: Link,
+    model: LanguageModel,
+    source: Path,
+    target: Path,
+    parts: Iterable[int],
+    tools: Tools,
+    on_done: Callable[[Record], None],
+) -> None:
     step = STEPS[link.name]
     assert isinstance(step, AskStep)
     room, stopped = asyncio.Semaphore(PARTS_AT_ONCE), asyncio.Event()

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trifacet.building.parts import Stage, events_of, sha256_of
+from trifacet.building.plan import WRITE
 from trifacet.building.progress import Progress
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
@@ -30,7 +31,6 @@ from trifacet.records import SCHEMAS
 KINDS = ("sft", "preference", "test")
 MANIFEST = "manifest.json"
 FAILED = "failed.parquet"
-WRITE = "write"  # the name of the last stage
 GROUP_ROWS, GROUP_BYTES = 1000, 64_000_000  # a row group ends at either
 PACKAGES = ("trifacet", "pyarrow", "pillow", "daft", "lingua-language-detector", "imagehash", "rensa", "openai")
 FAILURES = pa.schema(
@@ -176,7 +176,7 @@ class _Shards:
 
 
 def _sample(kind: str, row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """The row as a sample of its kind, with image names of the output, or the source's own where no step opened them."""
+    """The row as a sample of its kind, its images by the output's names, or the source's where no step opened them."""
     sample = {
         "id": row["id"],
         "image": names[row["file"]] if row["file"] else row["image"],

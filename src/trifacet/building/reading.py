@@ -17,12 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from trifacet.building.parts import Record, Stage
+from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import EVENTS, ROWS, Batch
 from trifacet.building.sources import BadRow, read_source
 from trifacet.building.workers import step_record
-
-READ = "read"  # the name of step 0
 
 
 def read_sources(recipe: BuildRecipe, target: Path, on_part: Callable[[Record], None]) -> None:

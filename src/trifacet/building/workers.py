@@ -24,7 +24,6 @@ from trifacet.building.step import GlobalStep, MapStep, Tools
 from trifacet.building.steps import STEPS
 from trifacet.errors import TrifacetError
 
-
 QUIET = {"DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # daft and ray report to nobody
 
 

@@ -150,8 +150,9 @@ def _shard_rows(folder: Path, on_problem: OnProblem) -> Iterator[Row]:
         raise DataError("holds no Parquet shard", fix="give a data file, or a folder of .parquet files", file=folder)
     number = 0
     for shard in shards:
-        for number, values in _parquet_rows(shard, on_problem, number):  # noqa: B007  the next shard counts on
-            yield Row(number, values)
+        for row in _parquet_rows(shard, on_problem, number):
+            number = row.number  # the next shard counts on
+            yield row
 
 
 def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterator[Row]:

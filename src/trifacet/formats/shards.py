@@ -54,4 +54,6 @@ def _check(data: bytes, shard: Path, number: int) -> None:
     try:
         Image.open(io.BytesIO(data), formats=FORMATS).verify()
     except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
-        raise DataError(f"holds no image ({error})", fix="build it again", file=shard, row=number, field=EMBEDDED) from None
+        raise DataError(
+            f"holds no image ({error})", fix="build it again", file=shard, row=number, field=EMBEDDED
+        ) from None
