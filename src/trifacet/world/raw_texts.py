@@ -29,8 +29,8 @@ _THING = (
 )  # fmt: skip
 _WHERE = (
     "behind the mill", "near the harbour", "under the stairs", "at the flea market", "beside the railway",
-    "in the attic",    "across the river", "next to the bakery", "outside the library", "in the old barn", "at the bus stop",
-    "below the bridge", "in front of the school", "on the roof terrace",
+    "in the attic", "across the river", "next to the bakery", "outside the library", "in the old barn",
+    "at the bus stop", "below the bridge", "in front of the school", "on the roof terrace",
 )  # fmt: skip
 _TAIL = (
     "and nobody could say whose it was", "which took the whole afternoon", "so dinner was late again",
