@@ -1,32 +1,134 @@
-"""Asking a language model behind an OpenAI-compatible endpoint."""
+"""Asking a language model behind an OpenAI-compatible endpoint.
+
+Invariant: a value depends on the question and the model's answers to it, never on time, order, concurrency or the
+endpoint's faults; and no answer is paid for twice.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import copy
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from trifacet.errors import TrifacetError
+from trifacet.images import MAX_PIXELS
+from trifacet.llm.books import Books, Reply, Tally
+from trifacet.llm.endpoint import Endpoint, RejectedError
+from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
+from trifacet.llm.parsing import UnparsedError, looks_refused
+from trifacet.llm.pictures import Picture, data_url, look_at
 from trifacet.llm.prompts import Prompt
+
+if TYPE_CHECKING:
+    from trifacet.building.recipe import Model
+
+__all__ = ["PROBLEMS", "Answer", "LanguageModel", "Question", "UnparsedError"]
 
 T = TypeVar("T")
 
-
-class UnparsedError(ValueError):
-    """An answer that is not of the form that was asked for; raised by parsers."""
+PROBLEMS = ("empty", "refused", "unparsed", "cut off", "rejected by the endpoint")
+REPEATED = 0.5  # temperature, at least, of a question asked again: at 0 the same answer would come
+FIRST_REJECTED = 20  # so many rejected and none answered: it is the endpoint or the recipe, not the rows
 
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What came of a question: ``value``, or None with ``problem``; ``text`` is what the model said last."""
+    """What came of a question: ``value``, or None with ``problem`` (one of PROBLEMS); ``text`` is what came last."""
 
     value: T | None
     problem: str | None
     text: str
 
 
+@dataclass(frozen=True)
+class Question:
+    """One request as it is identified, estimated and sent."""
+
+    model: str
+    system: str
+    user: str
+    pictures: tuple[Picture, ...]
+    temperature: float
+    max_tokens: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that the answer may depend on; not of address, key or limits."""
+        identity = self._body([picture.identity for picture in self.pictures])
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode("utf-8")).hexdigest()
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """(in, out) by the rules of ``trifacet.llm.estimate``."""
+        texts = sum(text_tokens(text) + PER_MESSAGE for text in (self.system, self.user) if text)
+        return texts + sum(image_tokens(one.width, one.height) for one in self.pictures), self.max_tokens
+
+    def body(self, max_pixels: int) -> dict[str, Any]:
+        """The request, with its images encoded. Raises DataError for one that cannot be."""
+        urls = (data_url(picture, max_pixels=max_pixels) for picture in self.pictures)
+        return self._body([{"type": "image_url", "image_url": {"url": url}} for url in urls])
+
+    def _body(self, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        content = [*images, {"type": "text", "text": self.user}] if images else self.user
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        sampling = {"temperature": self.temperature} | ({"seed": self.seed} if self.temperature > 0 else {})
+        messages = [*system, {"role": "user", "content": content}]
+        return {"model": self.model, "messages": messages, "max_tokens": self.max_tokens, **sampling}
+
+
 class LanguageModel:
-    """A model that a step may ask."""
+    """A model that a step may ask, used as ``async with LanguageModel(...) as model`` within one event loop.
+
+    Args:
+        name: the recipe's name for it.
+        spec: the recipe's section.
+        books: keeps answers and counts; shared by all models of a build.
+        seed: the build's; what is sampled depends on it.
+        max_pixels: largest image that is opened.
+        first_pause: see ``Endpoint``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: Model,
+        books: Books,
+        *,
+        seed: int = 17,
+        max_pixels: int = MAX_PIXELS,
+        first_pause: float = 1.0,
+    ) -> None:
+        self.name, self.spec, self.step = name, spec, ""
+        self._books, self._seed, self._max_pixels = books, seed, max_pixels
+        self._endpoint = Endpoint(name, spec, first_pause=first_pause)
+        self._places = asyncio.Semaphore(spec.concurrency)
+        self._flights: dict[str, asyncio.Task[Reply]] = {}
+
+    def for_step(self, step: str) -> LanguageModel:
+        """The same model, with limits, answers and connections shared, counted under the name of a step."""
+        other = copy.copy(self)
+        other.step = step
+        return other
+
+    async def __aenter__(self) -> LanguageModel:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What is on its way is waited for and kept; what only waits for its turn is given up."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+        await self._endpoint.close()
 
     async def ask(
         self,
@@ -37,6 +139,114 @@ class LanguageModel:
         images: Sequence[Path] = (),
         temperature: float = 0.0,
         max_tokens: int | None = None,
+        draw: int = 0,
     ) -> Answer[T]:
-        """The parsed answer to ``prompt`` filled with ``fields``."""
-        raise NotImplementedError
+        """The parsed answer to ``prompt`` filled with ``fields``.
+
+        An answer that is empty, cut off, a refusal or cannot be parsed is asked for again, up to ``reparse`` times.
+
+        Args:
+            prompt: see ``load_prompt``.
+            fields: a text for each of its placeholders; texts are data, put in as JSON strings.
+            parse: makes the value from the answer's text, or raises UnparsedError.
+            images: files, shown before the text in this order; none are sent where the recipe says so.
+            temperature: of the sampling.
+            max_tokens: longest answer; None for the recipe's.
+            draw: with a temperature, another number draws another answer to the same question.
+
+        Raises:
+            DataError: an image cannot be read.
+            BudgetReached: there is not enough left for the question.
+            TrifacetError: the endpoint is not usable; no answer about the row has been lost.
+        """
+        tally = self._books.tally(self.step, self.name)
+        tally.asked += 1
+        system, user = prompt.render(fields)
+        pictures = await self._look_at(images)
+        problem, text = "", ""
+        for attempt in range(self.spec.reparse + 1):
+            warmth = max(temperature, REPEATED) if attempt else temperature
+            seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
+            limit = max_tokens or self.spec.max_tokens
+            try:
+                reply = await self._reply(Question(self.spec.model, system, user, pictures, warmth, limit, seed), tally)
+            except RejectedError as error:
+                problem, text = PROBLEMS[-1], str(error)
+                break
+            if attempt:
+                tally.repeats[problem] += 1
+            text, problem = reply.text, _problem(reply)
+            if not problem:
+                try:
+                    return Answer(parse(text), None, text)
+                except UnparsedError:
+                    problem = "refused" if looks_refused(text) else "unparsed"
+        tally.problems[problem] += 1
+        return Answer(None, problem, text)
+
+    async def _look_at(self, images: Sequence[Path]) -> tuple[Picture, ...]:
+        side = self.spec.image_side
+        if side is None:
+            return ()
+        return tuple([await asyncio.to_thread(look_at, path, side, max_pixels=self._max_pixels) for path in images])
+
+    async def _reply(self, question: Question, tally: Tally) -> Reply:
+        """The answer that is kept, or that is on its way already, or a new one."""
+        key = question.key
+        reply = self._books.find(key)
+        if reply is not None:
+            tally.cached += 1
+            return reply
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = asyncio.create_task(self._fly(question, key, tally))
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        else:
+            tally.cached += 1
+        return await asyncio.shield(flight)  # whoever stops waiting does not stop it for the others
+
+    def _landed(self, key: str, flight: asyncio.Task[Reply]) -> None:
+        del self._flights[key]
+        if not flight.cancelled():
+            flight.exception()  # seen, also where nobody waits for it
+
+    async def _fly(self, question: Question, key: str, tally: Tally) -> Reply:
+        async with self._places:
+            body = await asyncio.to_thread(question.body, self._max_pixels)
+            expected, longest = question.tokens
+            scale = self._books.ratio(self.name) or 1.0  # the estimate, mended by what has been counted so far
+            tokens = round(expected * scale), longest
+            release = await self._books.reserve(self._cost(*tokens))
+
+            def keep(reply: Reply) -> None:
+                cost = self._cost(reply.tokens_in, reply.tokens_out)
+                self._books.keep(key, self.step, self.name, reply, estimated_in=expected, cost=cost)
+
+            try:
+                return await self._endpoint.complete(body, key, tokens, tally, keep)
+            except RejectedError as error:
+                self._refuse_all_rejected(error)
+                raise
+            finally:
+                release()
+
+    def _refuse_all_rejected(self, error: RejectedError) -> None:
+        rejected = self._endpoint.rejected
+        if rejected >= FIRST_REJECTED and not self._books.answered(self.name):
+            raise TrifacetError(
+                f"models.{self.name} rejected the first {rejected} requests, at last: {error}; correct the "
+                "recipe or the endpoint, then the same command continues"
+            )
+
+    def _cost(self, tokens_in: int, tokens_out: int) -> float:
+        price = self.spec.price
+        return (tokens_in * price.input + tokens_out * price.output) / 1_000_000
+
+
+def _problem(reply: Reply) -> str:
+    """What is wrong with an answer before it is parsed; nothing: an empty text."""
+    if reply.finish in ("length", "max_tokens"):
+        return "cut off"
+    if reply.finish in ("refusal", "content_filter"):
+        return "refused"
+    return "" if reply.text.strip() else "empty"

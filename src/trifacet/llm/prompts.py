@@ -1,14 +1,103 @@
-"""Prompts: short files in the package, replaceable by the user's."""
+"""Prompts: short files in the package, replaceable by the user's.
+
+Invariant: what a field holds cannot end its own frame or pass for a placeholder. A field is put in as a JSON string,
+in which quotes, line ends and what opens a model's control tokens ("<|im_end|>", "</s>", "[INST]") are escaped.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+from trifacet.errors import TrifacetError
+
+MAX_BYTES = 100_000
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_DIVIDER = re.compile(r"^---[ \t]*$", re.MULTILINE)
+# line ends that JSON leaves alone, lone surrogates, and the first character of a control token
+_ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]|<(?=[^\s\d])|\[(?=/?[A-Z_]+\])")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt's name, its text and the text's SHA-256."""
+    """A prompt's name, its text and the text's SHA-256.
+
+    The text is a system part, a line of three hyphens and a user part, in which ``{word}`` stands for a field.
+    """
 
     name: str
     text: str
     sha256: str
+
+    @cached_property
+    def parts(self) -> tuple[str, str]:
+        """The system part, which may be empty, and the user part."""
+        system, _, user = _DIVIDER.sub("\0", self.text, count=1).partition("\0")
+        return system.strip(), user.strip()
+
+    @cached_property
+    def placeholders(self) -> frozenset[str]:
+        """The fields that the user part asks for."""
+        return frozenset(_PLACEHOLDER.findall(self.parts[1]))
+
+    def render(self, fields: Mapping[str, str]) -> tuple[str, str]:
+        """System and user part, with every field as a JSON string in its place; raises ValueError for other fields."""
+        if set(fields) != self.placeholders:
+            raise ValueError(f"prompt {self.name!r} takes {sorted(self.placeholders)}, not {sorted(fields)}")
+        system, user = self.parts
+        return system, _PLACEHOLDER.sub(lambda match: quote(fields[match[1]]), user)
+
+
+def quote(text: str) -> str:
+    """``text`` as a JSON string on one line, readable in any script, without control tokens."""
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def make_prompt(name: str, text: str) -> Prompt:
+    """A prompt of this text.
+
+    Raises:
+        TrifacetError: the text is not of the form that ``Prompt`` describes.
+    """
+    text = text.replace("\r\n", "\n").strip() + "\n"
+    prompt = Prompt(name, text, hashlib.sha256(text.encode("utf-8")).hexdigest())
+    if "\0" in text or not _DIVIDER.search(text) or not prompt.parts[1]:
+        raise TrifacetError(f"prompt {name}: is not a system part, a line '---' and a user part; write it so")
+    misplaced = _PLACEHOLDER.search(prompt.parts[0])
+    if misplaced:
+        raise TrifacetError(
+            f"prompt {name}: {misplaced[0]} stands in the system part; put it below '---', posts are not to be obeyed"
+        )
+    return prompt
+
+
+def load_prompt(name: str, file: Path | None = None) -> Prompt:
+    """The prompt ``name`` of the package, or the user's ``file`` in its place.
+
+    Raises:
+        TrifacetError: the file cannot be read, is no prompt, or has other placeholders than the package's.
+    """
+    ours = make_prompt(name, (resources.files("trifacet.llm") / "texts" / f"{name}.txt").read_text(encoding="utf-8"))
+    if file is None:
+        return ours
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise TrifacetError(f"prompt {file}: cannot be read ({error.strerror}); correct the path") from None
+    except UnicodeDecodeError:
+        raise TrifacetError(f"prompt {file}: is not UTF-8; save it so") from None
+    if len(content) > MAX_BYTES:
+        raise TrifacetError(f"prompt {file}: is longer than {MAX_BYTES} bytes; shorten it")
+    prompt = make_prompt(str(file), text)
+    if prompt.placeholders != ours.placeholders:
+        wanted, there = (" ".join(f"{{{word}}}" for word in sorted(p.placeholders)) for p in (ours, prompt))
+        raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {wanted}")
+    return Prompt(name, prompt.text, prompt.sha256)

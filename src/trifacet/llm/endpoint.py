@@ -1,0 +1,267 @@
+"""Requests to an OpenAI-compatible endpoint: its limits, and patience where it fails.
+
+Invariant: a request ends as an answer, as ``RejectedError`` (this one request is bad) or as TrifacetError (the endpoint
+is not usable; the build stops and no row suffers for it). The key is in no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from trifacet.errors import TrifacetError
+from trifacet.llm.books import Reply, Tally
+from trifacet.llm.estimate import text_tokens
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+    from tenacity import RetryCallState
+
+    from trifacet.building.recipe import Model
+
+REJECTED = (400, 413, 422)
+PASSING = (408, 409, 425, 429)  # and 5xx
+LONGEST_PAUSE = 60.0  # seconds, of our own choice
+LONGEST_WAIT = 600.0  # seconds, where the endpoint asks for it with Retry-After
+MAX_CHARACTERS = 1_000_000  # of an answer
+
+
+class RejectedError(Exception):
+    """The endpoint refuses this one request as bad, too large or not processable."""
+
+
+class _PassingError(Exception):
+    """A failure that may pass. ``cause`` is one of few words, ``wait`` what Retry-After asks for, in seconds."""
+
+    def __init__(self, cause: str, detail: str = "", wait: float | None = None) -> None:
+        super().__init__(f"{cause} ({detail})" if detail else cause)
+        self.cause, self.wait = cause, wait
+
+
+class Pace:
+    """At most so much a minute, evenly spread: a burst would be over the limit in the eyes of a sliding window."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._seconds_each = 60 / per_minute if per_minute else 0.0
+        self._free_at = 0.0
+
+    async def wait(self, amount: float) -> None:
+        """Until ``amount`` more may go; first come, first served."""
+        now = asyncio.get_running_loop().time()
+        start = max(now, self._free_at)
+        self._free_at = start + amount * self._seconds_each
+        await asyncio.sleep(start - now)
+
+    def correct(self, amount: float) -> None:
+        """So much more (or less) has gone than was said."""
+        self._free_at += amount * self._seconds_each
+
+
+class Endpoint:
+    """One endpoint and model.
+
+    Args:
+        name: the recipe's name of the model, for messages.
+        spec: the recipe's section.
+        first_pause: seconds, at most, before a failed request is sent again; the pauses double.
+
+    Raises:
+        TrifacetError: an address or key that cannot be one.
+    """
+
+    def __init__(self, name: str, spec: Model, *, first_pause: float = 1.0) -> None:
+        from openai import AsyncOpenAI
+
+        parts = urlsplit(spec.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise TrifacetError(f"models.{name}.base_url is no address; write one such as http://127.0.0.1:8000/v1")
+        self.spec, self._first_pause = spec, first_pause
+        self._setting = f"models.{name}"
+        # an address may hold a password or a key: it is not shown whole
+        self._place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        self._key = os.environ.get(spec.key_env, "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise TrifacetError(f"the environment variable {spec.key_env} holds what cannot be a key; set it anew")
+        self._client = AsyncOpenAI(
+            base_url=spec.base_url,
+            api_key=self._key or "none",
+            max_retries=0,
+            timeout=spec.timeout,
+        )
+        self._requests, self._tokens = Pace(spec.requests_per_minute), Pace(spec.tokens_per_minute)
+        self._not_before = 0.0
+        self.rejected = 0  # requests so far
+        self._unusable: TrifacetError | None = None
+        self._on_wire: set[asyncio.Task[Reply]] = set()
+
+    async def complete(
+        self, body: dict[str, Any], key: str, tokens: tuple[int, int], tally: Tally, keep: Callable[[Reply], None]
+    ) -> Reply:
+        """The endpoint's answer to a request.
+
+        Args:
+            body: the request.
+            key: its identity, sent as Idempotency-Key: the same for every try.
+            tokens: (in, out) as estimated.
+            tally: counts what is sent and why it is sent again.
+            keep: called with the answer as soon as it is there, even if nobody waits for it any more.
+
+        Raises:
+            RejectedError: the endpoint refuses this request.
+            TrifacetError: the endpoint is not usable, or failed ``tries`` times.
+        """
+        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_PassingError),
+            stop=stop_after_attempt(self.spec.tries),
+            wait=self._pause,
+            before_sleep=lambda state: _count(tally, state),
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    return await self._attempt(body, key, tokens, tally, keep)
+        except _PassingError as error:
+            self._unusable = TrifacetError(
+                f"{self._place} ({self.spec.model}) failed {self.spec.tries} times, at last: {error}; "
+                "see that it runs, then the same command continues"
+            )
+        assert self._unusable
+        raise self._unusable
+
+    async def close(self) -> None:
+        """Wait for the answers that are on their way, which will be paid for, and close the connections."""
+        await asyncio.gather(*self._on_wire, return_exceptions=True)
+        await self._client.close()
+
+    async def _attempt(
+        self, body: dict[str, Any], key: str, tokens: tuple[int, int], tally: Tally, keep: Callable[[Reply], None]
+    ) -> Reply:
+        await self._requests.wait(1)
+        await self._tokens.wait(sum(tokens))
+        loop = asyncio.get_running_loop()
+        while (rest := self._not_before - loop.time()) > 0:
+            await asyncio.sleep(rest * random.uniform(1, 1.1))
+        if self._unusable:
+            raise self._unusable
+        tally.sent += 1
+        wire = asyncio.create_task(self._exchange(body, key, tokens, keep))
+        self._on_wire.add(wire)
+        wire.add_done_callback(self._landed)
+        return await asyncio.shield(wire)
+
+    def _landed(self, wire: asyncio.Task[Reply]) -> None:
+        self._on_wire.discard(wire)
+        if not wire.cancelled():
+            wire.exception()  # seen, also where the asker is gone
+
+    async def _exchange(
+        self, body: dict[str, Any], key: str, tokens: tuple[int, int], keep: Callable[[Reply], None]
+    ) -> Reply:
+        import openai
+
+        headers: dict[str, Any] = {"Idempotency-Key": key}
+        if not self._key:
+            headers["Authorization"] = openai.Omit()
+        try:
+            async with asyncio.timeout(self.spec.timeout):
+                answer = await self._client.chat.completions.with_raw_response.create(**body, extra_headers=headers)
+        except (TimeoutError, openai.APITimeoutError):
+            raise _PassingError("time-out", f"no answer within {self.spec.timeout:g} s") from None
+        except openai.APIConnectionError as error:
+            raise _PassingError("connection", self._shown(str(error.__cause__ or error))) from None
+        except openai.APIStatusError as error:
+            raise self._refusal(error) from None
+        reply = self._read(answer.content, tokens[0])
+        self._tokens.correct(reply.tokens_in + reply.tokens_out - sum(tokens))
+        keep(reply)
+        return reply
+
+    def _refusal(self, error: APIStatusError) -> Exception:
+        """What an answer with this status means for us."""
+        status, said = error.status_code, self._shown(error.message)
+        if status in PASSING or status >= 500:
+            wait = _retry_after(error.response.headers)
+            if wait is not None:
+                self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait)
+            return _PassingError(str(status), said, wait)
+        if status in REJECTED:
+            self.rejected += 1
+            return RejectedError(f"{status}: {said}")
+        if status in (401, 403):  # what it says may repeat the key, or a part of it
+            key = f"set the environment variable {self.spec.key_env}"
+            cure = f"does not accept the key; {key} to one that may use {self.spec.model}"
+            cure = cure if self._key else f"wants a key; {key}"
+        elif status == 404:
+            cure = f"knows no model {self.spec.model!r}, or nothing is at this address; correct {self._setting}"
+        else:
+            cure = f"says {said!r}; correct {self._setting}"
+        self._unusable = TrifacetError(f"{self._place} answers {status}: {cure}, then the same command continues")
+        return self._unusable
+
+    def _read(self, content: bytes, estimated_in: int) -> Reply:
+        """The answer in a response's body."""
+        try:
+            body = json.loads(content)
+            choice = body["choices"][0]
+            message = choice["message"]
+            refusal = message.get("refusal")
+            text = refusal or message.get("content") or ""
+            usage = body.get("usage") or {}
+            counts: list[Any] = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+            if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+                raise ValueError("no text")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise _PassingError("broken answer", "it is no chat completion") from None
+        text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates
+        finish = "refusal" if refusal else str(choice.get("finish_reason") or "")
+        by = str(body.get("model") or "")[:200]
+        text, finish, by = (self._hidden(part) for part in (text, finish[:40], by))
+        counted = all(type(count) is int and count >= 0 for count in counts)
+        tokens_in, tokens_out = counts if counted else (estimated_in, text_tokens(text))
+        return Reply(text, finish, by, tokens_in, tokens_out, counted)
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Seconds before the next try: none of our own where the endpoint said how long."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _PassingError) and error.wait is not None:
+            return 0.0
+        longest = min(LONGEST_PAUSE, self._first_pause * 2 ** (state.attempt_number - 1))
+        return random.uniform(longest / 2, longest)
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+    def _shown(self, text: str) -> str:
+        """Words of the endpoint's, fit for one line of ours."""
+        return " ".join(self._hidden("".join(c if c.isprintable() else " " for c in text)).split())[:200]
+
+
+def _count(tally: Tally, state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, _PassingError)
+    tally.retries[error.cause] += 1
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header asks for, given as a number or as a date; None without a sensible one."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_WAIT)
