@@ -54,7 +54,7 @@ class Judgement:
 
     @property
     def outcome(self) -> Outcome:
-        """The first text's: it wins or loses where both orders agree, else it is a tie; "unparsed": one was not read."""
+        """The first text's: it wins or loses where both orders agree, else it is a tie; "unparsed": not read."""
         if None in self.choices:
             return "unparsed"
         if not self.consistent or self.prefers[0] == "tie":

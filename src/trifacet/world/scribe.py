@@ -1,15 +1,13 @@
 """The demo's language model, scripted: it proofreads, writes worse alt-text and judges, and misbehaves on demand.
 
-It reads the request alone: the words of the prompts, their fields and the picture. It knows the world, as a real model
+It reads the messages alone: the fields of the prompts and the picture. It knows the world, as a real model
 knows ours: spellings, names, and how things look.
-Invariant: an answer is a function of the request and of the misbehaviour asked for.
+Invariant: an answer is a function of the messages and of the misbehaviour asked for.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
 import re
 from collections.abc import Callable
@@ -19,11 +17,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from trifacet.world.endpoint_server import Messages, images_of, last_text
 from trifacet.world.facts import COLOURS, COUNTS, NAMES, SHAPES
 from trifacet.world.raw_texts import without_typos
 from trifacet.world.seeing import look
 
-_FIELD = re.compile(r'^([A-Z][A-Za-z ]*): (".*")$', re.MULTILINE)
+_FIELD = re.compile(r'^([A-Z][A-Za-z -]*): (".*")$', re.MULTILINE)
 _FOR = re.compile(r"\bfor ([A-Z][a-z]+)")
 _INJECTION = re.compile(r"\b(?:ignore|forget)\b.*|\banswer ([AB])\b", re.IGNORECASE)
 _VALUES: dict[str, dict[str, str]] = {  # word in a text -> the value that it states
@@ -37,7 +36,7 @@ _WRONG, _MISSING, _WORD, _DRAW = -3.0, -1.0, -0.06, 0.3  # what a judge takes of
 
 @dataclass(frozen=True)
 class Scribe:
-    """Answers a chat request's body with a text.
+    """Answers the messages of a chat request with a text, as ``ScriptedEndpoint`` wants it.
 
     Args:
         lazy: share of the attempts at a worse alt-text that come out as good as the given one.
@@ -49,10 +48,10 @@ class Scribe:
     position_bias: float = 0.0
     obeys_injections: bool = False
 
-    def __call__(self, request: dict[str, Any]) -> str:
+    def __call__(self, messages: Messages) -> str:
         """The answer; an apology where no task of ours is asked."""
-        text, picture = read_request(request)
-        fields = {name: json.loads(value) for name, value in _FIELD.findall(text)}
+        fields = {name: json.loads(value) for name, value in _FIELD.findall(last_text(messages))}
+        picture = next((image.convert("RGB") for image in images_of(messages)), None)
         tasks: dict[str, Callable[[dict[str, str], Image.Image | None], dict[str, Any]]] = {
             "Text A": self._judge,
             "Alt-text": self._write,
@@ -73,7 +72,7 @@ class Scribe:
     def _write(self, fields: dict[str, str], picture: Image.Image | None) -> dict[str, Any]:
         if self._obeyed(fields):
             return {"alt_text": "A"}
-        alt, attempt = fields["Alt-text"], fields.get("Attempt", "first")
+        alt, attempt = fields["Alt-text"], fields.get("Tried", "none")
         if _chance("lazy", alt, attempt) < self.lazy:
             return {"alt_text": f"Here: {alt[:1].lower()}{alt[1:]}"}
         return {"alt_text": worse(alt, np.random.default_rng(_number("worse", alt, attempt)))}
@@ -94,19 +93,6 @@ class Scribe:
             return None
         found = _INJECTION.search(" ".join(fields.values()))
         return None if found is None else (found[1] or "A").upper()
-
-
-def read_request(request: dict[str, Any]) -> tuple[str, Image.Image | None]:
-    """The text of the last message of the user, and its first picture."""
-    content = [message["content"] for message in request["messages"] if message["role"] == "user"][-1]
-    if isinstance(content, str):
-        return content, None
-    text = "\n".join(part["text"] for part in content if part["type"] == "text")
-    urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
-    if not urls:
-        return text, None
-    data = base64.b64decode(urls[0].partition("base64,")[2])
-    return text, Image.open(io.BytesIO(data)).convert("RGB")
 
 
 def stated(text: str) -> dict[str, set[str]]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from trifacet.building.lending import concerned
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
+from trifacet.errors import DataError
 from trifacet.evaluation.texts import words
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.parsing import UnparsedError, parse_object
@@ -43,9 +44,13 @@ async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: T
     if not concerned(post["split"]) or post["rejected_responses"]:
         return
     prompt = load_prompt("rejected-response", parameters.prompt)
-    images = pictures(post, tools) if parameters.image else ()
     fields = {"context": post["context"], "alt": post["alt"]}
-    written = await write_rejected(model, prompt, fields, images, parameters.temperature, [post["alt"]])
+    try:
+        images = pictures(post, tools) if parameters.image else ()
+        written = await write_rejected(model, prompt, fields, images, parameters.temperature, [post["alt"]])
+    except DataError as error:
+        post.fail("image cannot be opened", problem=str(error))
+        return
     if written.text is None:
         post.note("no rejected text written", problem=written.problem)
     else:
@@ -59,9 +64,10 @@ async def write_rejected(
     images: Sequence[Path],
     temperature: float,
     unlike: Sequence[str],
+    draw: int = 0,
 ) -> Written:
     """A text worse than an alt-text, and none of ``unlike``, which are the alt-text and what has been tried."""
-    answer = await model.ask(prompt, fields, parse_alt_text, images=images, temperature=temperature)
+    answer = await model.ask(prompt, fields, parse_alt_text, images=images, temperature=temperature, draw=draw)
     if answer.value is None:
         return Written(None, answer.problem)
     if any(words(answer.value) == words(text) for text in unlike):

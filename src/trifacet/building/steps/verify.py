@@ -15,6 +15,7 @@ from trifacet.building.lending import concerned
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
 from trifacet.building.steps.rejected_response import needs_files, pictures, write_rejected
+from trifacet.errors import DataError
 from trifacet.evaluation.judging import Judgement, judge_pair
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
@@ -39,12 +40,12 @@ async def ask(post: Post, parameters: Parameters, judge: LanguageModel, tools: T
     """Keep the row with the rejected texts that the judge finds worse, or drop it for what the last attempt met."""
     if not concerned(post["split"]):
         return
-    images = pictures(post, tools) if parameters.image else ()
-    prompt = load_prompt("judge", parameters.prompt)
     given = list(post["rejected_responses"] or ())
-    attempts = [await _judged(judge, prompt, post, images, text) for text in given]
-    if not any(map(_passed, attempts)):
-        attempts += await _anew(post, parameters, judge, prompt, images, attempts)
+    try:
+        attempts = await _attempts(post, parameters, judge, tools, given)
+    except DataError as error:
+        post.fail("image cannot be opened", problem=str(error))
+        return
     kept = [attempt["text"] for attempt in attempts if _passed(attempt)]
     if not kept:
         post.drop(attempts[-1]["result"], field="rejected_responses", before=attempts[-1]["text"], attempts=attempts)
@@ -54,24 +55,24 @@ async def ask(post: Post, parameters: Parameters, judge: LanguageModel, tools: T
         post.change("rejected_responses", kept, VERIFIED, attempts=attempts)
 
 
-async def _anew(
-    post: Post,
-    parameters: Parameters,
-    judge: LanguageModel,
-    prompt: Prompt,
-    images: tuple[Path, ...],
-    before: list[dict[str, Any]],
+async def _attempts(
+    post: Post, parameters: Parameters, judge: LanguageModel, tools: Tools, given: list[str]
 ) -> list[dict[str, Any]]:
-    """Further attempts, until one passes; what the source or the step before has given counts as the first."""
+    """What came of the texts ``given`` by the source or the step before, and, if none passed, of further attempts."""
+    images = pictures(post, tools) if parameters.image else ()
+    prompt = load_prompt("judge", parameters.prompt)
+    before = [await _judged(judge, prompt, post, images, text) for text in given]
+    if any(map(_passed, before)):
+        return before
     writer = judge if parameters.writer is None else judge.sibling(parameters.writer)
     writer_prompt = load_prompt("rejected-again", parameters.writer_prompt)
     made: list[dict[str, Any]] = []
     for number in range(2 if before else 1, parameters.attempts + 1):
         earlier = [attempt["text"] for attempt in before + made if attempt["text"] is not None]
-        # the number makes it a new question even where no attempt has left a text
-        shown = {"context": post["context"], "alt": post["alt"], "earlier": "\n".join(earlier), "attempt": str(number)}
+        shown = {"context": post["context"], "alt": post["alt"], "earlier": "\n".join(earlier)}
+        unlike = [post["alt"], *earlier]
         written = await write_rejected(
-            writer, writer_prompt, shown, images, parameters.temperature, [post["alt"], *earlier]
+            writer, writer_prompt, shown, images, parameters.temperature, unlike, draw=number
         )
         if written.text is None:
             made.append({"text": None, "result": "no rejected text written", "problem": written.problem})
@@ -79,7 +80,7 @@ async def _anew(
         made.append(await _judged(judge, prompt, post, images, written.text))
         if _passed(made[-1]):
             break
-    return made
+    return before + made
 
 
 async def _judged(
