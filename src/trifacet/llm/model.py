@@ -106,6 +106,7 @@ class LanguageModel:
         first_pause: float = 1.0,
     ) -> None:
         self.name, self.spec, self.step = name, spec, ""
+        self.siblings: Mapping[str, LanguageModel] = {}  # the recipe's models by name; the build sets it
         self._books, self._seed, self._max_pixels = books, seed, max_pixels
         self._endpoint = Endpoint(name, spec, first_pause=first_pause)
         self._places = asyncio.Semaphore(spec.concurrency)
@@ -116,6 +117,10 @@ class LanguageModel:
         other = copy.copy(self)
         other.step = step
         return other
+
+    def sibling(self, name: str) -> LanguageModel:
+        """Another of the recipe's models, for the same step."""
+        return self.siblings[name].for_step(self.step)
 
     async def __aenter__(self) -> LanguageModel:
         return self
