@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pyarrow as pa
+
 from trifacet.building.parts import Record, Stage
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch, Post
@@ -24,9 +26,22 @@ from trifacet.llm.model import LanguageModel
 PARTS_AT_ONCE = 3  # while the last answers of one part are awaited, those of the next are asked for
 
 
+class Asker:
+    """How models are opened, and what becomes of the rows that were asked about: here, what the step decided."""
+
+    def open(self, name: str, recipe: BuildRecipe, books: Books) -> LanguageModel:
+        """The recipe's model of this name, to be entered as a context."""
+        return LanguageModel(name, recipe.models[name], books, seed=recipe.seed, max_pixels=recipe.max_pixels)
+
+    def settle(self, step: AskStep, batch: Batch) -> tuple[pa.Table, pa.Table]:
+        """The rows that stay and the events."""
+        return batch.result()
+
+
 async def ask_parts(
     link: Link,
     recipe: BuildRecipe,
+    asker: Asker,
     books: Books,
     source: Path,
     target: Path,
@@ -41,21 +56,17 @@ async def ask_parts(
             awaited and kept.
     """
     async with AsyncExitStack() as closing:
-        models = {
-            name: await closing.enter_async_context(
-                LanguageModel(name, spec, books, seed=recipe.seed, max_pixels=recipe.max_pixels)
-            )
-            for name, spec in recipe.models.items()
-        }
+        models = {name: await closing.enter_async_context(asker.open(name, recipe, books)) for name in recipe.models}
         for model in models.values():
             model.siblings = models
         name, _ = recipe.model_named(link.parameters.model)
-        await _ask_parts(link, models[name].for_step(link.name), source, target, parts, tools, on_done)
+        await _ask_parts(link, models[name].for_step(link.name), asker, source, target, parts, tools, on_done)
 
 
 async def _ask_parts(
     link: Link,
     model: LanguageModel,
+    asker: Asker,
     source: Path,
     target: Path,
     parts: Iterable[int],
@@ -85,7 +96,7 @@ async def _ask_parts(
                     raise problem
             if stopped.is_set():  # some were not asked
                 return
-            table, events = batch.result()
+            table, events = asker.settle(step, batch)
             files = dict([Stage(target).write("rows", part, table), Stage(target).write("events", part, events)])
             told = step_record(link.index, len(batch), table, events, time.monotonic() - started)
             on_done({"part": part, "files": files, "steps": [told]})

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from trifacet.building import output
-from trifacet.building.asking import ask_parts
+from trifacet.building.asking import Asker, ask_parts
 from trifacet.building.parts import Record, Stage, sha256_of, write_table
 from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.progress import Progress, StepProgress
@@ -42,6 +42,8 @@ def run_build(
     ray: str | None = None,
     workers: int | None = None,
     show: Show = lambda progress: None,
+    only: frozenset[int] | None = None,
+    asker: Asker | None = None,
 ) -> dict[str, Any]:
     """Build the data sets of ``recipe``; continues what was interrupted.
 
@@ -51,6 +53,8 @@ def run_build(
         ray: address of a Ray cluster, see ``workers.connect``.
         workers: processes (None: one for each core; on a cluster: one for each of its cores).
         show: called whenever something has changed.
+        only: numbers of the rows to take (None: all); for trials, with ``overwrite``.
+        asker: how models are asked, if not in earnest.
 
     Returns:
         The manifest.
@@ -71,7 +75,8 @@ def run_build(
         cores = connect(ray) if ray else os.cpu_count() or 1
         with ExitStack() as closing:
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None
-            return _Build(recipe, state, progress, books, workers or cores, ray is not None).run()
+            build = _Build(recipe, state, progress, books, asker or Asker(), workers or cores, ray is not None)
+            return build.run(only)
 
 
 def progress_of(recipe: BuildRecipe, show: Show) -> Progress:
@@ -89,17 +94,18 @@ class _Build:
         state: State,
         progress: Progress,
         books: Books | None,
+        asker: Asker,
         workers: int,
         on_cluster: bool,
     ) -> None:
         self.recipe, self.state, self.progress, self.books = recipe, state, progress, books
-        self.tools, self.on_cluster = tools_of(recipe, workers), on_cluster
+        self.asker, self.tools, self.on_cluster = asker, tools_of(recipe, workers), on_cluster
         self.parts: list[int] = []
 
-    def run(self) -> dict[str, Any]:
+    def run(self, only: frozenset[int] | None) -> dict[str, Any]:
         """All stages, then the output; returns the manifest."""
         stages = stages_of(self.recipe)
-        self._read(stages[0])
+        self._read(stages[0], only)
         source = stages[0]
         for plan in plan_stages(self.recipe):
             with self.state.timed(plan.folder.name):
@@ -111,14 +117,14 @@ class _Build:
         self.state.finish()
         return manifest
 
-    def _read(self, stage: Stage) -> None:
+    def _read(self, stage: Stage, only: frozenset[int] | None) -> None:
         """Read the sources, unless they were read."""
         facts = self.state.facts
         if "parts" not in facts or len(stage.intact()) < facts["parts"]:
             shutil.rmtree(stage.folder, ignore_errors=True)
             self.progress.begin([0], "running", 0)
             with self.state.timed(stage.folder.name):
-                read_sources(self.recipe, stage.folder, lambda record: self.progress.show(self.progress))
+                read_sources(self.recipe, stage.folder, lambda record: self.progress.show(self.progress), only)
             self.state.set("parts", len(stage.records()))
         self.progress.begin([0], "running", facts["parts"])
         for record in stage.records().values():
@@ -143,7 +149,9 @@ class _Build:
 
         if plan.asks and missing:
             assert self.books is not None  # the recipe has the model that the step names
-            asking = ask_parts(links[0], self.recipe, self.books, source, stage.folder, missing, self.tools, done)
+            asking = ask_parts(
+                links[0], self.recipe, self.asker, self.books, source, stage.folder, missing, self.tools, done
+            )
             asyncio.run(asking)
         else:
             for record in do_parts(Job(source, stage.folder, links, self.tools), missing, on_cluster=self.on_cluster):

@@ -6,6 +6,8 @@ Invariant: a row's number is its place among all rows of all sources, whatever b
 from __future__ import annotations
 
 import hashlib
+import heapq
+import itertools
 import json
 import time
 from array import array
@@ -24,14 +26,16 @@ from trifacet.building.sources import BadRow, read_source
 from trifacet.building.workers import step_record
 
 
-def read_sources(recipe: BuildRecipe, target: Path, on_part: Callable[[Record], None]) -> None:
+def read_sources(
+    recipe: BuildRecipe, target: Path, on_part: Callable[[Record], None], only: frozenset[int] | None = None
+) -> None:
     """Write the posts of all sources as parts below ``target``; ``on_part`` gets each part's record.
 
-    A row whose id an earlier one has leaves at once: its part is written, and ``on_part`` called for it, a second time.
+    ``only`` are the numbers of the rows to take, None for all. A row whose id an earlier one has leaves at once: its part is written, and ``on_part`` called for it, a second time.
     """
     stage, ids, started = Stage(target), array("q"), time.monotonic()
     numbers = array("q")
-    for part, (rows, events) in enumerate(_parts(recipe)):
+    for part, (rows, events) in enumerate(_parts(recipe, only)):
         for row in rows:
             ids.append(int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest(), signed=True))
             numbers.append(row["row"])
@@ -46,25 +50,58 @@ def read_sources(recipe: BuildRecipe, target: Path, on_part: Callable[[Record], 
         on_part(record)
 
 
-def _parts(recipe: BuildRecipe) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """(rows, events) of one part after another; at least one part, so that an empty build is a build."""
-    rows: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
-    number = -1
+def numbered(recipe: BuildRecipe) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    """Every row of all sources with its number: what a step can use, or why it cannot be used."""
+    number = itertools.count()
     bad: list[BadRow] = []
     for place, source in enumerate(recipe.sources):
         for row in read_source(source, place, bad.append):
-            for one in bad:
-                events.append(_bad_event(one, number := number + 1))
+            yield from ((next(number), one) for one in bad)
             bad.clear()
-            rows.append(row | {"row": (number := number + 1)})
-            if max(len(rows), len(events)) >= recipe.part_rows:
-                yield rows, events
-                rows, events = [], []
-        for one in bad:  # after the last good row
-            events.append(_bad_event(one, number := number + 1))
+            yield next(number), row
+        yield from ((next(number), one) for one in bad)  # after the last good row
         bad.clear()
-    if rows or events or number < 0:
+
+
+def draw_sample(recipe: BuildRecipe, size: int) -> tuple[frozenset[int], int]:
+    """Numbers of ``size`` rows, each as likely as any other, drawn by the recipe's seed; and how many rows there are.
+
+    Reads all sources; a row's chance does not depend on what else they hold.
+    """
+    lot = hashlib.blake2b(str(recipe.seed).encode(), digest_size=8)
+
+    def ticket(number: int) -> bytes:
+        drawn = lot.copy()
+        drawn.update(number.to_bytes(8))
+        return drawn.digest()
+
+    rows = -1
+    chosen: list[tuple[bytes, int]] = []
+    for rows, _ in numbered(recipe):
+        chosen.append((ticket(rows), rows))
+        if len(chosen) >= 2 * size:
+            chosen = heapq.nsmallest(size, chosen)
+    return frozenset(number for _, number in heapq.nsmallest(size, chosen)), rows + 1
+
+
+def _parts(
+    recipe: BuildRecipe, only: frozenset[int] | None
+) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """(rows, events) of one part after another; at least one part, so that an empty build is a build."""
+    rows: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    parts = 0
+    for number, row in numbered(recipe):
+        if only is not None and number not in only:
+            continue
+        if isinstance(row, BadRow):
+            events.append(_bad_event(row, number))
+        else:
+            rows.append(row | {"row": number})
+        if max(len(rows), len(events)) >= recipe.part_rows:
+            yield rows, events
+            rows, events, parts = [], [], parts + 1
+    if rows or events or not parts:
         yield rows, events
 
 

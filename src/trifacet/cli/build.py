@@ -3,36 +3,116 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import out, plain, print_table
+from trifacet.cli.common import err, json_or_table, out, plain
 from trifacet.cli.options import OverwriteOption, SetOption
+
+if TYPE_CHECKING:
+    from trifacet.building.recipe import BuildRecipe
 
 
 def build(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML build recipe")],
     *,
     set_: SetOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="build from a sample, beside the output folder, and show its report")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="say what the build will cost, from a sample; no model is asked")
+    ] = False,
+    sample: Annotated[int, typer.Option(min=1, help="rows of --dry-run and --estimate, drawn from all")] = 200,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="ROW_ID", help="tell the whole story of one row")
+    ] = None,
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="work on a Ray cluster, such as ray://head:10001")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes that work at the same time [default: one for each core]")
+        int | None,
+        typer.Option(
+            min=1, help="processes that work at the same time [default: one for each core]", show_default=False
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="write the result as JSON; - for standard output")
+    ] = None,
 ) -> None:
     """Build data sets from raw posts; the same command continues what was interrupted.
 
     Examples:
+      trifacet build recipes/build-demo.yaml --dry-run
+
+      trifacet build recipes/build-demo.yaml --estimate
+
       trifacet build recipes/build-demo.yaml
+
+      trifacet build recipes/build-demo.yaml --explain post-00017
     """
-    from trifacet.building.build import run_build
     from trifacet.building.recipe import load_build_recipe
+    from trifacet.cli.build_view import live_view, print_story
 
     loaded = load_build_recipe(recipe, set_ or ())
-    manifest = run_build(loaded, overwrite=overwrite, ray=ray, workers=workers)
+    if explain is not None:
+        from trifacet.building.story import explain as story_of
+
+        print_story(story_of(loaded, explain))
+    elif estimate:
+        _estimate(loaded, sample, workers, json_path)
+    elif dry_run:
+        from trifacet.building import trial
+
+        with live_view() as show:
+            tried = trial.dry_run(loaded, sample, workers=workers, show=show)
+        err.print(f"{tried.rows} of {tried.of} rows, as a trial")
+        _told(tried.recipe, tried.manifest, json_path)
+    else:
+        from trifacet.building.build import run_build
+
+        with live_view() as show:
+            manifest = run_build(loaded, overwrite=overwrite, ray=ray, workers=workers, show=show)
+        _told(loaded, manifest, json_path)
+
+
+def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) -> None:
+    """The funnel as a table, then the paths of what was written, the report last."""
+    from trifacet.building.card import write_card
+    from trifacet.reports.funnel import write_funnel
+
+    write_card(recipe, manifest, recipe.folder / "card.md")
+    write_funnel(recipe, recipe.folder / "funnel.html")
     rows = [[plain(step["name"]), step["rows_in"], step["rows_out"]] for step in manifest["steps"]]
-    print_table("rows", ["step", "in", "out"], rows)
-    out.print(plain(str(loaded.folder)))
+    json_or_table(manifest, json_path, "rows", ("step", "in", "out"), rows)
+    if json_path != "-":
+        sets = ", ".join(f"{count} {kind}" for kind, count in manifest["rows"].items())
+        out.print(f"{plain(str(recipe.folder))}: {sets}, {manifest['failed']['rows']} failed")
+        out.print(str(recipe.folder / "funnel.html"), markup=False)
+
+
+def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: str | None) -> None:
+    from dataclasses import asdict
+
+    from trifacet.building import trial
+    from trifacet.cli.build_view import live_view
+
+    with live_view() as show:
+        tried, costs = trial.estimate(recipe, sample, workers=workers, show=show)
+    columns = ("step", "rows", "core-seconds", "questions", "tokens in", "tokens out", "cost", "at most")
+    rows = [
+        [plain(one.step), one.rows, one.core_seconds, one.questions, one.tokens_in, one.tokens_out, one.money, one.most]
+        for one in costs
+    ]
+    total = {"core_seconds": sum(one.core_seconds for one in costs)}
+    total |= {name: sum(getattr(one, name) for one in costs) for name in ("questions", "money", "most")}
+    document = {"rows": tried.of, "sample": tried.rows, "steps": [asdict(one) for one in costs], "total": total}
+    json_or_table(document, json_path, f"the whole build of {tried.of} rows, from {tried.rows}", columns, rows)
+    if json_path != "-":
+        out.print(
+            f"in all {total['core_seconds'] / 3600:.2f} core-hours here, {total['questions']} questions, "
+            f"{total['money']:.2f} (at most {total['most']:.2f}, if every attempt is needed); answers count as long as "
+            "they may be"
+        )

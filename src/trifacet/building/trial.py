@@ -1,0 +1,182 @@
+"""Trying a recipe on some of its rows: what would become of them, and what the whole would cost.
+
+Invariant: a trial writes beside the build's folder, never into it; what its questions cost is kept for the build.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from trifacet.building.asking import Asker
+from trifacet.building.build import Show, run_build
+from trifacet.building.plan import stages_of
+from trifacet.building.reading import draw_sample
+from trifacet.building.recipe import BuildRecipe
+from trifacet.building.rows import Batch
+from trifacet.building.step import AskStep
+from trifacet.images import image_facts
+from trifacet.llm.books import Books
+from trifacet.llm.estimate import estimate_tokens
+from trifacet.llm.model import Answer, LanguageModel
+from trifacet.llm.prompts import Prompt
+
+T = TypeVar("T")
+AGAIN = "rejected-again"  # the prompt of attempts after the first: asked only where the judge was not convinced
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a trial: its recipe, the manifest, how many rows were tried and how many there are."""
+
+    recipe: BuildRecipe
+    manifest: dict[str, Any]
+    rows: int
+    of: int
+
+    @property
+    def scale(self) -> float:
+        """How many rows each tried one stands for."""
+        return self.of / self.rows if self.rows else 0.0
+
+
+def dry_run(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show, asker: Asker | None = None) -> Trial:
+    """Build from ``rows`` rows drawn from all; models are asked, unless ``asker`` says otherwise."""
+    only, of = draw_sample(recipe, rows)
+    trial = recipe.model_copy(
+        update={
+            "output": str(recipe.folder.with_name(f"{recipe.folder.name}.dry-run")),
+            "answers": str(recipe.answers_file),
+            "steps": [_scaled(chosen, len(only) / of if of else 1.0) for chosen in recipe.steps],
+        }
+    )
+    manifest = run_build(trial, overwrite=True, workers=workers, show=show, only=only, asker=asker)
+    return Trial(trial, manifest, len(only), of)
+
+
+def _scaled(chosen: Any, share: float) -> Any:
+    """A step whose set sizes are counts, with its share of them."""
+    sizes = getattr(chosen.parameters, "sizes", None)
+    if not sizes:
+        return chosen
+    smaller = {name: round(count * share) for name, count in sizes.items()}
+    return chosen.model_copy(update={"parameters": chosen.parameters.model_copy(update={"sizes": smaller})})
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one step of the whole build will cost: rows, seconds of one core, questions, tokens and money.
+
+    ``most`` is the money if every repeated attempt is needed; answers count as long as they may be.
+    """
+
+    step: str
+    rows: int
+    core_seconds: float
+    questions: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money: float = 0.0
+    most: float = 0.0
+
+
+def estimate(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show) -> tuple[Trial, list[StepCost]]:
+    """The cost of the whole build, from a trial in which no model is asked.
+
+    Every row is taken to come through the steps that ask. Nothing is sent, and nothing is spent.
+    """
+    counter = _Counter()
+    trial = dry_run(recipe, rows, workers=workers, show=show, asker=counter)
+    names = [step["name"] for step in trial.manifest["steps"]]
+    seconds = Counter(dict.fromkeys(range(len(names)), 0.0))
+    for stage in stages_of(trial.recipe):
+        for record in stage.records().values():
+            for told in record["steps"]:
+                seconds[told["step"]] += told["seconds"]
+        for record in stage.records("signatures").values():
+            seconds[int(stage.folder.name[:2])] += record["seconds"]
+    return trial, [
+        _cost(recipe, name, step["rows_in"], seconds[index], counter.asked, trial.scale)
+        for index, (name, step) in enumerate(zip(names, trial.manifest["steps"], strict=True))
+    ]
+
+
+def _cost(
+    recipe: BuildRecipe, name: str, rows: int, seconds: float, asked: Counter[tuple[str, str, str, str]], scale: float
+) -> StepCost:
+    def counted(unit: str, *, again: bool) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for (step, model, prompt, what), count in asked.items():
+            if step == name and what == unit and (prompt == AGAIN) == again:
+                found[model] += count
+        return found
+
+    def money(again: bool) -> float:
+        prices = {model: spec.price for model, spec in recipe.models.items()}
+        into = sum(prices[model].input * tokens for model, tokens in counted("in", again=again).items())
+        return (into + sum(prices[m].output * tokens for m, tokens in counted("out", again=again).items())) / 1e6
+
+    questions, further = counted("questions", again=False).total(), counted("questions", again=True).total()
+    first = money(again=False)
+    most = (
+        first + money(again=True) + (first * further / (questions / 2) if questions else 0.0)
+    )  # judged in both orders
+    return StepCost(
+        name,
+        round(rows * scale),
+        seconds * scale,
+        round(questions * scale),
+        round(counted("in", again=False).total() * scale),
+        round(counted("out", again=False).total() * scale),
+        first * scale,
+        most * scale,
+    )
+
+
+class _Counter(Asker):
+    """Counts questions instead of asking them, and lets every row pass."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[tuple[str, str, str, str]] = Counter()  # (step, model, prompt, "questions" | "in" | "out")
+
+    def open(self, name: str, recipe: BuildRecipe, books: Books) -> LanguageModel:
+        """A model that answers nothing."""
+        return _Silent(name, recipe, books, self.asked)
+
+    def settle(self, step: AskStep, batch: Batch) -> tuple[pa.Table, pa.Table]:
+        """The rows as they came; where the step writes rejected responses, the alt-text stands in for one."""
+        fresh = Batch(batch.table, 0, step.name)
+        if "rejected responses" in step.gives:
+            fresh.fill("rejected_responses", [[alt] for alt in fresh.column("alt")])
+        return fresh.result()
+
+
+class _Silent(LanguageModel):
+    def __init__(self, name: str, recipe: BuildRecipe, books: Books, asked: Counter[tuple[str, str, str, str]]) -> None:
+        super().__init__(name, recipe.models[name], books, seed=recipe.seed)
+        self._asked = asked
+
+    async def ask(
+        self,
+        prompt: Prompt,
+        fields: Mapping[str, str],
+        parse: Callable[[str], T],
+        *,
+        images: Sequence[Path] = (),
+        temperature: float = 0.0,
+        max_tokens: int | None = None,
+        draw: int = 0,
+    ) -> Answer[T]:
+        """Count the question's tokens; the answer is as long as it may be."""
+        side = self.spec.image_side
+        sizes = [(facts.width, facts.height) for facts in map(image_facts, images)] if side else []
+        limit = max_tokens or self.spec.max_tokens
+        into, out = estimate_tokens(prompt, fields, sizes, limit, image_side=side)
+        for what, count in (("questions", 1), ("in", into), ("out", out)):
+            self._asked[self.step, self.name, prompt.name, what] += count
+        return Answer(None, "unparsed", "")
