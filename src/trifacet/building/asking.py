@@ -47,9 +47,11 @@ async def ask_parts(
     target: Path,
     parts: Iterable[int],
     tools: Tools,
+    on_row: Callable[[], None],
     on_done: Callable[[Record], None],
 ) -> None:
-    """Ask about every row of ``parts``, write what came of it, and call ``on_done`` with each part's record.
+    """Ask about every row of ``parts``, write what came of it, call ``on_row`` after each and ``on_done`` with each
+    part's record.
 
     Raises:
         TrifacetError: the endpoint fails or the budget is reached. Nothing new is asked then; answers under way are
@@ -60,7 +62,7 @@ async def ask_parts(
         for model in models.values():
             model.siblings = models
         name, _ = recipe.model_named(link.parameters.model)
-        await _ask_parts(link, models[name].for_step(link.name), asker, source, target, parts, tools, on_done)
+        await _ask_parts(link, models[name].for_step(link.name), asker, source, target, parts, tools, on_row, on_done)
 
 
 async def _ask_parts(
@@ -71,6 +73,7 @@ async def _ask_parts(
     target: Path,
     parts: Iterable[int],
     tools: Tools,
+    on_row: Callable[[], None],
     on_done: Callable[[Record], None],
 ) -> None:
     step = STEPS[link.name]
@@ -81,6 +84,7 @@ async def _ask_parts(
         if not stopped.is_set():
             try:
                 await step.ask(post, link.parameters, model, tools)
+                on_row()
             except BaseException:
                 stopped.set()
                 raise

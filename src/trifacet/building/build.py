@@ -27,7 +27,7 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.state import STATE_FILE, State, claim, clear
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Job, connect, do_parts
+from trifacet.building.workers import Job, Link, connect, do_parts
 from trifacet.files import write_atomically
 from trifacet.folders import locked
 from trifacet.llm.books import Books
@@ -148,15 +148,26 @@ class _Build:
             self.progress.add(record)
 
         if plan.asks and missing:
-            assert self.books is not None  # the recipe has the model that the step names
-            asking = ask_parts(
-                links[0], self.recipe, self.asker, self.books, source, stage.folder, missing, self.tools, done
-            )
-            asyncio.run(asking)
+            self._ask(links[0], source, stage, missing, done)
         else:
             for record in do_parts(Job(source, stage.folder, links, self.tools), missing, on_cluster=self.on_cluster):
                 done(record)
         self.progress.end(plan.indices)
+
+    def _ask(self, link: Link, source: Path, stage: Stage, missing: list[int], done: Callable[[Record], None]) -> None:
+        books = self.books
+        assert books is not None  # the recipe has the model that the step names
+
+        def row_done() -> None:
+            self.progress.asked(link.index, books.tallies.values())
+
+        tools, asker = self.tools, self.asker
+        try:
+            asyncio.run(
+                ask_parts(link, self.recipe, asker, books, source, stage.folder, missing, tools, row_done, done)
+            )
+        finally:
+            self.state.set("asked", [*self.state.facts.get("asked", []), *books.rows()])
 
     def _decisions(self, plan: StagePlan, source: Path) -> Path:
         """What a step that sees all rows decided: signatures in workers, then the decision here, once."""

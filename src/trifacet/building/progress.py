@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from trifacet.building.parts import Record
+from trifacet.llm.books import Tally
 
 State = Literal["waiting", "signing", "deciding", "running", "done"]
 
@@ -18,7 +19,7 @@ class StepProgress:
     """One step: rows in and out, events by "verdict: reason", and how much of it this process did in what time.
 
     ``parts_done`` counts the parts of the present ``state``: of signing first where a step has to see all rows.
-    ``rows_here`` are the rows that this process put through the step in ``seconds`` since it began with it.
+    ``rows_here`` are the rows of finished parts that this process put through the step in ``seconds`` since it began.
     """
 
     index: int
@@ -30,6 +31,7 @@ class StepProgress:
     rows_out: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     rows_here: int = 0
+    rows_underway: int = 0  # decided, in parts that are not finished
     began: float = 0.0
     seconds: float = 0.0
 
@@ -41,6 +43,7 @@ class StepProgress:
         self.parts_done += 1
         if here:
             self.rows_here += told["in"]
+            self.rows_underway = max(0, self.rows_underway - told["in"])
             self.seconds = time.monotonic() - self.began
 
 
@@ -70,6 +73,16 @@ class Progress:
     def signed(self, index: int, parts: int = 1) -> None:
         """Count parts that were signed for a step that has to see all rows."""
         self.steps[index].parts_done += parts
+        self.show(self)
+
+    def asked(self, index: int, tallies: Iterable[Tally]) -> None:
+        """One more row was asked about; ``tallies`` say what all questions of this process came to."""
+        step = self.steps[index]
+        step.rows_underway += 1
+        step.seconds = time.monotonic() - step.began
+        counted = list(tallies)
+        self.sent, self.kept = sum(one.sent for one in counted), sum(one.cached for one in counted)
+        self.money = sum(one.spent for one in counted)
         self.show(self)
 
     def end(self, indices: list[int]) -> None:

@@ -31,7 +31,8 @@ def read_sources(
 ) -> None:
     """Write the posts of all sources as parts below ``target``; ``on_part`` gets each part's record.
 
-    ``only`` are the numbers of the rows to take, None for all. A row whose id an earlier one has leaves at once: its part is written, and ``on_part`` called for it, a second time.
+    ``only`` are the numbers of the rows to take, None for all. A row whose id an earlier one has leaves at once: its
+    part is written, and ``on_part`` called for it, a second time.
     """
     stage, ids, started = Stage(target), array("q"), time.monotonic()
     numbers = array("q")

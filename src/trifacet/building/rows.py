@@ -125,7 +125,7 @@ class Batch:
             index = ROWS.get_field_index(name)
             table = table.set_column(index, ROWS.field(index), pa.array(values, ROWS.field(index).type))
         if self._gone:
-            table = table.take([place for place in range(len(self)) if place not in self._gone])
+            table = table.filter(pa.array([place not in self._gone for place in range(len(self))], pa.bool_()))
         return table, pa.Table.from_pylist(sorted(self._events, key=lambda event: event["row"]), schema=EVENTS)
 
     def _values(self, field: str) -> list[Any]:

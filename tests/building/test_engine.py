@@ -1,0 +1,234 @@
+"""The engine: what comes out is a function of recipe and sources, whoever works and whatever is killed or damaged."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+from builds import finish, made, posts, samples, start, write_recipe
+
+from trifacet.building.build import run_build
+from trifacet.building.parts import events_of
+from trifacet.building.plan import stages_of
+from trifacet.building.recipe import load_build_recipe
+from trifacet.errors import TrifacetError
+from trifacet.formats import read_samples
+from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
+from trifacet.world.scribe import Scribe
+
+STEPS = [{"alt-length": {"min_words": 3}}]
+GRAMMAR = [*STEPS, {"grammar": {}}]
+FAST = {"timeout": 5.0, "concurrency": 8}
+
+
+def model_at(endpoint, **others):
+    return {"writer": {"base_url": endpoint.base_url, "model": "scripted", **FAST, **others}}
+
+
+def built(tmp_path, name, rows, steps, *, workers=1, **others):
+    recipe = load_build_recipe(write_recipe(tmp_path / name, tmp_path / name / "out", rows, steps, **others))
+    return recipe, run_build(recipe, workers=workers)
+
+
+def test_every_row_is_in_the_output_or_in_an_event_and_rows_keep_their_order(tmp_path):
+    rows = posts(230)
+    rows[40] = {"id": "post-3", "context": "an id used before", "alt": "one two three four"}
+    recipe, manifest = built(tmp_path, "a", rows, STEPS, part_rows=32, write={"shard_rows": 50})
+    kept = [row["id"] for row in rows[:40] + rows[41:] if len(row["alt"].split()) >= 3]
+    assert [row["id"] for row in samples(recipe.folder)] == kept
+    assert [shard["rows"] for shard in manifest["shards"]] == [50] * (len(kept) // 50) + [len(kept) % 50]
+    gone = [event for event in events_of(stages_of(recipe)) if event["verdict"] in ("drop", "fail")]
+    assert sorted([event["row"] for event in gone] + [int(one.split("-")[1]) for one in kept]) == list(range(230))
+    for step in manifest["steps"]:
+        left = sum(count for kind, count in step["counts"].items() if kind.startswith(("drop", "fail")))
+        assert step["rows_in"] == step["rows_out"] + left
+    (failed,) = pq.read_table(recipe.folder / "failed.parquet").to_pylist()
+    assert (failed["id"], failed["row"], failed["source_row"], failed["reason"]) == ("post-3", 40, 41, "id used before")
+    assert read_samples(recipe.folder / "sft", "sft")[3].id == kept[3]
+
+
+@pytest.mark.parametrize("changes", [{"workers": 2}, {"part_rows": 7}])
+def test_workers_and_parts_change_nothing_of_the_sets(tmp_path, changes):
+    rows = posts(120)
+    workers = changes.pop("workers", 1)
+    _, one = built(tmp_path, "one", rows, STEPS, part_rows=40)
+    _, other = built(tmp_path, "other", rows, STEPS, workers=workers, **{"part_rows": 40} | changes)
+    assert one["shards"] == other["shards"]
+    if "part_rows" not in changes:
+        assert made(tmp_path / "one" / "out").keys() == made(tmp_path / "other" / "out").keys()
+
+
+CLUSTER = """
+import ray, sys
+context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+print(context.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_ray_cluster_makes_the_same_bytes(tmp_path):
+    recipe = write_recipe(tmp_path, tmp_path / "here", posts(90), STEPS, part_rows=30)
+    assert finish(start(recipe))[0] == 0
+    variables = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, env=os.environ | variables,
+    )  # fmt: skip
+    try:
+        address = cluster.stdout.readline().strip()
+        command = start(recipe, "--set", f"output={tmp_path / 'there'}", "--ray", address, **variables)
+        code, _, err = finish(command)
+        assert code == 0, err
+    finally:
+        cluster.communicate(timeout=60)  # its input ends, and so does it
+    assert made(tmp_path / "here") == made(tmp_path / "there")
+
+
+def test_damaged_and_missing_files_are_made_again_and_only_they(tmp_path):
+    recipe, _ = built(tmp_path, "a", posts(100), STEPS, part_rows=25)
+    whole = made(recipe.folder)
+    stage = stages_of(recipe)[1].folder / "rows"
+    damaged, lost, fine = (stage / f"part-{part:06d}.parquet" for part in (0, 2, 3))
+    damaged.write_bytes(damaged.read_bytes()[:-9] + b"scrambled")
+    lost.unlink()
+    shard = recipe.folder / "sft" / "sft-00000.parquet"
+    shard.write_bytes(shard.read_bytes()[:100])
+    before = fine.stat().st_mtime_ns
+    run_build(recipe, workers=1)
+    assert made(recipe.folder) == whole
+    assert fine.stat().st_mtime_ns == before
+
+
+def test_a_finished_build_is_left_alone(tmp_path):
+    recipe, first = built(tmp_path, "a", posts(50), STEPS)
+    before = {path: path.stat().st_mtime_ns for path in recipe.folder.rglob("*.parquet")}
+    assert run_build(recipe, workers=1) == first
+    assert {path: path.stat().st_mtime_ns for path in recipe.folder.rglob("*.parquet")} == before
+
+
+def test_another_recipe_and_changed_sources_are_refused_and_overwrite_begins_anew(tmp_path):
+    recipe, _ = built(tmp_path, "a", posts(50), STEPS)
+    path = tmp_path / "a" / "recipe.yaml"
+    other = load_build_recipe(path, ["seed=18"])
+    with pytest.raises(TrifacetError, match="another recipe; choose another output, or --overwrite"):
+        run_build(other, workers=1)
+    (recipe.folder / "mine.txt").write_text("not the build's")
+    run_build(other, overwrite=True, workers=1)
+    assert (recipe.folder / "mine.txt").exists()
+    with (tmp_path / "a" / "posts.jsonl").open("a") as file:
+        file.write(json.dumps({"id": "new", "context": "x", "alt": "one two three"}) + "\n")
+    with pytest.raises(TrifacetError, match="the sources have changed"):
+        run_build(other, workers=1)
+
+
+def test_a_folder_that_is_no_build_is_left_alone(tmp_path):
+    (tmp_path / "a" / "out").mkdir(parents=True)
+    (tmp_path / "a" / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(TrifacetError, match="is not empty"):
+        built(tmp_path, "a", posts(5), STEPS)
+
+
+def test_what_does_not_decide_the_result_may_change_between_runs(tmp_path):
+    recipe, manifest = built(tmp_path, "a", posts(50), STEPS)
+    again = load_build_recipe(tmp_path / "a" / "recipe.yaml", ["budget=3", "network.per_host=1"])
+    assert run_build(again, workers=1) == manifest
+
+
+def test_empty_sources_make_empty_sets(tmp_path):
+    recipe, manifest = built(tmp_path, "a", [{"id": "x", "context": "no alt-text", "alt": ""}], STEPS)
+    assert manifest["rows"] == {"sft": 0, "preference": 0, "test": 0}
+    assert manifest["shards"] == []
+
+
+def test_faults_change_nothing_and_a_second_build_asks_nothing(tmp_path):
+    rows = posts(60)
+    with ScriptedEndpoint(Scribe()) as calm:
+        recipe, _ = built(tmp_path, "calm", rows, GRAMMAR, models=model_at(calm))
+        asked = calm.calls.received
+        shutil.rmtree(recipe.folder)
+        run_build(recipe, workers=1)
+        assert calm.calls.received == asked > 0
+    faults = Faults.mixed(0.2, slow=0.2, retry_after=0.05)
+    with ScriptedEndpoint(Scribe(), faults) as rough:
+        stormy, _ = built(tmp_path, "rough", rows, GRAMMAR, models=model_at(rough, timeout=2.0))
+        assert rough.calls.faults.total() > 5
+    ours, theirs = made(recipe.folder), made(stormy.folder)
+    assert [name for name in ours if name != "manifest.json" and ours[name] != theirs[name]] == []
+
+
+def test_a_budget_stops_the_build_cleanly_and_it_goes_on_when_raised(tmp_path):
+    price = {"input": 1000.0, "output": 1000.0}
+    with ScriptedEndpoint(Scribe()) as endpoint:
+        models = model_at(endpoint, price=price, max_tokens=64)
+        path = write_recipe(tmp_path / "a", tmp_path / "a" / "out", posts(60), GRAMMAR, models=models, part_rows=16)
+        with pytest.raises(TrifacetError, match="budget of 2 reached after"):
+            run_build(load_build_recipe(path, ["budget=2"]), workers=1)
+        before = endpoint.calls.delivered
+        assert before > 0
+        run_build(load_build_recipe(path, ["budget=1000"]), workers=1)
+        assert endpoint.calls.twice == 0
+        assert endpoint.calls.delivered > before
+
+
+def test_an_endpoint_that_is_away_stops_the_build_and_drops_nothing(tmp_path):
+    models = {"writer": {"base_url": "http://127.0.0.1:9/v1", "model": "x", "tries": 1}}
+    with pytest.raises(TrifacetError, match="the same command continues"):
+        built(tmp_path, "a", posts(20), GRAMMAR, models=models)
+
+
+KILLS = 12
+
+
+def test_killed_again_and_again_a_build_ends_byte_for_byte_the_same_and_pays_once(tmp_path):
+    rows, draw = posts(600), random.Random(7)
+    with ScriptedEndpoint(Scribe(), latency=0.01) as endpoint:
+        others = {"models": model_at(endpoint), "part_rows": 60}
+        whole = write_recipe(tmp_path / "whole", tmp_path / "whole" / "out", rows, GRAMMAR, **others)
+        began = time.monotonic()
+        assert finish(start(whole, "--workers", 2))[0] == 0
+        took = time.monotonic() - began
+        asked = endpoint.calls.delivered
+        endpoint.calls.bodies.clear()
+        killed = write_recipe(tmp_path / "killed", tmp_path / "killed" / "out", rows, GRAMMAR, **others)
+        kills = 0
+        while kills < KILLS:
+            command = start(killed, "--workers", 2)
+            time.sleep(draw.uniform(0.3, 0.8) * took)
+            command.send_signal(signal.SIGKILL)
+            kills += finish(command)[0] == -signal.SIGKILL
+            if (tmp_path / "killed" / "out" / "manifest.json").exists():  # it was quicker: begin again
+                shutil.rmtree(tmp_path / "killed" / "out")
+        code, _, err = finish(start(killed, "--workers", 2))
+        assert code == 0, err
+        # an answer that came is never asked for again; of a kill, what was on its way is
+        assert len(endpoint.calls.bodies) == asked
+        assert endpoint.calls.delivered - asked <= KILLS * FAST["concurrency"]
+    ours, theirs = made(tmp_path / "whole" / "out"), made(tmp_path / "killed" / "out")
+    assert [name for name in theirs if name != "manifest.json" and ours.get(name) != theirs[name]] == []
+    assert ours.keys() == theirs.keys()
+
+
+def test_a_trial_takes_a_sample_and_an_estimate_asks_nothing(tmp_path):
+    from trifacet.building import trial
+
+    with ScriptedEndpoint(Scribe()) as endpoint:
+        models = model_at(endpoint, price={"input": 1.0, "output": 2.0})
+        path = write_recipe(tmp_path / "a", tmp_path / "a" / "out", posts(200), GRAMMAR, models=models)
+        recipe = load_build_recipe(path)
+        tried, costs = trial.estimate(recipe, 50, workers=1, show=lambda progress: None)
+        assert (tried.rows, tried.of, endpoint.calls.received) == (50, 200, 0)
+        grammar = costs[2]
+        assert grammar.step == "grammar"
+        dry = trial.dry_run(recipe, 50, workers=1, show=lambda progress: None)
+        assert grammar.questions == 4 * endpoint.calls.delivered
+        assert grammar.money > 0
+        assert dry.manifest["steps"][0]["rows_in"] == 50
+        run_build(recipe, workers=1)  # what the trial paid for is not asked again
+        assert endpoint.calls.twice == 0
+    assert not (tmp_path / "a" / "out" / "nothing").exists()
