@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -41,25 +41,26 @@ def recipe_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[K
         meaning = field.description or (_first_sentence(section) if section else "")
         yield Key(path, _type(field.annotation, field), _default(field), meaning)
         if section is not None:
-            yield from recipe_keys(section, f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}.")
+            below = {dict: ".<name>.", list: "[]."}.get(get_origin(field.annotation), ".")
+            yield from recipe_keys(section, f"{path}{below}")
 
 
-def table() -> str:
-    """The keys as Markdown."""
+def table(keys: Iterable[Key] | None = None) -> str:
+    """The keys (None: those of a training recipe) as Markdown."""
     rows = [
         f"| `{key.path}` | {key.type} | {key.default or '(to be given)'} | {_cell(key.meaning)} |"
-        for key in recipe_keys()
+        for key in (recipe_keys() if keys is None else keys)
     ]
     return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def with_table(page: str) -> str:
-    """``page`` with a fresh table between the markers. Raises TrifacetError where it has no markers."""
-    before, begin, rest = page.partition(BEGIN)
+def with_table(page: str, keys: str | None = None, mark: str = BEGIN) -> str:
+    """``page`` with a fresh table (or other Markdown) between the markers. Raises TrifacetError where it has none."""
+    before, begin, rest = page.partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise TrifacetError(f"the page has no place for the keys; add the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+        raise TrifacetError(f"the page has no place for the keys; add the lines {mark} and {END}")
+    return f"{before}{mark}\n{table() if keys is None else keys}\n{END}{after}"
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
@@ -97,7 +98,7 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> str:
     elif origin is dict:
         word = "section by name" if _section(arguments[1]) else f"mapping to {_type(arguments[1])}"
     elif origin is list:
-        word = f"list of {_type(arguments[0])}s"
+        word = "list of sections" if _section(arguments[0]) else f"list of {_type(arguments[0])}s"
     elif origin is tuple:
         word = f"list of {len(arguments)} {_type(arguments[0])}s"
     else:
