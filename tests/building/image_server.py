@@ -35,10 +35,10 @@ class ImageServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, host):
+        super().__init__((host, 0), _Handler)
         self.pages, self.asked, self.times, self.headers = {}, Counter(), [], []
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.url = f"http://{host}:{self.server_port}"
 
     def give(self, path, body, status=200, **headers) -> str:
         """Answer so at ``path``; returns the address."""
@@ -74,8 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving():
-    server = ImageServer()
+def serving(host="127.0.0.1"):
+    server = ImageServer(host)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

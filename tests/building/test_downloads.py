@@ -182,42 +182,23 @@ def test_odd_addresses_are_refused_even_with_permission(tmp_path, url):
 
 
 def test_a_redirect_to_a_forbidden_place_is_refused_like_a_first_address(tmp_path, server, monkeypatch):
-    """The resolver says that the name is public; the connection to it lands at our server, the redirect is checked."""
-    server.give("/secret", picture())
-    secrets = [f"http://127.0.0.1:{server.server_port}/secret", "http://169.254.169.254/latest", "file:///etc/passwd",
-               f"http://u:p@public.example:{server.server_port}/secret"]  # fmt: skip
-    urls = [server.give(f"/{n}", b"", 302, Location=secret) for n, secret in enumerate(secrets)]
-    urls = [url.replace("127.0.0.1", "public.example") for url in urls]
-    _resolve_to(monkeypatch, {"public.example": ["127.0.0.1"]}, also_public="127.0.0.1")
-    monkeypatch.setattr("trifacet.building.addresses.is_public", _once_public(is_public, times=1))
-    results = get(tmp_path, *urls, allow_private=False, concurrency=1)
-    assert [reason(result) for result in results] == ["address not allowed"] * 4
-    assert server.asked["/0"] == 1 and not server.asked["/secret"]
-
-
-def _once_public(real, times):
-    """The check with our server taken for public at its first connection only."""
-    left = [times]
-
-    def check(address):
-        if address == "127.0.0.1" and left[0]:
-            left[0] -= 1
-            return True
-        return real(address)
-
-    return check
-
-
-def _resolve_to(monkeypatch, names, also_public=None):
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host, port, *args, **options):
-        entries = names.get(host)
-        if entries is None:
-            return real(host, port, *args, **options)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in entries]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    """127.0.0.2 stands for a public address here; what its server redirects to is checked for real."""
+    monkeypatch.setattr("trifacet.building.addresses.is_public", lambda ip: ip == "127.0.0.2" or is_public(ip))
+    with serving("127.0.0.2") as public:
+        fine = public.give("/fine", picture())
+        secrets = [
+            server.give("/secret", picture()),
+            f"http://localhost:{server.server_port}/secret",
+            "http://169.254.169.254/latest",
+            "file:///etc/passwd",
+            fine.replace("//", "//user:pass@"),
+        ]
+        urls = [public.give(f"/{n}", b"", 302, Location=secret) for n, secret in enumerate(secrets)]
+        results = get(tmp_path, *urls, public.give("/to-fine", b"", 302, Location="/fine"), allow_private=False)
+        assert [reason(result) for result in results[:-1]] == ["address not allowed"] * len(secrets)
+        assert not isinstance(results[-1], Unusable)
+        assert all(public.asked[f"/{n}"] == 1 for n in range(len(secrets)))
+    assert not server.asked
 
 
 def test_the_name_is_resolved_once_and_the_checked_address_is_connected_to(tmp_path, server, monkeypatch):
