@@ -69,9 +69,10 @@ def test_what_was_fetched_is_not_fetched_again_unless_its_file_is_gone_or_damage
     assert get(tmp_path, url) == [first] and server.asked["/a"] == 2
     path.unlink()
     assert get(tmp_path, url) == [first] and server.asked["/a"] == 3
+    (tmp_path.parent / "stranger.png").write_bytes(picture())
     for link in (tmp_path / "by-url").rglob("*"):
         if link.is_file():
-            link.write_text("../../../etc/passwd")
+            link.write_text("../stranger.png")
     assert get(tmp_path, url) == [first] and server.asked["/a"] == 4
 
 
@@ -116,6 +117,7 @@ def test_bounds_on_bytes_hold_with_and_without_a_stated_length(tmp_path, server)
     packed = server.give("/packed", gzip.compress(picture()), Content_Encoding="gzip")
     results = get(tmp_path, stated, server.url + "/endless", packed, max_bytes=len(big) - 1)
     assert [reason(result) for result in results] == ["download too large", "download too large", "download failed"]
+    assert results[0].detail["bytes"] == len(big), "refused by what the server states, before a byte is read"
     assert "gzip" in results[2].detail["problem"]
     assert server.sent < 20_000_000
     assert not isinstance(get(tmp_path, stated, max_bytes=len(big), max_pixels=50_000)[0], Unusable)
