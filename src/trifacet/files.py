@@ -6,6 +6,7 @@ Invariant: a file is on the disk before it takes its name, so that a power cut t
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,9 @@ from trifacet.errors import TrifacetError
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place if the block ends without an error, else vanishes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(
+        f".{path.name}.{secrets.token_hex(4)}.tmp"
+    )  # processes of several machines may share the disk
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

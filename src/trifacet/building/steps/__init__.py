@@ -1,4 +1,4 @@
-"""The steps of a build: one small module each, and this one table of them.
+"""The steps of a build: one small module each, and this one table of them, in the order that they usually have.
 
 A new step is one file beside these and one line here.
 """
@@ -9,15 +9,19 @@ from trifacet.building.step import Step
 from trifacet.building.steps import (
     alt_length,
     grammar,
+    images,
     rejected_context,
     rejected_image,
     rejected_response,
+    static_image,
     verify,
 )
 
 STEPS: dict[str, Step] = {
     step.name: step
     for step in (
+        images.STEP,
+        static_image.STEP,
         alt_length.STEP,
         grammar.STEP,
         rejected_response.STEP,
