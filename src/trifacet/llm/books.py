@@ -66,8 +66,15 @@ class Tally:
     tokens_in: int = 0
     tokens_out: int = 0
     estimated_in: int = 0  # of the same answers, before they were sent
+    estimated_out: int = 0
     uncounted: int = 0  # answers whose tokens the endpoint did not count
     spent: float = 0.0
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Tokens (in, out) counted over tokens estimated; 1 before the first answer."""
+        into = self.tokens_in / self.estimated_in if self.estimated_in else 1.0
+        return into, self.tokens_out / self.estimated_out if self.estimated_out else 1.0
 
 
 class Books:
@@ -116,12 +123,6 @@ class Books:
         """The tally of a step and a model."""
         return self.tallies.setdefault((step, model), Tally())
 
-    def ratio(self, model: str) -> float | None:
-        """Tokens counted over tokens estimated, of the requests of this run; None before the first."""
-        mine = [tally for (_, name), tally in self.tallies.items() if name == model]
-        estimated = sum(tally.estimated_in for tally in mine)
-        return sum(tally.tokens_in for tally in mine) / estimated if estimated else None
-
     def find(self, key: str) -> Reply | None:
         """The answer that is kept under ``key``."""
         with self._guarded():
@@ -130,7 +131,7 @@ class Books:
             ).fetchone()
         return Reply(*row) if row else None
 
-    def keep(self, key: str, step: str, model: str, reply: Reply, *, estimated_in: int, cost: float) -> None:
+    def keep(self, key: str, step: str, model: str, reply: Reply, *, estimated: tuple[int, int], cost: float) -> None:
         """Write an answer down; it is on the disk when this returns."""
         row = (key, step, model, reply.text, reply.finish, reply.answered_by, reply.tokens_in, reply.tokens_out)
         with self._guarded():
@@ -141,7 +142,8 @@ class Books:
         tally.answered += 1
         tally.tokens_in += reply.tokens_in
         tally.tokens_out += reply.tokens_out
-        tally.estimated_in += estimated_in
+        tally.estimated_in += estimated[0]
+        tally.estimated_out += estimated[1]
         tally.uncounted += not reply.counted
         tally.spent += cost
         self._answered[model] += 1
@@ -198,7 +200,7 @@ class Books:
     def rows(self) -> list[dict[str, Any]]:
         """The tallies as plain rows, for the report, in the order in which the steps first asked."""
         return [
-            {"step": step, "model": model, "ratio": self.ratio(model)}
+            {"step": step, "model": model, "ratios": tally.ratios}
             | {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(tally).items()}
             for (step, model), tally in self.tallies.items()
         ]
