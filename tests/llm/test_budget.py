@@ -12,24 +12,26 @@ from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
 PRICE = Price(input=1_000_000, output=2_000_000)  # 1 for a token in, 2 for a token out
 
 
-@pytest.mark.parametrize("faults", [Faults(), Faults.mixed(0.2, slow=0.7)])
+@pytest.mark.parametrize("faults", [Faults(), Faults.mixed(0.2, slow=1.7)])
 def test_it_stops_below_the_budget_and_continues_when_it_is_raised(faults, tmp_path):
     file = tmp_path / "a.sqlite"
     with ScriptedEndpoint(backwards, faults, latency=0.01) as endpoint:
-        priced = spec(endpoint, price=PRICE, max_tokens=20, timeout=0.6)
+        priced = spec(endpoint, price=PRICE, max_tokens=20, timeout=1.5 if faults.shares else 30)
         stop, books = ask_all(priced, file, posts(60), budget=1000)
         assert isinstance(stop, BudgetReached), stop
         assert str(stop).startswith("budget of 1000 reached after") and "raise 'budget'" in str(stop)
         assert 1000 - 3 * 80 < books.paid <= 1000
         first = endpoint.calls.delivered
-        assert tally(books).answered == first == books.answered("judge")
+        assert tally(books).answered == books.answered("judge") <= first
+        assert faults.shares or books.answered("judge") == first, "what was in flight is kept"
         assert books.spent == tally(books).tokens_in + 2 * tally(books).tokens_out
         again, books = ask_all(priced, file, posts(60), budget=1000)
         assert isinstance(again, BudgetReached) and books.paid <= 1000, "what was paid before counts"
         answers, books = ask_all(priced, file, posts(60), budget=100_000)
         assert [answer.value for answer in answers] == [text[::-1] for text in posts(60)]
     assert books.paid == pytest.approx(books.paid_before + books.spent) and books.paid_before > 0
-    assert endpoint.calls.twice == 0 and books.answered("judge") == endpoint.calls.delivered > first
+    assert books.answered("judge") <= endpoint.calls.delivered and books.answered("judge") > first
+    assert faults.shares or endpoint.calls.twice == 0
     with Books(file) as opened:
         assert opened.paid == pytest.approx(books.paid) and opened.spent == 0
 

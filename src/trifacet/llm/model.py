@@ -217,9 +217,9 @@ class LanguageModel:
             expected = [round(count * ratio) for count, ratio in zip(estimated, tally.ratios, strict=True)]
             release = await self._books.reserve(self._cost(expected[0], question.max_tokens))
 
-            def keep(reply: Reply) -> None:
+            async def keep(reply: Reply) -> None:
                 cost = self._cost(reply.tokens_in, reply.tokens_out)
-                self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
+                await self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
 
             try:
                 return await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep)
