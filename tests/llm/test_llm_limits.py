@@ -143,6 +143,8 @@ def test_the_file_of_answers_is_ours_or_refused(tmp_path):
         base.execute("CREATE TABLE bookmarks (url TEXT)")
     with pytest.raises(TrifacetError, match="another file"):
         Books(tmp_path / "b.sqlite")
+    with pytest.raises(TrifacetError, match="cannot use"):
+        Books(tmp_path / "a.sqlite" / "c.sqlite")
     assert (tmp_path / "a.sqlite").read_text().startswith("a letter")
 
 

@@ -87,8 +87,8 @@ class Books:
         self._waiting: list[asyncio.Future[None]] = []
         self._unwritten: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
         with self._guarded():
+            path.parent.mkdir(parents=True, exist_ok=True)
             # two, so that reading never waits for the disk; the first is used by one thread at a time
             self._writing = sqlite3.connect(path, timeout=60, check_same_thread=False)
             self._prepare(self._writing)
@@ -214,7 +214,7 @@ class Books:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise TrifacetError(
                 f"cannot use {self.path}, which keeps the models' answers: {error}; free some space or name another "
                 "file, then the same command continues"
