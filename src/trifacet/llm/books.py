@@ -66,8 +66,15 @@ class Tally:
     tokens_in: int = 0
     tokens_out: int = 0
     estimated_in: int = 0  # of the same answers, before they were sent
+    estimated_out: int = 0
     uncounted: int = 0  # answers whose tokens the endpoint did not count
     spent: float = 0.0
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Tokens (in, out) counted over tokens estimated; 1 before the first answer."""
+        into = self.tokens_in / self.estimated_in if self.estimated_in else 1.0
+        return into, self.tokens_out / self.estimated_out if self.estimated_out else 1.0
 
 
 class Books:
@@ -78,11 +85,15 @@ class Books:
         self.tallies: dict[tuple[str, str], Tally] = {}  # by (step, model)
         self._reserved: list[float] = []
         self._waiting: list[asyncio.Future[None]] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._unwritten: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
         with self._guarded():
-            self._base = sqlite3.connect(path, timeout=60, isolation_level=None)
-            self._prepare()
-            rows = self._base.execute("SELECT model, COUNT(*), SUM(cost) FROM answers GROUP BY model").fetchall()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # two, so that reading never waits for the disk; the first is used by one thread at a time
+            self._writing = sqlite3.connect(path, timeout=60, check_same_thread=False)
+            self._prepare(self._writing)
+            self._reading = sqlite3.connect(path, timeout=60)
+            rows = self._reading.execute("SELECT model, COUNT(*), SUM(cost) FROM answers GROUP BY model").fetchall()
         self._answered = Counter({model: count for model, count, _ in rows})
         self.paid_before: float = sum(cost for _, _, cost in rows)
 
@@ -96,7 +107,8 @@ class Books:
 
     def close(self) -> None:
         """Close the file; everything is on the disk already."""
-        self._base.close()
+        self._reading.close()
+        self._writing.close()
 
     @property
     def spent(self) -> float:
@@ -116,32 +128,30 @@ class Books:
         """The tally of a step and a model."""
         return self.tallies.setdefault((step, model), Tally())
 
-    def ratio(self, model: str) -> float | None:
-        """Tokens counted over tokens estimated, of the requests of this run; None before the first."""
-        mine = [tally for (_, name), tally in self.tallies.items() if name == model]
-        estimated = sum(tally.estimated_in for tally in mine)
-        return sum(tally.tokens_in for tally in mine) / estimated if estimated else None
-
     def find(self, key: str) -> Reply | None:
         """The answer that is kept under ``key``."""
         with self._guarded():
-            row = self._base.execute(
+            row = self._reading.execute(
                 "SELECT text, finish, answered_by, tokens_in, tokens_out, counted FROM answers WHERE key = ?", (key,)
             ).fetchone()
         return Reply(*row) if row else None
 
-    def keep(self, key: str, step: str, model: str, reply: Reply, *, estimated_in: int, cost: float) -> None:
-        """Write an answer down; it is on the disk when this returns."""
-        row = (key, step, model, reply.text, reply.finish, reply.answered_by, reply.tokens_in, reply.tokens_out)
-        with self._guarded():
-            self._base.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, reply.counted, cost)
-            )
+    async def keep(
+        self, key: str, step: str, model: str, reply: Reply, *, estimated: tuple[int, int], cost: float
+    ) -> None:
+        """Write an answer down; it is on the disk when this returns. Those that come together are written together."""
+        said = (reply.text, reply.finish, reply.answered_by, reply.tokens_in, reply.tokens_out, reply.counted)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unwritten.append(((key, step, model, *said, cost), written))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+        await written
         tally = self.tally(step, model)
         tally.answered += 1
         tally.tokens_in += reply.tokens_in
         tally.tokens_out += reply.tokens_out
-        tally.estimated_in += estimated_in
+        tally.estimated_in += estimated[0]
+        tally.estimated_out += estimated[1]
         tally.uncounted += not reply.counted
         tally.spent += cost
         self._answered[model] += 1
@@ -173,23 +183,38 @@ class Books:
 
         return release
 
-    def _prepare(self) -> None:
-        application = self._base.execute("PRAGMA application_id").fetchone()[0]
-        version = self._base.execute("PRAGMA user_version").fetchone()[0]
-        empty = not self._base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    async def _write(self) -> None:
+        while self._unwritten:
+            batch, self._unwritten = self._unwritten, []
+            error: TrifacetError | None = None
+            try:
+                await asyncio.to_thread(self._insert, [row for row, _ in batch])
+            except TrifacetError as caught:
+                error = caught
+            for written in [future for _, future in batch if not future.done()]:
+                written.set_exception(error) if error else written.set_result(None)
+
+    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
+        with self._guarded(), self._writing:
+            self._writing.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def _prepare(self, base: sqlite3.Connection) -> None:
+        application = base.execute("PRAGMA application_id").fetchone()[0]
+        version = base.execute("PRAGMA user_version").fetchone()[0]
+        empty = not base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
         if not empty and (application, version) != (_APPLICATION, _VERSION):
             raise TrifacetError(f"{self.path} was not written by this version of the program; name another file")
         for pragma in (f"application_id={_APPLICATION}", f"user_version={_VERSION}"):
-            self._base.execute(f"PRAGMA {pragma}")
-        self._base.execute("PRAGMA journal_mode=WAL")
-        self._base.execute("PRAGMA synchronous=FULL")
-        self._base.execute(_TABLE)
+            base.execute(f"PRAGMA {pragma}")
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("PRAGMA synchronous=FULL")
+        base.execute(_TABLE)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise TrifacetError(
                 f"cannot use {self.path}, which keeps the models' answers: {error}; free some space or name another "
                 "file, then the same command continues"
@@ -198,7 +223,7 @@ class Books:
     def rows(self) -> list[dict[str, Any]]:
         """The tallies as plain rows, for the report, in the order in which the steps first asked."""
         return [
-            {"step": step, "model": model, "ratio": self.ratio(model)}
+            {"step": step, "model": model, "ratios": tally.ratios}
             | {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(tally).items()}
             for (step, model), tally in self.tallies.items()
         ]

@@ -11,7 +11,8 @@ import json
 import math
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -52,17 +53,23 @@ class Pace:
     def __init__(self, per_minute: float | None) -> None:
         self._seconds_each = 60 / per_minute if per_minute else 0.0
         self._free_at = 0.0
+        self._queue = asyncio.Lock()  # first come, first served
+        self._corrected = asyncio.Event()
 
     async def wait(self, amount: float) -> None:
-        """Until ``amount`` more may go; first come, first served."""
-        now = asyncio.get_running_loop().time()
-        start = max(now, self._free_at)
-        self._free_at = start + amount * self._seconds_each
-        await asyncio.sleep(start - now)
+        """Until ``amount`` more may go."""
+        clock = asyncio.get_running_loop().time
+        async with self._queue:
+            while (rest := self._free_at - clock()) > 0:
+                self._corrected.clear()
+                with suppress(TimeoutError):  # a correction may bring it forward
+                    await asyncio.wait_for(self._corrected.wait(), rest)
+            self._free_at = max(self._free_at, clock()) + amount * self._seconds_each
 
     def correct(self, amount: float) -> None:
         """So much more (or less) has gone than was said."""
         self._free_at += amount * self._seconds_each
+        self._corrected.set()
 
 
 class Endpoint:
@@ -96,6 +103,7 @@ class Endpoint:
             max_retries=0,
             timeout=spec.timeout,
         )
+        self._create = self._client.chat.completions.with_raw_response.create  # imported now, not in the first time-out
         self._requests, self._tokens = Pace(spec.requests_per_minute), Pace(spec.tokens_per_minute)
         self._not_before = 0.0
         self.rejected = 0  # requests so far
@@ -103,7 +111,12 @@ class Endpoint:
         self._on_wire: set[asyncio.Task[Reply]] = set()
 
     async def complete(
-        self, body: dict[str, Any], key: str, tokens: tuple[int, int], tally: Tally, keep: Callable[[Reply], None]
+        self,
+        body: dict[str, Any],
+        key: str,
+        tokens: tuple[int, int],
+        tally: Tally,
+        keep: Callable[[Reply], Awaitable[None]],
     ) -> Reply:
         """The endpoint's answer to a request.
 
@@ -145,7 +158,12 @@ class Endpoint:
         await self._client.close()
 
     async def _attempt(
-        self, body: dict[str, Any], key: str, tokens: tuple[int, int], tally: Tally, keep: Callable[[Reply], None]
+        self,
+        body: dict[str, Any],
+        key: str,
+        tokens: tuple[int, int],
+        tally: Tally,
+        keep: Callable[[Reply], Awaitable[None]],
     ) -> Reply:
         await self._requests.wait(1)
         await self._tokens.wait(sum(tokens))
@@ -166,7 +184,7 @@ class Endpoint:
             wire.exception()  # seen, also where the asker is gone
 
     async def _exchange(
-        self, body: dict[str, Any], key: str, tokens: tuple[int, int], keep: Callable[[Reply], None]
+        self, body: dict[str, Any], key: str, tokens: tuple[int, int], keep: Callable[[Reply], Awaitable[None]]
     ) -> Reply:
         import openai
 
@@ -175,7 +193,7 @@ class Endpoint:
             headers["Authorization"] = openai.Omit()
         try:
             async with asyncio.timeout(self.spec.timeout):
-                answer = await self._client.chat.completions.with_raw_response.create(**body, extra_headers=headers)
+                answer = await self._create(**body, extra_headers=headers)
         except (TimeoutError, openai.APITimeoutError):
             raise _PassingError("time-out", f"no answer within {self.spec.timeout:g} s") from None
         except openai.APIConnectionError as error:
@@ -184,7 +202,7 @@ class Endpoint:
             raise self._refusal(error) from None
         reply = self._read(answer.content, tokens[0])
         self._tokens.correct(reply.tokens_in + reply.tokens_out - sum(tokens))
-        keep(reply)
+        await keep(reply)
         return reply
 
     def _refusal(self, error: APIStatusError) -> Exception:

@@ -218,17 +218,16 @@ class LanguageModel:
     async def _fly(self, question: Question, key: str, tally: Tally) -> Reply:
         async with self._places:
             body = await asyncio.to_thread(question.body, self._max_pixels)
-            expected, longest = question.tokens
-            scale = self._books.ratio(self.name) or 1.0  # the estimate, mended by what has been counted so far
-            tokens = round(expected * scale), longest
-            release = await self._books.reserve(self._cost(*tokens))
+            estimated = question.tokens
+            expected = [round(count * ratio) for count, ratio in zip(estimated, tally.ratios, strict=True)]
+            release = await self._books.reserve(self._cost(expected[0], question.max_tokens))
 
-            def keep(reply: Reply) -> None:
+            async def keep(reply: Reply) -> None:
                 cost = self._cost(reply.tokens_in, reply.tokens_out)
-                self._books.keep(key, self.step, self.name, reply, estimated_in=expected, cost=cost)
+                await self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
 
             try:
-                return await self._endpoint.complete(body, key, tokens, tally, keep)
+                return await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep)
             except RejectedError as error:
                 self._refuse_all_rejected(error)
                 raise

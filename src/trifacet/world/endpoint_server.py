@@ -42,7 +42,7 @@ class Faults:
     seed: int = 0
     most: int = 3  # the same messages fail so often at most
     slow: float = 1.0  # seconds until a slow answer breaks off
-    retry_after: float = 0.2  # seconds that "429 retry-after" asks for
+    retry_after: float = 0.2  # seconds that "429 retry-after" and "429 until" ask for
 
     @classmethod
     def mixed(cls, share: float, kinds: tuple[str, ...] = KINDS, **others: Any) -> Faults:
@@ -90,6 +90,7 @@ class ScriptedEndpoint:
 
     Args:
         answer: from a request's messages to the text of the answer; from the whole request where ``whole`` is set.
+            Where it raises ValueError, the request is answered with 400.
         faults: how it misbehaves.
         key: the key that it wants; None takes any and none.
         model: the one model that it knows.
@@ -259,10 +260,15 @@ class _Handler(BaseHTTPRequestHandler):
             if fault == "429 retry-after":
                 headers["Retry-After"] = f"{endpoint.faults.retry_after:g}"
             elif fault == "429 until":
-                headers["Retry-After"] = formatdate(time.time() + 1, usegmt=True)  # whole seconds
+                headers["Retry-After"] = formatdate(
+                    time.time() + endpoint.faults.retry_after, usegmt=True
+                )  # whole seconds
             self._send(int(fault[:3]), json.dumps({"error": {"message": f"planted {fault}"}}).encode(), headers)
             return
-        body = endpoint.completion(request, fault)
+        try:
+            body = endpoint.completion(request, fault)
+        except ValueError as error:
+            return self._refuse(400, str(error))
         if fault == "dropped half":
             self._send(200, body, {}, sent=len(body) // 2)
             self.close_connection = True
