@@ -6,6 +6,6 @@ A new step is one file beside these and one line here.
 from __future__ import annotations
 
 from trifacet.building.step import Step
-from trifacet.building.steps import alt_length
+from trifacet.building.steps import alt_length, hashtags, language, lint, names
 
-STEPS: dict[str, Step] = {step.name: step for step in (alt_length.STEP,)}
+STEPS: dict[str, Step] = {step.name: step for step in (alt_length.STEP, hashtags.STEP, language.STEP, lint.STEP, names.STEP)}
