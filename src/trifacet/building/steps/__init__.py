@@ -8,4 +8,5 @@ from __future__ import annotations
 from trifacet.building.step import Step
 from trifacet.building.steps import alt_length, hashtags, language, lint, names
 
-STEPS: dict[str, Step] = {step.name: step for step in (alt_length.STEP, hashtags.STEP, language.STEP, lint.STEP, names.STEP)}
+_ALL: tuple[Step, ...] = (alt_length.STEP, hashtags.STEP, language.STEP, lint.STEP, names.STEP)
+STEPS: dict[str, Step] = {step.name: step for step in _ALL}

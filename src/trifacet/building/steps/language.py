@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
+import regex
 from pydantic import Field, StringConstraints, model_validator
 
 from trifacet.building.rows import Batch
@@ -21,9 +22,10 @@ Code = Annotated[str, StringConstraints(pattern="^[a-z]{2}$")]
 # Those that most posts are written in. Each further one in Latin letters costs time on each English text; a language
 # that is not among them is taken for its nearest kin (Afrikaans for Dutch), hardly ever for English.
 COMMON: tuple[Code, ...] = (
-    *("en", "es", "pt", "fr", "de", "it", "nl", "sv", "pl", "tr", "id", "tl", "vi", "ro"),
+    *("en", "es", "pt", "fr", "de", "it", "nl", "sv", "da", "fi", "pl", "cs", "hu", "tr", "id", "tl", "vi", "ro"),
     *("ar", "bn", "el", "fa", "he", "hi", "ja", "ko", "ru", "ta", "th", "uk", "ur", "zh"),
 )
+_DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")  # a letter says as much as four others
 READ = 300  # characters looked at: more does not change the verdict, and huge posts would cost without end
 
 
@@ -35,12 +37,15 @@ class Parameters(Section):
         ["context", "alt"], min_length=1, description="texts to look at, each by itself"
     )
     among: list[Code] | Literal["all"] = Field(
-        list(COMMON), description="languages to tell apart; 'all' are lingua's 75: four times slower"
+        list(COMMON), description="languages to tell apart; 'all' are lingua's 75: three times slower"
     )
     min_letters: int = Field(20, ge=1, description="a text with fewer letters is undetermined")
     confidence: float = Field(0.5, ge=0, le=1, description="a language less probable than this is undetermined")
     undetermined: Literal["keep", "drop"] = Field("keep", description="a row of which no text's language is certain")
-    accuracy: Literal["low", "high"] = Field("low", description="lingua's mode; high: 4 times slower, more memory")
+    accuracy: Literal["low", "high", "both"] = Field(
+        "both",
+        description="lingua's fast mode, its exact one, or the exact one where the fast one would not keep a text",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Parameters:
@@ -54,12 +59,11 @@ class Parameters(Section):
 
 def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
     """Fill ``language`` (of the last of the fields that has one), and drop rows with a text in another language."""
-    detector = _detector(parameters.among if parameters.among == "all" else tuple(parameters.among), parameters.accuracy)
     columns = {field: batch.column(field) for field in parameters.fields}
     languages: list[str | None] = [None] * len(batch)
     for place in range(len(batch)):
         for field, texts in columns.items():
-            code, confidence = detect(detector, texts[place], parameters)
+            code, confidence = detect(texts[place], parameters)
             if code is None:
                 continue
             languages[place] = code
@@ -72,24 +76,29 @@ def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
     batch.fill("language", languages)
 
 
-def detect(detector: Any, text: str, parameters: Parameters) -> tuple[str | None, float]:
+def detect(text: str, parameters: Parameters) -> tuple[str | None, float]:
     """The language of a text, None where it is not certain, and how probable it is among the languages asked about."""
     bare = words_only(text[: 4 * READ])[:READ]  # room for links that are taken out
-    if sum(map(str.isalpha, bare)) < parameters.min_letters * (0.25 if _DENSE.intersection(bare) else 1):
+    if sum(map(str.isalpha, bare)) + 3 * len(_DENSE.findall(bare)) < parameters.min_letters:
         return None, 0.0
-    best = detector.compute_language_confidence_values(bare)[0]
-    confidence = round(best.value, 4)  # its last digits depend on the order of a sum
-    return (best.language.iso_code_639_1.name.lower() if confidence >= parameters.confidence else None), confidence
+    among: tuple[str, ...] = () if parameters.among == "all" else tuple(parameters.among)
+    code, confidence = "", 0.0
+    for accuracy in ("low", "high") if parameters.accuracy == "both" else (parameters.accuracy,):
+        best = _detector(among, accuracy).compute_language_confidence_values(bare)[0]
+        code, confidence = best.language.iso_code_639_1.name.lower(), round(best.value, 4)  # beyond is noise of a sum
+        if code in parameters.keep and confidence >= parameters.confidence:
+            break  # the fast mode calls English texts foreign, but hardly ever the other way round
+    return (code if confidence >= parameters.confidence else None), confidence
 
 
-@lru_cache(maxsize=2)
-def _detector(among: tuple[str, ...] | Literal["all"], accuracy: str) -> Any:
+@lru_cache(maxsize=4)
+def _detector(among: tuple[str, ...], accuracy: str) -> Any:
     """One detector a process: its tables are large, and loaded as they are needed."""
     try:
         from lingua import IsoCode639_1, LanguageDetectorBuilder
     except ImportError:
         raise TrifacetError("step 'language' needs lingua; install trifacet[build]") from None
-    if among == "all":
+    if not among:
         builder = LanguageDetectorBuilder.from_all_languages()
     else:
         unknown = [code for code in among if not hasattr(IsoCode639_1, code.upper())]

@@ -18,7 +18,7 @@ _LINK = (
 # A colour is none: 3, 6 or 8 hexadecimal digits of which one is a number, or of one letter (#fff).
 _COLOUR = r"(?i:(?=[a-f]*+[0-9])(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})|(?:aaa|bbb|ccc|ddd|eee|fff){1,2})"
 _TAG = rf"[#＃]++(?!{_COLOUR}(?!{_WORD}))(?=[\p{{M}}\p{{N}}_]*+\p{{L}}){_WORD}++"
-_TAGS = rf"(?<![\p{{L}}\p{{M}}\p{{N}}_&/=@]|&#){_TAG}(?:[\s|•·]*+{_TAG})*+"
+_TAGS = rf"(?<![\p{{L}}\p{{M}}\p{{N}}_&/=@#＃]){_TAG}(?:[\s|•·]*+{_TAG})*+"
 
 # Hashtags in a row, with nothing but spaces, bars or dots between them. Links are stepped over as a whole.
 HASHTAGS = regex.compile(rf"(?:{_LINK})(*SKIP)(*FAIL)|{_TAGS}")
