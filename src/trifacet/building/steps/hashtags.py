@@ -36,9 +36,11 @@ def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
     for place in range(len(batch)):
         for field, texts in columns.items():
             text = texts[place]
+            if not (found := HASHTAGS.search(text)):
+                continue
             if parameters.do == "strip":
                 batch.change(place, field, strip_hashtags(text, parameters.inside), "hashtags stripped")
-            elif found := HASHTAGS.search(text):
+            else:
                 batch.drop(place, "hashtags", field=field, before=text, found=found.group()[:200])
                 break
 

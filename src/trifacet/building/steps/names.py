@@ -73,7 +73,8 @@ def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
         if not any(found):
             continue
         for field, (text, count) in zip(parameters.fields, replace_names(row, found, parameters, keep), strict=True):
-            batch.change(place, field, text, "names replaced", places=count)
+            if count:
+                batch.change(place, field, text, "names replaced", places=count)
 
 
 def replace_names(
