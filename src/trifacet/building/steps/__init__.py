@@ -9,7 +9,11 @@ from trifacet.building.step import Step
 from trifacet.building.steps import (
     alt_length,
     grammar,
+    hashtags,
     images,
+    language,
+    lint,
+    names,
     rejected_context,
     rejected_image,
     rejected_response,
@@ -22,7 +26,11 @@ STEPS: dict[str, Step] = {
     for step in (
         images.STEP,
         static_image.STEP,
+        language.STEP,
+        hashtags.STEP,
         alt_length.STEP,
+        lint.STEP,
+        names.STEP,
         grammar.STEP,
         rejected_response.STEP,
         verify.STEP,

@@ -1,0 +1,106 @@
+"""Pipelines that find names in texts: spaCy's, or a token-classification model of transformers.
+
+Invariant: a pipeline is loaded from what the user named and nothing else. Weights of transformers come from safetensors
+and no code of a checkpoint runs; loading a spaCy pipeline runs the code of its package, as spaCy is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trifacet.errors import TrifacetError
+
+Span = tuple[int, int]  # start and end of a name, in characters
+Finder = Callable[[Sequence[str], int], list[list[Span]]]  # texts and batch size -> the names in each text
+PIECE = 20_000  # characters given to spaCy at a time: its memory grows with the text, and it refuses a million
+
+
+def spacy_finder(name: str, labels: Sequence[str]) -> Finder:
+    """A finder by the spaCy pipeline in a folder or an installed package.
+
+    Raises:
+        TrifacetError: spaCy is not installed, no such pipeline, or one that knows none of the labels.
+    """
+    try:
+        import spacy
+    except ImportError:
+        raise TrifacetError("step 'names' with 'spacy' needs spaCy; install trifacet[ner]") from None
+    try:
+        nlp = spacy.load(name)
+    except Exception as error:  # a damaged folder raises whatever spaCy trips over
+        raise TrifacetError(f"{name}: cannot be loaded as a spaCy pipeline ({_first_line(error)})") from None
+    known = {label for pipe in nlp.pipe_labels.values() for label in pipe}
+    _check_labels(name, known, labels)
+
+    def find(texts: Sequence[str], batch: int) -> list[list[Span]]:
+        found: list[list[Span]] = [[] for _ in texts]
+        pieces = ((piece, (number, at)) for number, text in enumerate(texts) for at, piece in _pieces(text))
+        for doc, (number, at) in nlp.pipe(pieces, as_tuples=True, batch_size=batch):
+            found[number] += [(at + one.start_char, at + one.end_char) for one in doc.ents if one.label_ in labels]
+        return found
+
+    return find
+
+
+def transformers_finder(name: str, labels: Sequence[str]) -> Finder:
+    """A finder by a token-classification model, from a folder or a hub id, on the CPU. Long texts are read in windows.
+
+    Raises:
+        TrifacetError: no such model, no safetensors, weights that are not all there, no fast tokenizer, or none of the
+            labels.
+    """
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model, info = AutoModelForTokenClassification.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except Exception as error:  # so does a damaged checkpoint
+        raise TrifacetError(
+            f"{name}: cannot be loaded as a token-classification model with safetensors ({_first_line(error)})"
+        ) from None
+    if info["missing_keys"]:
+        raise TrifacetError(f"{name}: lacks weights such as {min(info['missing_keys'])}; it is not trained")
+    if not tokenizer.is_fast:
+        raise TrifacetError(f"{name}: has no fast tokenizer (tokenizer.json), needed to place names")
+    known = {label.removeprefix("B-").removeprefix("I-") for label in model.config.id2label.values()}
+    _check_labels(name, known, labels)
+    longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or 512)
+    tokenizer.model_max_length = longest
+    tagger = pipeline(
+        "token-classification",
+        model=model.eval(),
+        tokenizer=tokenizer,
+        aggregation_strategy="simple",
+        stride=longest // 4,
+        device="cpu",
+    )
+
+    def find(texts: Sequence[str], batch: int) -> list[list[Span]]:
+        results: list[Any] = tagger(list(texts), batch_size=batch) if texts else []
+        return [[(one["start"], one["end"]) for one in found if one["entity_group"] in labels] for found in results]
+
+    return find
+
+
+def _pieces(text: str) -> list[tuple[int, str]]:
+    """A text in pieces of at most ``PIECE`` characters, cut at spaces where there are any, with their places."""
+    pieces, at = [], 0
+    while len(text) - at > PIECE:
+        cut = text.rfind(" ", at + 1, at + PIECE) + 1 or at + PIECE
+        pieces.append((at, text[at:cut]))
+        at = cut
+    return [*pieces, (at, text[at:])]
+
+
+def _check_labels(name: str, known: set[str], labels: Sequence[str]) -> None:
+    if not known & set(labels):
+        says = ", ".join(sorted(known)) or "none"
+        raise TrifacetError(f"{name}: knows none of the labels {', '.join(labels)}; its labels are {says}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,112 @@
+"""Rows in other languages than wanted leave the build, and the language of the others is noted (lingua).
+
+Invariant: links, mentions, hashtags and emoji have no say in it, and a text of which the language is not certain is
+never a reason to drop its row unless the recipe says so.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import regex
+from pydantic import Field, StringConstraints, model_validator
+
+from trifacet.building.rows import Batch
+from trifacet.building.step import MapStep, Tools
+from trifacet.errors import TrifacetError
+from trifacet.evaluation.lint.patterns import words_only
+from trifacet.training.recipe import Section
+
+Code = Annotated[str, StringConstraints(pattern="^[a-z]{2}$")]
+# Those that most posts are written in. Each further one in Latin letters costs time on each English text; a language
+# that is not among them is taken for its nearest kin (Afrikaans for Dutch), hardly ever for English.
+COMMON: tuple[Code, ...] = (
+    *("en", "es", "pt", "fr", "de", "it", "nl", "sv", "da", "fi", "pl", "cs", "hu", "tr", "id", "tl", "vi", "ro"),
+    *("ar", "bn", "el", "fa", "he", "hi", "ja", "ko", "ru", "ta", "th", "uk", "ur", "zh"),
+)
+_DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")  # a letter says as much as four others
+READ = 300  # characters looked at: more does not change the verdict, and huge posts would cost without end
+
+
+class Parameters(Section):
+    """Which languages stay, and how sure one has to be."""
+
+    keep: list[Code] = Field(["en"], min_length=1, description="languages that stay (ISO 639-1)")
+    fields: list[Literal["context", "alt"]] = Field(
+        ["context", "alt"], min_length=1, description="texts to look at, each by itself"
+    )
+    among: list[Code] | Literal["all"] = Field(
+        list(COMMON), description="languages to tell apart; 'all' are lingua's 75: three times slower"
+    )
+    min_letters: int = Field(20, ge=1, description="a text with fewer letters is undetermined")
+    confidence: float = Field(0.5, ge=0, le=1, description="a language less probable than this is undetermined")
+    undetermined: Literal["keep", "drop"] = Field("keep", description="a row of which no text's language is certain")
+    accuracy: Literal["low", "high", "both"] = Field(
+        "both",
+        description="lingua's fast mode, its exact one, or the exact one where the fast one would not keep a text",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Parameters:
+        missing = [code for code in self.keep if self.among != "all" and code not in self.among]
+        if missing:
+            raise ValueError(f"keep: {missing[0]!r} is not in 'among'; add it there")
+        if self.among != "all" and len(set(self.among)) < 2:
+            raise ValueError("among: one language cannot be told from others; name two at least")
+        return self
+
+
+def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+    """Fill ``language`` (of the last of the fields that has one), and drop rows with a text in another language."""
+    columns = {field: batch.column(field) for field in parameters.fields}
+    languages: list[str | None] = [None] * len(batch)
+    for place in range(len(batch)):
+        for field, texts in columns.items():
+            code, confidence = detect(texts[place], parameters)
+            if code is None:
+                continue
+            languages[place] = code
+            if code not in parameters.keep:
+                found = {"language": code, "confidence": confidence}
+                batch.drop(place, "another language", field=field, before=texts[place], **found)
+                break
+        if languages[place] is None and parameters.undetermined == "drop":
+            batch.drop(place, "language not certain", **{field: texts[place] for field, texts in columns.items()})
+    batch.fill("language", languages)
+
+
+def detect(text: str, parameters: Parameters) -> tuple[str | None, float]:
+    """The language of a text, None where it is not certain, and how probable it is among the languages asked about."""
+    bare = words_only(text[: 4 * READ])[:READ]  # room for links that are taken out
+    if sum(map(str.isalpha, bare)) + 3 * len(_DENSE.findall(bare)) < parameters.min_letters:
+        return None, 0.0
+    among: tuple[str, ...] = () if parameters.among == "all" else tuple(parameters.among)
+    code, confidence = "", 0.0
+    for accuracy in ("low", "high") if parameters.accuracy == "both" else (parameters.accuracy,):
+        best = _detector(among, accuracy).compute_language_confidence_values(bare)[0]
+        code, confidence = best.language.iso_code_639_1.name.lower(), round(best.value, 4)  # beyond is noise of a sum
+        if code in parameters.keep and confidence >= parameters.confidence:
+            break  # the fast mode calls English texts foreign, but hardly ever the other way round
+    return (code if confidence >= parameters.confidence else None), confidence
+
+
+@lru_cache(maxsize=4)
+def _detector(among: tuple[str, ...], accuracy: str) -> Any:
+    """One detector a process: its tables are large, and loaded as they are needed."""
+    try:
+        from lingua import IsoCode639_1, LanguageDetectorBuilder
+    except ImportError:
+        raise TrifacetError("step 'language' needs lingua; install trifacet[build]") from None
+    if not among:
+        builder = LanguageDetectorBuilder.from_all_languages()
+    else:
+        unknown = [code for code in among if not hasattr(IsoCode639_1, code.upper())]
+        if unknown:
+            raise TrifacetError(f"step 'language': lingua does not know the language {unknown[0]!r}; leave it out")
+        codes = [getattr(IsoCode639_1, code.upper()) for code in dict.fromkeys(among)]
+        builder = LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
+    return (builder.with_low_accuracy_mode() if accuracy == "low" else builder).build()
+
+
+STEP = MapStep("language", Parameters, apply)

@@ -1,0 +1,201 @@
+"""Names of people out of the texts: a pipeline of the user's finds them, fixed words stand in their place.
+
+Invariant: a name that is found in one text of a row is replaced in all its texts; a name on the recipe's list stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import regex
+from pydantic import Field, model_validator
+
+from trifacet.building.name_finders import Finder, Span, spacy_finder, transformers_finder
+from trifacet.building.rows import Batch
+from trifacet.building.step import MapStep, Tools
+from trifacet.errors import TrifacetError
+from trifacet.training.recipe import Section
+
+_POSSESSIVE = regex.compile(r"(?i)['’]s\Z")
+_LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
+_SPACED = regex.compile(  # of scripts that put spaces between words
+    r"[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]]", regex.V1
+)
+# Given and family names that are words too: a part of a name that is one of them is not looked for by itself.
+_SUCH = (
+    "amber april art ash autumn baker bill black brown chase christian daisy dawn dean drew earl faith forest frank "
+    "glen grace grant gray green grey hall heath hill holly hope hunter iris ivy jack jade jasmine joy june king lake "
+    "lane lily long mark may miles moon nick noble olive page pat paris pearl penny pepper price prince queen ray rich "
+    "river rob rock rose ruby rusty sandy sky skip sterling stone storm sue summer sunny victoria violet wade west "
+    "white will winter wood wolf young"
+)
+_WORDS_TOO = frozenset(_SUCH.split())
+
+
+class Pipeline(Section):
+    """What finds names; one of the two."""
+
+    spacy: str | None = Field(None, description="folder or installed package of a spaCy pipeline (its code runs)")
+    transformers: str | None = Field(None, description="folder or hub id of a token-classification model (safetensors)")
+
+    @model_validator(mode="after")
+    def _one(self) -> Pipeline:
+        if (self.spacy is None) == (self.transformers is None):
+            raise ValueError("name one pipeline: 'spacy: PATH' or 'transformers: PATH'")
+        return self
+
+
+class Parameters(Section):
+    """What finds names, which are meant, and what comes in their place."""
+
+    pipeline: Pipeline = Field(description="what finds names")
+    labels: list[str] = Field(["PERSON", "PER"], min_length=1, description="labels of people, in the pipeline's words")
+    replacement: str = Field("[person]", min_length=1, description="what stands in a name's place")
+    keep: list[str] = Field([], description="names that stay, such as those of public figures; case does not matter")
+    keep_file: str | None = Field(None, description="a file with more of them, one a line")
+    fields: list[Literal["context", "alt"]] = Field(["context", "alt"], min_length=1, description="texts to look at")
+    alone: bool = Field(True, description="also replace a part of a found name where it stands alone in the row")
+    batch: int = Field(64, ge=1, description="texts given to the pipeline at a time")
+
+
+def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+    """Replace the names of people in the rows' texts."""
+    finder = _finder(parameters.pipeline, tuple(parameters.labels))
+    keep = _kept(tuple(parameters.keep), parameters.keep_file)
+    columns = [batch.column(field)[:] for field in parameters.fields]
+    texts = sorted({text for column in columns for text in column if text.strip()})
+    spans = dict(zip(texts, finder(texts, parameters.batch), strict=True))
+    for place, row in enumerate(zip(*columns, strict=True)):
+        found = [spans.get(text, []) for text in row]
+        if not any(found):
+            continue
+        for field, (text, count) in zip(parameters.fields, replace_names(row, found, parameters, keep), strict=True):
+            if count:
+                batch.change(place, field, text, "names replaced", places=count)
+
+
+def replace_names(
+    texts: Sequence[str], found: Sequence[Sequence[Span]], parameters: Parameters, keep: frozenset[str]
+) -> list[tuple[str, int]]:
+    """The texts of a row with the names in them replaced, and in how many places each was.
+
+    Args:
+        texts: the row's texts.
+        found: for each of them, where the pipeline sees a name: (start, end) in characters.
+        parameters: the step's.
+        keep: names that stay, case-folded. Where one is found whole, its parts stay in this row too.
+    """
+    merged = [merge_spans(text, _unmarked(text, spans, parameters)) for text, spans in zip(texts, found, strict=True)]
+    names = {text[start:end] for text, spans in zip(texts, merged, strict=True) for start, end in spans}
+    stay = {part for name in names if _key(name) in keep for part in (_key(name), *_key(name).split())}
+    gone = {name for name in names if _key(name) not in stay}
+    sought = {name for name in gone if " " in name} | {part for name in gone for part in _parts(name)}
+    elsewhere = (
+        _anywhere({name for name in sought if _key(name) not in stay and _key(name) not in keep})
+        if parameters.alone
+        else None
+    )
+    results = []
+    for text, spans in zip(texts, merged, strict=True):
+        kept = [span for span in spans if text[slice(*span)] not in gone]
+        places = [span for span in spans if span not in kept]
+        if elsewhere:
+            places += [one.span() for one in elsewhere.finditer(text) if not _touching(one.span(), kept)]
+        places = merge_spans(text, places)
+        results.append((_put(text, places, parameters.replacement), len(places)))
+    return results
+
+
+def merge_spans(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Spans widened to whole words, without possessives and outer punctuation, overlapping and adjacent ones as one."""
+    merged: list[Span] = []
+    for start, end in sorted(_tidy(text, *span) for span in spans):
+        if start < end:
+            merged.append((start, end))
+            while len(merged) > 1 and _belong(text, merged[-2], merged[-1]):
+                last = merged.pop()
+                merged[-1] = (merged[-1][0], max(merged[-1][1], last[1]))
+    return merged
+
+
+def _belong(text: str, first: Span, second: Span) -> bool:
+    """Whether two spans, in order, are one name: "Anna" and "Smith", "J." and "Smith"."""
+    if second[0] <= first[1]:
+        return True
+    between = text[first[1] : second[0]]
+    initial = first[1] - first[0] == 1 or not text[first[1] - 2].isalpha()
+    return between in (" ", "-") or (initial and between in (".", ". "))
+
+
+def _tidy(text: str, start: int, end: int) -> Span:
+    while start < end and not _LETTER.match(text, start):
+        start += 1
+    while end > start and not _LETTER.match(text, end - 1):
+        end -= 1
+    # whole words: a pipeline over pieces of words may see but a part of a name
+    while 0 < start < end and _SPACED.match(text, start) and _SPACED.match(text, start - 1):
+        start -= 1
+    while start < end < len(text) and _SPACED.match(text, end - 1) and _SPACED.match(text, end):
+        end += 1
+    possessive = _POSSESSIVE.search(text, start, end)
+    return start, possessive.start() if possessive else end
+
+
+def _parts(name: str) -> set[str]:
+    """The words of a name that are names wherever they stand."""
+    words = name.split()
+    return {word for word in words if len(word) > 2 and not word.islower() and word.lower() not in _WORDS_TOO}
+
+
+def _anywhere(names: set[str]) -> regex.Pattern[str] | None:
+    if not names:
+        return None
+    choice = "|".join(regex.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+    return regex.compile(rf"(?<!{_SPACED.pattern})(?:{choice})(?!{_SPACED.pattern})", regex.V1)
+
+
+def _unmarked(text: str, spans: Sequence[Span], parameters: Parameters) -> list[Span]:
+    """Spans but for those that touch a replacement of an earlier time."""
+    marks = [one.span() for one in regex.finditer(regex.escape(parameters.replacement), text)]
+    return [span for span in spans if not _touching(span, marks)]
+
+
+def _touching(span: Span, others: Sequence[Span]) -> bool:
+    return any(span[0] < end and start < span[1] for start, end in others)
+
+
+def _put(text: str, places: Sequence[Span], replacement: str) -> str:
+    pieces, at = [], 0
+    for start, end in places:
+        pieces += [text[at:start], replacement]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _key(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+@lru_cache(maxsize=2)
+def _finder(pipeline: Pipeline, labels: tuple[str, ...]) -> Finder:
+    """One pipeline a process."""
+    if pipeline.spacy is not None:
+        return spacy_finder(pipeline.spacy, labels)
+    return transformers_finder(str(pipeline.transformers), labels)
+
+
+@lru_cache(maxsize=2)
+def _kept(names: tuple[str, ...], file: str | None) -> frozenset[str]:
+    lines: list[str] = []
+    if file is not None:
+        try:
+            lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TrifacetError(f"{file}: the list of names cannot be read ({error}); give a UTF-8 text file") from None
+    return frozenset(key for name in (*names, *lines) if (key := _key(name)))
+
+
+STEP = MapStep("names", Parameters, apply)

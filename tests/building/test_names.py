@@ -1,0 +1,247 @@
+"""People's names go, whichever real pipeline finds them, in all texts of the row; names on the list stay."""
+
+import string
+
+import pytest
+from building.rows_of import run_step
+from pydantic import ValidationError
+
+from trifacet.building.name_finders import PIECE, spacy_finder, transformers_finder
+from trifacet.building.steps import names
+from trifacet.building.steps.names import merge_spans
+from trifacet.errors import TrifacetError
+
+PEOPLE = ["Anna Smith", "Bob", "Taylor Swift", "Will Rose", "Amélie", "田中"]
+
+
+@pytest.fixture(scope="module")
+def ruler(tmp_path_factory):
+    """A spaCy pipeline that knows some names, on disk."""
+    spacy = pytest.importorskip("spacy")
+    nlp = spacy.blank("xx")
+    patterns = [{"label": "PERSON", "pattern": name} for name in PEOPLE]
+    patterns += [{"label": "PERSON", "pattern": "Mr Bob"}, {"label": "GPE", "pattern": "Paris"}]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)
+    folder = tmp_path_factory.mktemp("ruler")
+    nlp.to_disk(folder)
+    return str(folder)
+
+
+def texts_after(folder, pipeline, rows, **parameters):
+    rows = [{"context": context, "alt": alt} for context, alt in rows]
+    stay, events = run_step(names.STEP, rows, folder, pipeline=pipeline, **parameters)
+    assert [row["row"] for row in stay] == list(range(len(rows)))  # no row leaves
+    for event in events:
+        assert event["verdict"] == "change" and event["reason"] == "names replaced"
+        assert rows[event["row"]][event["field"]] == event["before"] and event["before"] != event["after"]
+        assert stay[event["row"]][event["field"]] == event["after"]
+    return [(row["context"], row["alt"]) for row in stay]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Anna Smith's dog", "[person]'s dog"),
+        ("Bob’s dog in Paris", "[person]’s dog in Paris"),
+        ("Mr Bob and Anna Smith, Bob!", "[person] and [person], [person]!"),
+        ("Anna Smith Bob", "[person]"),  # neighbours are one name
+        ("Amélie paints.", "[person] paints."),
+        ("No name here.", "No name here."),
+        ("", ""),
+        ("[person] and Bob", "[person] and [person]"),
+    ],
+)
+def test_names_become_the_replacement(ruler, tmp_path, before, after):
+    assert texts_after(tmp_path, {"spacy": ruler}, [("", before)]) == [("", after)]
+
+
+def test_a_name_found_in_one_text_goes_from_the_other_too(ruler, tmp_path):
+    rows = [("With Anna Smith today", "Anna laughs. Smith too; Annabel does not."), ("Nobody", "Anna laughs.")]
+    assert texts_after(tmp_path, {"spacy": ruler}, rows) == [
+        ("With [person] today", "[person] laughs. [person] too; Annabel does not."),
+        ("Nobody", "Anna laughs."),
+    ]
+    assert texts_after(tmp_path, {"spacy": ruler}, rows[:1], alone=False) == [("With [person] today", rows[0][1])]
+    rows = [("By Will Rose", "Will a red Rose do?")]  # words too: only where the pipeline sees a name
+    assert texts_after(tmp_path, {"spacy": ruler}, rows) == [("By [person]", "Will a red Rose do?")]
+    rows = [("Anna Smith", "Anna")]
+    assert texts_after(tmp_path, {"spacy": ruler}, rows, fields=["context"]) == [("[person]", "Anna")]
+
+
+def test_names_on_the_list_stay(ruler, tmp_path):
+    (tmp_path / "public.txt").write_text("TAYLOR  swift\n\n", encoding="utf-8-sig")
+    rows = [("Taylor Swift and Bob", "Swift sings, Bob claps"), ("Anna Smith", "Bob")]
+    expected = [("Taylor Swift and [person]", "Swift sings, [person] claps"), ("[person]", "[person]")]
+    assert texts_after(tmp_path, {"spacy": ruler}, rows, keep=["taylor swift"]) == expected
+    assert texts_after(tmp_path, {"spacy": ruler}, rows, keep_file=str(tmp_path / "public.txt")) == expected
+    partly = texts_after(tmp_path, {"spacy": ruler}, rows[:1], keep=["swift"])
+    assert partly == [("[person] and [person]", "Swift sings, [person] claps")]
+    with pytest.raises(TrifacetError, match="list of names cannot be read"):
+        texts_after(tmp_path, {"spacy": ruler}, rows, keep_file=str(tmp_path / "none.txt"))
+
+
+def test_parts_and_replacement_do_not_matter_to_what_is_found(ruler, tmp_path):
+    rows = [("Anna Smith", f"{name} number {number}") for number, name in enumerate(PEOPLE)]
+    whole = texts_after(tmp_path, {"spacy": ruler}, rows, replacement="jemand")
+    some = [{"context": context, "alt": alt} for context, alt in rows]
+    parts, _ = run_step(
+        names.STEP, some, tmp_path, part_rows=2, pipeline={"spacy": ruler}, replacement="jemand", batch=1
+    )
+    assert [(row["context"], row["alt"]) for row in parts] == whole
+    again = texts_after(tmp_path, {"spacy": ruler}, whole, replacement="jemand")
+    assert again == whole  # done once
+
+
+def test_a_huge_text_is_read_in_pieces(ruler):
+    text = "word " * (PIECE // 2) + "Anna Smith " + "x" * (2 * PIECE) + " Bob"
+    (found,) = spacy_finder(ruler, ["PERSON"])([text], 4)
+    assert [text[start:end] for start, end in found] == ["Anna Smith", "Bob"]
+
+
+@pytest.mark.parametrize(
+    ("text", "spans", "merged"),
+    [
+        ("see Johnson now", [(4, 6)], ["Johnson"]),  # a piece of a word
+        ("J. Smith", [(0, 1), (3, 8)], ["J. Smith"]),
+        ("Anna. Bob", [(0, 4), (6, 9)], ["Anna", "Bob"]),
+        ("(Anna-Lena)", [(0, 5), (6, 11)], ["Anna-Lena"]),
+        ("Anna, Bob", [(0, 9), (6, 9)], ["Anna, Bob"]),
+        ("田中さんは犬", [(0, 2)], ["田中"]),  # no spaces between words: nothing to widen to
+        ("Rene\u0301 laughs", [(0, 4)], ["Rene\u0301"]),
+        ("...", [(0, 3)], []),
+    ],
+)
+def test_spans_become_whole_names(text, spans, merged):
+    assert [text[start:end] for start, end in merge_spans(text, spans)] == merged
+
+
+def test_wrong_pipelines_are_refused(ruler, tmp_path):
+    with pytest.raises(TrifacetError, match=r"knows none of the labels PER; its labels are GPE, PERSON"):
+        spacy_finder(ruler, ["PER"])
+    with pytest.raises(TrifacetError, match="cannot be loaded as a spaCy pipeline"):
+        spacy_finder(str(tmp_path), ["PER"])
+    with pytest.raises(TrifacetError, match="cannot be loaded as a token-classification model"):
+        transformers_finder(str(tmp_path), ["PER"])
+    for wrong in ({}, {"spacy": "a", "transformers": "b"}):
+        with pytest.raises(ValidationError, match="name one pipeline"):
+            names.Parameters.model_validate({"pipeline": wrong})
+
+
+# a transformers model, trained on the spot
+
+
+FIRST = ["Anna", "Bella", "Carla", "Dora", "Erik", "Frido", "Gustav", "Hanna"]
+WORDS = [
+    "a",
+    "the",
+    "dog",
+    "cat",
+    "sits",
+    "runs",
+    "with",
+    "by",
+    "and",
+    "in",
+    "on",
+    "park",
+    "beach",
+    "red",
+    "old",
+    "laughs",
+    "sees",
+    "ball",
+]
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    """A small BERT over characters' pieces that has learned for some seconds that FIRST are names."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
+
+    letters = [*string.ascii_letters, *(f"##{letter}" for letter in string.ascii_letters)]
+    pieces = ["An", "##na", "Fr", "##ido", "##ik", "Er"]  # names of several tokens
+    kinds = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS, *FIRST[1:4], *pieces, *letters, *".,'!?’"])
+    vocabulary = {token: number for number, token in enumerate(kinds)}
+    base = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    base.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    base.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=base, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    torch.manual_seed(0)
+    labels = {0: "O", 1: "B-PER", 2: "I-PER"}
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=32, id2label=labels, label2id={name: number for number, name in labels.items()},
+    )  # fmt: skip
+    model = BertForTokenClassification(config).train()
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(120):
+        chosen = torch.randint(len(WORDS) + 2 * len(FIRST), (16, 8), generator=generator).tolist()
+        rows = [[(WORDS + FIRST * 2)[number] for number in row] for row in chosen]
+        batch = tokenizer(
+            rows, is_split_into_words=True, return_tensors="pt", padding=True, truncation=True, max_length=32
+        )
+        targets = torch.full_like(batch["input_ids"], -100)
+        for row, line in enumerate(rows):
+            last = None
+            for place, word in enumerate(batch.word_ids(row)):
+                if word is not None:
+                    targets[row, place] = (2 if word == last else 1) if line[word] in FIRST else 0
+                last = word
+        loss = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=targets).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    folder = tmp_path_factory.mktemp("tagger")
+    model.eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_transformers_model_finds_names_too(tagger, tmp_path):
+    rows = [
+        ("the dog and Anna in the park", "Anna's dog runs"),
+        ("a red ball", "Erik sees Frido, Dora laughs"),
+        ("the cat", "a cat on the beach"),
+    ]
+    assert texts_after(tmp_path, {"transformers": str(tagger)}, rows, batch=2) == [
+        ("the dog and [person] in the park", "[person]'s dog runs"),
+        ("a red ball", "[person] sees [person], [person] laughs"),
+        ("the cat", "a cat on the beach"),
+    ]
+
+
+def test_a_text_beyond_the_model_s_length_is_read_to_its_end(tagger):
+    text = "the dog runs in the park and " * 12 + "Anna laughs"
+    (found, none) = transformers_finder(str(tagger), ["PER"])([text, "the dog"], 2)
+    assert {text[start:end] for start, end in merge_spans(text, found)} == {"Anna"} and none == []
+
+
+def test_models_that_could_harm_or_are_not_trained_are_refused(tagger, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    pickled = tmp_path / "pickled"
+    shutil.copytree(tagger, pickled)
+    weights = load_file(pickled / "model.safetensors")
+    torch.save(weights, pickled / "pytorch_model.bin")
+    (pickled / "model.safetensors").unlink()
+    with pytest.raises(TrifacetError, match="safetensors"):
+        transformers_finder(str(pickled), ["PER"])
+    headless = tmp_path / "headless"
+    shutil.copytree(tagger, headless)
+    save_file(
+        {k: v for k, v in weights.items() if "classifier" not in k}, headless / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(TrifacetError, match=r"lacks weights such as classifier"):
+        transformers_finder(str(headless), ["PER"])
+    with pytest.raises(TrifacetError, match="its labels are O, PER"):
+        transformers_finder(str(tagger), ["PERSON"])
