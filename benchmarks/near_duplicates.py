@@ -48,13 +48,14 @@ _TEMPLATE = (
 
 def backdrop(rng: Rng, width: int, height: int) -> Image.Image:
     """A gradient under clouds of noise at several scales, as skies, walls and lawns have them."""
+    size, (width, height) = (width, height), (max(width // 4, 64), max(height // 4, 64))  # smooth: painted small
     corners = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)
     pixels = np.asarray(Image.fromarray(corners).resize((width, height), Image.Resampling.BICUBIC), np.float32)
     for cells in rng.choice([3, 5, 9, 20, 60], size=3, replace=False).tolist():
         noise = rng.normal(0, rng.uniform(8, 45), (cells, cells, 3)) + rng.normal(0, 15, (cells, cells, 1))
         layer = [Image.fromarray(noise[..., k].astype(np.float32)) for k in range(3)]
         pixels = pixels + np.stack([np.asarray(part.resize((width, height), 3)) for part in layer], axis=-1)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
 
 
 def objects(rng: Rng, image: Image.Image, amount: int, colours: Rng) -> Image.Image:
@@ -256,8 +257,8 @@ def texts_only(amount: int, folder: Path, seed: int) -> None:
             rng = np.random.default_rng([seed, first])
             rows: list[dict[str, object]] = []
             for number in range(first, min(amount, first + PART_ROWS)):
-                if number % 10 == 9:
-                    post = edited(str(rows[-int(rng.integers(1, 9))]["context"]), rng)
+                if number % 10 == 9 and rows:
+                    post = edited(str(rows[-int(rng.integers(min(9, len(rows)))) - 1]["context"]), rng)
                 else:
                     picks = rng.integers(len(vocabulary), size=int(rng.integers(14, 41)))
                     post = " ".join(vocabulary[k] for k in picks)

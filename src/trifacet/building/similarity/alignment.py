@@ -64,12 +64,14 @@ def _aligned(outer: tuple[Floats, Floats], inner: tuple[Floats, Floats], cuts: F
     shift = target.mean(axis=(1, 2), keepdims=True) - gain * view.mean(axis=(1, 2), keepdims=True)
     grey = np.abs(gain * view + np.clip(shift, -40, 40) - target)
     half = CELLS // 2
-    seen = [np.stack([_seen(colours[:, k], cut, half) for k in (0, 1)], 1)
-            for colours, cut in ((outer[1], best_cuts), (inner[1], uncut))]
+    seen = [
+        np.stack([_seen(colours[:, k], cut, half) for k in (0, 1)], 1)
+        for colours, cut in ((outer[1], best_cuts), (inner[1], uncut))
+    ]
     colour = np.abs(seen[0] - seen[1])
     fits = (grey <= MAX_GREY + EDGE * _contrast(target)).all(axis=(1, 2))
     fits &= (colour <= MAX_COLOUR + EDGE * np.stack([_contrast(seen[1][:, k]) for k in (0, 1)], 1)).all(axis=(1, 2, 3))
-    return np.where(fits, np.clip(best, 0, 1), 0.0)
+    return np.where(fits, np.round(np.clip(best, 0, 1), 6), 0.0)  # rounded: 1 is 1
 
 
 def _step(pictures: Floats, goal: Floats, cuts: Floats) -> tuple[Floats, Floats]:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from trifacet.building.similarity.spool import bytes_of
 from trifacet.building.step import Signatures
 
 RANGE_ROWS = 4_000_000  # rows sorted at a time
@@ -42,7 +43,7 @@ class Near(NamedTuple):
 
 @dataclass(frozen=True)
 class CodeColumns:
-    """``own``: column of one code per row (null: the row takes no part). ``more``: lists of further codes to ask with."""
+    """``own``: one code per row (null: the row takes no part). ``more``: bytes of as many further codes in each row."""
 
     own: str
     more: str | None = None
@@ -64,7 +65,7 @@ def near_codes(signatures: Signatures, columns: CodeColumns, max_distance: int) 
             found = [best]
             for asked, variants, queries in _queries(signatures, columns):
                 shuffled = shuffle(queries)
-                inside = _in_range(shuffled, number, ranges)
+                inside = in_range(shuffled, number, ranges)
                 found.append(_around(codes, places, asked[inside], variants[inside], shuffled[inside], max_distance))
             best = _closest(found)
     return best
@@ -116,7 +117,8 @@ def _arrays(signatures: Signatures, names: list[str]) -> Iterator[list[pa.Array]
         yield [part.column(name).combine_chunks() for name in names]
 
 
-def _in_range(keys: Codes, number: int, ranges: int) -> NDArray[np.bool_]:
+def in_range(keys: Codes, number: int, ranges: int) -> NDArray[np.bool_]:
+    """Which of the evenly spread 64-bit keys lie in this one of so many equal ranges."""
     if ranges == 1:
         return np.ones(len(keys), bool)
     return np.asarray((keys >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32) == number)
@@ -136,7 +138,7 @@ def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ran
     parts = []
     for (array,), places in _with_places(signatures, [own]):
         codes = shuffle(array.to_numpy())
-        inside = _in_range(codes, number, ranges)
+        inside = in_range(codes, number, ranges)
         parts.append((codes[inside], places[inside]))
     codes, places = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     order = np.argsort(codes, kind="stable")
@@ -145,9 +147,9 @@ def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ran
 
 def _kept(signatures: Signatures, key: str, tie: str, number: int, ranges: int) -> tuple[Codes, Codes, Ints]:
     parts = []
-    for (keys, ties), places in _with_places(signatures, list(dict.fromkeys([key, tie]))):
+    for (keys, ties), places in _with_places(signatures, [key, tie]):
         values = keys.to_numpy()
-        inside = _in_range(values, number, ranges)
+        inside = in_range(values, number, ranges)
         parts.append((values[inside], ties.to_numpy()[inside], places[inside]))
     codes, others, places = (np.concatenate([part[k] for part in parts]) for k in range(3))
     return codes, others, places
@@ -159,7 +161,7 @@ def _queries(signatures: Signatures, columns: CodeColumns) -> Iterator[tuple[Int
     for arrays, places in _with_places(signatures, names):
         codes = arrays[0].to_numpy()[:, None]
         if columns.more and len(places):
-            codes = np.hstack([codes, arrays[1].flatten().to_numpy().reshape(len(places), -1)])
+            codes = np.hstack([codes, bytes_of(arrays[1]).view(np.uint64).reshape(len(places), -1)])
         variants = codes.shape[1]
         yield np.repeat(places, variants), np.tile(np.arange(variants), len(places)), codes.ravel()
 

@@ -40,7 +40,7 @@ class Spool:
             if places is not None:
                 array = array.take(pa.array(places[slice(*np.searchsorted(places, (start, start + size)))] - start))
             values = _flat(array)
-            self._file.write(values.astype(self._dtype, copy=False).tobytes())
+            self._file.write(values.tobytes())
             width = self._dtype.itemsize if pa.types.is_binary(array.type) else 1
             counts = pc.binary_length(array) if pa.types.is_binary(array.type) else pc.list_value_length(array)
             lengths.append(counts.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64) // width)
@@ -71,9 +71,14 @@ class Spool:
         return np.asarray(np.memmap(self._file.name, self._dtype, "r")[index]), lengths
 
 
-def _flat(array: pa.Array) -> NDArray[Any]:
-    if pa.types.is_binary(array.type):
-        whole = b"".join(value.as_buffer() for value in array if value.is_valid)
-        return np.frombuffer(whole, np.uint8)
-    return np.asarray(array.flatten().to_numpy())
+def bytes_of(array: pa.Array) -> NDArray[np.uint8]:
+    """The bytes of all values of a binary array, one after the other; null has none."""
+    _, offsets, data = array.buffers()
+    if not len(array) or data is None:
+        return np.empty(0, np.uint8)
+    borders = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data, np.uint8)[borders[0] : borders[-1]]
 
+
+def _flat(array: pa.Array) -> NDArray[Any]:
+    return bytes_of(array) if pa.types.is_binary(array.type) else np.asarray(array.flatten().to_numpy())

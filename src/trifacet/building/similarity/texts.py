@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,9 @@ RECALL = 0.95  # least chance that a pair just at the threshold shares a band
 MOST_PAIRS = 512  # word pairs kept of a text: of a longer one those with the smallest hashes stand for all
 _SEED = 42  # of the hash functions; part of what a signature is
 _ADDRESS = re.compile(r"(https?://|www\.)\S+")
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
+)
 
 Ints = NDArray[np.int64]
 
@@ -53,8 +56,9 @@ def sign_texts(texts: list[str], min_words: int, similarity: float) -> dict[str,
 
     words = [words_of(text) for text in texts]
     enough = np.array([len(found) >= max(2, min_words) for found in words], bool)
-    pairs = [[f"{a} {b}" for a, b in zip(found, found[1:], strict=False)] if good else [] for found, good in
-             zip(words, enough, strict=True)]
+    pairs = [
+        [f"{a} {b}" for a, b in pairwise(found)] if good else [] for found, good in zip(words, enough, strict=True)
+    ]
     hashes = RMinHash.hash_token_sets(pairs)
     digests = np.array(RMinHash.digest_matrix_from_token_hash_sets(hashes, HASHES, _SEED).to_rows(), np.uint64)
     rows = band_rows(similarity)

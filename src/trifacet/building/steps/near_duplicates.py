@@ -1,7 +1,7 @@
 """Posts that show or say nearly the same as another one: clusters of them are found, and the best of each stays.
 
-Invariant: a row is in a cluster exactly when a chain of compared and verified pairs leads to the others in it, and which
-rows those are depends neither on how the rows were handed out nor on their order in time.
+Invariant: a row is in a cluster exactly when a chain of compared and verified pairs leads to the others in it, and
+which rows those are does not depend on how the rows were handed out.
 
 The rule for who stays: the longest alt-text, where words beyond ``alt_words`` count for nothing; among equals the
 picture with most pixels; among equals the earliest row. See docs/building-duplicates.md for what is alike.
@@ -78,12 +78,12 @@ def _sign_pictures(files: list[str | None], parameters: Parameters, tools: Tools
             except DataError as error:
                 problem = error.problem
         codes.append(picture and int(picture.code))
-        crops.append(picture and picture.crops)
+        crops.append(picture and picture.crops.tobytes())
         thumbnails.append(picture and picture.thumbnail.tobytes())
         problems.append(problem)
     columns = {
         "picture": pa.array(codes, pa.uint64()),
-        "crops": pa.array(crops, pa.list_(pa.uint64(), len(boxes()) - 1)),
+        "crops": pa.array(crops, pa.binary()),
         "thumbnail": pa.array(thumbnails, pa.binary()),
         "problem": pa.array(problems, pa.string()),
     }
@@ -95,6 +95,8 @@ def _sign_pictures(files: list[str | None], parameters: Parameters, tools: Tools
 
 def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.Table:
     """Rows of clusters with who stays and why, and rows whose picture could not be read."""
+    if not signatures.files:
+        return pa.table({"row": pa.array([], pa.int64())})
     tools.folder.mkdir(parents=True, exist_ok=True)
     pairs = Pairs.all(list(_found(signatures, parameters, tools)))
     members, smallest = clusters(pairs.first, pairs.second)
@@ -157,9 +159,9 @@ def _alike_texts(signatures: Signatures, parameters: Parameters, tools: Tools) -
     bands = band_names(parameters.text_similarity)
     with Texts(signatures, tools.folder) as texts:
         for band, following in zip(bands, [*bands[1:], bands[0]], strict=True):
-            for first, second in equal_keys(signatures, band, following):
-                apart = joined.apart(first, second)
-                first, second = first[apart], second[apart]
+            for one, other in equal_keys(signatures, band, following):
+                apart = joined.apart(one, other)
+                first, second = one[apart], other[apart]
                 similarity = texts.similarity(first, second)
                 good = similarity >= parameters.text_similarity
                 joined.join(first[good], second[good])
@@ -170,8 +172,10 @@ def _alike_vectors(
     signatures: Signatures, name: str, kind: str, least: float, doubtful: tuple[Ints, Ints] | None, tools: Tools
 ) -> Pairs:
     near = near_codes(signatures, CodeColumns(f"{name}_code"), embeddings.code_distance(least))
-    first, second = (np.concatenate([places, more]) for places, more in
-                     zip((near.asked, near.found), doubtful or (near.asked[:0],) * 2, strict=True))
+    first, second = (
+        np.concatenate([places, more])
+        for places, more in zip((near.asked, near.found), doubtful or (near.asked[:0],) * 2, strict=True)
+    )
     with Spool(signatures, f"{name}_vector", np.float16, tools.folder, np.union1d(first, second)) as spool:
         similarity = embeddings.cosines(spool, first, second)
     good = similarity >= least
@@ -208,7 +212,9 @@ def apply(batch: Batch, decided: pa.Table, parameters: Parameters, tools: Tools)
             continue
         found[place] = decision["cluster"]
         if parameters.keep == "best" and decision["kept"] != row:
-            story = {name: decision[name] for name in ("cluster", "kept", "kept_id", "kept_file", "by", "like", "like_id")}
+            story = {
+                name: decision[name] for name in ("cluster", "kept", "kept_id", "kept_file", "by", "like", "like_id")
+            }
             batch.drop(place, "near-duplicate of a better row", similarity=round(decision["similarity"], 4), **story)
     batch.fill("cluster", found)
 
