@@ -14,11 +14,12 @@ precision are over pairs of posts in one cluster. Rows/s of signing are those of
 from __future__ import annotations
 
 import argparse
-import resource
+import multiprocessing
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -40,7 +41,7 @@ EDITS = ("resized", "recompressed", "cropped", "cropped askew", "all three", "ed
 NEGATIVES = ("same backdrop", "same objects, other colours", "same template of text", "demo scene")
 PLANTED, NEGATIVE = 0.25, 0.15  # shares of the posts
 _SYLLABLES = [a + b for a in "bdfghklmnprstvwz" for b in ("a", "e", "i", "o", "u", "ar", "en", "is", "ol")]
-_GLUE = "the a of and to in with for on at from by as is was our my her his this that more very so when while".split()
+_GLUE = ["the", "a", "of", "and", "to", "in", "with", "for", "on", "at", "from", "by", "as", "is", "was", "our", "my"]
 _TEMPLATE = (
     "Today I finally made a {} with {} and {} for the {} of my {} and honestly the {} looks better than the {} from {}"
 )
@@ -267,15 +268,26 @@ def texts_only(amount: int, folder: Path, seed: int) -> None:
             yield pa.Table.from_pylist(rows, schema=ROWS)
 
     signatures, seconds = signed(parts(), parameters, tools)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        rows, spent, before, after = alone.submit(measured, signatures, parameters, tools).result()
+    print(f"{amount} texts: sign {amount / seconds:.0f} rows/s; decide {spent:.1f} s; {rows} rows in clusters")
+    print(f"peak memory of the deciding process: {before:.0f} MB before, {after:.0f} MB after")
+
+
+def measured(signatures: Signatures, parameters: Parameters, tools: Tools) -> tuple[int, float, float, float]:
+    """Rows decided about, seconds, peak memory in MB before and after, all in a process that does nothing else."""
+    empty = STEP.sign(ROWS.empty_table(), parameters, tools)  # so that what is imported late is there before
+    pq.write_table(empty, tools.folder / "empty.parquet")
+    STEP.decide(Signatures((tools.folder / "empty.parquet",)), parameters, tools)
     before, start = _peak(), time.perf_counter()
-    decided = STEP.decide(signatures, parameters, tools)
-    print(f"{amount} texts: sign {amount / seconds:.0f} rows/s; decide {time.perf_counter() - start:.1f} s")
-    print(f"rows in clusters: {decided.num_rows}")
-    print(f"peak memory {before:.0f} MB before the decision, {_peak():.0f} MB after")
+    rows = STEP.decide(signatures, parameters, tools).num_rows
+    return rows, time.perf_counter() - start, before, _peak()
 
 
 def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Of this process alone, from Linux; getrusage would count what the process that started it had taken."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

@@ -349,7 +349,7 @@ def test_the_model_finds_what_is_identical(tmp_path, tiny_clip):
 
 
 def test_the_model_decides_where_pixels_leave_doubt(tmp_path, tiny_clip):
-    """Two renderings too different for pixels: with a low threshold the model joins them, and is named as the method."""
+    """Two renderings too different for pixels: with a low threshold the model joins them, and is named for it."""
     posts = []
     for k, fill in enumerate(("red", "blue")):
         image = photo(1)

@@ -79,7 +79,7 @@ def equal_keys(signatures: Signatures, key: str, tie: str) -> Iterator[tuple[Int
     amount = sum(len(keys) - keys.null_count for (keys,) in _arrays(signatures, [key]))
     ranges = max(1, ceil(amount / RANGE_ROWS))
     for number in range(ranges):
-        keys, ties, places = _kept(signatures, key, tie, number, ranges)
+        keys, ties, places = _sharing(signatures, key, tie, number, ranges)
         order = np.lexsort((places, ties, keys))
         keys, places = keys[order], places[order]
         del ties, order
@@ -145,14 +145,32 @@ def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ran
     return codes[order], places[order]
 
 
-def _kept(signatures: Signatures, key: str, tie: str, number: int, ranges: int) -> tuple[Codes, Codes, Ints]:
-    parts = []
-    for (keys, ties), places in _with_places(signatures, [key, tie]):
-        values = keys.to_numpy()
-        inside = in_range(values, number, ranges)
-        parts.append((values[inside], ties.to_numpy()[inside], places[inside]))
-    codes, others, places = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    return codes, others, places
+def _sharing(signatures: Signatures, key: str, tie: str, number: int, ranges: int) -> tuple[Codes, Codes, Ints]:
+    """Keys of one range that more than one row has, ties and places of these rows; first the keys alone are sorted."""
+    every = [np.empty(0, np.uint64)]
+    for (array,), _ in _with_places(signatures, [key]):
+        values = array.to_numpy()
+        every.append(values[in_range(values, number, ranges)])
+    keys = np.concatenate(every)
+    del every
+    keys.sort()
+    shared = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    del keys
+    found = [(shared[:0], shared[:0], np.empty(0, np.int64))]
+    for (array, ties), places in _with_places(signatures, [key, tie]):
+        values = array.to_numpy()
+        good = _among(values, shared)
+        found.append((values[good], ties.to_numpy()[good], places[good]))
+    codes, others, owners = (np.concatenate([part[k] for part in found]) for k in range(3))
+    return codes, others, owners
+
+
+def _among(values: Codes, known: Codes) -> NDArray[np.bool_]:
+    """Which values are among the known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.asarray(known[at] == values)
 
 
 def _queries(signatures: Signatures, columns: CodeColumns) -> Iterator[tuple[Ints, Ints, Codes]]:

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from trifacet.building.step import Signatures
 
 Ints = NDArray[np.int64]
-BLOCK = 8192  # pairs compared at a time
+BLOCK = 2048  # pairs compared at a time
 
 
 class Spool:
