@@ -283,16 +283,15 @@ def codes_only(amount: int, folder: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 2**64, amount, dtype=np.uint64)
     copies = np.arange(19, amount, 20)
-    for step in range(CODE_DISTANCE):
-        turned = np.where(copies // 20 % (CODE_DISTANCE + 1) > step, np.uint64(1), np.uint64(0))
-        codes[copies] = codes[copies - 7] ^ turned if step == 0 else codes[copies] ^ (turned << np.uint64(5 * step))
+    bits = np.arange(len(copies)) % (CODE_DISTANCE + 1)
+    turned = np.argsort(np.argsort(rng.random((len(copies), 64)))) < bits[:, None]
+    codes[copies] = codes[copies - 7] ^ np.packbits(turned, axis=1).view(np.uint64)[:, 0]
     files = []
     for start in range(0, amount, PART_ROWS):
         files.append(folder / f"{start}.parquet")
         pq.write_table(pa.table({"picture": codes[start : start + PART_ROWS]}), files[-1])
     near = in_own_process(near_codes, Signatures(tuple(files)), CodeColumns("picture"), CODE_DISTANCE)
     hit = np.isin(copies, near.asked[near.found == near.asked - 7])
-    bits = copies // 20 % (CODE_DISTANCE + 1)
     print("recall by bits apart: " + "  ".join(f"{k}: {hit[bits == k].mean():.3f}" for k in range(CODE_DISTANCE + 1)))
 
 

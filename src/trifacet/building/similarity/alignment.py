@@ -18,7 +18,7 @@ from trifacet.building.similarity.pictures import COLOUR, GREY, is_flat, same_fl
 CELLS = 16  # a side of the grid on which pictures are compared
 STEPS = 5  # Gauss-Newton steps
 LARGEST_CUT = 0.15  # share of a side
-MAX_GREY, MAX_COLOUR = 16.0, 12.0  # 8-bit steps by which a cell may differ
+MAX_GREY, MAX_COLOUR = 16.0, 10.0  # 8-bit steps by which a cell may differ
 EDGE = 0.35  # share of the contrast around a cell by which it may differ besides: a hair's breadth matters at edges
 _H = 0.004  # for differences in place of derivatives
 
@@ -62,15 +62,9 @@ def _aligned(outer: tuple[Floats, Floats], inner: tuple[Floats, Floats], cuts: F
     # brightness and contrast may have been changed a little: compare in the target's own
     gain = np.clip(target.std(axis=(1, 2)) / np.maximum(view.std(axis=(1, 2)), 1e-6), 0.8, 1.25)[:, None, None]
     shift = target.mean(axis=(1, 2), keepdims=True) - gain * view.mean(axis=(1, 2), keepdims=True)
-    grey = np.abs(gain * view + np.clip(shift, -40, 40) - target)
-    half = CELLS // 2
-    seen = [
-        np.stack([_seen(colours[:, k], cut, half) for k in (0, 1)], 1)
-        for colours, cut in ((outer[1], best_cuts), (inner[1], uncut))
-    ]
-    colour = np.abs(seen[0] - seen[1])
-    fits = (grey <= MAX_GREY + EDGE * _contrast(target)).all(axis=(1, 2))
-    fits &= (colour <= MAX_COLOUR + EDGE * np.stack([_contrast(seen[1][:, k]) for k in (0, 1)], 1)).all(axis=(1, 2, 3))
+    fits = _close(gain * view + np.clip(shift, -40, 40), target, MAX_GREY)
+    for k in (0, 1):
+        fits &= _close(_seen(outer[1][:, k], best_cuts, CELLS // 2), _seen(inner[1][:, k], uncut, CELLS // 2), MAX_COLOUR)
     return np.where(fits, np.round(np.clip(best, 0, 1), 6), 0.0)  # rounded: 1 is 1
 
 
@@ -90,6 +84,12 @@ def _standard(views: Floats) -> Floats:
     flat = views.reshape(len(views), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9))
+
+
+def _close(one: Floats, other: Floats, most: float) -> NDArray[np.bool_]:
+    """Which of the views [n, cells, cells] differ nowhere by more than what is allowed there."""
+    allowed = most + EDGE * np.minimum(_contrast(one), _contrast(other))
+    return np.asarray((np.abs(one - other) <= allowed).all(axis=(1, 2)))
 
 
 def _contrast(views: Floats) -> Floats:

@@ -140,9 +140,11 @@ def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ran
         codes = shuffle(array.to_numpy())
         inside = in_range(codes, number, ranges)
         parts.append((codes[inside], places[inside]))
-    codes, places = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    codes, places = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    parts.clear()
     order = np.argsort(codes, kind="stable")
-    return codes[order], places[order]
+    codes = codes[order]
+    return codes, places[order]
 
 
 def _sharing(signatures: Signatures, key: str, tie: str, number: int, ranges: int) -> tuple[Codes, Codes, Ints]:

@@ -5,6 +5,7 @@ Invariant: memory taken is that of the offsets and of the block asked for, never
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,10 @@ class Spool:
         """The values of these rows one after the other, and how many are each one's."""
         at = places if self.places is None else np.searchsorted(self.places, places)
         starts, lengths = self._starts[at], self._starts[at + 1] - self._starts[at]
-        if not lengths.sum():
-            return np.empty(0, self._dtype), lengths
-        before = np.cumsum(lengths) - lengths
-        index = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
-        return np.asarray(np.memmap(self._file.name, self._dtype, "r")[index]), lengths
+        # read, not mapped: the pages of a mapped file would count as memory of this process
+        size, file = self._dtype.itemsize, self._file.fileno()
+        extents = zip((starts * size).tolist(), (lengths * size).tolist(), strict=True)
+        return np.frombuffer(b"".join(os.pread(file, length, start) for start, length in extents), self._dtype), lengths
 
 
 def bytes_of(array: pa.Array) -> NDArray[np.uint8]:
