@@ -64,7 +64,9 @@ def _aligned(outer: tuple[Floats, Floats], inner: tuple[Floats, Floats], cuts: F
     shift = target.mean(axis=(1, 2), keepdims=True) - gain * view.mean(axis=(1, 2), keepdims=True)
     fits = _close(gain * view + np.clip(shift, -40, 40), target, MAX_GREY)
     for k in (0, 1):
-        fits &= _close(_seen(outer[1][:, k], best_cuts, CELLS // 2), _seen(inner[1][:, k], uncut, CELLS // 2), MAX_COLOUR)
+        fits &= _close(
+            _seen(outer[1][:, k], best_cuts, CELLS // 2), _seen(inner[1][:, k], uncut, CELLS // 2), MAX_COLOUR
+        )
     return np.where(fits, np.round(np.clip(best, 0, 1), 6), 0.0)  # rounded: 1 is 1
 
 
