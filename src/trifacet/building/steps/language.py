@@ -26,7 +26,7 @@ COMMON: tuple[Code, ...] = (
     *("ar", "bn", "el", "fa", "he", "hi", "ja", "ko", "ru", "ta", "th", "uk", "ur", "zh"),
 )
 _DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")  # a letter says as much as four others
-READ = 300  # characters looked at: more does not change the verdict, and huge posts would cost without end
+READ = 150  # characters looked at: more does not change the verdict, and huge posts would cost without end
 
 
 class Parameters(Section):
