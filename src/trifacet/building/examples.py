@@ -86,8 +86,8 @@ def draw_events(stages: list[Stage], seed: int, per_reason: int) -> dict[Reason,
             taken = []
             for place, (row, *reason) in enumerate(zip(*map(pa.ChunkedArray.to_pylist, narrow.columns), strict=True)):
                 draw = hashlib.blake2b(b"%d %d %d" % (seed, reason[0], row), digest_size=8).digest()
-                if drawn[Reason(*reason)].open(draw):
-                    taken.append((place, draw, Reason(*reason)))
+                if drawn[why := Reason(*reason)].open(draw):
+                    taken.append((place, draw, why))
             if taken:  # texts are read only for what may stay
                 told = pq.read_table(path).take([place for place, _, _ in taken]).to_pylist()
                 for (_, draw, why), event in zip(taken, told, strict=True):
