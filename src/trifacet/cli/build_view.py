@@ -68,7 +68,9 @@ class _Lines:
     def _line(self, progress: Progress, step: StepProgress) -> None:
         self._said = time.monotonic()
         cells = dict(
-            zip(("", "state", "in", "out", "dropped", "failed", "a second", "left"), _cells(step), strict=True)
+            zip(
+                ("", "state", "in", "out", "dropped", "failed", "a second", "left"), _cells(progress, step), strict=True
+            )
         )
         told = ", ".join(f"{value} {name}" for name, value in list(cells.items())[2:] if value not in ("", "0"))
         cost = "; " + _cost(progress) if _cost(progress) else ""
@@ -84,19 +86,27 @@ def progress_table(progress: Progress) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for step in progress.steps:
         style = {"waiting": "dim", "done": ""}.get(step.state, "bold")
-        table.add_row(*_cells(step), style=style)
+        table.add_row(*_cells(progress, step), style=style)
     return table
 
 
-def time_left(step: StepProgress) -> float | None:
-    """Seconds until the step is done, if the parts to come take as long as those done here; None if unknown."""
-    if step.state != "running" or not (step.rows_here and step.rows_in and step.seconds):
+def time_left(step: StepProgress, before: StepProgress | None = None) -> float | None:
+    """Seconds until the step is done, at the rate it has had in this process; None if that is not known.
+
+    By rows where the step ``before`` it is done and has said how many come; else by parts.
+    """
+    here = step.rows_here + step.rows_underway
+    if step.state != "running" or not (here and step.seconds):
+        return None
+    if before is not None and before.state == "done":
+        return step.seconds * max(0, before.rows_out - step.rows_in - step.rows_underway) / here
+    if not (step.rows_here and step.rows_in):
         return None
     parts_here = step.parts_done * step.rows_here / step.rows_in
     return step.seconds * max(0, step.parts - step.parts_done) / parts_here
 
 
-def _cells(step: StepProgress) -> list[str]:
+def _cells(progress: Progress, step: StepProgress) -> list[str]:
     """Name, state, rows in, out, dropped, failed, rows a second, time left."""
     state: str = step.state
     if state in ("running", "signing") and step.parts:
@@ -105,9 +115,10 @@ def _cells(step: StepProgress) -> list[str]:
     lost = {verdict: sum(count for kind, count in counts if kind == verdict) for verdict in ("drop", "fail")}
     if step.state == "waiting":
         return [plain(step.name), state, "", "", "", "", "", ""]
-    rate = f"{step.rows_here / step.seconds:,.0f}" if step.rows_here and step.seconds else ""
-    left = time_left(step)
-    rows = [f"{count:,}" for count in (step.rows_in, step.rows_out, lost["drop"], lost["fail"])]
+    here = step.rows_here + step.rows_underway
+    rate = f"{here / step.seconds:,.{0 if here >= 10 * step.seconds else 1}f}" if here and step.seconds else ""
+    left = time_left(step, progress.steps[step.index - 1] if step.index else None)
+    rows = [f"{count:,}" for count in (step.rows_in + step.rows_underway, step.rows_out, lost["drop"], lost["fail"])]
     return [plain(step.name), state, *rows, rate, "" if left is None else duration(left)]
 
 

@@ -9,7 +9,8 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from trifacet.building.examples import Example, image_of
@@ -121,8 +122,15 @@ class Showing:
             return _TOO_MANY
         self.taken += 1
         if file not in self._known:
-            self._known[file] = picture(self.tools.roots[root], name, side=SIDE, max_pixels=self.tools.max_pixels)
+            self._known[file] = self._small(self.tools.roots[root], name)
         return self._known[file]
+
+    def _small(self, root: Path, name: str) -> Picture:
+        try:
+            found = picture(root, name, side=SIDE, max_pixels=self.tools.max_pixels)
+        except (OSError, ValueError):  # what no file can be called: too long, or with a NUL
+            return Picture(problem="its name is no file name")
+        return replace(found, problem=clipped(found.problem, 300))
 
 
 def pieces(before: str, after: str) -> list[Piece]:
