@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from html.parser import HTMLParser
@@ -63,7 +64,7 @@ def recipe(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(recipe, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "funnel.html"
-    write_funnel(recipe, path, costs=COSTS, paid=0.5)
+    write_funnel(recipe, path, costs=COSTS)
     return path
 
 
@@ -169,8 +170,28 @@ def test_long_texts_are_clipped(tmp_path):
 def test_costs_and_planted_faults_have_their_tables(page):
     assert "123,456" in page.text
     assert "429: 40" in page.text
-    assert "0.1234 in this run, 0.5000 over all runs" in page.text
+    assert "0.1234" in page.text
     assert "8 told-names: names replaced" in page.text
+
+
+def test_what_was_paid_is_told_over_all_runs(tmp_path):
+    from trifacet.llm.books import Books, Reply
+
+    model = {"base_url": "http://127.0.0.1:9/v1", "model": "x"}
+    with local_steps():
+        recipe = told_build(tmp_path, 20, models={"<i>m</i>": model})
+
+        async def keep(key):
+            with Books(recipe.answers_file) as books:
+                reply = Reply("yes", "stop", "x", 1000, 10, True)
+                await books.keep(key, "grammar", "<i>m</i>", reply, estimated=(900, 10), cost=0.25)
+
+        asyncio.run(keep("a"))
+        asyncio.run(keep("b"))
+        text = Page(render_funnel(recipe)).text
+    assert "trials too: 0.5000 in" in text
+    assert "grammar <i>m</i>" in text.replace("grammar<", "grammar <")
+    assert "22,000200.5000" in text.replace(" ", "")
 
 
 def test_an_unfinished_build_has_a_report_and_no_build_has_none(tmp_path):

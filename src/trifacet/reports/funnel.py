@@ -19,6 +19,7 @@ from trifacet.building.recipe import BuildRecipe, dump_build_recipe
 from trifacet.building.story import Fault, StepTold, audit, steps_told, wall_seconds
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
+from trifacet.llm.books import Books
 from trifacet.reports.funnel_examples import Showing, Shown, clipped
 from trifacet.reports.page import render_page
 from trifacet.reports.story import duration, quantity
@@ -52,7 +53,6 @@ def write_funnel(
     path: Path,
     *,
     costs: Sequence[Mapping[str, Any]] = (),
-    paid: float | None = None,
     per_reason: int = 4,
 ) -> None:
     """Write the report of a build, finished or not, from whatever its folder holds.
@@ -60,25 +60,24 @@ def write_funnel(
     Args:
         recipe: the build's recipe.
         path: the page.
-        costs: what each step asked each model, as ``llm.books.Books.rows`` tells it.
-        paid: what the kept answers have cost in all, over all runs.
+        costs: what each step asked each model in this run, as ``llm.books.Books.rows`` tells it; what was paid over all
+            runs is read from the file of answers.
         per_reason: examples of each reason at most.
 
     Raises:
         TrifacetError: the folder holds no build, or the page cannot be written.
     """
-    write_atomically(path, render_funnel(recipe, costs=costs, paid=paid, per_reason=per_reason))
+    write_atomically(path, render_funnel(recipe, costs=costs, per_reason=per_reason))
 
 
-def render_funnel(
-    recipe: BuildRecipe, *, costs: Sequence[Mapping[str, Any]] = (), paid: float | None = None, per_reason: int = 4
-) -> str:
+def render_funnel(recipe: BuildRecipe, *, costs: Sequence[Mapping[str, Any]] = (), per_reason: int = 4) -> str:
     """The page as text; see ``write_funnel``."""
     told = steps_told(recipe)
     if not told[0].of_parts:
         raise TrifacetError(f"{recipe.folder} holds no build with rows; run 'trifacet build' with this recipe first")
     manifest = _manifest(recipe)
     seconds = wall_seconds(recipe)
+    kept = _kept(recipe)
     return render_page(
         "funnel.html.jinja",
         {"duration": duration, "quantity": quantity, "share": share},
@@ -92,8 +91,8 @@ def render_funnel(
         lost={verdict: sum(step.total(verdict) for step in told) for verdict in VERDICTS},
         seconds=sum(seconds.values()),
         costs=[_cost(row) for row in costs],
-        paid=paid,
-        spent=sum(float(row.get("spent", 0.0)) for row in costs),
+        kept=kept,
+        paid=sum(row["spent"] for row in kept),
         faults=[_fault(fault) for fault in audit(recipe)[:FAULTS_SHOWN]],
         audit_field=recipe.audit,
         recipe_text=dump_build_recipe(recipe),
@@ -146,6 +145,14 @@ def _steps(recipe: BuildRecipe, told: Sequence[StepTold], per_reason: int) -> li
         )
         shown.append(StepShown(step, clipped(parameters, 400), reasons))
     return shown
+
+
+def _kept(recipe: BuildRecipe) -> list[dict[str, Any]]:
+    """What the kept answers have cost, by step and model."""
+    if not recipe.models or not recipe.answers_file.exists():
+        return []
+    with Books(recipe.answers_file) as books:
+        return books.kept()
 
 
 def _cost(row: Mapping[str, Any]) -> dict[str, Any]:
