@@ -227,3 +227,13 @@ class Books:
             | {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(tally).items()}
             for (step, model), tally in self.tallies.items()
         ]
+
+    def kept(self) -> list[dict[str, Any]]:
+        """What the file's answers came to over all runs: step that asked first, model, answers, tokens, money."""
+        names = ("step", "model", "answered", "tokens_in", "tokens_out", "spent")
+        with self._guarded():
+            rows = self._reading.execute(
+                "SELECT step, model, COUNT(*), SUM(tokens_in), SUM(tokens_out), SUM(cost) FROM answers "
+                "GROUP BY step, model ORDER BY step, model"
+            ).fetchall()
+        return [dict(zip(names, row, strict=True)) for row in rows]

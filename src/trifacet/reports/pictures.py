@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from trifacet.errors import DataError
-from trifacet.images import load_image
+from trifacet.images import MAX_PIXELS, load_image
 
 LONGEST_SIDE = 480  # pixels: twice what the page shows, for fine screens
 _TINY = 160  # up to this side PNG is smaller than JPEG and keeps every pixel
@@ -34,13 +34,13 @@ class Picture:
         return max(self.width, self.height) <= _TINY
 
 
-def picture(root: Path, name: str) -> Picture:
-    """The image ``name`` below ``root`` as a data URL of at most ``LONGEST_SIDE`` pixels a side."""
+def picture(root: Path, name: str, *, side: int = LONGEST_SIDE, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The image ``name`` below ``root``, of at most ``max_pixels``, as a data URL of at most ``side`` pixels a side."""
     try:
-        image = load_image(root, name, allow_animated=True)
+        image = load_image(root, name, max_pixels=max_pixels, allow_animated=True)
     except DataError as error:
         return Picture(problem=error.problem)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     if max(image.size) <= _TINY:
         kind = "png"
