@@ -94,7 +94,7 @@ class Chosen(Section):
     """One step of the recipe: its name and its parameters, of the type that the step has."""
 
     name: str
-    parameters: SerializeAsAny[Section]
+    parameters: SerializeAsAny[Any]
 
     @model_validator(mode="before")
     @classmethod
@@ -130,7 +130,7 @@ class BuildRecipe(Section):
     steps: list[Chosen] = Field(description="what is done to them, in order")
     models: dict[str, Model] = Field(default_factory=dict, description="language models, by a name of yours")
     budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
-    answers: str | None = Field(None, description="file that keeps the models' answers (null: <output>/answers.sqlite)")
+    answers: str | None = Field(None, description="file that keeps the models' answers (null: <output>.answers.sqlite)")
     network: Network = Field(default_factory=Network)
     write: Output = Field(default_factory=Output)
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image in pixels, against decompression bombs")
@@ -146,7 +146,9 @@ class BuildRecipe(Section):
                 raise ValueError(f"step {number}, {chosen.name!r}, needs {fact}: put {givers} before it")
             given |= chosen.step.gives
             if isinstance(chosen.step, AskStep):
-                self.model_named(getattr(chosen.parameters, "model", None))
+                self.model_named(chosen.parameters.model)
+            if (writer := getattr(chosen.parameters, "writer", None)) is not None:
+                self.model_named(writer)
         return self
 
     def model_named(self, name: str | None) -> tuple[str, Model]:
@@ -162,6 +164,11 @@ class BuildRecipe(Section):
     def folder(self) -> Path:
         """The output folder."""
         return Path(self.output.replace("{name}", self.name))
+
+    @property
+    def answers_file(self) -> Path:
+        """Where answers are kept: beside the output, so that neither ``--overwrite`` nor a dry run loses them."""
+        return Path(self.answers) if self.answers else self.folder.with_name(f"{self.folder.name}.answers.sqlite")
 
 
 def load_build_recipe(path: str | Path, overrides: Sequence[str] = ()) -> BuildRecipe:

@@ -136,6 +136,8 @@ class Batch:
     def _event(self, place: int, verdict: Verdict, reason: str, story: Mapping[str, Any]) -> None:
         known = {name: story[name] for name in ("field", "before", "after") if name in story}
         detail = {name: value for name, value in story.items() if name not in known}
+        if verdict == "fail":  # for the side table: where the row came from
+            detail |= {name: self.table.column(name)[place].as_py() for name in ("source", "source_row")}
         self._events.append(
             {
                 "row": self.table.column("row")[place].as_py(),

@@ -195,6 +195,24 @@ def show(
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
 
 
+@app.command()
+def unpack(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of shards with embedded images.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(metavar="ROOT", help="Folder that image names are relative to. [default: DIR]")
+    ] = None,
+) -> None:
+    """Write images that travel inside Parquet shards back to files, so that the rows' paths lead to them.
+
+    Example: trifacet data unpack builds/posts
+    """
+    from trifacet.formats.shards import unpack_images
+
+    written = sum(1 for _ in unpack_images(folder, output or folder))
+    out.print(f"{plain(str(output or folder))}: {written} images written")
+
+
 def _add_budget(recipe: Any, report: Report) -> dict[str, Any]:
     """Count tokens for the recipe's model; what can't be used becomes a finding. Returns the numbers for ``--json``."""
     from dataclasses import asdict

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from trifacet.cli import align, data, describe, diff, families, generate, report, rewards, run, score, sft
+from trifacet.cli import align, build, data, describe, diff, families, generate, report, rewards, run, score, sft
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("run")(run.run)
+app.command("build")(build.build)
 app.command("sft")(sft.sft)
 app.command("align")(align.align)
 app.command("describe")(describe.describe)

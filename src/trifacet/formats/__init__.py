@@ -19,7 +19,7 @@ from trifacet.formats.losses import Losses
 from trifacet.formats.rows import OnProblem, Row, Values, iter_rows, stop, write_rows
 from trifacet.records import SAMPLE_TYPES, Sample, find_problems, make_sample
 
-__all__ = ["FORMATS", "detect_format", "iter_samples", "read_samples", "write_samples"]
+__all__ = ["FORMATS", "detect_format", "format_of", "iter_samples", "read_samples", "write_samples"]
 
 FORMATS: dict[str, ModuleType] = {
     "trifacet": trifacet,
@@ -154,7 +154,7 @@ def detect_format(path: str | Path) -> str:
     if path.is_file() and llama_factory.entry_of(path) is not None:
         return "llama-factory"
     row = _first_row(path)
-    if (name := _format_of(row.values)) is None:
+    if (name := format_of(row.values)) is None:
         fields = ", ".join(sorted(row.values)[:12]) or "none"
         raise DataError(
             f"the format is not known by its fields ({fields})",
@@ -172,7 +172,8 @@ def _first_row(path: Path) -> Row:
     raise problems[0] if problems else DataError("has no rows", fix="give a file with at least one sample", file=path)
 
 
-def _format_of(row: Values) -> str | None:
+def format_of(row: Values) -> str | None:
+    """The format that a row belongs to by its fields; None is none of them."""
     has = row.keys()
     if {"rejected_response", "rejected_messages", "rejected_images"} & has and "messages" in has:
         return "ms-swift"

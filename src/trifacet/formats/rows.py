@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -36,19 +36,24 @@ def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
     """The rows of ``path``; JSON lines and Parquet are streamed.
 
     Args:
-        path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two.
+        path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two; or a
+            folder of Parquet shards, read in the order of their names, their rows counted through.
         on_problem: called for each row, or rest of a file, that can't be read; reading goes on if it returns.
 
     Raises:
         DataError: no such file; whatever ``on_problem`` raises.
     """
+    if path.is_dir():
+        yield from _shard_rows(path, on_problem)
+        return
     start = _first_bytes(path)
     if start.startswith(b"PAR1"):
         yield from _parquet_rows(path, on_problem)
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         yield from _array_rows(path, on_problem)
     else:
-        yield from _line_rows(path, on_problem)
+        with path.open("rb") as file:
+            yield from line_rows(file, path, on_problem)
 
 
 def write_rows(path: Path, rows: Sequence[Values]) -> None:
@@ -72,18 +77,18 @@ def _first_bytes(path: Path) -> bytes:
         raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
 
 
-def _line_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-            if not data.strip():
-                continue
-            try:
-                values = _checked(_parse(data, path, number), path, number)
-            except DataError as problem:
-                on_problem(DataError(problem.problem, fix=problem.fix, file=path, row=number))
-                continue
-            yield Row(number, values)
+def line_rows(lines: Iterable[bytes], path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The rows of JSON lines; ``path`` is for the problems only."""
+    for number, line in enumerate(lines, start=1):
+        data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not data.strip():
+            continue
+        try:
+            values = _checked(_parse(data, path, number), path, number)
+        except DataError as problem:
+            on_problem(DataError(problem.problem, fix=problem.fix, file=path, row=number))
+            continue
+        yield Row(number, values)
 
 
 def _array_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
@@ -139,11 +144,21 @@ def _checked(values: Any, path: Path, number: int) -> Values:
     return values
 
 
-def _parquet_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
+def _shard_rows(folder: Path, on_problem: OnProblem) -> Iterator[Row]:
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise DataError("holds no Parquet shard", fix="give a data file, or a folder of .parquet files", file=folder)
+    number = 0
+    for shard in shards:
+        for row in _parquet_rows(shard, on_problem, number):
+            number = row.number  # the next shard counts on
+            yield row
+
+
+def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    number = 0
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256):

@@ -6,10 +6,7 @@ Invariant: nothing of another run is ever overwritten unless the user said so, a
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,10 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from trifacet.errors import TrifacetError
 from trifacet.files import write_atomically
+from trifacet.folders import locked
 from trifacet.training.recipe import Recipe
 from trifacet.training.recipe_file import dump_recipe, recipe_fingerprint
 
@@ -41,53 +37,13 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[RunRecord]:
             the disk is full.
     """
     folder = recipe.folder
-    try:
-        _refuse_foreign(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-        os.register_at_fork(after_in_child=lock.close)  # else the workers of a killed run would keep its folder
-    except OSError as error:
-        raise TrifacetError(f"cannot write to {folder}: {error.strerror}; choose another output") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise TrifacetError(
-                f"another process is running in {folder}; wait for it or choose another output"
-            ) from None
+    with locked(folder, RUN_FILE):
         for place in ("", "*/", "models/*/"):
             for torn in folder.glob(f"{place}.*.tmp"):  # of a run that was killed
                 torn.unlink(missing_ok=True)
         if overwrite:
             _clear(folder)
-        record = _record(recipe, folder)
-        try:
-            yield record
-        except (OSError, SafetensorError, RuntimeError) as error:
-            if _disk_is_full(error):
-                raise TrifacetError(
-                    f"the disk of {folder} is full; free some space, then the same command continues from what is "
-                    "finished"
-                ) from None
-            raise
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raise TrifacetError for a folder that holds files, but no run."""
-    if not folder.is_dir() or (folder / RUN_FILE).exists():
-        return
-    temporary = (".lock", f".{RUN_FILE}.")  # what a run leaves that was killed as it began
-    others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(temporary))
-    if others:
-        raise TrifacetError(f"{folder} is not empty and holds no run ({others[0]} ...); choose another output")
-
-
-def _disk_is_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    words = str(error).lower()  # torch and safetensors have no error number
-    signs = ("no space left", "file too large", "iostream error", "inline_container.cc")
-    return any(sign in words for sign in signs)
+        yield _record(recipe, folder)
 
 
 class RunRecord:

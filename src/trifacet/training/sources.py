@@ -69,7 +69,7 @@ def source_of(recipe: Recipe, split: Split, kind: str | None = None) -> Source:
         raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
     root = Path(data.root)
     file = root / name
-    if not file.is_file():
+    if not file.exists():
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
     images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
     return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip")

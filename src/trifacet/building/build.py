@@ -1,0 +1,172 @@
+"""A build from its recipe to its output: stages one after another, each part once.
+
+Invariant: the output is a function of the recipe and the sources. Killed at any moment and started again, a build goes
+on with what is sealed and ends as one that was never killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from trifacet.building import output
+from trifacet.building.asking import ask_parts
+from trifacet.building.parts import Record, Stage, sha256_of, write_table
+from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
+from trifacet.building.progress import Progress, StepProgress
+from trifacet.building.reading import read_sources
+from trifacet.building.recipe import BuildRecipe
+from trifacet.building.state import STATE_FILE, State, claim, clear
+from trifacet.building.step import Signatures
+from trifacet.building.steps import STEPS
+from trifacet.building.workers import Job, connect, do_parts
+from trifacet.files import write_atomically
+from trifacet.folders import locked
+from trifacet.llm.books import Books
+
+Show = Callable[[Progress], None]
+
+
+def run_build(
+    recipe: BuildRecipe,
+    *,
+    overwrite: bool = False,
+    ray: str | None = None,
+    workers: int | None = None,
+    show: Show = lambda progress: None,
+) -> dict[str, Any]:
+    """Build the data sets of ``recipe``; continues what was interrupted.
+
+    Args:
+        recipe: the recipe.
+        overwrite: delete what an earlier build of another recipe left in the output folder.
+        ray: address of a Ray cluster, see ``workers.connect``.
+        workers: processes (None: one for each core; on a cluster: one for each of its cores).
+        show: called whenever something has changed.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        TrifacetError: the folder is another build's, a source cannot be read or has changed, an endpoint fails, the
+            budget is reached.
+    """
+    with locked(recipe.folder, STATE_FILE):
+        if overwrite:
+            clear(recipe.folder)
+        state, progress = claim(recipe), progress_of(recipe, show)
+        if manifest := output.finished(recipe.folder):
+            for stage in stages_of(recipe):
+                for record in stage.records().values():
+                    progress.add(record, here=False)
+            return manifest
+        cores = connect(ray) if ray else os.cpu_count() or 1
+        with ExitStack() as closing:
+            books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None
+            return _Build(recipe, state, progress, books, workers or cores, ray is not None).run()
+
+
+def progress_of(recipe: BuildRecipe, show: Show) -> Progress:
+    """The progress of a build that has not begun."""
+    names = [READ, *(chosen.name for chosen in recipe.steps), WRITE]
+    return Progress([StepProgress(index, name) for index, name in enumerate(names)], show)
+
+
+class _Build:
+    """One run of a build, in this process."""
+
+    def __init__(
+        self,
+        recipe: BuildRecipe,
+        state: State,
+        progress: Progress,
+        books: Books | None,
+        workers: int,
+        on_cluster: bool,
+    ) -> None:
+        self.recipe, self.state, self.progress, self.books = recipe, state, progress, books
+        self.tools, self.on_cluster = tools_of(recipe, workers), on_cluster
+        self.parts: list[int] = []
+
+    def run(self) -> dict[str, Any]:
+        """All stages, then the output; returns the manifest."""
+        stages = stages_of(self.recipe)
+        self._read(stages[0])
+        source = stages[0]
+        for plan in plan_stages(self.recipe):
+            with self.state.timed(plan.folder.name):
+                self._do_stage(plan, source.folder)
+            source = Stage(plan.folder)
+        with self.state.timed("output"):
+            inputs = self.state.facts["inputs"]
+            manifest = output.write_output(self.recipe, source, self.parts, self.tools, inputs, stages, self.progress)
+        self.state.finish()
+        return manifest
+
+    def _read(self, stage: Stage) -> None:
+        """Read the sources, unless they were read."""
+        facts = self.state.facts
+        if "parts" not in facts or len(stage.intact()) < facts["parts"]:
+            shutil.rmtree(stage.folder, ignore_errors=True)
+            self.progress.begin([0], "running", 0)
+            with self.state.timed(stage.folder.name):
+                read_sources(self.recipe, stage.folder, lambda record: self.progress.show(self.progress))
+            self.state.set("parts", len(stage.records()))
+        self.progress.begin([0], "running", facts["parts"])
+        for record in stage.records().values():
+            self.progress.add(record, here=False)
+        self.progress.end([0])
+        self.parts = sorted(stage.records())
+
+    def _do_stage(self, plan: StagePlan, source: Path) -> None:
+        """Those parts of a stage that are not sealed."""
+        stage, links = Stage(plan.folder), plan.links
+        if plan.looks_at_all:
+            links = (replace(links[0], decisions=self._decisions(plan, source)), *links[1:])
+        self.progress.begin(plan.indices, "running", len(self.parts))
+        sealed = stage.intact()
+        for record in sealed.values():
+            self.progress.add(record, here=False)
+        missing = [part for part in self.parts if part not in sealed]
+
+        def done(record: Record) -> None:
+            stage.add("parts", record)
+            self.progress.add(record)
+
+        if plan.asks and missing:
+            assert self.books is not None  # the recipe has the model that the step names
+            asking = ask_parts(links[0], self.recipe, self.books, source, stage.folder, missing, self.tools, done)
+            asyncio.run(asking)
+        else:
+            for record in do_parts(Job(source, stage.folder, links, self.tools), missing, on_cluster=self.on_cluster):
+                done(record)
+        self.progress.end(plan.indices)
+
+    def _decisions(self, plan: StagePlan, source: Path) -> Path:
+        """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
+        stage, link = Stage(plan.folder), plan.links[0]
+        path, seal = plan.folder / "decisions.parquet", plan.folder / "decisions.sha256"
+        if seal.exists() and seal.read_text() == sha256_of(path):
+            return path
+        self.progress.begin([link.index], "signing", len(self.parts))
+        sealed = stage.intact("signatures")
+        self.progress.signed(link.index, len(sealed))
+        missing = [part for part in self.parts if part not in sealed]
+        job = Job(source, stage.folder, (link,), self.tools, sign=True)
+        for record in do_parts(job, missing, on_cluster=self.on_cluster):
+            stage.add("signatures", record)
+            self.progress.signed(link.index)
+        self.progress.begin([link.index], "deciding", 1)
+        step: Any = STEPS[link.name]
+        signatures = Signatures(tuple(stage.path("signatures", part) for part in self.parts))
+        table: pa.Table = step.decide(signatures, link.parameters, self.tools)
+        write_atomically(seal, write_table(path, table, row_group=65_536))
+        return path

@@ -1,0 +1,174 @@
+"""Raw posts, from whatever file they lie in, one at a time.
+
+Invariant: a row that leaves here can be a row of a build (``building.rows.ROWS``); one that can't is told, by file, row
+and field, and the others come all the same. Memory does not grow with the number of rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trifacet.building.recipe import Source
+from trifacet.building.sources import samples, table, twitter
+from trifacet.building.sources.files import fingerprint, image_root, plain_name, source_files
+from trifacet.building.sources.reading import peek, read_rows
+from trifacet.errors import DataError
+from trifacet.formats.rows import Values
+
+__all__ = ["BadRow", "fingerprint", "image_root", "read_source", "source_files"]
+
+LONGEST_TEXT = 1_000_000  # characters of one field: more is no post
+LONGEST_ID = 500
+Posts = Iterator[tuple[int, Values]]
+
+
+class BadRow(NamedTuple):
+    """A row that can't be used: its source and its place there, its id if it has one, and what is wrong with it."""
+
+    source: int
+    source_row: int
+    id: str | None
+    problem: DataError
+
+
+def read_source(source: Source, number: int, on_bad: Callable[[BadRow], None]) -> Iterator[dict[str, Any]]:
+    """The posts of a source in order: dicts with those keys of ``ROWS`` that a source knows, all but ``row``.
+
+    An id is the row's own as text, or ``<file>-<row>`` where it has none; ids may repeat. Files, formats and columns
+    are looked at before this returns.
+
+    Args:
+        source: the recipe's section.
+        number: the source's place in the recipe, from 0.
+        on_bad: called for each row that can't be used; reading goes on if it returns.
+
+    Raises:
+        DataError: the source as a whole can't be read: no such file, damaged, unknown format or columns.
+    """
+    readers = [(file, _reader(source, file)) for file in source_files(source)]
+    posts = (post for file, (read, tweets) in readers for post in _file(file, read, tweets, number, on_bad))
+    return itertools.islice(posts, source.limit)
+
+
+def _reader(source: Source, file: Path) -> tuple[Callable[[Values], list[Values]], bool]:
+    """What makes posts of a row of the file, and whether they are tweets."""
+    start = peek(file)
+    format: str | None = source.format
+    if format == "auto":
+        tabular = bool(table.named(source.columns))
+        format = None if tabular else samples.detect(file, start)
+        format = format or ("twitter" if not tabular and twitter.detect(start) else "table")
+    if format == "twitter":
+        return twitter.read, True
+    if format == "table":
+        return table.reader(source.columns, start, file), False
+    return samples.reader(str(format), file, source.label), False
+
+
+def _file(
+    file: Path,
+    read: Callable[[Values], list[Values]],
+    tweets: bool,
+    number: int,
+    on_bad: Callable[[BadRow], None],
+) -> Iterator[dict[str, Any]]:
+    """The posts of one file, finished."""
+    stem = plain_name(file).stem
+
+    def bad(row: int, id: str | None, problem: DataError) -> None:
+        located = DataError(problem.problem, fix=problem.fix, file=file, row=row, field=problem.field)
+        on_bad(BadRow(number, row, id, located))
+
+    def posts() -> Posts:
+        for row in read_rows(file, lambda problem: bad(problem.row or 0, None, problem)):
+            try:
+                found = read(row.values)
+            except DataError as problem:
+                bad(row.number, _readable_id(row.values.get("id")), problem)
+                continue
+            yield from ((row.number, post) for post in found)
+
+    for row, post in twitter.told_apart(posts()) if tweets else posts():
+        try:
+            finished = _finished(post, f"{stem}-{row}")
+        except DataError as problem:
+            bad(row, _readable_id(post.get("id")), problem)
+            continue
+        yield {"source": number, "source_row": row, **finished}
+
+
+def _finished(post: Values, made_id: str) -> dict[str, Any]:
+    """The post with every field of the type that it has in ``ROWS``."""
+    own = post.get("id")
+    if own not in (None, "") and _readable_id(own) is None:
+        raise DataError("is neither text nor a number", fix="give a short text", field="id")
+    more = post.get("more_images") or []
+    if not isinstance(more, list | tuple):
+        raise DataError("is no list", fix="give a list of paths", field="more_images")
+    found: dict[str, Any] = {
+        "id": _readable_id(own) or made_id,
+        "image": _text(post.get("image"), "image") or None,
+        "more_images": [_text(path, "image") for path in more] or None,
+        "context": _text(post.get("context"), "context") or "",
+        "alt": _text(post.get("alt"), "alt") or "",
+        "prompt": _text(post.get("prompt"), "prompt") or None,
+    }
+    if more and not (found["image"] and all(found["more_images"])):
+        raise DataError("has an image without a name", fix="name every image of the list", field="image")
+    if not (found["image"] or found["context"].strip() or found["alt"].strip()):
+        raise DataError("has neither post nor alt-text nor image", fix="leave the row out")
+    return found | {"extra": _extra(post.get("extra"))}
+
+
+def _readable_id(value: Any) -> str | None:
+    """An id as text; a whole float is the integer that a table with gaps made a float of."""
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else value if math.isfinite(value) else None
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    try:
+        return _text(str(value).strip(), "id", LONGEST_ID) or None
+    except DataError:
+        return None
+
+
+def _text(value: Any, field: str, longest: int = LONGEST_TEXT) -> str:
+    """Text that can be written as UTF-8, of bounded length; nothing is empty."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DataError(f"is not text but {type(value).__name__}", fix="give text", field=field)
+    if len(value) > longest:
+        raise DataError(f"has {len(value)} characters", fix=f"give at most {longest}", field=field)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        fix = "write the whole character"
+        raise DataError("has half of a surrogate pair (\\ud800-\\udfff)", fix=fix, field=field) from None
+    return value
+
+
+def _extra(value: Any) -> str | None:
+    """The other fields as JSON text; None where there are none."""
+    if not value:
+        return None
+    if not isinstance(value, dict):
+        raise DataError("is not an object", fix="give a JSON object", field="extra")
+    return _text(json.dumps(_finite(value), ensure_ascii=False), "extra")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinities: they become null."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {name: _finite(item) for name, item in value.items()}
+        case list():
+            return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,76 @@
+"""Which files a source is made of, where its images lie, and the files' hashes.
+
+Invariant: the files of a source come in one order, that of their names, whatever the file system says.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from trifacet.building.recipe import Source
+from trifacet.errors import DataError
+from trifacet.formats.llama_factory import INFO
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+
+
+def plain_name(path: Path) -> Path:
+    """The name without ``.gz``."""
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
+def source_files(source: Source) -> list[Path]:
+    """The file that ``path`` names, the tables of the folder that it names, or the files that its pattern matches.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(source.path)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in path.iterdir() if plain_name(file).suffix in SUFFIXES and file.name != INFO]
+        fix = f"put files that end in {', '.join(SUFFIXES)} into it, or name one"
+    elif glob.has_magic(source.path):
+        found = list(_folder(source).glob(_relative(path, _folder(source))))
+        fix = "correct the pattern"
+    else:
+        raise DataError("no such file or folder", fix="correct the source's path", file=path)
+    files = sorted(file for file in found if file.is_file() and not file.name.startswith("."))
+    if not files:
+        raise DataError("has no files with rows", fix=fix, file=path)
+    return files
+
+
+def image_root(source: Source) -> Path:
+    """The folder that image paths are relative to: the one named, else that of the file or the fixed part of a glob."""
+    return Path(source.images) if source.images is not None else _folder(source)
+
+
+def fingerprint(source: Source) -> list[dict[str, Any]]:
+    """What the source holds: for each file its ``path`` below the source's folder, its ``bytes`` and ``sha256``."""
+    told = []
+    for path in source_files(source):
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                told.append({"path": _relative(path, _folder(source)), "bytes": file.tell(), "sha256": digest})
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
+    return told
+
+
+def _folder(source: Source) -> Path:
+    path = Path(source.path)
+    if path.is_dir():
+        return path
+    if path.is_file() or not glob.has_magic(source.path):
+        return path.parent
+    return next(folder for folder in path.parents if not glob.has_magic(str(folder)))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()

@@ -1,0 +1,93 @@
+"""``build.json``: which build a folder holds, of which sources, and how long its stages took.
+
+Invariant: a folder is never continued by another recipe, or after its sources have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trifacet.building import output
+from trifacet.building.recipe import BuildRecipe, dump_build_recipe
+from trifacet.building.sources import fingerprint
+from trifacet.errors import TrifacetError
+from trifacet.files import write_atomically
+
+STATE_FILE = "build.json"
+WRITTEN = ("stages", "images", "work", *output.KINDS)
+FILES = ("recipe.yaml", output.MANIFEST, output.FAILED, "card.md", "funnel.html")
+
+
+class State:
+    """``build.json``: what the folder holds, and how long it took."""
+
+    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+        self.path, self.facts = path, facts
+
+    def set(self, name: str, value: Any) -> None:
+        """Note a fact, on disk when this returns."""
+        self.facts[name] = value
+        write_atomically(self.path, json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n")
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to those of a stage."""
+        began = datetime.now(UTC)
+        try:
+            yield
+        finally:
+            seconds = self.facts["seconds"]
+            took = seconds.get(name, 0.0) + (datetime.now(UTC) - began).total_seconds()
+            self.set("seconds", seconds | {name: round(took, 2)})
+
+    def finish(self) -> None:
+        """Note that all is done, and when."""
+        self.set("finished", datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def claim(recipe: BuildRecipe) -> State:
+    """The folder as that of this recipe and of these sources."""
+    path, cure = recipe.folder / STATE_FILE, "choose another output, or --overwrite to begin anew"
+    inputs = [{"source": place, **file} for place, one in enumerate(recipe.sources) for file in fingerprint(one)]
+    digest = build_fingerprint(recipe)
+    if path.exists():
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            same, unchanged = facts["recipe_sha256"] == digest, facts["inputs"] == inputs
+        except (OSError, ValueError, KeyError, TypeError):
+            raise TrifacetError(f"{path} is damaged; {cure}") from None
+        if not same:
+            raise TrifacetError(f"{recipe.folder} holds the build of another recipe; {cure}")
+        if not unchanged:
+            raise TrifacetError(f"the sources have changed since {recipe.folder} was begun; {cure}")
+        state = State(path, facts)
+    else:
+        state = State(path, {"name": recipe.name, "recipe_sha256": digest, "inputs": inputs, "seconds": {}})
+        state.set("started", datetime.now(UTC).isoformat(timespec="seconds"))
+    write_atomically(recipe.folder / "recipe.yaml", dump_build_recipe(recipe))
+    return state
+
+
+def build_fingerprint(recipe: BuildRecipe) -> str:
+    """SHA-256 of all that decides what is built: not where it goes, nor how fast, nor what it may cost."""
+    values = recipe.model_dump(mode="json", exclude={"output", "budget", "answers", "network", "audit"})
+    decides = ("model", "reparse", "max_tokens", "image_side")
+    values["models"] = {name: {key: one[key] for key in decides} for name, one in values["models"].items()}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def clear(folder: Path) -> None:
+    """Remove what a build writes; what was paid for, the models' answers, lies beside the folder and stays."""
+    if not (folder / STATE_FILE).exists():
+        return
+    for name in WRITTEN:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (*FILES, STATE_FILE):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""Steps over parts in worker processes: daft hands parts out, on this machine or on a Ray cluster.
+
+Invariant: a part's files and record do not depend on which worker made them, nor when.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trifacet.building.parts import Record, Stage
+from trifacet.building.rows import EVENTS, Batch
+from trifacet.building.step import GlobalStep, MapStep, Tools
+from trifacet.building.steps import STEPS
+from trifacet.errors import TrifacetError
+
+QUIET = {"DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # daft and ray report to nobody
+
+
+@dataclass(frozen=True)
+class Link:
+    """A step in a chain: its place in the recipe from 1, its name, its parameters; a global one has its decisions."""
+
+    index: int
+    name: str
+    parameters: Any
+    decisions: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What workers do with a part: read it from ``source``, put it through ``links``, write it to ``target``.
+
+    ``sign`` writes the signatures of the first link, a global step, instead.
+    """
+
+    source: Path
+    target: Path
+    links: tuple[Link, ...]
+    tools: Tools
+    sign: bool = False
+
+
+def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Iterator[Record]:
+    """Do the parts, in whatever order workers finish them; yields their records, whose files are written.
+
+    Args:
+        job: what to do.
+        parts: which parts.
+        on_cluster: on the cluster of ``connect`` instead of in processes of this machine. Its machines must see the
+            job's folders under the same paths.
+
+    Raises:
+        TrifacetError: a step found something that the user has to mend.
+    """
+    if not parts:
+        return
+    daft = _daft()
+    workers = min(job.tools.workers, len(parts))
+
+    @daft.cls(max_concurrency=workers, use_process=None if on_cluster else workers > 1)
+    class Worker:
+        @daft.method.batch(return_dtype=daft.DataType.string(), batch_size=1)
+        def run(self, numbers: Any) -> list[str]:
+            return [_told(job, part) for part in numbers.to_pylist()]
+
+    frame = daft.from_pydict({"part": list(parts)})
+    if on_cluster:
+        frame = frame.into_partitions(len(parts))
+    for row in frame.select(Worker().run(frame["part"]).alias("record")).iter_rows(results_buffer_size=None):
+        record: Record = json.loads(row["record"])
+        if "user_error" in record:
+            raise TrifacetError(record["user_error"])
+        if "error" in record:
+            raise RuntimeError(f"a worker failed at part {record['part']} of {job.target}:\n{record['error']}")
+        yield record
+
+
+def do_part(job: Job, part: int) -> Record:
+    """Do one part in this process; see ``do_parts``."""
+    target, table = Stage(job.target), Stage(job.source).read("rows", part)
+    if job.sign:
+        link, started = job.links[0], time.monotonic()
+        step = STEPS[link.name]
+        assert isinstance(step, GlobalStep)
+        name, digest = target.write("signatures", part, step.sign(table, link.parameters, job.tools))
+        return {"part": part, "files": {name: digest}, "seconds": time.monotonic() - started}
+    events, told = [EVENTS.empty_table()], []
+    for link in job.links:
+        started, batch = time.monotonic(), Batch(table, link.index, link.name)
+        _apply(link, batch, job.tools)
+        rows_in = len(batch)
+        table, decided = batch.result()
+        events.append(decided)
+        told.append(step_record(link.index, rows_in, table, decided, time.monotonic() - started))
+    files = dict([target.write("rows", part, table), target.write("events", part, pa.concat_tables(events))])
+    return {"part": part, "files": files, "steps": told}
+
+
+def step_record(index: int, rows_in: int, kept: pa.Table, events: pa.Table, seconds: float) -> dict[str, Any]:
+    """What a part's record holds of one step; ``counts`` are events by "verdict: reason"."""
+    kinds = zip(events.column("verdict").to_pylist(), events.column("reason").to_pylist(), strict=True)
+    counts = Counter(f"{verdict}: {reason}" for verdict, reason in kinds)
+    return {"step": index, "in": rows_in, "out": kept.num_rows, "seconds": round(seconds, 4), "counts": dict(counts)}
+
+
+def _apply(link: Link, batch: Batch, tools: Tools) -> None:
+    step: Any = STEPS[link.name]
+    if isinstance(step, MapStep):
+        step.apply(batch, link.parameters, tools)
+        return
+    assert link.decisions is not None
+    step.apply(batch, decided_about(link.decisions, batch.table), link.parameters, tools)
+
+
+def decided_about(decisions: Path, table: pa.Table) -> pa.Table:
+    """The rows of a table of decisions, sorted by ``row``, that speak of the rows of ``table``."""
+    if not table.num_rows:
+        return pq.read_schema(decisions).empty_table()
+    rows = table.column("row")
+    return pq.read_table(decisions, filters=[("row", ">=", rows[0].as_py()), ("row", "<=", rows[-1].as_py())])
+
+
+def _told(job: Job, part: int) -> str:
+    """The part's record as text; errors too, since what is raised in a worker loses its type on the way."""
+    try:
+        return json.dumps(do_part(job, part))
+    except TrifacetError as error:
+        return json.dumps({"part": part, "user_error": str(error)})
+    except Exception:
+        return json.dumps({"part": part, "error": traceback.format_exc()})
+
+
+def connect(ray: str) -> int:
+    """Use the Ray cluster at this address ("auto", "ray://host:port", "host:port"); returns how many cores it has.
+
+    Raises:
+        TrifacetError: there is no such cluster, or ray is not installed.
+    """
+    daft = _daft()
+    try:
+        import ray as cluster
+
+        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True, runtime_env={"env_vars": QUIET})
+        daft.set_runner_ray(noop_if_initialized=True)
+        return int(cluster.cluster_resources().get("CPU", 1))
+    except ImportError:
+        raise TrifacetError("--ray needs ray on this machine: pip install 'trifacet[cluster]'") from None
+    except Exception as error:  # ray's own, of many kinds
+        raise TrifacetError(
+            f"cannot use the Ray cluster at {ray} ({error}); check the address, and set RAY_AUTH_MODE=token where the "
+            "cluster asks for a token"
+        ) from None
+
+
+def _daft() -> Any:
+    """daft, told to report to nobody."""
+    os.environ.update(QUIET)
+    try:
+        import daft
+    except ImportError:
+        raise TrifacetError("building needs daft: pip install 'trifacet[build]'") from None
+    return daft
