@@ -125,7 +125,8 @@ class Batch:
             index = ROWS.get_field_index(name)
             table = table.set_column(index, ROWS.field(index), pa.array(values, ROWS.field(index).type))
         if self._gone:
-            table = table.take([place for place in range(len(self)) if place not in self._gone])
+            stay = [place for place in range(len(self)) if place not in self._gone]
+            table = table.take(pa.array(stay, pa.int64()))  # typed: perhaps none stays
         return table, pa.Table.from_pylist(sorted(self._events, key=lambda event: event["row"]), schema=EVENTS)
 
     def _values(self, field: str) -> list[Any]:
