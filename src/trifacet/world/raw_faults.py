@@ -35,7 +35,7 @@ class Draft:
     alt: str | None
     image: str | None = None
     planted: str | None = None
-    twin: str | None = None
+    twin: Draft | None = None
     copied: bool = False
     cut_line: bool = False
 
@@ -172,7 +172,7 @@ def _twin(draft: Draft, rng: np.random.Generator, sound: Sequence[Draft]) -> Dra
     left = [earlier for earlier in sound if not earlier.copied]
     twin = left[int(rng.integers(len(left)))]
     twin.copied = True
-    draft.twin, draft.scene, draft.picture = twin.id, twin.scene, twin.picture
+    draft.twin, draft.scene, draft.picture = twin, twin.scene, twin.picture
     return twin
 
 
@@ -257,7 +257,7 @@ def _table() -> dict[str, Fault]:
         "url-dead": Fault(_image_at("{base}images/gone.jpg"), "gone", image, TWEETS),
         "url-of-a-file": Fault(_image_at("file:///etc/hostname"), "gone", image, TWEETS),
         "line-broken": Fault(_cut_line, "gone", ("read",), (0,)),
-        "id-twice": Fault(_used_id, "noticed", ("read",), (0, 1, 3)),
+        "id-twice": Fault(_used_id, "gone", ("read",), (0, 1, 3)),
         "png-called-jpg": Fault(_png_called_jpg, "kept"),
         "markup-in-post": Fault(_beside(HOSTILE), "kept"),
         "injection-in-post": Fault(_beside(INJECTIONS), "kept"),
