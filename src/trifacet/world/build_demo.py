@@ -28,6 +28,7 @@ from trifacet.world.scribe import Scribe
 
 DEFAULT = Path("builds/demo")  # where the recipes look
 GONE = ("drop", "fail")
+TEXTS = ("context", "alt")
 UNJUDGED = ("verify",)  # sound rows may leave here: the pair was not good enough, the post was
 COLUMNS = ("planted", "rows", "as expected", "left elsewhere", "missed", "expected")
 
@@ -37,12 +38,13 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
 
     Args:
         planted: the faults.
-        events: the build's events: mappings with ``row``, ``name`` (of the step) and ``verdict``.
+        events: the build's events: mappings with ``row``, ``name`` (of the step), ``verdict`` and ``field``.
         rows: how many rows the sources have.
     """
     story: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for event in events:
-        story[event["row"]].append((event["name"], event["verdict"]))
+        if event["verdict"] != "change" or event["field"] in TEXTS:
+            story[event["row"]].append((event["name"], event["verdict"]))
     results: dict[str, Counter[str]] = {}
     expected: dict[str, str] = {}
     for one in planted:
@@ -62,13 +64,13 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
 
 
 def _became(one: Planted, story: Mapping[int, list[tuple[str, str]]]) -> str:
-    """Whether what was expected came true, or else the row left by another step, or nothing happened to it."""
+    """Whether what was expected came true (to be kept is to stay unchanged); else whether another step dropped it."""
     told = story.get(one.row, [])
     leavers = [name for name, verdict in told if verdict in GONE]
     own = {verdict for name, verdict in told if name in one.steps}
     match one.expected:
         case "kept":
-            fine = not set(leavers) - set(UNJUDGED)
+            fine = not set(leavers) - set(UNJUDGED) and "change" not in {verdict for _, verdict in told}
         case "gone":
             fine = bool(own & set(GONE))
         case "changed":
