@@ -17,7 +17,7 @@ from trifacet.world.endpoint_server import last_text
 from trifacet.world.facts import draw_scene, generator
 from trifacet.world.raw import textured
 from trifacet.world.raw_texts import INJECTIONS
-from trifacet.world.scribe import Scribe
+from trifacet.world.scribe import Scribe, stated
 
 GRAMMAR, WRITE, VERIFY = STEPS["grammar"], STEPS["rejected-response"], STEPS["verify"]
 
@@ -280,8 +280,12 @@ def test_rows_of_other_splits_are_left_alone(tmp_path):
 
 def test_a_sound_judge_confirms_the_worlds_pairs_and_a_biased_one_none(tmp_path):
     rows, _ = asked(WRITE, rows_of(*scenes(tmp_path, 12)), Scribe(lazy=0.4), tmp_path)
-    sound, _ = asked(VERIFY, rows_of(*rows), Scribe(lazy=0.4), tmp_path)
-    assert len(sound) >= 10
+    sound, events = asked(VERIFY, rows_of(*rows), Scribe(lazy=0.4), tmp_path)
+    assert len(sound) >= 6
+    assert any(event["verdict"] == "change" for event in events)  # some were written anew
+    assert all(event["reason"] == "judge sees a tie" for event in events if event["verdict"] == "drop")
+    for row in sound:
+        assert stated(row["rejected_responses"][0]) != stated(row["alt"])  # no rewording of what is right
     (tmp_path / "biased").mkdir()
     scenes(tmp_path / "biased", 12)
     biased, events = asked(VERIFY, rows_of(*rows), Scribe(lazy=0.4, position_bias=1.0), tmp_path / "biased")
