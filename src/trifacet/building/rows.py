@@ -73,17 +73,22 @@ class Batch:
         self._gone: set[int] = set()
         self._events: list[dict[str, Any]] = []
         self._set: dict[str, list[Any]] = {}
+        self._read: dict[str, list[Any]] = {}  # columns as they came, as Python values
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def column(self, name: str) -> list[Any]:
         """The values of a column as this step has left them."""
-        return self._set[name] if name in self._set else self.table.column(name).to_pylist()
+        if name in self._set:
+            return self._set[name]
+        if name not in self._read:
+            self._read[name] = self.table.column(name).to_pylist()
+        return self._read[name]
 
     def posts(self) -> Iterator[Post]:
         """The rows one by one."""
-        columns = {name: self.table.column(name).to_pylist() for name in self.table.column_names}
+        columns = {name: self.column(name) for name in self.table.column_names}
         for place in range(len(self)):
             yield Post(self, place, {name: values[place] for name, values in columns.items()})
 
@@ -125,24 +130,23 @@ class Batch:
             index = ROWS.get_field_index(name)
             table = table.set_column(index, ROWS.field(index), pa.array(values, ROWS.field(index).type))
         if self._gone:
-            stay = [place for place in range(len(self)) if place not in self._gone]
-            table = table.take(pa.array(stay, pa.int64()))  # typed: perhaps none stays
+            table = table.filter(pa.array([place not in self._gone for place in range(len(self))], pa.bool_()))
         return table, pa.Table.from_pylist(sorted(self._events, key=lambda event: event["row"]), schema=EVENTS)
 
     def _values(self, field: str) -> list[Any]:
         if field not in self._set:
-            self._set[field] = self.table.column(field).to_pylist()
+            self._set[field] = list(self.column(field))
         return self._set[field]
 
     def _event(self, place: int, verdict: Verdict, reason: str, story: Mapping[str, Any]) -> None:
         known = {name: story[name] for name in ("field", "before", "after") if name in story}
         detail = {name: value for name, value in story.items() if name not in known}
         if verdict == "fail":  # for the side table: where the row came from
-            detail |= {name: self.table.column(name)[place].as_py() for name in ("source", "source_row")}
+            detail |= {name: self.column(name)[place] for name in ("source", "source_row")}
         self._events.append(
             {
-                "row": self.table.column("row")[place].as_py(),
-                "id": self.table.column("id")[place].as_py(),
+                "row": self.column("row")[place],
+                "id": self.column("id")[place],
                 "step": self._step,
                 "name": self._name,
                 "verdict": verdict,
