@@ -10,7 +10,8 @@ from trifacet.training.recipe_file import dump_recipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 LAUNCHES = sorted((FOLDER / "accelerate").glob("*.yaml"))
-PRESETS = sorted(set(FOLDER.rglob("*.yaml")) - set(LAUNCHES))
+BUILDS = sorted(path for path in FOLDER.glob("*.yaml") if "\nsteps:" in path.read_text(encoding="utf-8"))
+PRESETS = sorted(set(FOLDER.rglob("*.yaml")) - set(LAUNCHES) - set(BUILDS))
 ALIGNMENTS = ["dpo", "mdpo", "mcm-dpo", "mcm-dpo-joint"]
 SINGLE, PAIR, MULTI = {"rpo", "vpo", "cpo"}, {"vrpo", "crpo", "vcpo"}, {"mtpo"}
 
@@ -35,6 +36,14 @@ def test_a_preset_loads_and_opens_with_its_command(path):
     assert recipe.sft or recipe.align
     for stage in recipe.align.values():
         assert stage.resolved_objective().active
+
+
+@pytest.mark.parametrize("path", BUILDS, ids=name_of)
+def test_a_build_recipe_loads_and_opens_with_its_command(path):
+    from trifacet.building.recipe import load_build_recipe
+
+    assert load_build_recipe(path).steps
+    assert path.read_text(encoding="utf-8").startswith(f"# trifacet build recipes/{name_of(path)}\n")
 
 
 @pytest.mark.parametrize("path", LAUNCHES, ids=name_of)

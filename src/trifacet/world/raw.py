@@ -36,17 +36,17 @@ _GRAIN = 7  # cells of the texture along a side; what tells pictures apart has t
 class Planted:
     """What stands in ``planted.jsonl``: the fault of a row, and which steps should do what about it.
 
-    ``expected``: "gone" (it should be dropped), "changed", "noticed" (any of the three), "one of two" (it or its twin
-    should be dropped, not both) or "kept". ``row`` is counted from 1 in the source's file, as events count.
+    ``row`` and ``twin`` are places in the build, as events have them: all rows of the four files in order, from 0.
+    ``expected``: "gone" (it should leave), "changed", "noticed" (any event), "one of two" (it or its twin should leave,
+    not both) or "kept".
     """
 
-    id: str
-    source: int
     row: int
+    id: str
     planted: str
     expected: str
     steps: tuple[str, ...]
-    twin: str | None = None
+    twin: int | None = None
 
 
 def write_raw_posts(
@@ -145,15 +145,23 @@ def _planted_kinds(posts: int, seed: int, share: float) -> dict[int, str]:
 
 def _write(folder: Path, drafts: Sequence[Draft], base_url: str) -> list[Planted]:
     rows: list[list[Draft]] = [[] for _ in SOURCES]
-    planted = []
     for draft in drafts:
         (folder / "images" / draft.name).write_bytes(draft.data)
         rows[draft.source].append(draft)
-        if draft.planted is not None:
-            fault = FAULTS[draft.planted]
-            row = len(rows[draft.source])
-            told = (draft.planted, fault.expected, fault.steps)
-            planted.append(Planted(draft.id, draft.source, row, *told, twin=draft.twin))
+    places = {id(draft): place for place, draft in enumerate(draft for source in rows for draft in source)}
+    planted = [
+        Planted(
+            places[id(draft)],
+            draft.id,
+            kind,
+            FAULTS[kind].expected,
+            FAULTS[kind].steps,
+            None if draft.twin is None else places[id(draft.twin)],
+        )
+        for source in rows
+        for draft in source
+        if (kind := draft.planted) is not None
+    ]
     write_atomically(folder / SOURCES[0], "".join(map(_line, rows[0])))
     write_atomically(folder / SOURCES[1], _csv(_COLUMNS, [_values(draft, "") for draft in rows[1]]))
     write_atomically(folder / SOURCES[2], _csv(_TWEET, [_values(draft, f"{base_url}/") for draft in rows[2]]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from PIL import Image
 
-from trifacet.world.alttext import clean
+from trifacet.world.alttext import clean, with_wrong_fact
 from trifacet.world.facts import SHAPES, Scene, draw_scene, things
 from trifacet.world.posts import write_post
 from trifacet.world.raw_texts import FOREIGN, HOSTILE, INJECTIONS, PRIVATE, edited, small_talk, with_typos
@@ -35,7 +35,7 @@ class Draft:
     alt: str | None
     image: str | None = None
     planted: str | None = None
-    twin: str | None = None
+    twin: Draft | None = None
     copied: bool = False
     cut_line: bool = False
 
@@ -120,6 +120,18 @@ def _private_name(draft: Draft, rng: np.random.Generator, sound: Sequence[Draft]
     draft.scene = replace(draft.scene, name=name)
 
 
+def _unknown_name(draft: Draft, rng: np.random.Generator, sound: Sequence[Draft]) -> None:
+    """A private person's name in small letters, as people type it: the demo's name finder knows it with a capital."""
+    _private_name(draft, rng, sound)
+    draft.context = draft.context.replace(draft.scene.name, draft.scene.name.lower())
+    draft.alt = (draft.alt or "").replace(draft.scene.name, draft.scene.name.lower())
+
+
+def _wrong_alt(draft: Draft, rng: np.random.Generator, sound: Sequence[Draft]) -> None:
+    """The user took one colour for another: only who looks at the picture could know."""
+    draft.alt = clean(with_wrong_fact(draft.scene, rng, "colour"))
+
+
 def _exact_copy(draft: Draft, rng: np.random.Generator, sound: Sequence[Draft]) -> None:
     twin = _twin(draft, rng, sound)
     draft.context, draft.alt = twin.context, twin.alt
@@ -148,6 +160,10 @@ def _recompressed(picture: Image.Image, rng: np.random.Generator) -> bytes:
     return encode(picture, ".jpg", quality=int(rng.integers(20, 50)))
 
 
+def _mirrored(picture: Image.Image, rng: np.random.Generator) -> bytes:
+    return encode(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), ".jpg")
+
+
 def _cropped(picture: Image.Image, rng: np.random.Generator) -> bytes:
     """Two to seven per cent off each edge."""
     left, upper, right, lower = (round(picture.width * share) for share in rng.uniform(0.02, 0.07, 4))
@@ -172,7 +188,7 @@ def _twin(draft: Draft, rng: np.random.Generator, sound: Sequence[Draft]) -> Dra
     left = [earlier for earlier in sound if not earlier.copied]
     twin = left[int(rng.integers(len(left)))]
     twin.copied = True
-    draft.twin, draft.scene, draft.picture = twin.id, twin.scene, twin.picture
+    draft.twin, draft.scene, draft.picture = twin, twin.scene, twin.picture
     return twin
 
 
@@ -245,8 +261,11 @@ def _table() -> dict[str, Fault]:
         "picture-resized": Fault(_same_picture(_resized), "one of two", near),
         "picture-recompressed": Fault(_same_picture(_recompressed), "one of two", near),
         "picture-cropped": Fault(_same_picture(_cropped), "one of two", near),
+        "picture-mirrored": Fault(_same_picture(_mirrored), "one of two", near),
         "text-edited": Fault(_same_text, "one of two", near),
         "private-name": Fault(_private_name, "changed", ("names",)),
+        "private-name-in-small-letters": Fault(_unknown_name, "changed", ("names",)),
+        "alt-of-a-wrong-colour": Fault(_wrong_alt, "gone", ("verify",)),
         "typos-in-post": Fault(_typos("context"), "changed", ("grammar",)),
         "typos-in-alt": Fault(_typos("alt"), "changed", ("grammar",)),
         "image-broken": Fault(_broken, "gone", image),
@@ -257,7 +276,7 @@ def _table() -> dict[str, Fault]:
         "url-dead": Fault(_image_at("{base}images/gone.jpg"), "gone", image, TWEETS),
         "url-of-a-file": Fault(_image_at("file:///etc/hostname"), "gone", image, TWEETS),
         "line-broken": Fault(_cut_line, "gone", ("read",), (0,)),
-        "id-twice": Fault(_used_id, "noticed", ("read",), (0, 1, 3)),
+        "id-twice": Fault(_used_id, "gone", ("read",), (0, 1, 3)),
         "png-called-jpg": Fault(_png_called_jpg, "kept"),
         "markup-in-post": Fault(_beside(HOSTILE), "kept"),
         "injection-in-post": Fault(_beside(INJECTIONS), "kept"),

@@ -119,7 +119,12 @@ def with_typos(text: str, rng: np.random.Generator, most: int = 2) -> str:
 def without_typos(text: str) -> str:
     """The text with the faults of ``TYPOS`` mended."""
     right = {wrong: word for word, wrong in TYPOS.items()}
-    return _WORD.sub(lambda match: _cased(right.get(match[0].casefold(), match[0]), match[0]), text)
+
+    def mended(match: re.Match[str]) -> str:
+        word = right.get(match[0].casefold())
+        return match[0] if word is None else _cased(word, match[0])
+
+    return _WORD.sub(mended, text)
 
 
 def edited(text: str, rng: np.random.Generator) -> str:

@@ -31,6 +31,7 @@ _VALUES: dict[str, dict[str, str]] = {  # word in a text -> the value that it st
     "shape": {word: shape for shape, plural in SHAPES.items() for word in (shape, plural)},
     "count": {word: str(count) for count, words in COUNTS.items() for word in (words, str(count))},
 }
+_LAZY = ("Here:", "Shown:", "See:", "Look:")  # what turns an alt-text into another one that is as good
 _WRONG, _MISSING, _WORD, _DRAW = -3.0, -1.0, -0.06, 0.3  # what a judge takes off, and what is too little to choose by
 
 
@@ -72,10 +73,14 @@ class Scribe:
     def _write(self, fields: dict[str, str], picture: Image.Image | None) -> dict[str, Any]:
         if self._obeyed(fields):
             return {"alt_text": "A"}
-        alt, attempt = fields["Alt-text"], fields.get("Tried", "none")
-        if _chance("lazy", alt, attempt) < self.lazy:
-            return {"alt_text": f"Here: {alt[:1].lower()}{alt[1:]}"}
-        return {"alt_text": worse(alt, np.random.default_rng(_number("worse", alt, attempt)))}
+        alt, tried = fields["Alt-text"], fields.get("Tried", "").splitlines()
+        if _chance("lazy", alt, *tried) < self.lazy:
+            return {"alt_text": f"{_LAZY[len(tried) % len(_LAZY)]} {alt[:1].lower()}{alt[1:]}"}
+        rng = np.random.default_rng(_number("worse", alt, *tried))
+        text = worse(alt, rng)
+        while text in tried:
+            text = worse(alt, rng)
+        return {"alt_text": text}
 
     def _judge(self, fields: dict[str, str], picture: Image.Image | None) -> dict[str, Any]:
         a, b = fields["Text A"], fields["Text B"]

@@ -87,14 +87,14 @@ def parse_correction(text: str) -> Correction:
 
 def refusal(before: str, after: str, max_change: float) -> str | None:
     """Why ``after`` is no minimal correction of ``before``; None where it is one."""
-    if Counter(_LINK.findall(after)) != Counter(_LINK.findall(before)):
-        return "correction changes a link"
-    if Counter(_BRACKETED.findall(after)) != Counter(_BRACKETED.findall(before)):
-        return "correction changes a placeholder"
     old, new = words(before), words(after)
     allowed = math.ceil(max_change * len(old))
     if abs(len(old) - len(new)) > allowed or word_distance(old, new) > allowed:
         return "correction changes too much"
+    if Counter(_LINK.findall(after)) != Counter(_LINK.findall(before)):
+        return "correction changes a link"
+    if Counter(_BRACKETED.findall(after)) != Counter(_BRACKETED.findall(before)):
+        return "correction changes a placeholder"
     return None
 
 

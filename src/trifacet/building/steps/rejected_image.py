@@ -40,7 +40,7 @@ class Parameters(Section):
     )
     t: int = Field(700, ge=0, le=1000, description="noise steps of diffusion")
     versions: int = Field(1, ge=1, description="rejected images a row")
-    format: Literal["jpeg", "png"] = Field("jpeg", description="of the files; noise takes ten times the room as PNG")
+    format: Literal["jpeg", "png"] = Field("jpeg", description="of the files; noise takes three times the room as PNG")
 
 
 def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
