@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo build-demo test lint bench clean
 
 demo: $(READY)
 	$(BIN)/trifacet run recipes/demo.yaml
+
+build-demo: $(READY)
+	$(BIN)/python -m trifacet.world.build_demo
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile

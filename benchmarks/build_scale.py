@@ -5,8 +5,8 @@
     python benchmarks/build_scale.py --grow 125000 250000 500000 1000000 --plot docs/images/build-growth.png
 
 Posts are made up on the spot from a few hundred English words: one in ten is German, one in six has no alt-text worth
-the name, one in five carries hashtags, one in twenty repeats an earlier post with a word changed. Images are JPEG files of
-640 x 480 pixels, each its own picture. No language model is asked. ``trifacet build`` runs as a process of its own;
+the name, one in five carries hashtags, one in twenty repeats an earlier post with a word changed. Images are JPEG files
+of 640 x 480 pixels, each its own picture. No language model is asked. ``trifacet build`` runs as a process of its own;
 peak memory is the largest sum of the proportional set sizes (PSS) of it and its workers, looked at ten times a second.
 """
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import yaml
 
-WORDS = "a small red boat lies on the quiet lake below old trees while two children eat bread near their dog".split()
+_SENTENCE = "a small red boat lies on the quiet lake below old trees while two children eat bread near their dog"
+WORDS = _SENTENCE.split()
 
 
 def posts(count: int) -> list[dict]:

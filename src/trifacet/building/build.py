@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
 from trifacet.building.parts import Record, Stage, sha256_of, write_table
@@ -167,7 +165,8 @@ class _Build:
                 ask_parts(link, self.recipe, asker, books, source, stage.folder, missing, tools, row_done, done)
             )
         finally:
-            self.state.set("asked", [*self.state.facts.get("asked", []), *books.rows()])
+            rows = [row for row in books.rows() if row["step"] == link.name]
+            self.state.set("asked", self.state.facts.get("asked", {}) | {link.name: rows})
 
     def _decisions(self, plan: StagePlan, source: Path) -> Path:
         """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
@@ -186,6 +185,5 @@ class _Build:
         self.progress.begin([link.index], "deciding", 1)
         step: Any = STEPS[link.name]
         signatures = Signatures(tuple(stage.path("signatures", part) for part in self.parts))
-        table: pa.Table = step.decide(signatures, link.parameters, self.tools)
-        write_atomically(seal, write_table(path, table, row_group=65_536))
+        write_atomically(seal, write_table(path, step.decide(signatures, link.parameters, self.tools)))
         return path

@@ -6,6 +6,7 @@ near-duplicates; who lends depends on the rows, the seed and the borrower's id o
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,20 +93,12 @@ def clusters_of(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
 
 
-def decisions_on_disk(rows: Iterable[tuple[int, list[str]]], name: str, folder: Path) -> pa.Table:
-    """A table with columns ``row`` and ``name`` (list of texts) that is mapped from a nameless temporary file."""
+def decisions_in_turn(rows: Iterable[tuple[int, list[str]]], name: str) -> pa.RecordBatchReader:
+    """Decisions with columns ``row`` and ``name`` (list of texts), made while they are read: never all in memory."""
     schema = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field(name, pa.list_(pa.string()))])
-    with tempfile.NamedTemporaryFile(dir=folder) as file:  # the mapping keeps what the name is taken from
-        with pa.ipc.new_file(file, schema) as writer:
-            chunk: list[tuple[int, list[str]]] = []
-            for row in rows:
-                chunk.append(row)
-                if len(chunk) == CHUNK:
-                    writer.write(_batch(chunk, schema))
-                    chunk = []
-            writer.write(_batch(chunk, schema))
-        file.flush()
-        return pa.ipc.open_file(pa.memory_map(file.name)).read_all()
+    taken = iter(rows)
+    chunks = iter(lambda: list(itertools.islice(taken, CHUNK)), [])
+    return pa.RecordBatchReader.from_batches(schema, (_batch(chunk, schema) for chunk in chunks))
 
 
 def _batch(rows: list[tuple[int, list[str]]], schema: pa.Schema) -> pa.RecordBatch:

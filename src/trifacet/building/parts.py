@@ -78,10 +78,13 @@ class Stage:
                 append_durably(path, b"\n")
 
 
-def write_table(path: Path, table: pa.Table, *, row_group: int | None = None) -> str:
-    """Write a table as Parquet, whole or not at all; returns the file's SHA-256."""
+def write_table(path: Path, table: pa.Table | pa.RecordBatchReader) -> str:
+    """Write a table, or batches as they come, as Parquet, whole or not at all; returns the file's SHA-256."""
+    batches = table if isinstance(table, pa.RecordBatchReader) else table.to_batches(max_chunksize=65_536)
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=row_group)
+        with pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
         digest = sha256_of(temporary)
     assert digest is not None
     return digest

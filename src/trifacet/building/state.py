@@ -25,6 +25,12 @@ WRITTEN = ("stages", "images", "work", *output.KINDS)
 FILES = ("recipe.yaml", output.MANIFEST, output.FAILED, "card.md", "funnel.html")
 
 
+def costs_of(folder: Path) -> list[dict[str, Any]]:
+    """What each step asked each model when it last ran, and what that cost: rows of ``Books.rows``."""
+    asked = json.loads((folder / STATE_FILE).read_text(encoding="utf-8")).get("asked", {})
+    return [row for rows in asked.values() for row in rows]
+
+
 class State:
     """``build.json``: what the folder holds, and how long it took."""
 

@@ -73,14 +73,14 @@ class GlobalStep(_Step):
     """A step that has to look at all rows: it signs each row, decides over the signatures, then applies.
 
     sign: (rows of a part, parameters, tools) -> table with a column ``row`` and whatever ``decide`` needs; in workers.
-    decide: (signatures, parameters, tools) -> table with a column ``row``, sorted and unique, for the rows that
-        something was decided about, and whatever ``apply`` needs; once, on the head. Its memory may grow by a few
-        bytes a row, not by rows.
+    decide: (signatures, parameters, tools) -> table, or batches in turn, with a column ``row``, sorted and unique, for
+        the rows that something was decided about, and whatever ``apply`` needs; once, on the head. Its memory may grow
+        by a few bytes a row, not by rows.
     apply: (batch, decisions about rows of this batch, parameters, tools); in workers.
     """
 
     sign: Callable[[pa.Table, Any, Tools], pa.Table]
-    decide: Callable[[Signatures, Any, Tools], pa.Table]
+    decide: Callable[[Signatures, Any, Tools], pa.Table | pa.RecordBatchReader]
     apply: Callable[[Batch, pa.Table, Any, Tools], None]
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()

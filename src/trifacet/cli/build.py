@@ -81,10 +81,11 @@ def build(
 def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) -> None:
     """The funnel as a table, then the paths of what was written, the report last."""
     from trifacet.building.card import write_card
+    from trifacet.building.state import costs_of
     from trifacet.reports.funnel import write_funnel
 
     write_card(recipe, manifest, recipe.folder / "card.md")
-    write_funnel(recipe, recipe.folder / "funnel.html")
+    write_funnel(recipe, recipe.folder / "funnel.html", costs=costs_of(recipe.folder))
     rows = [[plain(step["name"]), step["rows_in"], step["rows_out"]] for step in manifest["steps"]]
     json_or_table(manifest, json_path, "rows", ("step", "in", "out"), rows)
     if json_path != "-":

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -77,6 +77,7 @@ def make_prompt(name: str, text: str) -> Prompt:
     return prompt
 
 
+@lru_cache(maxsize=32)
 def load_prompt(name: str, file: Path | None = None) -> Prompt:
     """The prompt ``name`` of the package, or the user's ``file`` in its place.
 

@@ -41,7 +41,7 @@ def recipe_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[K
         meaning = field.description or (_first_sentence(section) if section else "")
         yield Key(path, _type(field.annotation, field), _default(field), meaning)
         if section is not None:
-            below = {dict: ".<name>.", list: "[]."}.get(get_origin(field.annotation) or object, ".")
+            below = {"dict": ".<name>.", "list": "[]."}.get(getattr(get_origin(field.annotation), "__name__", ""), ".")
             yield from recipe_keys(section, f"{path}{below}")
 
 

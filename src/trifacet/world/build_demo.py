@@ -149,7 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code:
         return code
     _tell(recipe, planted, options.posts)
-    print(f"model: {calls.received} requests, {sum(calls.faults.values())} failed on purpose, {calls.twice} paid twice")
+    print(
+        f"the model: {calls.received} requests, {sum(calls.faults.values())} failed on purpose, {calls.twice} paid twice"
+    )
     return 0 if options.no_training else _trifacet("run", str(recipe_in(options.output, "build-demo-train.yaml")))
 
 
@@ -170,9 +172,7 @@ def _tell(recipe: Path, planted: Sequence[Planted], posts: int) -> None:
 
     build = load_build_recipe(recipe)
     print_table("planted faults", list(COLUMNS), audit(planted, events_of(stages_of(build)), posts))
-    report = build.folder / "report.html"
-    if report.exists():
-        print(f"funnel report: {report}")
+    print(f"what became of the posts: {build.folder / 'funnel.html'}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_on_disk
+from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Batch
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.errors import TrifacetError
@@ -43,7 +43,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
     )
     clusters = clusters_of(signatures.column("cluster"))
     rows = _lent(signatures, contexts, clusters, parameters.versions, tools.seed)
-    return decisions_on_disk(rows, "contexts", tools.folder)
+    return decisions_in_turn(rows, "contexts")
 
 
 def _lent(

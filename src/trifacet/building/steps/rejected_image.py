@@ -16,7 +16,7 @@ import pyarrow as pa
 from PIL import Image
 from pydantic import Field
 
-from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_on_disk
+from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Batch, Post
 from trifacet.building.step import MADE, GlobalStep, Signatures, Tools
 from trifacet.errors import DataError, TrifacetError
@@ -66,7 +66,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
     Memory: 24 bytes a row; names and digests stay on disk.
     """
     rows = _lent(signatures, parameters, tools) if parameters.strategy == "randomness" else _lacking(signatures)
-    return decisions_on_disk(rows, "files", tools.folder)
+    return decisions_in_turn(rows, "files")
 
 
 def _lacking(signatures: Signatures) -> Iterator[tuple[int, list[str]]]:
