@@ -119,6 +119,7 @@ def test_before_and_after_judgements_and_duplicates_are_shown(page):
     assert "Proposed change of alt" in page.text
     assert f"Rejected text 2: {VERIFIED}" in page.text
     assert "2rejectedBalt-text" in page.text  # order, shown first, answer, prefers
+    assert "none was written: cut JSON" in page.text
     assert "Kept instead: p0000" in page.text
     assert "similarity: 0.9876" in page.text
     assert "The image cannot be shown: it is named by its address" in page.text

@@ -170,7 +170,8 @@ def _print_event(event: Mapping[str, Any], console: Console) -> None:
     attempts = event["detail"].get("attempts")
     for number, attempt in enumerate(attempts if isinstance(attempts, list) else (), start=1):
         text = "nothing" if attempt.get("text") is None else _short(attempt["text"])
-        console.print(f"      attempt {number}: {text}\n        {plain(str(attempt.get('result')))}")
+        why = f" ({_short(str(attempt['problem']))})" if attempt.get("problem") else ""
+        console.print(f"      attempt {number}: {text}\n        {plain(str(attempt.get('result')))}{why}")
         for order, judged in enumerate(attempt.get("orders", ()), start=1):
             said = ", ".join(f"{name} {plain(str(value))}" for name, value in judged.items())
             console.print(f"        order {order}: {said}")

@@ -49,6 +49,7 @@ class Judged:
 
     text: str | None
     result: str
+    problem: str  # why there is no text, or none that can be used
     orders: list[tuple[str, str, str]]
 
 
@@ -153,11 +154,16 @@ def clipped(text: str, longest: int = LONGEST) -> str:
 
 def _judged(attempt: Mapping[str, Any]) -> Judged:
     orders = [
-        (_said(one.get("first")), clipped(_said(one.get("answer", one.get("problem"))), 200), _said(one.get("prefers")))
+        (
+            _said(one.get("first")),
+            clipped(_said(one.get("answer") or one.get("problem")), 200),
+            _said(one.get("prefers")),
+        )
         for one in _mappings(attempt.get("orders"))
     ]
     text = attempt.get("text")
-    return Judged(None if text is None else clipped(str(text)), clipped(_said(attempt.get("result"))), orders)
+    result, problem = clipped(_said(attempt.get("result"))), clipped(str(attempt.get("problem") or ""), 200)
+    return Judged(None if text is None else clipped(str(text)), result, problem, orders)
 
 
 def _tells(name: str) -> bool:
