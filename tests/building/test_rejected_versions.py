@@ -3,11 +3,12 @@
 import hashlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from asked import in_parts, rows_of, tools_in
 from PIL import Image, ImageChops, ImageStat
 
-from trifacet.building.lending import OutsideCluster, TextsOnDisk, decisions_on_disk
+from trifacet.building.lending import OutsideCluster, TextsOnDisk, decisions_in_turn
 from trifacet.building.steps import STEPS
 
 CONTEXT, IMAGE = STEPS["rejected-context"], STEPS["rejected-image"]
@@ -162,8 +163,17 @@ def test_texts_on_disk_are_those_that_were_written(tmp_path):
     assert OutsideCluster(kept, clusters, 1)[3] == texts[3]  # -1 is no cluster
 
 
-def test_decisions_outlive_their_file(tmp_path):
-    table = decisions_on_disk(((k, [f"text {k}"]) for k in range(20_000)), "texts", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_decisions_are_made_while_they_are_read():
+    made = []
+
+    def rows():
+        for k in range(20_000):
+            made.append(k)
+            yield k, [f"text {k}"]
+
+    reader = decisions_in_turn(rows(), "texts")
+    first = reader.read_next_batch()
+    assert len(made) == len(first) < 20_000
+    table = pa.Table.from_batches([first, *reader])
     assert table.column("row").to_pylist() == list(range(20_000))
     assert table.column("texts")[19_999].as_py() == ["text 19999"]

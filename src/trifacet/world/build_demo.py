@@ -149,9 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code:
         return code
     _tell(recipe, planted, options.posts)
-    print(
-        f"the model: {calls.received} requests, {sum(calls.faults.values())} failed on purpose, {calls.twice} paid twice"
-    )
+    failed = sum(calls.faults.values())
+    print(f"the model: {calls.received} requests, {failed} failed on purpose, {calls.twice} paid twice")
     return 0 if options.no_training else _trifacet("run", str(recipe_in(options.output, "build-demo-train.yaml")))
 
 
