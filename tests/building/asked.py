@@ -3,27 +3,16 @@
 import asyncio
 import json
 
-import pyarrow as pa
+from rows_of import about, decided
 
 from trifacet.building.recipe import Model
-from trifacet.building.rows import ROWS, Batch
+from trifacet.building.rows import Batch
 from trifacet.building.step import MADE, Tools
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
 
 SEED = 17
-
-
-def rows_of(*rows):
-    """A table of these rows, what is not given filled in."""
-    return pa.Table.from_pylist(
-        [
-            {"row": number, "id": f"r{number}", "source": 0, "source_row": number + 1, "context": "", "alt": ""} | row
-            for number, row in enumerate(rows)
-        ],
-        schema=ROWS,
-    )
 
 
 def tools_in(folder):
@@ -75,23 +64,13 @@ def told(events):
 
 def in_parts(step, table, folder, size, **parameters):
     """(rows that stay, events) of a global step over parts of ``size`` rows."""
-    import pyarrow.parquet as pq
-
-    from trifacet.building.step import Signatures
-
     chosen, tools = step.parameters.model_validate(parameters), tools_in(folder)
     parts = [table.slice(start, size) for start in range(0, len(table), size)]
-    files = []
-    for number, part in enumerate(parts):
-        files.append(folder / f"signs-{number}.parquet")
-        pq.write_table(step.sign(part, chosen, tools), files[-1])
-    decisions = step.decide(Signatures(tuple(files)), chosen, tools)
-    assert decisions.column("row").to_pylist() == sorted(set(decisions.column("row").to_pylist()))
+    decisions = decided(step, parts, chosen, tools, folder)
     results = []
     for part in parts:
         batch = Batch(part, 1, step.name)
-        mine = pa.compute.is_in(decisions.column("row"), part.column("row").combine_chunks())
-        step.apply(batch, decisions.filter(mine), chosen, tools)
+        step.apply(batch, about(decisions, part), chosen, tools)
         results.append(batch.result())
     return (
         [row for rows, _ in results for row in rows.to_pylist()],

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from rows_of import about, decided
 
 from trifacet.building.rows import ROWS, Batch
-from trifacet.building.step import GlobalStep, Signatures, Tools
+from trifacet.building.step import GlobalStep, Tools
 
 
 def post(row: int, **values: Any) -> dict[str, Any]:
@@ -50,19 +50,12 @@ def run_step(
     starts = range(0, len(posts), part_rows)
     parts = [pa.Table.from_pylist(list(posts[start : start + part_rows]), schema=ROWS) for start in starts]
     parts.append(ROWS.empty_table())
-    files = []
-    for number, part in enumerate(parts):
-        files.append(folder / f"signatures-{part_rows}-{number}.parquet")
-        pq.write_table(step.sign(part, parameters, tools), files[-1])
-    decided = step.decide(Signatures(tuple(files)), parameters, tools)
-    numbers = decided.column("row").to_pylist()
-    assert numbers == sorted(set(numbers)), "decisions are sorted by row, each row once"
+    table = decided(step, parts, parameters, tools, folder)
     rows, events = [], []
     for part in parts:
         batch = Batch(part, 1, step.name)
-        here = pa.compute.is_in(decided.column("row"), value_set=part.column("row").combine_chunks())
-        step.apply(batch, decided.filter(here), parameters, tools)
+        step.apply(batch, about(table, part), parameters, tools)
         left, told = batch.result()
         rows += left.to_pylist()
         events += told.to_pylist()
-    return Outcome(rows, events, decided)
+    return Outcome(rows, events, table)

@@ -1,6 +1,7 @@
 """Rows, batches and signatures for tests of steps, from plain dicts, and running a step over them in parts."""
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from trifacet.building.rows import ROWS, Batch
@@ -24,6 +25,24 @@ def tools_of(folder, seed=17, **roots):
     return Tools(seed=seed, folder=folder, roots=roots)
 
 
+def decided(step, parts, chosen, tools, folder):
+    """What a global step decides over these parts; a table, by row, each row once."""
+    files = []
+    for number, part in enumerate(parts):
+        files.append(folder / f"signatures-{step.name}-{len(parts)}-{number}.parquet")
+        pq.write_table(step.sign(part, chosen, tools), files[-1])
+    found = step.decide(Signatures(tuple(files)), chosen, tools)
+    table = found.read_all() if isinstance(found, pa.RecordBatchReader) else found
+    rows = table.column("row").to_pylist()
+    assert rows == sorted(set(rows)), "decisions are sorted by row, each row once"
+    return table
+
+
+def about(decisions, part):
+    """Those decisions that speak of a part's rows."""
+    return decisions.filter(pa.compute.is_in(decisions.column("row"), part.column("row").combine_chunks()))
+
+
 def run_step(step, rows, folder, part_rows=None, **parameters):
     """The rows that stay and the events, as lists of dicts, of a map or global step over ``rows`` in parts."""
     table = table_of(*rows)
@@ -32,16 +51,9 @@ def run_step(step, rows, folder, part_rows=None, **parameters):
     chosen, tools = step.parameters.model_validate(parameters), tools_of(folder)
     batches = [Batch(part, 1, step.name) for part in parts]
     if isinstance(step, GlobalStep):
-        files = []
-        for number, part in enumerate(parts):
-            files.append(folder / f"signatures-{step.name}-{number}.parquet")
-            pq.write_table(step.sign(part, chosen, tools), files[-1])
-        decided = step.decide(Signatures(tuple(files)), chosen, tools)
-        numbers = decided.column("row").to_pylist()
-        assert numbers == sorted(set(numbers))
+        decisions = decided(step, parts, chosen, tools, folder)
         for batch in batches:
-            here = set(batch.table.column("row").to_pylist())
-            step.apply(batch, decided.filter(pa.array([row in here for row in numbers], pa.bool_())), chosen, tools)
+            step.apply(batch, about(decisions, batch.table), chosen, tools)
     else:
         for batch in batches:
             step.apply(batch, chosen, tools)

@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from asked import asked, rows_of, tools_in
+from asked import asked, tools_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows_of import table_of
 
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.steps import STEPS
@@ -47,7 +48,7 @@ def outcome(rows, events):
 
 
 def test_faults_are_mended_and_nothing_else_is(tmp_path):
-    table = rows_of(
+    table = table_of(
         {
             "context": "Finaly  finished,\nsee [person] at https://x.example/a?b=1 :-)",
             "alt": "Two rings fro Bobati on teh beech.",
@@ -75,7 +76,7 @@ def test_faults_are_mended_and_nothing_else_is(tmp_path):
 )
 def test_a_correction_that_goes_too_far_is_refused_and_told(tmp_path, answer, reason):
     post = {"context": "[person] and I walked to teh old mill by the river."}
-    rows, events = asked(GRAMMAR, rows_of(post), corrector(answer), tmp_path)
+    rows, events = asked(GRAMMAR, table_of(post), corrector(answer), tmp_path)
     assert rows[0]["context"] == post["context"]
     assert [(event["verdict"], event["reason"], event["after"]) for event in events] == [("note", reason, answer)]
 
@@ -85,7 +86,7 @@ def test_a_correction_that_goes_too_far_is_refused_and_told(tmp_path, answer, re
 )
 @pytest.mark.parametrize("on_problem", ["keep", "drop"])
 def test_an_answer_that_cannot_be_used_leaves_the_text_and_is_counted(tmp_path, answer, on_problem):
-    table = rows_of({"alt": "Two rings on teh beach."})
+    table = table_of({"alt": "Two rings on teh beach."})
     rows, events = asked(GRAMMAR, table, lambda messages: answer, tmp_path, on_problem=on_problem)
     assert [row["alt"] for row in rows] == ["Two rings on teh beach."] * (on_problem == "keep")
     assert [event["reason"] for event in events] == ["grammar not checked"]
@@ -93,7 +94,7 @@ def test_an_answer_that_cannot_be_used_leaves_the_text_and_is_counted(tmp_path, 
 
 
 def test_only_the_fields_asked_for_are_looked_at(tmp_path):
-    table = rows_of({"context": "teh post", "alt": "teh alt"})
+    table = table_of({"context": "teh post", "alt": "teh alt"})
     rows, _ = asked(GRAMMAR, table, Scribe(), tmp_path, fields=["alt"])
     assert (rows[0]["context"], rows[0]["alt"]) == ("teh post", "the alt")
 
@@ -144,7 +145,7 @@ def test_preference_rows_get_a_rejected_response_and_others_do_not(tmp_path):
     rows = scenes(tmp_path, 6)
     rows[1]["split"], rows[2]["split"], rows[3]["split"] = "sft", "test", None
     rows[4]["rejected_responses"] = ["given by the source"]
-    rows, events = asked(WRITE, rows_of(*rows), Scribe(), tmp_path)
+    rows, events = asked(WRITE, table_of(*rows), Scribe(), tmp_path)
     has = [row["rejected_responses"] for row in rows]
     assert has[1] is has[2] is None
     assert has[4] == ["given by the source"]
@@ -156,7 +157,7 @@ def test_preference_rows_get_a_rejected_response_and_others_do_not(tmp_path):
 
 def test_a_repeated_alt_text_is_no_rejected_one(tmp_path):
     answer = json.dumps({"alt_text": "  two RINGS, on the beach"})
-    table = rows_of({"alt": "Two rings on the beach."})
+    table = table_of({"alt": "Two rings on the beach."})
     rows, events = asked(WRITE, table, lambda messages: answer, tmp_path, image=False)
     assert rows[0]["rejected_responses"] is None
     assert [(event["verdict"], event["reason"]) for event in events] == [("note", "no rejected text written")]
@@ -171,8 +172,8 @@ def test_the_image_is_shown_where_it_is_asked_for(tmp_path):
         )
         return json.dumps({"alt_text": "something"})
 
-    asked(WRITE, rows_of(*scenes(tmp_path, 1)), answer, tmp_path, image=True)
-    asked(WRITE, rows_of(*scenes(tmp_path, 1, context="other")), answer, tmp_path, image=False)
+    asked(WRITE, table_of(*scenes(tmp_path, 1)), answer, tmp_path, image=True)
+    asked(WRITE, table_of(*scenes(tmp_path, 1, context="other")), answer, tmp_path, image=False)
     assert "image_url" in seen[0]
     assert "image_url" not in seen[1]
 
@@ -181,7 +182,7 @@ def test_an_image_that_is_gone_fails_its_row_alone(tmp_path):
     rows = scenes(tmp_path, 2)
     rows[0]["file"] = "0:gone.png"
     for step in (WRITE, VERIFY):
-        kept, events = asked(step, rows_of(*rows), Scribe(), tmp_path)
+        kept, events = asked(step, table_of(*rows), Scribe(), tmp_path)
         assert [row["id"] for row in kept] == ["r1"]
         assert ("r0", "fail", "image cannot be opened") in outcome(kept, events)[1]
 
@@ -215,7 +216,7 @@ PAIR = {"context": "Post.", "alt": "Good text.", "rejected_responses": ["Bad tex
 
 @pytest.mark.parametrize("letters", REASONS, ids=str)
 def test_a_pair_that_no_judgement_confirms_is_dropped_after_the_attempts(tmp_path, letters):
-    rows, events = asked(VERIFY, rows_of(PAIR), judge(*letters), tmp_path, image=False, attempts=3)
+    rows, events = asked(VERIFY, table_of(PAIR), judge(*letters), tmp_path, image=False, attempts=3)
     assert rows == []
     (event,) = events
     assert (event["verdict"], event["reason"]) == ("drop", REASONS[letters])
@@ -225,7 +226,7 @@ def test_a_pair_that_no_judgement_confirms_is_dropped_after_the_attempts(tmp_pat
 
 
 def test_a_confirmed_pair_stays_with_its_judgements(tmp_path):
-    rows, events = asked(VERIFY, rows_of(PAIR), judge("A", "B"), tmp_path, image=False)
+    rows, events = asked(VERIFY, table_of(PAIR), judge("A", "B"), tmp_path, image=False)
     assert rows[0]["rejected_responses"] == ["Bad text."]
     assert [event["verdict"] for event in events] == ["note"]
     (attempt,) = events[0]["detail"]["attempts"]
@@ -245,11 +246,11 @@ def test_the_text_is_written_anew_by_the_writer_and_the_new_one_is_judged(tmp_pa
         return json.dumps({"alt_text": "awful" if "mild" in text else "mild"})
 
     options = {"image": False, "writer": "other", "siblings": [("other", writer)]}
-    rows, events = asked(VERIFY, rows_of(PAIR), picky, tmp_path, **options)
+    rows, events = asked(VERIFY, table_of(PAIR), picky, tmp_path, **options)
     assert rows[0]["rejected_responses"] == ["awful"]
     assert [(event["verdict"], event["field"]) for event in events] == [("change", "rejected_responses")]
     assert [attempt["text"] for attempt in events[0]["detail"]["attempts"]] == ["Bad text.", "mild", "awful"]
-    rows, events = asked(VERIFY, rows_of(PAIR), picky, tmp_path, **options, attempts=2)
+    rows, events = asked(VERIFY, table_of(PAIR), picky, tmp_path, **options, attempts=2)
     assert rows == []
 
 
@@ -260,12 +261,12 @@ def test_of_several_rejected_texts_those_that_are_confirmed_stay(tmp_path):
         return json.dumps({"better": ("A" if first else "B") if good else "tie"})
 
     pair = PAIR | {"rejected_responses": ["meh", "worst"]}
-    rows, _ = asked(VERIFY, rows_of(pair), answer, tmp_path, image=False)
+    rows, _ = asked(VERIFY, table_of(pair), answer, tmp_path, image=False)
     assert rows[0]["rejected_responses"] == ["worst"]
 
 
 def test_no_text_at_all_is_a_reason_of_its_own(tmp_path):
-    table = rows_of(PAIR | {"rejected_responses": None})
+    table = table_of(PAIR | {"rejected_responses": None})
     rows, events = asked(VERIFY, table, lambda messages: "", tmp_path, image=False)
     assert rows == []
     assert [(event["reason"], len(event["detail"]["attempts"])) for event in events] == [
@@ -274,13 +275,13 @@ def test_no_text_at_all_is_a_reason_of_its_own(tmp_path):
 
 
 def test_rows_of_other_splits_are_left_alone(tmp_path):
-    rows, events = asked(VERIFY, rows_of(PAIR | {"split": "sft"}), judge("B", "A"), tmp_path)
+    rows, events = asked(VERIFY, table_of(PAIR | {"split": "sft"}), judge("B", "A"), tmp_path)
     assert (len(rows), events) == (1, [])
 
 
 def test_a_sound_judge_confirms_the_worlds_pairs_and_a_biased_one_none(tmp_path):
-    rows, _ = asked(WRITE, rows_of(*scenes(tmp_path, 12)), Scribe(lazy=0.4), tmp_path)
-    sound, events = asked(VERIFY, rows_of(*rows), Scribe(lazy=0.4), tmp_path)
+    rows, _ = asked(WRITE, table_of(*scenes(tmp_path, 12)), Scribe(lazy=0.4), tmp_path)
+    sound, events = asked(VERIFY, table_of(*rows), Scribe(lazy=0.4), tmp_path)
     assert len(sound) >= 6
     assert any(event["verdict"] == "change" for event in events)  # some were written anew
     assert all(event["reason"] == "judge sees a tie" for event in events if event["verdict"] == "drop")
@@ -288,7 +289,7 @@ def test_a_sound_judge_confirms_the_worlds_pairs_and_a_biased_one_none(tmp_path)
         assert stated(row["rejected_responses"][0]) != stated(row["alt"])  # no rewording of what is right
     (tmp_path / "biased").mkdir()
     scenes(tmp_path / "biased", 12)
-    biased, events = asked(VERIFY, rows_of(*rows), Scribe(lazy=0.4, position_bias=1.0), tmp_path / "biased")
+    biased, events = asked(VERIFY, table_of(*rows), Scribe(lazy=0.4, position_bias=1.0), tmp_path / "biased")
     assert biased == []
     judged = [attempt for event in events for attempt in event["detail"]["attempts"] if attempt["text"] is not None]
     assert len(judged) >= 12
@@ -301,14 +302,14 @@ def test_orders_in_a_post_get_no_pair_kept(tmp_path, injection):
     rows = scenes(tmp_path, 3)
     for row in rows:
         row["context"] += " " + injection
-    written, _ = asked(WRITE, rows_of(*rows), Scribe(), tmp_path)
-    kept, events = asked(VERIFY, rows_of(*written), Scribe(obeys_injections=True), tmp_path)
+    written, _ = asked(WRITE, table_of(*rows), Scribe(), tmp_path)
+    kept, events = asked(VERIFY, table_of(*written), Scribe(obeys_injections=True), tmp_path)
     assert kept == []
     assert {event["reason"] for event in events} <= {
         "judge's answer depends on the order",
         "no rejected text written",
     }
-    proofread, _ = asked(GRAMMAR, rows_of(*rows), Scribe(obeys_injections=True), tmp_path)
+    proofread, _ = asked(GRAMMAR, table_of(*rows), Scribe(obeys_injections=True), tmp_path)
     assert [row["context"] for row in proofread] == [row["context"] for row in rows]
 
 
@@ -320,10 +321,10 @@ def test_faults_of_the_endpoint_change_nothing(tmp_path):
     for name, faults in (("sound", 0.0), ("faulty", 0.2)):
         folder = tmp_path / name
         scenes(folder, 8)
-        table = rows_of(*rows)
+        table = table_of(*rows)
         for step in (GRAMMAR, WRITE, VERIFY):
             kept, _ = asked(step, table, Scribe(lazy=0.3), folder, faults=faults, reparse=4)
-            table = rows_of(*kept)
+            table = table_of(*kept)
         found.append(table)
     assert found[0].num_rows >= 6
     assert found[0].equals(found[1])

@@ -5,8 +5,9 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 import pytest
-from asked import in_parts, rows_of, tools_in
+from asked import in_parts, tools_in
 from PIL import Image, ImageChops, ImageStat
+from rows_of import table_of
 
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, decisions_in_turn
 from trifacet.building.steps import STEPS
@@ -39,7 +40,7 @@ def test_a_rejected_context_is_another_posts(tmp_path):
     rows[7]["context"] = ""
     for k in (0, 1, 2):
         rows[k]["cluster"] = 0
-    done, events = in_parts(CONTEXT, rows_of(*rows), tmp_path, 5, versions=4)
+    done, events = in_parts(CONTEXT, table_of(*rows), tmp_path, 5, versions=4)
     lent = [row["rejected_contexts"] for row in done]
     assert lent[7] is None
     for k, row in enumerate(rows):
@@ -57,13 +58,13 @@ def test_only_rows_of_the_preference_set_borrow_and_lend(tmp_path, step):
     rows = pictured(tmp_path, 8)
     for k, row in enumerate(rows):
         row |= {"context": f"post {k}", "split": "preference" if k < 4 else "sft"}
-    done, _ = in_parts(step, rows_of(*rows), tmp_path, 3, **({"strategy": "randomness"} if step is IMAGE else {}))
+    done, _ = in_parts(step, table_of(*rows), tmp_path, 3, **({"strategy": "randomness"} if step is IMAGE else {}))
     name = "rejected_images" if step is IMAGE else "rejected_contexts"
     own = [row["file"] if step is IMAGE else row["context"] for row in rows[:4]]
     assert all(row[name][0] in own for row in done[:4])
     assert all(row[name] is None for row in done[4:])
     without = [row | {"split": None} for row in rows]
-    done, _ = in_parts(step, rows_of(*without), tmp_path, 3, **({"strategy": "randomness"} if step is IMAGE else {}))
+    done, _ = in_parts(step, table_of(*without), tmp_path, 3, **({"strategy": "randomness"} if step is IMAGE else {}))
     assert all(row[name] for row in done)
 
 
@@ -72,7 +73,7 @@ def test_only_rows_of_the_preference_set_borrow_and_lend(tmp_path, step):
 )
 def test_parts_decide_nothing(tmp_path, step, options):
     rows = [row | {"context": f"post {k}"} for k, row in enumerate(pictured(tmp_path, 11))]
-    table = rows_of(*rows)
+    table = table_of(*rows)
     whole = in_parts(step, table, tmp_path, 100, versions=2, **options)
     assert in_parts(step, table, tmp_path, 3, versions=2, **options) == whole
 
@@ -83,7 +84,7 @@ def test_parts_decide_nothing(tmp_path, step, options):
 def test_what_the_source_gave_stays(tmp_path, step, name, value):
     rows = [row | {"context": f"post {k}"} for k, row in enumerate(pictured(tmp_path, 4))]
     rows[2][name] = value
-    done, events = in_parts(step, rows_of(*rows), tmp_path, 2)
+    done, events = in_parts(step, table_of(*rows), tmp_path, 2)
     assert done[2][name] == value
     assert "r2" not in {event["id"] for event in events}
 
@@ -91,10 +92,10 @@ def test_what_the_source_gave_stays(tmp_path, step, name, value):
 def test_a_row_without_others_is_told_and_stays(tmp_path):
     rows = [row | {"context": "the same"} for row in pictured(tmp_path, 3)]
     rows[1]["sha256"] = rows[0]["sha256"]
-    done, events = in_parts(CONTEXT, rows_of(*rows), tmp_path, 2)
+    done, events = in_parts(CONTEXT, table_of(*rows), tmp_path, 2)
     assert [row["rejected_contexts"] for row in done] == [None] * 3
     assert {(event["verdict"], event["reason"]) for event in events} == {("note", "no other post to reject")}
-    done, events = in_parts(IMAGE, rows_of(*rows[:2]), tmp_path, 2, strategy="randomness")
+    done, events = in_parts(IMAGE, table_of(*rows[:2]), tmp_path, 2, strategy="randomness")
     assert {(event["verdict"], event["reason"]) for event in events} == {("note", "no other image to reject")}
 
 
@@ -104,7 +105,7 @@ def test_a_rejected_image_of_another_row_is_another_image(tmp_path):
         rows[k]["cluster"] = 2
     for row in rows:
         row["more_files"] = ["0:1.png"]  # every post shows it beside its own
-    done, _ = in_parts(IMAGE, rows_of(*rows), tmp_path, 4, strategy="randomness", versions=3)
+    done, _ = in_parts(IMAGE, table_of(*rows), tmp_path, 4, strategy="randomness", versions=3)
     digests = {row["file"]: row["sha256"] for row in rows}
     for k, row in enumerate(done):
         lent = row["rejected_images"]
@@ -120,7 +121,7 @@ def test_a_rejected_image_of_another_row_is_another_image(tmp_path):
 def test_made_images_are_files_of_the_chosen_ones_size(tmp_path, strategy, kind):
     rows = pictured(tmp_path, 4)
     rows[1]["id"] = "../../escape"
-    done, events = in_parts(IMAGE, rows_of(*rows), tmp_path, 2, strategy=strategy, format=kind, versions=2)
+    done, events = in_parts(IMAGE, table_of(*rows), tmp_path, 2, strategy=strategy, format=kind, versions=2)
     tools, seen = tools_in(tmp_path), set()
     for row in done:
         assert len(row["rejected_images"]) == 2
@@ -136,17 +137,17 @@ def test_made_images_are_files_of_the_chosen_ones_size(tmp_path, strategy, kind)
 
 
 def test_blackness_is_black_and_noise_depends_on_the_seed(tmp_path):
-    done, _ = in_parts(IMAGE, rows_of(*pictured(tmp_path, 1)), tmp_path, 2, strategy="blackness", format="png")
+    done, _ = in_parts(IMAGE, table_of(*pictured(tmp_path, 1)), tmp_path, 2, strategy="blackness", format="png")
     assert tools_in(tmp_path).image(done[0]["rejected_images"][0]).getextrema() == ((0, 0),) * 3
-    again, _ = in_parts(IMAGE, rows_of(*pictured(tmp_path, 1)), tmp_path, 2, t=300)
-    stronger, _ = in_parts(IMAGE, rows_of(*pictured(tmp_path, 1)), tmp_path, 2, t=900)
+    again, _ = in_parts(IMAGE, table_of(*pictured(tmp_path, 1)), tmp_path, 2, t=300)
+    stronger, _ = in_parts(IMAGE, table_of(*pictured(tmp_path, 1)), tmp_path, 2, t=900)
     assert again[0]["rejected_images"] != stronger[0]["rejected_images"]
 
 
 def test_an_image_that_cannot_be_opened_fails_its_row(tmp_path):
     rows = pictured(tmp_path, 3)
     (tmp_path / "images" / "1.png").write_bytes(b"not an image")
-    done, events = in_parts(IMAGE, rows_of(*rows), tmp_path, 2, strategy="crop")
+    done, events = in_parts(IMAGE, table_of(*rows), tmp_path, 2, strategy="crop")
     assert [row["id"] for row in done] == ["r0", "r2"]
     assert [event["verdict"] for event in events if event["id"] == "r1"] == ["fail"]
 
