@@ -5,9 +5,10 @@
     python benchmarks/build_scale.py --grow 125000 250000 500000 1000000 --plot docs/images/build-growth.png
 
 Posts are put together on the spot from scraps of Python's manual: one in ten is German, one in six has no alt-text
-worth the name, one in five carries hashtags, one in twenty repeats an earlier post with a word changed. Images are
-JPEG files of 640 x 480 pixels, each its own picture. No language model is asked. ``trifacet build`` runs as a process of its own;
-peak memory is the largest sum of the proportional set sizes (PSS) of it and its workers, looked at ten times a second.
+worth the name, one in five carries hashtags, one in twenty repeats an earlier post with a word changed. Images are JPEG
+files of 640 x 480 pixels, each its own picture. No language model is asked. ``trifacet build`` runs as a process of its
+own; peak memory is the largest sum of the proportional set sizes (PSS) of it and its workers, looked at ten times a
+second.
 """
 
 from __future__ import annotations

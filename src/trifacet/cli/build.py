@@ -84,14 +84,16 @@ def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) 
     from trifacet.building.state import costs_of
     from trifacet.reports.funnel import write_funnel
 
-    write_card(recipe, manifest, recipe.folder / "card.md")
-    write_funnel(recipe, recipe.folder / "funnel.html", costs=costs_of(recipe.folder))
+    funnel, card, made = (recipe.folder / name for name in ("funnel.html", "card.md", "manifest.json"))
+    if not funnel.exists() or funnel.stat().st_mtime_ns < made.stat().st_mtime_ns:
+        write_card(recipe, manifest, card)
+        write_funnel(recipe, funnel, costs=costs_of(recipe.folder))
     rows = [[plain(step["name"]), step["rows_in"], step["rows_out"]] for step in manifest["steps"]]
     json_or_table(manifest, json_path, "rows", ("step", "in", "out"), rows)
     if json_path != "-":
         sets = ", ".join(f"{count} {kind}" for kind, count in manifest["rows"].items())
         out.print(f"{plain(str(recipe.folder))}: {sets}, {manifest['failed']['rows']} failed")
-        out.print(str(recipe.folder / "funnel.html"), markup=False)
+        out.print(str(funnel), markup=False)
 
 
 def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: str | None) -> None:
