@@ -2,7 +2,8 @@
 
     python benchmarks/build_scale.py --rows 1000000
     python benchmarks/build_scale.py --rows 0 --images 20000
-    python benchmarks/build_scale.py --grow 125000 250000 500000 1000000 --plot docs/images/build-growth.png
+    python benchmarks/build_scale.py --grow 250000 1000000
+    python benchmarks/build_scale.py --grow 125000 250000 500000 1000000 --skip language --plot growth.png
 
 Posts are put together on the spot from scraps of Python's manual: one in ten is German, one in six has no alt-text
 worth the name, one in five carries hashtags, one in twenty repeats an earlier post with a word changed. Images are JPEG
@@ -50,6 +51,7 @@ IMAGE_STEPS: list[Any] = [
     "near-duplicates",
     TEXT_STEPS[-1],
 ]
+POSTS = 22_000_000  # MCM-DPO's crawl
 SHORT = {"a", "of", "to", "in", "is", "it", "on", "as", "by", "or", "an", "be", "at", "if", "so", "we", "no", "do"}
 GERMAN = "Gestern haben wir am Fluss einen kleinen Garten gesehen und lange auf die anderen gewartet".split()
 
@@ -162,6 +164,8 @@ def show(result: dict[str, Any], rows: int) -> None:
     for step in result["steps"]:
         rate = step["rows"] / step["seconds"] if step["seconds"] else float("nan")
         print(f"{step['step']:20} {step['rows']:9} {step['seconds']:13.1f} {rate:12.0f}")
+    core_hours = sum(step["seconds"] for step in result["steps"]) / rows * POSTS / 3600
+    print(f"the paper's {POSTS:,} posts at these rates: {core_hours:.1f} core-hours of work")
     print("seconds of stages:", ", ".join(f"{name} {seconds:.0f}" for name, seconds in result["stages"].items()))
 
 
@@ -189,6 +193,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="posts without images")
     parser.add_argument("--images", type=int, default=0, help="posts with an image file each")
     parser.add_argument("--grow", type=int, nargs="+", default=[], help="several numbers of posts without images")
+    parser.add_argument("--skip", nargs="+", default=[], help="steps to leave out, such as language")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path)
@@ -197,7 +202,8 @@ def main() -> None:
     for rows in options.grow or [options.images or options.rows]:
         with tempfile.TemporaryDirectory() as folder:
             write_inputs(Path(folder), 0 if options.images else rows, options.images)
-            result = build(Path(folder), IMAGE_STEPS if options.images else TEXT_STEPS, options.workers)
+            steps = [step for step in (IMAGE_STEPS if options.images else TEXT_STEPS) if step not in options.skip]
+            result = build(Path(folder), steps, options.workers)
         show(result, rows)
         points.append((rows, result))
     if len(points) > 1:
