@@ -19,6 +19,7 @@ from trifacet.building.plan import stages_of
 from trifacet.building.recipe import load_build_recipe
 from trifacet.errors import TrifacetError
 from trifacet.formats import read_samples
+from trifacet.llm.prompts import load_prompt
 from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
 from trifacet.world.scribe import Scribe
 
@@ -125,6 +126,21 @@ def test_another_recipe_and_changed_sources_are_refused_and_overwrite_begins_ane
         file.write(json.dumps({"id": "new", "context": "x", "alt": "one two three"}) + "\n")
     with pytest.raises(TrifacetError, match="the sources have changed"):
         run_build(other, workers=1)
+
+
+def test_a_prompt_that_was_edited_is_not_taken_for_the_old_one_and_the_manifest_names_it(tmp_path):
+    ours = load_prompt("grammar")
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text(ours.text)
+    with ScriptedEndpoint(Scribe()) as endpoint:
+        steps = [{"grammar": {"prompt": str(prompt)}}, {"grammar": {}}]
+        recipe, manifest = built(tmp_path, "a", posts(20), steps, models=model_at(endpoint))
+        assert [one["step"] for one in manifest["outside"]] == ["1 grammar", "2 grammar"]
+        assert all(one["version"].endswith(f"sha256 {ours.sha256}") for one in manifest["outside"])
+        prompt.write_text(ours.text.replace("proofread", "mend"))
+        load_prompt.cache_clear()  # as in a process of its own
+        with pytest.raises(TrifacetError, match=r"prompt of step 1 grammar has changed since .* --overwrite"):
+            run_build(recipe, workers=1)
 
 
 def test_a_folder_that_is_no_build_is_left_alone(tmp_path):

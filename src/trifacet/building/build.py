@@ -110,8 +110,8 @@ class _Build:
                 self._do_stage(plan, source.folder)
             source = Stage(plan.folder)
         with self.state.timed("output"):
-            inputs = self.state.facts["inputs"]
-            manifest = output.write_output(self.recipe, source, self.parts, self.tools, inputs, stages, self.progress)
+            read = {name: self.state.facts[name] for name in ("inputs", "outside")}
+            manifest = output.write_output(self.recipe, source, self.parts, self.tools, read, stages, self.progress)
         self.state.finish()
         return manifest
 

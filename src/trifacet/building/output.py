@@ -44,11 +44,14 @@ def write_output(
     source: Stage,
     parts: Sequence[int],
     tools: Tools,
-    inputs: list[dict[str, Any]],
+    read: dict[str, list[dict[str, Any]]],
     stages: list[Stage],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write shards, images, ``failed.parquet`` and, last, ``manifest.json``; returns the manifest."""
+    """Write shards, images, ``failed.parquet`` and, last, ``manifest.json``; returns the manifest.
+
+    ``read``: the sources' files as ``inputs``, and as ``outside`` what else steps read, for the manifest.
+    """
     shutil.rmtree(stages[-1].folder, ignore_errors=True)
     written: dict[str, list[dict[str, Any]]] = {}
     writers = {kind: _Shards(recipe, kind) for kind in KINDS}
@@ -75,7 +78,7 @@ def write_output(
         "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"}),
         "seed": recipe.seed,
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "inputs": inputs,
+        **read,
         "steps": [
             {"name": step.name, "rows_in": step.rows_in, "rows_out": step.rows_out, "counts": dict(step.counts)}
             for step in progress.steps

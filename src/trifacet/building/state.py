@@ -1,6 +1,7 @@
 """``build.json``: which build a folder holds, of which sources, and how long its stages took.
 
-Invariant: a folder is never continued by another recipe, or after its sources have changed.
+Invariant: a folder is never continued by another recipe, or after its sources, or what its steps read besides them
+(prompts, lists, models), have changed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.building import output
+from trifacet.building.outside import outside
 from trifacet.building.recipe import BuildRecipe, dump_build_recipe
 from trifacet.building.sources import fingerprint
 from trifacet.errors import TrifacetError
@@ -62,7 +64,7 @@ def claim(recipe: BuildRecipe) -> State:
     """The folder as that of this recipe and of these sources."""
     path, cure = recipe.folder / STATE_FILE, "choose another output, or --overwrite to begin anew"
     inputs = [{"source": place, **file} for place, one in enumerate(recipe.sources) for file in fingerprint(one)]
-    digest = build_fingerprint(recipe)
+    digest, read = build_fingerprint(recipe), outside(recipe)
     if path.exists():
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
@@ -73,9 +75,14 @@ def claim(recipe: BuildRecipe) -> State:
             raise TrifacetError(f"{recipe.folder} holds the build of another recipe; {cure}")
         if not unchanged:
             raise TrifacetError(f"the sources have changed since {recipe.folder} was begun; {cure}")
+        if changed := next((one for one in read if one not in facts.get("outside", [])), None):
+            what = f"{changed['what']} of step {changed['step']}"
+            raise TrifacetError(f"{what} has changed since {recipe.folder} was begun; {cure}")
         state = State(path, facts)
     else:
-        state = State(path, {"name": recipe.name, "recipe_sha256": digest, "inputs": inputs, "seconds": {}})
+        state = State(
+            path, {"name": recipe.name, "recipe_sha256": digest, "inputs": inputs, "outside": read, "seconds": {}}
+        )
         state.set("started", datetime.now(UTC).isoformat(timespec="seconds"))
     write_atomically(recipe.folder / "recipe.yaml", dump_build_recipe(recipe))
     return state

@@ -119,4 +119,8 @@ def _with_ends_of(text: str, corrected: str) -> str:
     return start + corrected.strip() + text[len(text.rstrip()) :]
 
 
-STEP = AskStep("grammar", Parameters, ask)
+def _outside(parameters: Parameters) -> dict[str, str]:
+    return {"prompt": load_prompt("grammar", parameters.prompt).version}
+
+
+STEP = AskStep("grammar", Parameters, ask, outside=_outside)
