@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from builds import finish, made, posts, samples, start, write_recipe
 
+from trifacet.building import reading
 from trifacet.building.build import run_build
 from trifacet.building.parts import events_of
 from trifacet.building.plan import stages_of
@@ -104,6 +105,26 @@ def test_damaged_and_missing_files_are_made_again_and_only_they(tmp_path):
     run_build(recipe, workers=1)
     assert made(recipe.folder) == whole
     assert fine.stat().st_mtime_ns == before
+
+
+def test_a_kill_while_lost_parts_are_read_again_leaves_no_id_twice(tmp_path, monkeypatch):
+    rows = posts(100)
+    rows[70] = rows[7]
+    recipe, _ = built(tmp_path, "a", rows, STEPS, part_rows=25)
+    whole = made(recipe.folder)
+    shutil.rmtree(recipe.folder / "sft")
+    shutil.rmtree(stages_of(recipe)[1].folder)
+    (stages_of(recipe)[0].folder / "rows" / "part-000000.parquet").unlink()
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_drop_doubled", killed)  # all parts are written, with the id twice
+        with pytest.raises(KeyboardInterrupt):
+            run_build(recipe, workers=1)
+    run_build(recipe, workers=1)
+    assert made(recipe.folder) == whole
 
 
 def test_a_finished_build_is_left_alone(tmp_path):

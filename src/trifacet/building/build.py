@@ -118,7 +118,8 @@ class _Build:
     def _read(self, stage: Stage, only: frozenset[int] | None) -> None:
         """Read the sources, unless they were read."""
         facts = self.state.facts
-        if "parts" not in facts or len(stage.intact()) < facts["parts"]:
+        if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
+            self.state.set("parts", None)  # a kill while parts are made again must not leave the first half as the whole
             shutil.rmtree(stage.folder, ignore_errors=True)
             self.progress.begin([0], "running", 0)
             with self.state.timed(stage.folder.name):
