@@ -177,6 +177,26 @@ def test_what_does_not_decide_the_result_may_change_between_runs(tmp_path):
     assert run_build(again, workers=1) == manifest
 
 
+@pytest.mark.parametrize("change", ["allow_private=true", "max_bytes=10", "redirects=0"])
+def test_what_decides_which_images_are_fetched_is_part_of_the_build(tmp_path, change):
+    _, manifest = built(tmp_path, "a", posts(5), STEPS)
+    name, _, _ = change.partition("=")
+    assert name in manifest["recipe"]["network"]
+    again = load_build_recipe(tmp_path / "a" / "recipe.yaml", [f"network.{change}"])
+    with pytest.raises(TrifacetError, match="another recipe"):
+        run_build(again, workers=1)
+
+
+@pytest.mark.parametrize("address", ["https://me:s3cret@host/v1", "https://host/v1?key=s3cret"])
+def test_a_key_in_an_address_is_refused_since_recipes_are_copied_and_not_shown(tmp_path, address):
+    path = write_recipe(
+        tmp_path, tmp_path / "out", posts(5), GRAMMAR, models={"m": {"base_url": address, "model": "x"}}
+    )
+    with pytest.raises(TrifacetError, match=r"models\.m\.base_url .* OPENAI_API_KEY") as refused:
+        load_build_recipe(path)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_empty_sources_make_empty_sets(tmp_path):
     _, manifest = built(tmp_path, "a", [{"id": "x", "context": "no alt-text", "alt": ""}], STEPS)
     assert manifest["rows"] == {"sft": 0, "preference": 0, "test": 0}

@@ -119,7 +119,9 @@ class _Build:
         """Read the sources, unless they were read."""
         facts = self.state.facts
         if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
-            self.state.set("parts", None)  # a kill while parts are made again must not leave the first half as the whole
+            self.state.set(
+                "parts", None
+            )  # a kill while parts are made again must not leave the first half as the whole
             shutil.rmtree(stage.folder, ignore_errors=True)
             self.progress.begin([0], "running", 0)
             with self.state.timed(stage.folder.name):

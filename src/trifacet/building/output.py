@@ -75,7 +75,8 @@ def write_output(
     failed = _write_failed(recipe, stages)
     manifest = {
         "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"}),
+        "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"})
+        | {"network": recipe.network.decides()},
         "seed": recipe.seed,
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
         **read,

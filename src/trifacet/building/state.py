@@ -92,6 +92,7 @@ def build_fingerprint(recipe: BuildRecipe) -> str:
     """SHA-256 of all that decides what is built: not where it goes, nor how fast, nor what it may cost."""
     values = recipe.model_dump(mode="json", exclude={"output", "budget", "answers", "network", "audit"})
     decides = ("model", "reparse", "max_tokens", "image_side")
+    values["network"] = recipe.network.decides()
     values["models"] = {name: {key: one[key] for key in decides} for name, one in values["models"].items()}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
