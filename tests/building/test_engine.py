@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from builds import finish, made, posts, samples, start, write_recipe
 
-from trifacet.building import reading
+from trifacet.building import output, reading
 from trifacet.building.build import run_build
 from trifacet.building.parts import events_of
 from trifacet.building.plan import stages_of
@@ -162,6 +162,38 @@ def test_a_prompt_that_was_edited_is_not_taken_for_the_old_one_and_the_manifest_
         load_prompt.cache_clear()  # as in a process of its own
         with pytest.raises(TrifacetError, match=r"prompt of step 1 grammar has changed since .* --overwrite"):
             run_build(recipe, workers=1)
+
+
+@pytest.mark.parametrize("images", ["files", "embedded"])
+def test_an_image_that_changed_or_went_while_a_build_ran_is_no_other_s_content(tmp_path, images):
+    from PIL import Image
+
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 30), (80 * number, 90, 10)).save(folder / f"{number}.png")
+    rows = [{**row, "image": f"{number}.png"} for number, row in enumerate(posts(12)[7:9] + posts(12)[6:7])]
+    recipe, manifest = built(tmp_path, "a", rows, ["images", *STEPS], write={"images": images})
+    assert manifest["rows"]["sft"] == 3
+    (recipe.folder / "manifest.json").unlink()  # as if it had been killed
+    (folder / "1.png").unlink()  # not written over: the build's own may be the same file
+    with pytest.raises(TrifacetError, match=r"is gone .*1\.png.* --overwrite"):
+        run_build(recipe, workers=1)
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(folder / "1.png")
+    with pytest.raises(TrifacetError, match=r"1\.png is another image than .* --overwrite"):
+        run_build(recipe, workers=1)
+    assert not (recipe.folder / "manifest.json").exists()
+
+
+def test_parts_of_other_versions_of_the_packages_are_not_mixed_and_a_finished_build_stands(tmp_path, monkeypatch):
+    recipe, manifest = built(tmp_path, "a", posts(20), STEPS)
+    monkeypatch.setattr(output, "versions", lambda: manifest["versions"] | {"pillow": "99.1", "openai": "99.1"})
+    assert run_build(recipe, workers=1) == manifest
+    (recipe.folder / "manifest.json").unlink()
+    with pytest.raises(TrifacetError, match=r"begun with pillow [\d.]+, and this is 99\.1; install that one"):
+        run_build(recipe, workers=1)
+    monkeypatch.setattr(output, "versions", lambda: manifest["versions"] | {"openai": "99.1"})
+    run_build(recipe, workers=1)  # it carries questions and decides nothing
 
 
 def test_a_folder_that_is_no_build_is_left_alone(tmp_path):

@@ -70,6 +70,7 @@ def run_build(
                 for record in stage.records().values():
                     progress.add(record, here=False)
             return manifest
+        state.refuse_other_versions()
         cores = connect(ray) if ray else os.cpu_count() or 1
         with ExitStack() as closing:
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None

@@ -55,6 +55,19 @@ class State:
             took = seconds.get(name, 0.0) + (datetime.now(UTC) - began).total_seconds()
             self.set("seconds", seconds | {name: round(took, 2)})
 
+    def refuse_other_versions(self) -> None:
+        """Raises TrifacetError where the parts that are done were made by other versions of what makes them.
+
+        A package that was not there then, or is not there now, has made none or will make none.
+        """
+        begun, here = self.facts.get("versions", {}), output.versions()
+        for name in sorted(begun.keys() & here.keys() - output.CARRIERS):
+            if begun[name] != here[name]:
+                raise TrifacetError(
+                    f"{self.path.parent} was begun with {name} {begun[name]}, and this is {here[name]}; install that "
+                    "one, choose another output, or --overwrite to begin anew"
+                )
+
     def finish(self) -> None:
         """Note that all is done, and when."""
         self.set("finished", datetime.now(UTC).isoformat(timespec="seconds"))
@@ -80,9 +93,8 @@ def claim(recipe: BuildRecipe) -> State:
             raise TrifacetError(f"{what} has changed since {recipe.folder} was begun; {cure}")
         state = State(path, facts)
     else:
-        state = State(
-            path, {"name": recipe.name, "recipe_sha256": digest, "inputs": inputs, "outside": read, "seconds": {}}
-        )
+        known = {"recipe_sha256": digest, "inputs": inputs, "outside": read, "versions": output.versions()}
+        state = State(path, {"name": recipe.name, **known, "seconds": {}})
         state.set("started", datetime.now(UTC).isoformat(timespec="seconds"))
     write_atomically(recipe.folder / "recipe.yaml", dump_build_recipe(recipe))
     return state
@@ -103,5 +115,7 @@ def clear(folder: Path) -> None:
         return
     for name in WRITTEN:
         shutil.rmtree(folder / name, ignore_errors=True)
+        if (folder / name).exists():  # else the parts of the old build would pass for the new one's
+            raise TrifacetError(f"cannot remove {folder / name}; remove it, or choose another output")
     for name in (*FILES, STATE_FILE):
         (folder / name).unlink(missing_ok=True)
