@@ -176,6 +176,12 @@ def test_an_image_that_changed_or_went_while_a_build_ran_is_no_other_s_content(t
     recipe, manifest = built(tmp_path, "a", rows, ["images", *STEPS], write={"images": images})
     assert manifest["rows"]["sft"] == 3
     (recipe.folder / "manifest.json").unlink()  # as if it had been killed
+    half = recipe.folder / "images" / "00" / ".half.png.0a1b2c3d.tmp"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_bytes(b"half")
+    assert run_build(recipe, workers=1) == manifest
+    assert not half.exists()
+    (recipe.folder / "manifest.json").unlink()
     (folder / "1.png").unlink()  # not written over: the build's own may be the same file
     with pytest.raises(TrifacetError, match=r"is gone .*1\.png.* --overwrite"):
         run_build(recipe, workers=1)

@@ -38,6 +38,7 @@ PACKAGES = (
     *("regex", "spacy", "transformers", "torch"),
 )
 _CURE = "put it back, or --overwrite to begin anew (answers that were paid for are kept)"
+_HALF = ".*.????????.tmp"  # as ``files.replacing`` names what it has not finished
 CARRIERS = {"daft", "openai"}  # hand parts and questions on; what comes of them does not depend on their versions
 FAILURES = pa.schema(
     [(name, pa.string()) for name in ("id", "source", "reason", "step", "field", "detail")]
@@ -59,6 +60,8 @@ def write_output(
     ``read``: the sources' files as ``inputs``, and as ``outside`` what else steps read, for the manifest.
     """
     shutil.rmtree(stages[-1].folder, ignore_errors=True)
+    for half in itertools.chain(recipe.folder.glob(_HALF), recipe.folder.glob(f"images/*/{_HALF}")):
+        half.unlink()  # a kill left it
     written: dict[str, list[dict[str, Any]]] = {}
     writers = {kind: _Shards(recipe, kind) for kind in KINDS}
     index = len(recipe.steps) + 1
