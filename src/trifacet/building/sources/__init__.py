@@ -23,6 +23,7 @@ __all__ = ["BadRow", "fingerprint", "image_root", "read_in_turn", "read_source",
 
 LONGEST_TEXT = 1_000_000  # characters of one field: more is no post
 LONGEST_ID = 500
+DEEPEST = 50  # lists and objects inside each other, in fields beyond ours: so deep that no reader trips over it
 Posts = Iterator[tuple[int, Values | None]]
 
 
@@ -181,13 +182,15 @@ def _extra(value: Any) -> str | None:
     return _text(json.dumps(_finite(value), ensure_ascii=False), "extra")
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: Any, deep: int = 0) -> Any:
     """JSON has no infinities: they become null."""
+    if deep > DEEPEST:
+        raise DataError(f"is nested more than {DEEPEST} deep", fix="leave that field out", field="extra")
     match value:
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {name: _finite(item) for name, item in value.items()}
+            return {name: _finite(item, deep + 1) for name, item in value.items()}
         case list():
-            return [_finite(item) for item in value]
+            return [_finite(item, deep + 1) for item in value]
     return value
