@@ -161,7 +161,7 @@ class _Build:
         assert books is not None  # the recipe has the model that the step names
 
         def row_done() -> None:
-            self.progress.asked(link.index, books.tallies.values())
+            self.progress.asked(link.index, books.tallies)
 
         tools, asker = self.tools, self.asker
         try:
