@@ -65,6 +65,19 @@ def test_faults_are_mended_and_nothing_else_is(tmp_path):
     ]
 
 
+def test_a_text_without_end_is_neither_sent_nor_compared_and_the_row_s_other_text_is(tmp_path):
+    table = table_of({"context": "teh " * 1500, "alt": "Two rings on teh beach."})
+    sent = []
+    scribe = Scribe()
+    rows, events = asked(GRAMMAR, table, lambda messages: sent.append(1) or scribe(messages), tmp_path)
+    assert (rows[0]["context"], rows[0]["alt"]) == ("teh " * 1500, "Two rings on the beach.")
+    assert len(sent) == 1
+    assert {(one["field"], one["reason"]) for one in events} == {
+        ("context", "text too long to be checked"),
+        ("alt", "grammar corrected"),
+    }
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from builds import finish, made, posts, samples, start, write_recipe
 
+from trifacet.building import output, reading
 from trifacet.building.build import run_build
 from trifacet.building.parts import events_of
 from trifacet.building.plan import stages_of
 from trifacet.building.recipe import load_build_recipe
 from trifacet.errors import TrifacetError
 from trifacet.formats import read_samples
+from trifacet.llm.prompts import load_prompt
 from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
 from trifacet.world.scribe import Scribe
 
@@ -105,6 +107,26 @@ def test_damaged_and_missing_files_are_made_again_and_only_they(tmp_path):
     assert fine.stat().st_mtime_ns == before
 
 
+def test_a_kill_while_lost_parts_are_read_again_leaves_no_id_twice(tmp_path, monkeypatch):
+    rows = posts(100)
+    rows[70] = rows[7]
+    recipe, _ = built(tmp_path, "a", rows, STEPS, part_rows=25)
+    whole = made(recipe.folder)
+    shutil.rmtree(recipe.folder / "sft")
+    shutil.rmtree(stages_of(recipe)[1].folder)
+    (stages_of(recipe)[0].folder / "rows" / "part-000000.parquet").unlink()
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_drop_doubled", killed)  # all parts are written, with the id twice
+        with pytest.raises(KeyboardInterrupt):
+            run_build(recipe, workers=1)
+    run_build(recipe, workers=1)
+    assert made(recipe.folder) == whole
+
+
 def test_a_finished_build_is_left_alone(tmp_path):
     recipe, first = built(tmp_path, "a", posts(50), STEPS)
     before = {path: path.stat().st_mtime_ns for path in recipe.folder.rglob("*.parquet")}
@@ -127,6 +149,59 @@ def test_another_recipe_and_changed_sources_are_refused_and_overwrite_begins_ane
         run_build(other, workers=1)
 
 
+def test_a_prompt_that_was_edited_is_not_taken_for_the_old_one_and_the_manifest_names_it(tmp_path):
+    ours = load_prompt("grammar")
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text(ours.text)
+    with ScriptedEndpoint(Scribe()) as endpoint:
+        steps = [{"grammar": {"prompt": str(prompt)}}, {"grammar": {}}]
+        recipe, manifest = built(tmp_path, "a", posts(20), steps, models=model_at(endpoint))
+        assert [one["step"] for one in manifest["outside"]] == ["1 grammar", "2 grammar"]
+        assert all(one["version"].endswith(f"sha256 {ours.sha256}") for one in manifest["outside"])
+        prompt.write_text(ours.text.replace("proofread", "mend"))
+        load_prompt.cache_clear()  # as in a process of its own
+        with pytest.raises(TrifacetError, match=r"prompt of step 1 grammar has changed since .* --overwrite"):
+            run_build(recipe, workers=1)
+
+
+@pytest.mark.parametrize("images", ["files", "embedded"])
+def test_an_image_that_changed_or_went_while_a_build_ran_is_no_other_s_content(tmp_path, images):
+    from PIL import Image
+
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 30), (80 * number, 90, 10)).save(folder / f"{number}.png")
+    rows = [{**row, "image": f"{number}.png"} for number, row in enumerate(posts(12)[7:9] + posts(12)[6:7])]
+    recipe, manifest = built(tmp_path, "a", rows, ["images", *STEPS], write={"images": images})
+    assert manifest["rows"]["sft"] == 3
+    (recipe.folder / "manifest.json").unlink()  # as if it had been killed
+    half = recipe.folder / "images" / "00" / ".half.png.0a1b2c3d.tmp"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_bytes(b"half")
+    assert run_build(recipe, workers=1) == manifest
+    assert not half.exists()
+    (recipe.folder / "manifest.json").unlink()
+    (folder / "1.png").unlink()  # not written over: the build's own may be the same file
+    with pytest.raises(TrifacetError, match=r"is gone .*1\.png.* --overwrite"):
+        run_build(recipe, workers=1)
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(folder / "1.png")
+    with pytest.raises(TrifacetError, match=r"1\.png is another image than .* --overwrite"):
+        run_build(recipe, workers=1)
+    assert not (recipe.folder / "manifest.json").exists()
+
+
+def test_parts_of_other_versions_of_the_packages_are_not_mixed_and_a_finished_build_stands(tmp_path, monkeypatch):
+    recipe, manifest = built(tmp_path, "a", posts(20), STEPS)
+    monkeypatch.setattr(output, "versions", lambda: manifest["versions"] | {"pillow": "99.1", "openai": "99.1"})
+    assert run_build(recipe, workers=1) == manifest
+    (recipe.folder / "manifest.json").unlink()
+    with pytest.raises(TrifacetError, match=r"begun with pillow [\d.]+, and this is 99\.1; install that one"):
+        run_build(recipe, workers=1)
+    monkeypatch.setattr(output, "versions", lambda: manifest["versions"] | {"openai": "99.1"})
+    run_build(recipe, workers=1)  # it carries questions and decides nothing
+
+
 def test_a_folder_that_is_no_build_is_left_alone(tmp_path):
     (tmp_path / "a" / "out").mkdir(parents=True)
     (tmp_path / "a" / "out" / "thesis.txt").write_text("years of work")
@@ -138,6 +213,26 @@ def test_what_does_not_decide_the_result_may_change_between_runs(tmp_path):
     _, manifest = built(tmp_path, "a", posts(50), STEPS)
     again = load_build_recipe(tmp_path / "a" / "recipe.yaml", ["budget=3", "network.per_host=1"])
     assert run_build(again, workers=1) == manifest
+
+
+@pytest.mark.parametrize("change", ["allow_private=true", "max_bytes=10", "redirects=0"])
+def test_what_decides_which_images_are_fetched_is_part_of_the_build(tmp_path, change):
+    _, manifest = built(tmp_path, "a", posts(5), STEPS)
+    name, _, _ = change.partition("=")
+    assert name in manifest["recipe"]["network"]
+    again = load_build_recipe(tmp_path / "a" / "recipe.yaml", [f"network.{change}"])
+    with pytest.raises(TrifacetError, match="another recipe"):
+        run_build(again, workers=1)
+
+
+@pytest.mark.parametrize("address", ["https://me:s3cret@host/v1", "https://host/v1?key=s3cret"])
+def test_a_key_in_an_address_is_refused_since_recipes_are_copied_and_not_shown(tmp_path, address):
+    path = write_recipe(
+        tmp_path, tmp_path / "out", posts(5), GRAMMAR, models={"m": {"base_url": address, "model": "x"}}
+    )
+    with pytest.raises(TrifacetError, match=r"models\.m\.base_url .* OPENAI_API_KEY") as refused:
+        load_build_recipe(path)
+    assert "s3cret" not in str(refused.value)
 
 
 def test_empty_sources_make_empty_sets(tmp_path):

@@ -1,5 +1,6 @@
 """People's names go, whichever real pipeline finds them, in all texts of the row; names on the list stay."""
 
+import shutil
 import string
 
 import pytest
@@ -113,6 +114,26 @@ def test_a_huge_text_is_read_in_pieces(ruler):
 )
 def test_spans_become_whole_names(text, spans, merged):
     assert [text[start:end] for start, end in merge_spans(text, spans)] == merged
+
+
+def test_the_pipeline_and_the_list_are_known_by_their_content(ruler, tmp_path):
+    folder, names_kept = tmp_path / "ruler", tmp_path / "keep.txt"
+    shutil.copytree(ruler, folder)
+    names_kept.write_text("Bob\n")
+    given = {"pipeline": {"spacy": str(folder)}, "keep_file": str(names_kept)}
+    parameters = names.STEP.parameters.model_validate(given)
+    first = names.STEP.outside(parameters)
+    shutil.copytree(folder, tmp_path / "copy")
+    moved = given | {"pipeline": {"spacy": str(tmp_path / "copy")}}
+    assert names.STEP.outside(names.STEP.parameters.model_validate(moved)) == first
+    names_kept.write_text("Bob\nAmélie\n")
+    second = names.STEP.outside(parameters)
+    (folder / "meta.json").write_text("{}")
+    third = names.STEP.outside(parameters)
+    assert {name for name in first if first[name] != second[name]} == {"keep_file"}
+    assert {name for name in first if second[name] != third[name]} == {"pipeline"}
+    installed = given | {"pipeline": {"spacy": "pydantic"}}  # as a pipeline that is a package
+    assert names.STEP.outside(names.STEP.parameters.model_validate(installed))["pipeline"].startswith("version 2.")
 
 
 def test_wrong_pipelines_are_refused(ruler, tmp_path):

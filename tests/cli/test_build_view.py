@@ -14,6 +14,7 @@ from trifacet.building.progress import Progress, StepProgress
 from trifacet.building.story import explain
 from trifacet.cli import build_view
 from trifacet.cli.build_view import live_view, print_story, progress_table, time_left
+from trifacet.llm.books import Tally
 
 
 def console(terminal: bool) -> Console:
@@ -87,6 +88,18 @@ def test_time_left_is_by_the_parts_done_here():
     assert time_left(step) == pytest.approx(8.0)  # two parts in 4 s here, four to come
     assert time_left(StepProgress(1, "x", parts=10, state="running", parts_done=6, rows_in=600)) is None
     assert time_left(StepProgress(1, "x", parts=10, state="done", rows_in=6, rows_here=6, seconds=1.0)) is None
+
+
+def test_each_step_has_its_own_cost():
+    progress = Progress([StepProgress(0, "read"), StepProgress(1, "grammar"), StepProgress(2, "verify")])
+    progress.begin([1], "running", 1)
+    tallies = {("grammar", "a"): Tally(spent=0.5), ("verify", "a"): Tally(spent=2.0), ("verify", "b"): Tally(spent=1.0)}
+    progress.asked(1, {("grammar", "a"): tallies["grammar", "a"]})
+    progress.begin([2], "running", 1)
+    progress.asked(2, tallies)
+    table = progress_table(progress)
+    place = [column.header for column in table.columns].index("cost")
+    assert cells(table)[place] == ["", "0.5000", "3.0000"]
 
 
 def test_the_cost_is_shown_where_a_model_was_asked():

@@ -70,6 +70,7 @@ def run_build(
                 for record in stage.records().values():
                     progress.add(record, here=False)
             return manifest
+        state.refuse_other_versions()
         cores = connect(ray) if ray else os.cpu_count() or 1
         with ExitStack() as closing:
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None
@@ -110,15 +111,18 @@ class _Build:
                 self._do_stage(plan, source.folder)
             source = Stage(plan.folder)
         with self.state.timed("output"):
-            inputs = self.state.facts["inputs"]
-            manifest = output.write_output(self.recipe, source, self.parts, self.tools, inputs, stages, self.progress)
+            read = {name: self.state.facts[name] for name in ("inputs", "outside")}
+            manifest = output.write_output(self.recipe, source, self.parts, self.tools, read, stages, self.progress)
         self.state.finish()
         return manifest
 
     def _read(self, stage: Stage, only: frozenset[int] | None) -> None:
         """Read the sources, unless they were read."""
         facts = self.state.facts
-        if "parts" not in facts or len(stage.intact()) < facts["parts"]:
+        if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
+            self.state.set(
+                "parts", None
+            )  # a kill while parts are made again must not leave the first half as the whole
             shutil.rmtree(stage.folder, ignore_errors=True)
             self.progress.begin([0], "running", 0)
             with self.state.timed(stage.folder.name):
@@ -157,7 +161,7 @@ class _Build:
         assert books is not None  # the recipe has the model that the step names
 
         def row_done() -> None:
-            self.progress.asked(link.index, books.tallies.values())
+            self.progress.asked(link.index, books.tallies)
 
         tools, asker = self.tools, self.asker
         try:

@@ -25,6 +25,7 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.step import Tools
 from trifacet.building.workers import step_record
+from trifacet.errors import DataError, TrifacetError
 from trifacet.files import replacing, write_atomically
 from trifacet.records import SCHEMAS
 
@@ -32,7 +33,13 @@ KINDS = ("sft", "preference", "test")
 MANIFEST = "manifest.json"
 FAILED = "failed.parquet"
 GROUP_ROWS, GROUP_BYTES = 1000, 64_000_000  # a row group ends at either
-PACKAGES = ("trifacet", "pyarrow", "pillow", "daft", "lingua-language-detector", "imagehash", "rensa", "openai")
+PACKAGES = (
+    *("trifacet", "numpy", "pyarrow", "pillow", "daft", "lingua-language-detector", "rensa", "scipy", "openai"),
+    *("regex", "spacy", "transformers", "torch"),
+)
+_CURE = "put it back, or --overwrite to begin anew (answers that were paid for are kept)"
+_HALF = ".*.????????.tmp"  # as ``files.replacing`` names what it has not finished
+CARRIERS = {"daft", "openai"}  # hand parts and questions on; what comes of them does not depend on their versions
 FAILURES = pa.schema(
     [(name, pa.string()) for name in ("id", "source", "reason", "step", "field", "detail")]
     + [("row", pa.int64()), ("source_row", pa.int64())]
@@ -44,12 +51,17 @@ def write_output(
     source: Stage,
     parts: Sequence[int],
     tools: Tools,
-    inputs: list[dict[str, Any]],
+    read: dict[str, list[dict[str, Any]]],
     stages: list[Stage],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write shards, images, ``failed.parquet`` and, last, ``manifest.json``; returns the manifest."""
+    """Write shards, images, ``failed.parquet`` and, last, ``manifest.json``; returns the manifest.
+
+    ``read``: the sources' files as ``inputs``, and as ``outside`` what else steps read, for the manifest.
+    """
     shutil.rmtree(stages[-1].folder, ignore_errors=True)
+    for half in itertools.chain(recipe.folder.glob(_HALF), recipe.folder.glob(f"images/*/{_HALF}")):
+        half.unlink()  # a kill left it
     written: dict[str, list[dict[str, Any]]] = {}
     writers = {kind: _Shards(recipe, kind) for kind in KINDS}
     index = len(recipe.steps) + 1
@@ -72,10 +84,11 @@ def write_output(
     failed = _write_failed(recipe, stages)
     manifest = {
         "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"}),
+        "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"})
+        | {"network": recipe.network.decides()},
         "seed": recipe.seed,
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "inputs": inputs,
+        "versions": versions(),
+        **read,
         "steps": [
             {"name": step.name, "rows_in": step.rows_in, "rows_out": step.rows_out, "counts": dict(step.counts)}
             for step in progress.steps
@@ -166,8 +179,10 @@ class _Shards:
         names: dict[str, str] = {}
         known = {row["file"]: row["sha256"]} if row["file"] else {}
         for file in [*known, *(row["more_files"] or ()), *(row["rejected_images"] or ())]:
-            path = tools.path(file)
-            digest = known.get(file) or sha256_of(path) or ""
+            path = _still_there(file, tools)
+            digest = sha256_of(path) or ""
+            if known.get(file) not in (None, digest):
+                raise TrifacetError(f"{path} is another image than when the build read it; {_CURE}")
             ending = path.suffix.lower() if len(path.suffix) <= 5 else ""
             names[file] = name = f"images/{digest[:2]}/{digest}{ending}"
             if not self.embedded or file != row["file"]:
@@ -192,6 +207,13 @@ def _sample(kind: str, row: dict[str, Any], names: dict[str, str]) -> dict[str, 
         sample |= {name: row[name] for name in ("rejected_contexts", "rejected_responses")}
         sample["rejected_images"] = [names[file] for file in row["rejected_images"] or ()]
     return sample
+
+
+def _still_there(file: str, tools: Tools) -> Path:
+    try:
+        return tools.path(file)
+    except DataError as problem:
+        raise TrifacetError(f"an image that the build has read is gone ({problem.problem}); {_CURE}") from None
 
 
 def _link(path: Path, target: Path) -> None:
@@ -232,6 +254,11 @@ def _failure(event: dict[str, Any], recipe: BuildRecipe) -> dict[str, Any]:
         "step": event["name"],
         "detail": cause,
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that the steps are made of, as far as they are installed."""
+    return {name: found for name in PACKAGES if (found := _version(name))}
 
 
 def _version(package: str) -> str | None:

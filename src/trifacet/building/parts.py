@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from trifacet.files import append_durably, replacing
 
-Record = dict[str, Any]  # part, files {name: sha256}, steps [{step, rows_in, rows_out, seconds, counts}]
+Record = dict[str, Any]  # part, files {name: sha256}, steps [{step, in, out, seconds, counts}]
 
 
 class Stage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,6 +34,7 @@ class StepProgress:
     rows_underway: int = 0  # decided, in parts that are not finished
     began: float = 0.0
     seconds: float = 0.0
+    money: float = 0.0  # what this process has spent on it
 
     def add(self, told: dict, *, here: bool) -> None:
         """Count one part's record of this step; ``here`` if this process made it."""
@@ -75,12 +76,13 @@ class Progress:
         self.steps[index].parts_done += parts
         self.show(self)
 
-    def asked(self, index: int, tallies: Iterable[Tally]) -> None:
-        """One more row was asked about; ``tallies`` say what all questions of this process came to."""
+    def asked(self, index: int, tallies: Mapping[tuple[str, str], Tally]) -> None:
+        """One more row was asked about; ``tallies``, by (step, model), say what this process's questions came to."""
         step = self.steps[index]
         step.rows_underway += 1
         step.seconds = time.monotonic() - step.began
-        counted = list(tallies)
+        step.money = sum(one.spent for (name, _), one in tallies.items() if name == step.name)
+        counted = tallies.values()
         self.sent, self.kept = sum(one.sent for one in counted), sum(one.cached for one in counted)
         self.money = sum(one.spent for one in counted)
         self.show(self)

@@ -17,13 +17,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from trifacet.building.parts import Record, Stage
 from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import EVENTS, ROWS, Batch
-from trifacet.building.sources import BadRow, read_source
+from trifacet.building.sources import BadRow, read_in_turn
 from trifacet.building.workers import step_record
+
+Ints = NDArray[np.int64]
 
 
 def read_sources(
@@ -46,7 +49,7 @@ def read_sources(
         started = time.monotonic()
         stage.add("parts", made := {"part": part, "files": files, "steps": [record]})
         on_part(made)
-    for record in _drop_doubled(stage, _doubled(np.asarray(ids, np.int64), np.asarray(numbers, np.int64))):
+    for record in _drop_doubled(stage, *_doubled(np.asarray(ids, np.int64), np.asarray(numbers, np.int64))):
         stage.add("parts", record)
         on_part(record)
 
@@ -56,10 +59,11 @@ def numbered(recipe: BuildRecipe) -> Iterator[tuple[int, dict[str, Any] | BadRow
     number = itertools.count()
     bad: list[BadRow] = []
     for place, source in enumerate(recipe.sources):
-        for row in read_source(source, place, bad.append):
+        for row in read_in_turn(source, place, bad.append):
             yield from ((next(number), one) for one in bad)
             bad.clear()
-            yield next(number), row
+            if row is not None:
+                yield next(number), row
         yield from ((next(number), one) for one in bad)  # after the last good row
         bad.clear()
 
@@ -120,13 +124,16 @@ def _bad_event(bad: BadRow, number: int) -> dict[str, Any]:
     }
 
 
-def _drop_doubled(stage: Stage, doubled: dict[int, int]) -> Iterator[Record]:
+def _drop_doubled(stage: Stage, doubled: Ints, firsts: Ints) -> Iterator[Record]:
     """Take rows whose id came before out of the parts, and yield these parts' new records."""
-    for part, record in sorted(stage.records().items()) if doubled else ():
+    for part, record in sorted(stage.records().items()) if len(doubled) else ():
         started, batch = time.monotonic(), Batch(stage.read("rows", part), 0, READ)
-        for place, row in enumerate(batch.column("row")):
-            if row in doubled:
-                batch.fail(place, "id used before", field="id", before=batch.column("id")[place], row=doubled[row])
+        rows = batch.column("row")
+        here = slice(*np.searchsorted(doubled, (rows[0], rows[-1] + 1))) if rows else slice(0)
+        places = {row: place for place, row in enumerate(rows)}
+        for row, first in zip(doubled[here].tolist(), firsts[here].tolist(), strict=True):
+            place = places[row]
+            batch.fail(place, "id used before", field="id", before=batch.column("id")[place], row=first)
         table, events = batch.result()
         if not events.num_rows:
             continue
@@ -136,12 +143,19 @@ def _drop_doubled(stage: Stage, doubled: dict[int, int]) -> Iterator[Record]:
         yield {"part": part, "files": files, "steps": [step]}
 
 
-def _doubled(ids: np.ndarray, numbers: np.ndarray) -> dict[int, int]:
-    """Rows whose id (as a hash of 64 bits) came before, each with the first row that has it."""
+def _doubled(ids: Ints, numbers: Ints) -> tuple[Ints, Ints]:
+    """Rows, in order, whose id (as a hash of 64 bits) came before, and of each the first row that has it.
+
+    Args:
+        ids: the hash of each row's id.
+        numbers: the rows' numbers, ascending.
+    """
     if not len(ids):
-        return {}
+        return numbers, numbers
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     heads = order[np.maximum.accumulate(np.where(first, np.arange(len(ids)), 0))]
-    return dict(zip(numbers[order[~first]].tolist(), numbers[heads[~first]].tolist(), strict=True))
+    rows, firsts = numbers[order[~first]], numbers[heads[~first]]
+    in_turn = np.argsort(rows)
+    return rows[in_turn], firsts[in_turn]

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, model_validator
@@ -55,6 +56,10 @@ class Network(Section):
     per_host: float = Field(4.0, gt=0, description="requests a second to one host, over all workers")
     concurrency: int = Field(32, ge=1, description="downloads at the same time in one worker")
     user_agent: str = Field("trifacet (alt-text data set; images only)", description="how we say who asks")
+
+    def decides(self) -> dict[str, Any]:
+        """What decides which rows get an image; all else is pace and patience."""
+        return self.model_dump(include={"allow_private", "max_bytes", "redirects"})
 
 
 class Price(Section):
@@ -136,6 +141,17 @@ class BuildRecipe(Section):
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image in pixels, against decompression bombs")
     part_rows: int = Field(4096, ge=1, description="rows handled and kept at a time: smaller saves memory")
     audit: str | None = Field(None, description="field of 'extra' that names a fault planted to test this recipe")
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> BuildRecipe:
+        for name, model in self.models.items():
+            parts = urlsplit(model.base_url)
+            if "@" in parts.netloc or parts.query:
+                raise ValueError(
+                    f"models.{name}.base_url holds a password or a key, and the recipe is copied into manifest and "
+                    f"report; put the key into the environment variable {model.key_env}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> BuildRecipe:

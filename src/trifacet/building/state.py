@@ -1,6 +1,7 @@
 """``build.json``: which build a folder holds, of which sources, and how long its stages took.
 
-Invariant: a folder is never continued by another recipe, or after its sources have changed.
+Invariant: a folder is never continued by another recipe, or after its sources, or what its steps read besides them
+(prompts, lists, models), have changed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.building import output
+from trifacet.building.outside import outside
 from trifacet.building.recipe import BuildRecipe, dump_build_recipe
 from trifacet.building.sources import fingerprint
 from trifacet.errors import TrifacetError
@@ -53,6 +55,19 @@ class State:
             took = seconds.get(name, 0.0) + (datetime.now(UTC) - began).total_seconds()
             self.set("seconds", seconds | {name: round(took, 2)})
 
+    def refuse_other_versions(self) -> None:
+        """Raises TrifacetError where the parts that are done were made by other versions of what makes them.
+
+        A package that was not there then, or is not there now, has made none or will make none.
+        """
+        begun, here = self.facts.get("versions", {}), output.versions()
+        for name in sorted(begun.keys() & here.keys() - output.CARRIERS):
+            if begun[name] != here[name]:
+                raise TrifacetError(
+                    f"{self.path.parent} was begun with {name} {begun[name]}, and this is {here[name]}; install that "
+                    "one, choose another output, or --overwrite to begin anew"
+                )
+
     def finish(self) -> None:
         """Note that all is done, and when."""
         self.set("finished", datetime.now(UTC).isoformat(timespec="seconds"))
@@ -62,7 +77,7 @@ def claim(recipe: BuildRecipe) -> State:
     """The folder as that of this recipe and of these sources."""
     path, cure = recipe.folder / STATE_FILE, "choose another output, or --overwrite to begin anew"
     inputs = [{"source": place, **file} for place, one in enumerate(recipe.sources) for file in fingerprint(one)]
-    digest = build_fingerprint(recipe)
+    digest, read = build_fingerprint(recipe), outside(recipe)
     if path.exists():
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
@@ -73,9 +88,13 @@ def claim(recipe: BuildRecipe) -> State:
             raise TrifacetError(f"{recipe.folder} holds the build of another recipe; {cure}")
         if not unchanged:
             raise TrifacetError(f"the sources have changed since {recipe.folder} was begun; {cure}")
+        if changed := next((one for one in read if one not in facts.get("outside", [])), None):
+            what = f"{changed['what']} of step {changed['step']}"
+            raise TrifacetError(f"{what} has changed since {recipe.folder} was begun; {cure}")
         state = State(path, facts)
     else:
-        state = State(path, {"name": recipe.name, "recipe_sha256": digest, "inputs": inputs, "seconds": {}})
+        known = {"recipe_sha256": digest, "inputs": inputs, "outside": read, "versions": output.versions()}
+        state = State(path, {"name": recipe.name, **known, "seconds": {}})
         state.set("started", datetime.now(UTC).isoformat(timespec="seconds"))
     write_atomically(recipe.folder / "recipe.yaml", dump_build_recipe(recipe))
     return state
@@ -85,6 +104,7 @@ def build_fingerprint(recipe: BuildRecipe) -> str:
     """SHA-256 of all that decides what is built: not where it goes, nor how fast, nor what it may cost."""
     values = recipe.model_dump(mode="json", exclude={"output", "budget", "answers", "network", "audit"})
     decides = ("model", "reparse", "max_tokens", "image_side")
+    values["network"] = recipe.network.decides()
     values["models"] = {name: {key: one[key] for key in decides} for name, one in values["models"].items()}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -95,5 +115,7 @@ def clear(folder: Path) -> None:
         return
     for name in WRITTEN:
         shutil.rmtree(folder / name, ignore_errors=True)
+        if (folder / name).exists():  # else the parts of the old build would pass for the new one's
+            raise TrifacetError(f"cannot remove {folder / name}; remove it, or choose another output")
     for name in (*FILES, STATE_FILE):
         (folder / name).unlink(missing_ok=True)

@@ -53,7 +53,10 @@ class Tools:
 
 @dataclass(frozen=True)
 class _Step:
-    """``needs`` and ``gives`` are facts about rows, such as "files" or "split": what is needed must have been given."""
+    """``needs`` and ``gives`` are facts about rows, such as "files" or "split": what is needed must have been given.
+
+    ``outside``: versions of what the step reads besides rows and parameters (prompts, lists, models), by what it is.
+    """
 
     name: str
     parameters: type[Section]
@@ -66,6 +69,7 @@ class MapStep(_Step):
     apply: Callable[[Batch, Any, Tools], None]
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
+    outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class GlobalStep(_Step):
     apply: Callable[[Batch, pa.Table, Any, Tools], None]
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
+    outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class AskStep(_Step):
     ask: Callable[[Post, Any, LanguageModel, Tools], Awaitable[None]]
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
+    outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
 
 
 Step = MapStep | GlobalStep | AskStep

@@ -69,7 +69,9 @@ class _Lines:
         self._said = time.monotonic()
         cells = dict(
             zip(
-                ("", "state", "in", "out", "dropped", "failed", "a second", "left"), _cells(progress, step), strict=True
+                ("", "state", "in", "out", "dropped", "failed", "a second", "cost", "left"),
+                _cells(progress, step),
+                strict=True,
             )
         )
         told = ", ".join(f"{value} {name}" for name, value in list(cells.items())[2:] if value not in ("", "0"))
@@ -82,7 +84,7 @@ def progress_table(progress: Progress) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", caption=_cost(progress), caption_justify="left")
     table.add_column("step", overflow="fold")
     table.add_column("state")
-    for name in ("rows in", "out", "dropped", "failed", "rows/s", "left"):
+    for name in ("rows in", "out", "dropped", "failed", "rows/s", "cost", "left"):
         table.add_column(name, justify="right", no_wrap=True)
     for step in progress.steps:
         style = {"waiting": "dim", "done": ""}.get(step.state, "bold")
@@ -107,19 +109,20 @@ def time_left(step: StepProgress, before: StepProgress | None = None) -> float |
 
 
 def _cells(progress: Progress, step: StepProgress) -> list[str]:
-    """Name, state, rows in, out, dropped, failed, rows a second, time left."""
+    """Name, state, rows in, out, dropped, failed, rows a second, cost, time left."""
     state: str = step.state
     if state in ("running", "signing") and step.parts:
         state += f" {100 * step.parts_done // step.parts} %"
     counts = [(said.partition(": ")[0], count) for said, count in list(step.counts.items())]
     lost = {verdict: sum(count for kind, count in counts if kind == verdict) for verdict in ("drop", "fail")}
     if step.state == "waiting":
-        return [plain(step.name), state, "", "", "", "", "", ""]
+        return [plain(step.name), state, *[""] * 7]
     here = step.rows_here + step.rows_underway
     rate = f"{here / step.seconds:,.{0 if here >= 10 * step.seconds else 1}f}" if here and step.seconds else ""
     left = time_left(step, progress.steps[step.index - 1] if step.index else None)
     rows = [f"{count:,}" for count in (step.rows_in + step.rows_underway, step.rows_out, lost["drop"], lost["fail"])]
-    return [plain(step.name), state, *rows, rate, "" if left is None else duration(left)]
+    cost = f"{step.money:.4f}" if step.money else ""
+    return [plain(step.name), state, *rows, rate, cost, "" if left is None else duration(left)]
 
 
 def _cost(progress: Progress) -> str:

@@ -162,12 +162,28 @@ def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterato
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256):
-                for values in batch.to_pylist():
+                for values in _batch_rows(batch):
                     number += 1
-                    yield Row(number, _plain(values))
+                    if isinstance(values, Exception):
+                        fix = "write texts as UTF-8 and dates between the years 1 and 9999"
+                        on_problem(DataError(f"cannot be read ({values})", fix=fix, file=path, row=number))
+                    else:
+                        yield Row(number, _plain(values))
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         on_problem(DataError(f"damaged Parquet after row {number} ({reason})", fix="write it again", file=path))
+
+
+def _batch_rows(batch: Any) -> Iterator[Values | Exception]:
+    """The rows of a batch; of one with a value that Python has no place for, the error."""
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        if batch.num_rows == 1:
+            yield error
+        else:
+            for place in range(batch.num_rows):
+                yield from _batch_rows(batch.slice(place, 1))
 
 
 def _plain(value: Any) -> Any:

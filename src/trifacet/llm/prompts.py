@@ -35,6 +35,11 @@ class Prompt:
     text: str
     sha256: str
 
+    @property
+    def version(self) -> str:
+        """What a manifest says of it."""
+        return f"{self.name} sha256 {self.sha256}"
+
     @cached_property
     def parts(self) -> tuple[str, str]:
         """The system part, which may be empty, and the user part."""

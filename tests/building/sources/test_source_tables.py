@@ -16,7 +16,7 @@ from source_rows import read, write_lines
 
 from trifacet.building.recipe import BuildRecipe, Source, dump_build_recipe, load_build_recipe
 from trifacet.building.rows import ROWS
-from trifacet.building.sources import fingerprint, image_root, read_source, reading, source_files
+from trifacet.building.sources import fingerprint, image_root, read_in_turn, read_source, reading, source_files
 from trifacet.errors import DataError
 
 POSTS = [
@@ -227,6 +227,37 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, name):
         tracemalloc.stop()
         assert count == limit
     assert peaks[1] < peaks[0] * 1.2 + 500_000, peaks
+
+
+@pytest.mark.parametrize("levels", [60, 500, 700, 950])
+def test_a_row_nested_deep_is_told_and_the_others_come(tmp_path, levels):
+    path = write_lines(
+        tmp_path / "p.jsonl", {"alt": "a"}, f'{{"alt": "b", "z": {"[" * levels}{"]" * levels}}}', {"alt": "c"}
+    )
+    rows, bad = read(path)
+    assert [row["alt"] for row in rows] == ["a", "c"]
+    assert [one.source_row for one in bad] == [2]
+
+
+def test_what_a_strangers_parquet_holds_that_python_cannot_is_told_by_row(tmp_path):
+    texts = pa.array([b"one", b"\xff\xfe", b"three", b"four"]).view(pa.string())  # Parquet promises UTF-8
+    dates = pa.array([1, 2, 2**62, 4], pa.timestamp("us"))
+    pq.write_table(pa.table({"id": ["a", "b", "c", "d"], "alt": texts, "when": dates}), tmp_path / "p.parquet")
+    rows, bad = read(tmp_path / "p.parquet")
+    assert [(row["id"], row["alt"], row["source_row"]) for row in rows] == [("a", "one", 1), ("d", "four", 4)]
+    assert [one.source_row for one in bad] == [2, 3]
+
+
+@pytest.mark.parametrize("format", ["table", "twitter"])
+def test_rows_that_cannot_be_used_are_not_gathered_until_a_good_one_comes(tmp_path, format):
+    useless = {"tweet_id": "1", "text": "", "context": " ", "alt": ""}
+    good = useless | {"context": "a post", "media_url": "http://x/1.jpg"}
+    path = write_lines(tmp_path / "p.jsonl", good, *[useless] * 500, good)
+    waiting, most, posts = [], 0, 0
+    for post in read_in_turn(Source(path=str(path), format=format), 0, waiting.append):
+        most, posts = max(most, len(waiting)), posts + (post is not None)
+        waiting.clear()
+    assert (most, posts) == (1, 2)
 
 
 def test_a_line_without_end_is_refused_and_not_held(tmp_path, monkeypatch):

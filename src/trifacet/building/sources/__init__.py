@@ -6,7 +6,6 @@ and field, and the others come all the same. Memory does not grow with the numbe
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -20,11 +19,12 @@ from trifacet.building.sources.reading import peek, read_rows
 from trifacet.errors import DataError
 from trifacet.formats.rows import Values
 
-__all__ = ["BadRow", "fingerprint", "image_root", "read_source", "source_files"]
+__all__ = ["BadRow", "fingerprint", "image_root", "read_in_turn", "read_source", "source_files"]
 
 LONGEST_TEXT = 1_000_000  # characters of one field: more is no post
 LONGEST_ID = 500
-Posts = Iterator[tuple[int, Values]]
+DEEPEST = 50  # lists and objects inside each other, in fields beyond ours: so deep that no reader trips over it
+Posts = Iterator[tuple[int, Values | None]]
 
 
 class BadRow(NamedTuple):
@@ -50,9 +50,24 @@ def read_source(source: Source, number: int, on_bad: Callable[[BadRow], None]) -
     Raises:
         DataError: the source as a whole can't be read: no such file, damaged, unknown format or columns.
     """
+    return (post for post in read_in_turn(source, number, on_bad) if post is not None)
+
+
+def read_in_turn(source: Source, number: int, on_bad: Callable[[BadRow], None]) -> Iterator[dict[str, Any] | None]:
+    """As ``read_source``, with None after a row that can't be used: time to put away what ``on_bad`` was told."""
     readers = [(file, _reader(source, file)) for file in source_files(source)]
     posts = (post for file, (read, tweets) in readers for post in _file(file, read, tweets, number, on_bad))
-    return itertools.islice(posts, source.limit)
+    return _limited(posts, source.limit)
+
+
+def _limited(posts: Iterator[dict[str, Any] | None], limit: int | None) -> Iterator[dict[str, Any] | None]:
+    """So many posts at most; what is None does not count."""
+    left = math.inf if limit is None else limit
+    for post in posts:
+        yield post
+        left -= post is not None
+        if left <= 0:
+            return
 
 
 def _reader(source: Source, file: Path) -> tuple[Callable[[Values], list[Values]], bool]:
@@ -76,8 +91,8 @@ def _file(
     tweets: bool,
     number: int,
     on_bad: Callable[[BadRow], None],
-) -> Iterator[dict[str, Any]]:
-    """The posts of one file, finished."""
+) -> Iterator[dict[str, Any] | None]:
+    """The posts of one file, finished, and None after each row that can't be used."""
     stem = plain_name(file).stem
 
     def bad(row: int, id: str | None, problem: DataError) -> None:
@@ -90,14 +105,19 @@ def _file(
                 found = read(row.values)
             except DataError as problem:
                 bad(row.number, _readable_id(row.values.get("id")), problem)
+                yield row.number, None
                 continue
             yield from ((row.number, post) for post in found)
 
     for row, post in twitter.told_apart(posts()) if tweets else posts():
+        if post is None:
+            yield None
+            continue
         try:
             finished = _finished(post, f"{stem}-{row}")
         except DataError as problem:
             bad(row, _readable_id(post.get("id")), problem)
+            yield None
             continue
         yield {"source": number, "source_row": row, **finished}
 
@@ -162,13 +182,15 @@ def _extra(value: Any) -> str | None:
     return _text(json.dumps(_finite(value), ensure_ascii=False), "extra")
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: Any, deep: int = 0) -> Any:
     """JSON has no infinities: they become null."""
+    if deep > DEEPEST:
+        raise DataError(f"is nested more than {DEEPEST} deep", fix="leave that field out", field="extra")
     match value:
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {name: _finite(item) for name, item in value.items()}
+            return {name: _finite(item, deep + 1) for name, item in value.items()}
         case list():
-            return [_finite(item) for item in value]
+            return [_finite(item, deep + 1) for item in value]
     return value

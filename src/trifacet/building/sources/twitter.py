@@ -51,10 +51,16 @@ def read(row: Values) -> list[Values]:
     return posts
 
 
-def told_apart(posts: Iterable[tuple[int, Values]]) -> Iterator[tuple[int, Values]]:
-    """Posts with ``-1``, ``-2`` ... behind the ids of neighbours that share one: the photos of a tweet."""
+def told_apart(posts: Iterable[tuple[int, Values | None]]) -> Iterator[tuple[int, Values | None]]:
+    """Posts with ``-1``, ``-2`` ... behind the ids of neighbours that share one: the photos of a tweet.
+
+    None, a row without a post, is passed on at once.
+    """
     place, held = 0, None  # place: of the held post among those of its tweet so far
     for number, post in posts:
+        if post is None:
+            yield number, None
+            continue
         if held is not None:
             same = held[1]["id"] == post["id"]
             yield _numbered(held, place if place > 1 or same else 0)

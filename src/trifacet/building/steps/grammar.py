@@ -36,6 +36,9 @@ class Parameters(Section):
     max_change: Unit = Field(
         0.3, description="largest share of words that a correction may change (rounded up to whole words)"
     )
+    max_chars: int = Field(
+        5000, ge=1, description="a longer text is left as it is: to compare it with its correction takes too long"
+    )
     on_problem: Literal["keep", "drop"] = Field("keep", description="rows whose answer cannot be used")
     prompt: Path | None = Field(None, description="file with a prompt of yours in place of the package's")
 
@@ -50,7 +53,12 @@ class Correction:
 async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: Tools) -> None:
     """Ask about each text of the row by itself and keep what passes ``refusal``."""
     prompt = load_prompt("grammar", parameters.prompt)
-    fields = [field for field in dict.fromkeys(parameters.fields) if post[field].strip()]
+    fields = []
+    for field in dict.fromkeys(parameters.fields):
+        if len(post[field]) > parameters.max_chars:
+            post.note("text too long to be checked", field=field, characters=len(post[field]))
+        elif post[field].strip():
+            fields.append(field)
     answers = await asyncio.gather(
         *(
             model.ask(prompt, {"text": post[field]}, parse_correction, max_tokens=_room_for(post[field]))
@@ -119,4 +127,8 @@ def _with_ends_of(text: str, corrected: str) -> str:
     return start + corrected.strip() + text[len(text.rstrip()) :]
 
 
-STEP = AskStep("grammar", Parameters, ask)
+def _outside(parameters: Parameters) -> dict[str, str]:
+    return {"prompt": load_prompt("grammar", parameters.prompt).version}
+
+
+STEP = AskStep("grammar", Parameters, ask, outside=_outside)

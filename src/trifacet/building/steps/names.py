@@ -14,6 +14,7 @@ import regex
 from pydantic import Field, model_validator
 
 from trifacet.building.name_finders import Finder, Span, spacy_finder, transformers_finder
+from trifacet.building.outside import content_of
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
 from trifacet.errors import TrifacetError
@@ -198,4 +199,10 @@ def _kept(names: tuple[str, ...], file: str | None) -> frozenset[str]:
     return frozenset(key for name in (*names, *lines) if (key := _key(name)))
 
 
-STEP = MapStep("names", Parameters, apply)
+def _outside(parameters: Parameters) -> dict[str, str]:
+    pipeline = parameters.pipeline.spacy or str(parameters.pipeline.transformers)
+    found = {"pipeline": content_of(pipeline)}
+    return found if parameters.keep_file is None else found | {"keep_file": content_of(parameters.keep_file)}
+
+
+STEP = MapStep("names", Parameters, apply, outside=_outside)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
+from trifacet.building.outside import content_of
 from trifacet.building.rows import Batch
 from trifacet.building.similarity import embeddings
 from trifacet.building.similarity.candidates import CodeColumns, equal_keys, near_codes
@@ -223,4 +224,10 @@ def _needs(parameters: Parameters) -> frozenset[str]:
     return frozenset({"files"}) if "image" in parameters.by else frozenset()
 
 
-STEP = GlobalStep("near-duplicates", Parameters, sign, decide, apply, needs=_needs, gives=frozenset({"cluster"}))
+def _outside(parameters: Parameters) -> dict[str, str]:
+    return {"model": content_of(parameters.model)} if parameters.model else {}
+
+
+STEP = GlobalStep(
+    "near-duplicates", Parameters, sign, decide, apply, needs=_needs, gives=frozenset({"cluster"}), outside=_outside
+)

@@ -94,4 +94,15 @@ def needs_files(parameters: Section) -> frozenset[str]:
     return frozenset({"files"} if getattr(parameters, "image", False) else ())
 
 
-STEP = AskStep("rejected-response", Parameters, ask, needs=needs_files, gives=frozenset({"rejected responses"}))
+def _outside(parameters: Parameters) -> dict[str, str]:
+    return {"prompt": load_prompt("rejected-response", parameters.prompt).version}
+
+
+STEP = AskStep(
+    "rejected-response",
+    Parameters,
+    ask,
+    needs=needs_files,
+    gives=frozenset({"rejected responses"}),
+    outside=_outside,
+)

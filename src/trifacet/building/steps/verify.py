@@ -117,4 +117,11 @@ def _passed(attempt: dict[str, Any]) -> bool:
     return bool(attempt["result"] == VERIFIED)
 
 
-STEP = AskStep("verify", Parameters, ask, needs=lambda p: needs_files(p) | {"rejected responses"})
+def _outside(parameters: Parameters) -> dict[str, str]:
+    return {
+        "prompt": load_prompt("judge", parameters.prompt).version,
+        "writer_prompt": load_prompt("rejected-again", parameters.writer_prompt).version,
+    }
+
+
+STEP = AskStep("verify", Parameters, ask, needs=lambda p: needs_files(p) | {"rejected responses"}, outside=_outside)
