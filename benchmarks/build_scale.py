@@ -122,7 +122,13 @@ def build(folder: Path, steps: list[Any], workers: int) -> dict[str, Any]:
         raise SystemExit(f"trifacet build ended with {process.returncode}")
     seconds = time.monotonic() - began
     state = json.loads((folder / "out" / "build.json").read_text(encoding="utf-8"))
-    return {"seconds": seconds, "peak_mib": peak / 2**20, "stages": state["seconds"], "steps": _steps(folder / "out")}
+    return {
+        "seconds": seconds,
+        "peak_mib": peak / 2**20,
+        "stages": state["seconds"],
+        "decisions": state["seconds_of_decisions"],
+        "steps": _steps(folder / "out"),
+    }
 
 
 def _held(pid: int) -> int:
@@ -166,6 +172,8 @@ def show(result: dict[str, Any], rows: int) -> None:
         print(f"{step['step']:20} {step['rows']:9} {step['seconds']:13.1f} {rate:12.0f}")
     core_hours = sum(step["seconds"] for step in result["steps"]) / rows * POSTS / 3600
     print(f"the paper's {POSTS:,} posts at these rates: {core_hours:.1f} core-hours of work")
+    decisions = result["decisions"].items()
+    print("seconds of decisions, on the head:", ", ".join(f"{name} {seconds:.1f}" for name, seconds in decisions))
     print("seconds of stages:", ", ".join(f"{name} {seconds:.0f}" for name, seconds in result["stages"].items()))
 
 

@@ -120,9 +120,7 @@ class _Build:
         """Read the sources, unless they were read."""
         facts = self.state.facts
         if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
-            self.state.set(
-                "parts", None
-            )  # a kill while parts are made again must not leave the first half as the whole
+            self.state.set("parts", None)  # a kill in between must not leave a half as the whole
             shutil.rmtree(stage.folder, ignore_errors=True)
             self.progress.begin([0], "running", 0)
             with self.state.timed(stage.folder.name):
@@ -189,5 +187,6 @@ class _Build:
         self.progress.begin([link.index], "deciding", 1)
         step: Any = STEPS[link.name]
         signatures = Signatures(tuple(stage.path("signatures", part) for part in self.parts))
-        write_atomically(seal, write_table(path, step.decide(signatures, link.parameters, self.tools)))
+        with self.state.timed(plan.folder.name, "seconds_of_decisions"):
+            write_atomically(seal, write_table(path, step.decide(signatures, link.parameters, self.tools)))
         return path

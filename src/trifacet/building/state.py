@@ -45,15 +45,15 @@ class State:
         write_atomically(self.path, json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n")
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Add the seconds that the block takes to those of a stage."""
+    def timed(self, name: str, kind: str = "seconds") -> Iterator[None]:
+        """Add the seconds that the block takes to those of a stage, among the facts called ``kind``."""
         began = datetime.now(UTC)
         try:
             yield
         finally:
-            seconds = self.facts["seconds"]
+            seconds = self.facts.get(kind, {})
             took = seconds.get(name, 0.0) + (datetime.now(UTC) - began).total_seconds()
-            self.set("seconds", seconds | {name: round(took, 2)})
+            self.set(kind, seconds | {name: round(took, 2)})
 
     def refuse_other_versions(self) -> None:
         """Raises TrifacetError where the parts that are done were made by other versions of what makes them.
