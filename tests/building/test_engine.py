@@ -235,10 +235,43 @@ def test_a_key_in_an_address_is_refused_since_recipes_are_copied_and_not_shown(t
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("output", [".", "..", "builds/.."])
+def test_an_output_without_a_name_is_refused_since_answers_lie_beside_it(tmp_path, output):
+    path = write_recipe(tmp_path, output, posts(5), STEPS)
+    with pytest.raises(TrifacetError, match="names no folder; write one"):
+        load_build_recipe(path)
+
+
 def test_empty_sources_make_empty_sets(tmp_path):
     _, manifest = built(tmp_path, "a", [{"id": "x", "context": "no alt-text", "alt": ""}], STEPS)
     assert manifest["rows"] == {"sft": 0, "preference": 0, "test": 0}
     assert manifest["shards"] == []
+
+
+def test_parts_of_which_no_row_is_left_go_through_all_steps_that_see_all_rows(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 30), (80 * number, 90, 10)).save(tmp_path / "a" / f"{number}.png")
+    rows = [{**row, "image": f"{place}.png"} for place, row in enumerate([posts(9)[number] for number in (8, 0, 7)])]
+    steps = [
+        "images",
+        "static-image",
+        "hashtags",
+        *STEPS,
+        "lint",
+        "exact-duplicates",
+        {"near-duplicates": {"keep": "all"}},
+    ]
+    steps += [{"split": {"shares": {"preference": 1.0}}}, "rejected-context"]
+    steps += [{"rejected-image": {"strategy": "randomness"}}]
+    _, manifest = built(tmp_path, "a", rows, steps, part_rows=1)  # the second part is left without a row
+    assert manifest["rows"]["preference"] == 2
+    _, manifest = built(tmp_path, "b", rows[1:2], steps, sources=[
+        {"path": str(tmp_path / "b" / "posts.jsonl"), "images": str(tmp_path / "a")}
+    ])  # fmt: skip
+    assert sum(manifest["rows"].values()) == 0
 
 
 def test_faults_change_nothing_and_a_second_build_asks_nothing(tmp_path):
