@@ -241,6 +241,32 @@ def test_empty_sources_make_empty_sets(tmp_path):
     assert manifest["shards"] == []
 
 
+def test_parts_of_which_no_row_is_left_go_through_all_steps_that_see_all_rows(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 30), (80 * number, 90, 10)).save(tmp_path / "a" / f"{number}.png")
+    rows = [{**row, "image": f"{place}.png"} for place, row in enumerate([posts(9)[number] for number in (8, 0, 7)])]
+    steps = [
+        "images",
+        "static-image",
+        "hashtags",
+        *STEPS,
+        "lint",
+        "exact-duplicates",
+        {"near-duplicates": {"keep": "all"}},
+    ]
+    steps += [{"split": {"shares": {"preference": 1.0}}}, "rejected-context"]
+    steps += [{"rejected-image": {"strategy": "randomness"}}]
+    _, manifest = built(tmp_path, "a", rows, steps, part_rows=1)  # the second part is left without a row
+    assert manifest["rows"]["preference"] == 2
+    _, manifest = built(tmp_path, "b", rows[1:2], steps, sources=[
+        {"path": str(tmp_path / "b" / "posts.jsonl"), "images": str(tmp_path / "a")}
+    ])  # fmt: skip
+    assert sum(manifest["rows"].values()) == 0
+
+
 def test_faults_change_nothing_and_a_second_build_asks_nothing(tmp_path):
     rows = posts(60)
     with ScriptedEndpoint(Scribe()) as calm:

@@ -28,7 +28,8 @@ class Parameters(Section):
 
 def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
     """The rows of the preference set: number, id, cluster and context, and whether they have rejected contexts."""
-    rows = part.select(COLUMNS).filter(pa.array([concerned(split) for split in part.column("split").to_pylist()]))
+    concerns = [concerned(split) for split in part.column("split").to_pylist()]
+    rows = part.select(COLUMNS).filter(pa.array(concerns, pa.bool_()))
     has = [bool(contexts) for contexts in rows.column("rejected_contexts").to_pylist()]
     return rows.drop_columns(["rejected_contexts"]).append_column("has", pa.array(has, pa.bool_()))
 
