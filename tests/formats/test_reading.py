@@ -139,7 +139,7 @@ def test_broken_files_are_named_by_line_and_field(tmp_path, content, message):
 def test_other_things_that_are_no_data_files(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_samples(tmp_path / "none.jsonl", "sft")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="holds no Parquet shard"):
         read_samples(tmp_path, "sft")
     (tmp_path / "latin.jsonl").write_bytes(b'{"image": "caf\xe9"}')
     with pytest.raises(DataError, match="line 1 is not UTF-8"):
