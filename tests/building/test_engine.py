@@ -235,6 +235,13 @@ def test_a_key_in_an_address_is_refused_since_recipes_are_copied_and_not_shown(t
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("output", [".", "..", "builds/.."])
+def test_an_output_without_a_name_is_refused_since_answers_lie_beside_it(tmp_path, output):
+    path = write_recipe(tmp_path, output, posts(5), STEPS)
+    with pytest.raises(TrifacetError, match="names no folder; write one"):
+        load_build_recipe(path)
+
+
 def test_empty_sources_make_empty_sets(tmp_path):
     _, manifest = built(tmp_path, "a", [{"id": "x", "context": "no alt-text", "alt": ""}], STEPS)
     assert manifest["rows"] == {"sft": 0, "preference": 0, "test": 0}

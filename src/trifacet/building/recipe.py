@@ -143,6 +143,12 @@ class BuildRecipe(Section):
     audit: str | None = Field(None, description="field of 'extra' that names a fault planted to test this recipe")
 
     @model_validator(mode="after")
+    def _named_folder(self) -> BuildRecipe:
+        if self.folder.name in ("", ".."):  # answers and trials lie beside it, under its name
+            raise ValueError(f"output: {self.output!r} names no folder; write one such as builds/posts")
+        return self
+
+    @model_validator(mode="after")
     def _no_secrets(self) -> BuildRecipe:
         for name, model in self.models.items():
             parts = urlsplit(model.base_url)
