@@ -360,3 +360,26 @@ def test_a_trial_takes_a_sample_and_an_estimate_asks_nothing(tmp_path):
         run_build(recipe, workers=1)  # what the trial paid for is not asked again
         assert endpoint.calls.twice == 0
     assert not (tmp_path / "a" / "out" / "nothing").exists()
+
+
+def test_fields_beyond_ours_are_written_as_the_recipe_says(tmp_path):
+    rows = [row | {"author": "Ada", "likes": 3} for row in posts(20)]
+    everything, _ = built(tmp_path, "all", rows, STEPS)
+    some, _ = built(tmp_path, "some", rows, STEPS, write={"extra": ["likes"]})
+    none, _ = built(tmp_path, "none", rows, STEPS, write={"extra": []})
+    kept = [[row["extra"] for row in samples(recipe.folder)] for recipe in (everything, some, none)]
+    assert all(json.loads(extra) == {"author": "Ada", "likes": 3} for extra in kept[0])
+    assert all(json.loads(extra) == {"likes": 3} for extra in kept[1])
+    assert set(kept[2]) == {None}
+
+
+def test_a_build_that_stopped_has_a_report(tmp_path, trifacet):
+    models = {"writer": {"base_url": "http://127.0.0.1:9/v1", "model": "x", "tries": 1}}
+    path = write_recipe(tmp_path / "a", tmp_path / "a" / "out", posts(20), GRAMMAR, models=models)
+    assert trifacet("build", path, "--report")[0] == 2
+    assert trifacet("build", path, "--workers", 1)[0] == 2
+    code, out, _ = trifacet("build", path, "--report")
+    assert code == 0
+    page = (tmp_path / "a" / "out" / "funnel.html").read_text()
+    assert out.strip().endswith("funnel.html")
+    assert "alt-text too short" in page

@@ -241,6 +241,12 @@ def _limits(recipe: BuildRecipe, facts: Mapping[str, SetFacts]) -> str:
         limits.append("Names were found by a model: some of people are still there, some other words were replaced.")
     else:
         limits.append("Names of people were not looked for.")
+    limits.append(
+        "Ids, requests and further fields are as the sources have them: no name was looked for in them."
+        if recipe.write.extra is None
+        else "Ids and requests are as the sources have them: no name was looked for in them."
+    )
+    limits.append("Images are byte for byte the sources': their metadata (camera, place) is still in them.")
     if "grammar" in names:
         limits.append("Grammar was corrected by a language model, within a bound on how much it may change.")
     if facts.get("preference", SetFacts()).rejected["rejected_responses"]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -23,21 +22,18 @@ from trifacet.building.plan import WRITE
 from trifacet.building.progress import Progress
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
+from trifacet.building.shard_writer import GROUP_ROWS, ShardWriter
 from trifacet.building.step import Tools
 from trifacet.building.workers import step_record
-from trifacet.errors import DataError, TrifacetError
 from trifacet.files import replacing, write_atomically
-from trifacet.records import SCHEMAS
 
 KINDS = ("sft", "preference", "test")
 MANIFEST = "manifest.json"
 FAILED = "failed.parquet"
-GROUP_ROWS, GROUP_BYTES = 1000, 64_000_000  # a row group ends at either
 PACKAGES = (
     *("trifacet", "numpy", "pyarrow", "pillow", "daft", "lingua-language-detector", "rensa", "scipy", "openai"),
     *("regex", "spacy", "transformers", "torch"),
 )
-_CURE = "put it back, or --overwrite to begin anew (answers that were paid for are kept)"
 _HALF = ".*.????????.tmp"  # as ``files.replacing`` names what it has not finished
 CARRIERS = {"daft", "openai"}  # hand parts and questions on; what comes of them does not depend on their versions
 FAILURES = pa.schema(
@@ -63,7 +59,8 @@ def write_output(
     for half in itertools.chain(recipe.folder.glob(_HALF), recipe.folder.glob(f"images/*/{_HALF}")):
         half.unlink()  # a kill left it
     written: dict[str, list[dict[str, Any]]] = {}
-    writers = {kind: _Shards(recipe, kind) for kind in KINDS}
+    read_at = max(stages[0].path("rows", part).stat().st_mtime for part in parts)
+    writers = {kind: ShardWriter(recipe, kind, read_at) for kind in KINDS}
     index = len(recipe.steps) + 1
     progress.begin([index], "running", len(parts))
     for part in parts:
@@ -116,116 +113,6 @@ def kind_of(row: dict[str, Any]) -> str:
     """Which set a row belongs to: its split; without one, what has a rejected version is a preference."""
     rejected = any(row[f"rejected_{facet}"] for facet in ("images", "contexts", "responses"))
     return row["split"] or ("preference" if rejected else "sft")
-
-
-class _Shards:
-    """Writes the rows of one kind to one shard after another."""
-
-    def __init__(self, recipe: BuildRecipe, kind: str) -> None:
-        self.folder, self.kind, self.settings = recipe.folder, kind, recipe.write
-        self.embedded = self.settings.images == "embedded"
-        self.schema = SCHEMAS[kind]
-        if self.embedded:
-            self.schema = self.schema.append(pa.field("image_bytes", pa.binary()))
-        shutil.rmtree(self.folder / kind, ignore_errors=True)
-        self.shards: list[dict[str, Any]] = []
-        self._rows: list[dict[str, Any]] = []
-        self._bytes = self._in_shard = 0
-        self._open: tuple[Any, Path, pq.ParquetWriter] | None = None
-
-    def add(self, row: dict[str, Any], tools: Tools) -> None:
-        """Take one more row."""
-        sample = _sample(self.kind, row, self._placed(row, tools))
-        if self.embedded and sample["image"] is not None:
-            sample["image_bytes"] = tools.path(row["file"]).read_bytes()
-            self._bytes += len(sample["image_bytes"])
-        self._rows.append(sample)
-        full = self._in_shard + len(self._rows) >= self.settings.shard_rows
-        if full or len(self._rows) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
-            self._flush()
-        if full:
-            self._end()
-
-    def close(self) -> list[dict[str, Any]]:
-        """Finish; returns file, rows and hash of each shard. A kind without rows has none."""
-        self._flush()
-        self._end()
-        return self.shards
-
-    def _flush(self) -> None:
-        if not self._rows:
-            return
-        if self._open is None:
-            path = self.folder / self.kind / f"{self.kind}-{len(self.shards):05d}.parquet"
-            temporary = replacing(path)
-            place = temporary.__enter__()
-            self._open = (temporary, path, pq.ParquetWriter(place, self.schema, compression="zstd"))
-        self._open[2].write_table(pa.Table.from_pylist(self._rows, schema=self.schema))
-        self._in_shard += len(self._rows)
-        self._rows, self._bytes = [], 0
-
-    def _end(self) -> None:
-        if self._open is None:
-            return
-        temporary, path, writer = self._open
-        writer.close()
-        temporary.__exit__(None, None, None)
-        name = path.relative_to(self.folder).as_posix()
-        self.shards.append({"file": name, "rows": self._in_shard, "sha256": sha256_of(path)})
-        self._open, self._in_shard = None, 0
-
-    def _placed(self, row: dict[str, Any], tools: Tools) -> dict[str, str]:
-        """Names in the output of the row's images, by "ROOT:path"; linked or copied there by their content."""
-        names: dict[str, str] = {}
-        known = {row["file"]: row["sha256"]} if row["file"] else {}
-        for file in [*known, *(row["more_files"] or ()), *(row["rejected_images"] or ())]:
-            path = _still_there(file, tools)
-            digest = sha256_of(path) or ""
-            if known.get(file) not in (None, digest):
-                raise TrifacetError(f"{path} is another image than when the build read it; {_CURE}")
-            ending = path.suffix.lower() if len(path.suffix) <= 5 else ""
-            names[file] = name = f"images/{digest[:2]}/{digest}{ending}"
-            if not self.embedded or file != row["file"]:
-                _link(path, self.folder / name)
-        return names
-
-
-def _sample(kind: str, row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """The row as a sample of its kind, its images by the output's names, or the source's where no step opened them."""
-    sample = {
-        "id": row["id"],
-        "image": names[row["file"]] if row["file"] else row["image"],
-        "more_images": [names[file] for file in row["more_files"]] if row["more_files"] else row["more_images"],
-        "context": row["context"],
-        "prompt": row["prompt"],
-        "extra": row["extra"],
-    }
-    if kind == "test":
-        return sample | {"references": [row["alt"]] if row["alt"].strip() else []}
-    sample["response"] = row["alt"]
-    if kind == "preference":
-        sample |= {name: row[name] for name in ("rejected_contexts", "rejected_responses")}
-        sample["rejected_images"] = [names[file] for file in row["rejected_images"] or ()]
-    return sample
-
-
-def _still_there(file: str, tools: Tools) -> Path:
-    try:
-        return tools.path(file)
-    except DataError as problem:
-        raise TrifacetError(f"an image that the build has read is gone ({problem.problem}); {_CURE}") from None
-
-
-def _link(path: Path, target: Path) -> None:
-    """The file under another name, without using room where the disk allows; not through links that a user set."""
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        try:
-            os.link(path.resolve(), temporary)
-        except OSError:  # another disk, or one that has no links
-            shutil.copyfile(path, temporary)
 
 
 def _write_failed(recipe: BuildRecipe, stages: list[Stage]) -> dict[str, Any]:

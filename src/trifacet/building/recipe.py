@@ -93,6 +93,9 @@ class Output(Section):
     images: Literal["files", "embedded"] = Field(
         "files", description="files under images/ (hard links where the disk allows), or bytes inside the shards"
     )
+    extra: list[str] | None = Field(
+        None, description="fields beyond ours that are written, such as none of a user's name: [] (null: all of them)"
+    )
 
 
 class Chosen(Section):

@@ -9,6 +9,7 @@ import typer
 
 from trifacet.cli.common import err, json_or_table, out, plain
 from trifacet.cli.options import OverwriteOption, SetOption
+from trifacet.errors import TrifacetError
 
 if TYPE_CHECKING:
     from trifacet.building.recipe import BuildRecipe
@@ -28,6 +29,9 @@ def build(
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="ROW_ID", help="tell the whole story of one row")
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="write the report of what is there so far, of an unfinished build too")
+    ] = False,
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="work on a Ray cluster, such as ray://head:10001")
     ] = None,
@@ -61,6 +65,11 @@ def build(
         from trifacet.building.story import explain as story_of
 
         print_story(story_of(loaded, explain))
+    elif report:
+        _write_report(loaded)
+        out.print(str(loaded.folder / "funnel.html"), markup=False)
+    elif (estimate or dry_run) and ray:
+        raise TrifacetError("a trial works on this machine; leave out --ray")
     elif estimate:
         _estimate(loaded, sample, workers, json_path)
     elif dry_run:
@@ -81,19 +90,26 @@ def build(
 def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) -> None:
     """The funnel as a table, then the paths of what was written, the report last."""
     from trifacet.building.card import write_card
-    from trifacet.building.state import costs_of
-    from trifacet.reports.funnel import write_funnel
 
     funnel, card, made = (recipe.folder / name for name in ("funnel.html", "card.md", "manifest.json"))
     if not funnel.exists() or funnel.stat().st_mtime_ns < made.stat().st_mtime_ns:
         write_card(recipe, manifest, card)
-        write_funnel(recipe, funnel, costs=costs_of(recipe.folder))
+        _write_report(recipe)
     rows = [[plain(step["name"]), step["rows_in"], step["rows_out"]] for step in manifest["steps"]]
     json_or_table(manifest, json_path, "rows", ("step", "in", "out"), rows)
     if json_path != "-":
         sets = ", ".join(f"{count} {kind}" for kind, count in manifest["rows"].items())
         out.print(f"{plain(str(recipe.folder))}: {sets}, {manifest['failed']['rows']} failed")
         out.print(str(funnel), markup=False)
+
+
+def _write_report(recipe: BuildRecipe) -> None:
+    from trifacet.building.state import STATE_FILE, costs_of
+    from trifacet.reports.funnel import write_funnel
+
+    if not (recipe.folder / STATE_FILE).exists():
+        raise TrifacetError(f"{recipe.folder} holds no build; begin it without --report")
+    write_funnel(recipe, recipe.folder / "funnel.html", costs=costs_of(recipe.folder))
 
 
 def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: str | None) -> None:
