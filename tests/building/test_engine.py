@@ -234,14 +234,16 @@ def test_a_trial_takes_a_sample_and_an_estimate_asks_nothing(tmp_path):
     assert not (tmp_path / "a" / "out" / "nothing").exists()
 
 
-def test_an_interruption_within_a_worker_ends_with_130_and_the_same_command_continues(tmp_path):
+def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path):
     steps = [{"exact-duplicates": {"same": ["context"]}}]
-    recipe = write_recipe(tmp_path, tmp_path / "out", posts(100_000), steps, part_rows=100_000)
-    command = start(recipe)
-    while not command.stderr.readline().startswith("read: done"):
-        assert command.poll() is None
-    time.sleep(1.2)  # daft has begun; what is left takes seconds
-    command.send_signal(signal.SIGTERM)
-    code, _, err = finish(command)
-    assert (code, "the same command continues" in err) == (130, True), err
+    recipe = write_recipe(tmp_path, tmp_path / "out", posts(60_000), steps, part_rows=100_000)
+    for wait in (0.9, 1.2, 1.5, 1.8):  # about when daft's threads are at work
+        command = start(recipe)
+        while not command.stderr.readline().startswith("read: done"):
+            assert command.poll() is None
+        time.sleep(wait)
+        command.send_signal(signal.SIGTERM)
+        code, _, err = finish(command)
+        assert (code, "the same command continues" in err) == (130, True), (wait, err)
+        shutil.rmtree(tmp_path / "out" / "stages" / "01-exact-duplicates", ignore_errors=True)
     assert finish(start(recipe))[0] == 0
