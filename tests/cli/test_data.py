@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from trifacet.cli.data import AnyFormat, Format, Kind, Strategy, app
 from trifacet.errors import DataError
-from trifacet.formats import FORMATS
-from trifacet.records import SAMPLE_TYPES
+from trifacet.formats import FORMATS, write_samples
+from trifacet.records import SAMPLE_TYPES, make_sample
 from trifacet.rejection.images import STRATEGIES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -227,3 +227,19 @@ def test_real_data_go_through_every_command(pinterest, tmp_path):
     shown = run("show", tmp_path / "p.parquet", "--images", images, "--output", tmp_path / "g.html", "--limit", 2)
     assert shown.exit_code == 0, shown.output
     assert parse(tmp_path / "g.html").tags.count("img") == 2
+
+
+@pytest.mark.parametrize("kind", ["sft", "test"])
+def test_check_and_show_take_the_kind_that_shards_say_they_are_of(kind, tmp_path):
+    text = {"sft": {"response": "One dog runs."}, "test": {"references": ["One dog runs."]}}[kind]
+    sample = make_sample(kind, {"id": "a", "context": "A post.", **text})
+    (tmp_path / kind).mkdir()
+    write_samples([sample], tmp_path / kind / f"{kind}-00000.parquet", "trifacet", kind)
+    checked = run("check", tmp_path / kind, "--json", "-")
+    assert checked.exit_code == 0, checked.output
+    assert json.loads(checked.stdout)["kind"] == kind
+    assert run("show", tmp_path / kind, "--output", tmp_path / "page.html").exit_code == 0
+    # whoever says another kind gets it
+    assert (
+        json.loads(run("check", tmp_path / kind, "--kind", "preference", "--json", "-").stdout)["kind"] == "preference"
+    )

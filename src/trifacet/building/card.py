@@ -194,6 +194,7 @@ def _table(facts: Mapping[str, SetFacts]) -> str:
         **{
             facet.replace("_", " ").capitalize(): [f"{one.rejected[facet]:,}" for one in facts.values()]
             for facet in _FACETS
+            if any(one.rejected[facet] for one in facts.values())
         },
     }
     head = ["", *(_TITLES[kind] for kind in facts)]
@@ -225,7 +226,9 @@ def _value(value: Any) -> str:
     """A parameter in short: a list of thousands (public figures, say) is counted."""
     if isinstance(value, list) and len(value) > 12:
         return f"{len(value)} entries"
-    return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        value = [f"{name} {_value(one)}" for name, one in value.items() if one is not None]
+    return "none" if value in (None, []) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _models(recipe: BuildRecipe) -> str:

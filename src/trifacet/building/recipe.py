@@ -117,6 +117,12 @@ class Chosen(Section):
             near = difflib.get_close_matches(str(name), STEPS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known steps are {', '.join(STEPS)}"
             raise ValueError(f"unknown step {name!r}; {hint}")
+        if not isinstance(parameters or {}, dict):
+            known = list(STEPS[name].parameters.model_fields)
+            given = (
+                f"write parameters by name, as in '{name}: {{{known[0]}: ...}}'" if known else "it has no parameters"
+            )
+            raise ValueError(f"{name}: {given}")
         try:
             return {"name": name, "parameters": STEPS[name].parameters.model_validate(parameters or {})}
         except ValidationError as error:
@@ -171,6 +177,11 @@ class BuildRecipe(Section):
                 raise ValueError(f"step {number}, {chosen.name!r}, needs {fact}: put {givers} before it")
             given |= chosen.step.gives
             if isinstance(chosen.step, AskStep):
+                if not self.models:
+                    raise ValueError(
+                        f"step {number}, {chosen.name!r}, asks a language model: name one under 'models', "
+                        "as in docs/language-models.md"
+                    )
                 self.model_named(chosen.parameters.model)
             if (writer := getattr(chosen.parameters, "writer", None)) is not None:
                 self.model_named(writer)
@@ -180,8 +191,10 @@ class BuildRecipe(Section):
         """The model of this name, or the only one; raises ValueError where that says nothing."""
         if name is None and len(self.models) == 1:
             return next(iter(self.models.items()))
-        if name is None or name not in self.models:
-            known = ", ".join(self.models) or "none are given"
+        known = ", ".join(self.models) or "none are given"
+        if name is None:
+            raise ValueError(f"a step that asks a language model has to say which: 'model' is one of {known}")
+        if name not in self.models:
             raise ValueError(f"model {name!r} is not one of 'models' ({known})")
         return name, self.models[name]
 
@@ -203,6 +216,8 @@ def load_build_recipe(path: str | Path, overrides: Sequence[str] = ()) -> BuildR
         TrifacetError: no such file, bad YAML, an unknown key or step, a value that does not fit, steps out of order.
     """
     values = read_values(path, overrides)
+    if "model" in values and "sources" not in values:
+        raise TrifacetError(f"{path}: a recipe of a training run; give it to 'trifacet run'")
     try:
         return BuildRecipe.model_validate(values)
     except ValidationError as error:

@@ -155,7 +155,7 @@ def _rows_named(stage: Stage, part: int, row_id: str) -> set[int]:
 
 
 def _nearest(stage: Stage, parts: list[int], row_id: str) -> list[str]:
-    """Ids like this one, out of a bounded number: those that begin alike, else the first of all."""
+    """Ids like this one, out of a bounded number: those that begin alike, else the first; where none is, the first."""
     start = row_id[: max(1, len(row_id) // 2)]
 
     def ids(alike: bool) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _nearest(stage: Stage, parts: list[int], row_id: str) -> list[str]:
 
     begin_alike = list(itertools.islice(ids(True), _COMPARED))
     compared = begin_alike or list(itertools.islice(ids(False), _COMPARED))
-    return difflib.get_close_matches(row_id, compared, n=3, cutoff=0.3)
+    return difflib.get_close_matches(row_id, compared, n=3, cutoff=0.3) or compared[:3]
 
 
 def _story(recipe: BuildRecipe, stages: list[Stage], row_id: str, row: int, part: int) -> RowStory:

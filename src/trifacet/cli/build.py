@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trifacet.cli.common import err, json_or_table, out, plain
-from trifacet.cli.options import OverwriteOption, SetOption
+from trifacet.cli.options import OverwriteOption
 from trifacet.errors import TrifacetError
+
+GONE = ("drop", "fail")
+REASONS = 3  # of a step that the table at the end names
 
 if TYPE_CHECKING:
     from trifacet.building.recipe import BuildRecipe
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
 def build(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML build recipe")],
     *,
-    set_: SetOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="override a recipe key, such as models.judge.concurrency=4"),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="build from a sample, beside the output folder, and show its report")
     ] = False,
@@ -38,7 +45,7 @@ def build(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="processes that work at the same time [default: one for each core]", show_default=False
+            min=1, help="processes that work at the same time \\[default: one for each core]", show_default=False
         ),
     ] = None,
     overwrite: OverwriteOption = False,
@@ -60,6 +67,8 @@ def build(
     from trifacet.building.recipe import load_build_recipe
     from trifacet.cli.build_view import live_view, print_story
 
+    if dry_run + estimate + (explain is not None) > 1:
+        raise TrifacetError("--dry-run, --estimate and --explain are three commands; give one of them")
     loaded = load_build_recipe(recipe, set_ or ())
     if explain is not None:
         from trifacet.building.story import explain as story_of
@@ -90,15 +99,16 @@ def build(
 def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) -> None:
     """The funnel as a table, then the paths of what was written, the report last."""
     from trifacet.building.card import write_card
+    from trifacet.building.output import KINDS
 
     funnel, card, made = (recipe.folder / name for name in ("funnel.html", "card.md", "manifest.json"))
     if not funnel.exists() or funnel.stat().st_mtime_ns < made.stat().st_mtime_ns:
         write_card(recipe, manifest, card)
         _write_report(recipe)
-    rows = [[plain(step["name"]), step["rows_in"], step["rows_out"]] for step in manifest["steps"]]
-    json_or_table(manifest, json_path, "rows", ("step", "in", "out"), rows)
+    rows = [[plain(step["name"]), step["rows_in"], step["rows_out"], _why(step)] for step in manifest["steps"]]
+    json_or_table(manifest, json_path, "rows", ("step", "in", "out", "gone, and why"), rows)
     if json_path != "-":
-        sets = ", ".join(f"{count} {kind}" for kind, count in manifest["rows"].items())
+        sets = ", ".join(f"{manifest['rows'][kind]} {kind}" for kind in KINDS)
         out.print(f"{plain(str(recipe.folder))}: {sets}, {manifest['failed']['rows']} failed")
         out.print(str(funnel), markup=False)
 
@@ -112,6 +122,15 @@ def _write_report(recipe: BuildRecipe) -> None:
     write_funnel(recipe, recipe.folder / "funnel.html", costs=costs_of(recipe.folder))
 
 
+def _why(step: Mapping[str, Any]) -> str:
+    """How many rows left at a step for which reasons, the most frequent first."""
+    said = [(kind.partition(": "), count) for kind, count in step["counts"].items()]
+    gone = sorted(((count, reason) for (verdict, _, reason), count in said if verdict in GONE), key=lambda one: -one[0])
+    more = sum(count for count, _ in gone[REASONS:])
+    told = [f"{count} {plain(reason)}" for count, reason in gone[:REASONS]]
+    return ", ".join(told + [f"{more} for other reasons"] * bool(more))
+
+
 def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: str | None) -> None:
     from dataclasses import asdict
 
@@ -120,9 +139,14 @@ def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: 
 
     with live_view() as show:
         tried, costs = trial.estimate(recipe, sample, workers=workers, show=show)
-    columns = ("step", "rows", "core-seconds", "questions", "tokens in", "tokens out", "cost", "at most")
+    columns = ("step", "rows", "core seconds", "questions", "tokens in", "tokens out", "cost", "at most")
     rows = [
-        [plain(one.step), one.rows, one.core_seconds, one.questions, one.tokens_in, one.tokens_out, one.money, one.most]
+        [plain(one.step), one.rows, one.core_seconds]
+        + (
+            [one.questions, one.tokens_in, one.tokens_out, f"{one.money:.4f}", f"{one.most:.4f}"]
+            if one.questions
+            else [""] * 5
+        )
         for one in costs
     ]
     total = {"core_seconds": sum(one.core_seconds for one in costs)}
@@ -132,6 +156,6 @@ def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: 
     if json_path != "-":
         out.print(
             f"in all {total['core_seconds'] / 3600:.2f} core-hours here, {total['questions']} questions, "
-            f"{total['money']:.2f} (at most {total['most']:.2f}, if every attempt is needed); answers count as long as "
-            "they may be"
+            f"cost {total['money']:.2f} (at most {total['most']:.2f}, if every attempt is needed); each answer "
+            "is taken to be as long as it may be"
         )

@@ -53,7 +53,7 @@ class _Lines:
     """Progress as lines, for logs."""
 
     def __init__(self, console: Console) -> None:
-        self.console, self._said, self._done = console, time.monotonic(), set[int]()
+        self.console, self._said, self._done, self._cost = console, time.monotonic(), set[int](), ""
 
     def show(self, progress: Progress) -> None:
         """Print what has ended, and now and then what runs."""
@@ -75,7 +75,8 @@ class _Lines:
             )
         )
         told = ", ".join(f"{value} {name}" for name, value in list(cells.items())[2:] if value not in ("", "0"))
-        cost = "; " + _cost(progress) if _cost(progress) else ""
+        before, self._cost = self._cost, _cost(progress)
+        cost = f"; {self._cost}" if self._cost != before else ""  # said again where there is something new to it
         self.console.print(f"{cells['']}: {cells['state']}" + (f", {told}" if told else "") + cost, soft_wrap=True)
 
 

@@ -6,10 +6,11 @@ Invariant: results go to standard output, everything else to standard error.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +21,9 @@ from trifacet.files import write_atomically
 EXIT_FINDINGS = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+NUMBER = re.compile(r"(-?[\d,]*\.?\d+|-?)")  # or none, in a column of numbers
+WIDEST = 10_000  # characters that no table needs
+LONGEST_WORD = 24  # characters: longer words are cut where a table has to be narrow
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
@@ -43,11 +47,18 @@ def write_json(document: Any, path: str) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on standard output; cells that are numbers stand at the right."""
     table = Table(title=title, title_justify="left", header_style="bold")
+    texts = [[f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] == "-" for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+        numeric = bool(texts) and all(NUMBER.fullmatch(row[index]) for row in texts)
+        cells = [column, *(row[index] for row in texts)]
+        longest = min(max(len(word) for cell in cells for word in cell.split() or [""]), LONGEST_WORD)
+        whole = max(map(len, cells)) <= longest  # such columns give no room to others; lines break between words
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        table.add_column(column, justify=justify, overflow="fold", min_width=longest, no_wrap=whole)
+    for text in texts:
+        table.add_row(*text)
+    if table.__rich_measure__(out, out.options.update_width(WIDEST)).maximum > out.width:  # lines take room
+        table.box, table.pad_edge = None, False
     out.print(table)
 
 

@@ -61,6 +61,14 @@ class Strategy(StrEnum):
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The data file: .json, .jsonl or .parquet.")]
 KindOption = Annotated[Kind, typer.Option(help="What the rows are; a preference file also serves as sft or test.")]
+AnyKindOption = Annotated[
+    Kind | None,
+    typer.Option(
+        help="What the rows are; a preference file also serves as sft or test. "
+        "\\[default: what Parquet files of ours say of themselves, else preference]",
+        show_default=False,
+    ),
+]
 FormatOption = Annotated[AnyFormat, typer.Option(help="Format of the file; auto looks at the first row.")]
 ImagesOption = Annotated[
     Path | None, typer.Option(metavar="ROOT", help="Folder that image paths are relative to. [default: the file's]")
@@ -74,7 +82,7 @@ LabelOption = Annotated[
 def check(
     file: FileArgument,
     *,
-    kind: KindOption = Kind.PREFERENCE,
+    kind: AnyKindOption = None,
     format: FormatOption = AnyFormat.AUTO,
     images: ImagesOption = None,
     recipe: Annotated[
@@ -98,6 +106,7 @@ def check(
     from rich.progress import track
 
     from trifacet.checking import check_file
+    from trifacet.formats.shards import written_kind
     from trifacet.images import MAX_PIXELS
 
     loaded = None
@@ -107,7 +116,7 @@ def check(
         loaded = load_recipe(recipe)
     report = check_file(
         file,
-        kind.value,
+        kind.value if kind else written_kind(file) or "preference",
         format.value,
         images=images,
         label=label,
@@ -163,7 +172,7 @@ def show(
     *,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The page to write.")] = Path("gallery.html"),
     images: ImagesOption = None,
-    kind: KindOption = Kind.PREFERENCE,
+    kind: AnyKindOption = None,
     format: FormatOption = AnyFormat.AUTO,
     limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,
     strategy: Annotated[
@@ -182,6 +191,7 @@ def show(
     Example: trifacet data show pairs.json --images images/train --strategy diffusion --t 500 --limit 20
     """
     from trifacet.formats import read_samples
+    from trifacet.formats.shards import written_kind
     from trifacet.reports.gallery import write_gallery
 
     spec = None
@@ -189,7 +199,8 @@ def show(
         from trifacet.rejection.images import ImageStrategy
 
         spec = ImageStrategy(strategy.value, t)
-    samples = read_samples(file, kind.value, format.value, label=label)
+    told = kind.value if kind else written_kind(file) or "preference"
+    samples = read_samples(file, told, format.value, label=label)
     root = images if images is not None else file.parent
     write_gallery(samples, root, output, title=file.name, limit=limit, strategy=spec, seed=seed)
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")

@@ -43,11 +43,22 @@ def main() -> None:
     except TrifacetError as error:
         if _says(error):
             err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
-        sys.exit(EXIT_BAD_INPUT)
+        _leave(EXIT_BAD_INPUT)
     except SystemExit as end:  # typer has made this of Ctrl-C
         if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
             err.print(f"interrupted{_by(end)}: the same command continues from here")
+        if end.code == EXIT_INTERRUPTED:
+            _leave(EXIT_INTERRUPTED)
         raise
+
+
+def _leave(code: int) -> NoReturn:
+    """End with this code, also where daft's threads are at work still: they abort an interpreter that shuts down."""
+    if "daft" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

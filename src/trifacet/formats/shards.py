@@ -1,4 +1,4 @@
-"""Images that travel inside Parquet shards, back to files.
+"""Parquet shards: the kind that they say they are of, and images that travel inside them, back to files.
 
 Invariant: nothing is written but decodable images, below the folder given, under the names that the rows use.
 """
@@ -14,8 +14,24 @@ from PIL import Image
 from trifacet.errors import DataError
 from trifacet.files import replacing
 from trifacet.images import FORMATS
+from trifacet.records import SCHEMAS
 
 EMBEDDED = "image_bytes"
+
+
+def written_kind(path: Path) -> str | None:
+    """The kind of sample ("sft", "preference", "test") that a shard, or the first of a folder, says it holds."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shard = min(path.glob("*.parquet"), default=path) if path.is_dir() else path
+    if shard.suffix != ".parquet":
+        return None
+    try:
+        kind = (pq.read_schema(shard).metadata or {}).get(b"trifacet.kind", b"").decode(errors="replace")
+    except (OSError, pa.ArrowException):  # whoever reads the rows says what is wrong
+        return None
+    return kind if kind in SCHEMAS else None
 
 
 def unpack_images(folder: Path, root: Path) -> Iterator[Path]:

@@ -71,7 +71,8 @@ class Shown:
     """A row with the decisions of one reason about it."""
 
     id: str
-    row: int
+    row: int  # of the build, from 0
+    place: int | None  # in its source, from 1
     seen: Seen | None  # None where the row could not be read
     kept: Seen | None  # the row in whose favour it was dropped
     told: list[Told]
@@ -89,7 +90,8 @@ class Showing:
         """One example."""
         first, seen = example.events[0], self._seen(example.row)
         told = [self._told(event, seen) for event in example.events]
-        return Shown(clipped(first["id"]), first["row"], seen, self._seen(example.kept), told)
+        place = (example.row or first["detail"]).get("source_row")
+        return Shown(clipped(first["id"]), first["row"], place, seen, self._seen(example.kept), told)
 
     def _told(self, event: Mapping[str, Any], seen: Seen | None) -> Told:
         before, after = _text(event["before"]), _text(event["after"])

@@ -28,8 +28,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         TrifacetError: no such file, bad YAML, an unknown key or a value that does not fit.
     """
+    values = read_values(path, overrides)
+    if {"sources", "steps"} <= values.keys():
+        raise TrifacetError(f"{path}: a recipe of a build; give it to 'trifacet build'")
     try:
-        recipe = Recipe.model_validate(read_values(path, overrides))
+        recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise TrifacetError(f"{path}: {explain_invalid(error, Recipe)}") from None
     for name, stage in recipe.align.items():
@@ -122,7 +125,10 @@ def _number(text: str) -> str | float:
 
 def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     """One line for what keeps values from being a ``model``: the key, what is wrong, the nearest known key."""
-    first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))  # the most particular
+    # the most particular; of one level an unknown key, since what is missing there may be that key, mistyped
+    first = max(
+        error.errors(include_url=False), key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden")
+    )
     # pydantic's names for the ways to read a value are no keys of the recipe
     keys = [str(part) for part in first["loc"] if part not in ("str", "[key]") and not str(part).startswith("dict[")]
     where = ".".join(keys)
@@ -134,7 +140,9 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"key {where!r} is missing; give it a value"
     message = first["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+    given = first["input"]
+    told = isinstance(given, dict) or (isinstance(given, str) and repr(given) in message)
+    got = "" if told else f", got {given!r}"
     return f"{where}: {message}{got}" if where else message
 
 

@@ -30,7 +30,7 @@ DEFAULT = Path("builds/demo")  # where the recipes look
 GONE = ("drop", "fail")
 TEXTS = ("context", "alt")
 UNJUDGED = ("verify",)  # sound rows may leave here: the pair was not good enough, the post was
-COLUMNS = ("planted", "rows", "as expected", "left elsewhere", "missed", "expected")
+COLUMNS = ("planted", "rows", "right", "elsewhere", "missed", "expected")  # 80 characters are enough for all
 
 
 def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows: int) -> list[list[Any]]:
@@ -49,14 +49,13 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
     expected: dict[str, str] = {}
     for one in planted:
         results.setdefault(one.planted, Counter())[_became(one, story)] += 1
-        expected[one.planted] = " ".join(
-            filter(None, [one.expected, "by" if one.steps else "", " or ".join(one.steps)])
-        )
+        wanted = "one gone" if one.expected == "one of two" else one.expected
+        expected[one.planted] = ": ".join(filter(None, [wanted, " or ".join(one.steps)]))
     faulty = {one.row for one in planted} | {one.twin for one in planted}
     sound = [row for row in range(rows) if row not in faulty]
     results["(none)"] = Counter(_became(Planted(row, "", "", "kept", ()), story) for row in sound)
-    expected["(none)"] = f"kept, or left by {' '.join(UNJUDGED)}"
-    kinds = ("as expected", "left elsewhere", "missed")
+    expected["(none)"] = f"kept, or gone: {' '.join(UNJUDGED)}"
+    kinds = COLUMNS[2:5]
     return [
         [kind, found.total(), *(found[name] for name in kinds), expected[kind]]
         for kind, found in sorted(results.items(), key=lambda item: (item[0] == "(none)", item[0]))
@@ -64,7 +63,10 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
 
 
 def _became(one: Planted, story: Mapping[int, list[tuple[str, str]]]) -> str:
-    """Whether what was expected came true (to be kept is to stay unchanged); else whether another step dropped it."""
+    """Whether what was expected came true (to be kept is to stay unchanged); else whether another step dropped it.
+
+    One of ``COLUMNS``: "right", "elsewhere" (another step dropped it) or "missed".
+    """
     told = story.get(one.row, [])
     leavers = [name for name, verdict in told if verdict in GONE]
     own = {verdict for name, verdict in told if name in one.steps}
@@ -80,7 +82,7 @@ def _became(one: Planted, story: Mapping[int, list[tuple[str, str]]]) -> str:
         case _:  # one of two
             twin = [name for name, verdict in story.get(one.twin or 0, []) if verdict in GONE]
             fine = bool(set(leavers) & set(one.steps)) != bool(set(twin) & set(one.steps))
-    return "as expected" if fine else "left elsewhere" if set(leavers) - set(one.steps) else "missed"
+    return "right" if fine else "elsewhere" if set(leavers) - set(one.steps) else "missed"
 
 
 def save_name_finder(folder: Path) -> None:
@@ -170,7 +172,8 @@ def _tell(recipe: Path, planted: Sequence[Planted], posts: int) -> None:
     from trifacet.cli.common import print_table
 
     build = load_build_recipe(recipe)
-    print_table("planted faults", list(COLUMNS), audit(planted, events_of(stages_of(build)), posts))
+    title = "planted faults: right (as expected), elsewhere (left at another step), missed"
+    print_table(title, list(COLUMNS), audit(planted, events_of(stages_of(build)), posts))
     print(f"what became of the posts: {build.folder / 'funnel.html'}")
 
 

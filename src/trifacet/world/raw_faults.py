@@ -264,7 +264,7 @@ def _table() -> dict[str, Fault]:
         "picture-mirrored": Fault(_same_picture(_mirrored), "one of two", near),
         "text-edited": Fault(_same_text, "one of two", near),
         "private-name": Fault(_private_name, "changed", ("names",)),
-        "private-name-in-small-letters": Fault(_unknown_name, "changed", ("names",)),
+        "small-letter-name": Fault(_unknown_name, "changed", ("names",)),
         "alt-of-a-wrong-colour": Fault(_wrong_alt, "gone", ("verify",)),
         "typos-in-post": Fault(_typos("context"), "changed", ("grammar",)),
         "typos-in-alt": Fault(_typos("alt"), "changed", ("grammar",)),

@@ -1,0 +1,36 @@
+"""Tables on the terminal: words stay whole where they can, and numbers stand at the right."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from trifacet.cli import common
+
+COLUMNS = ("step", "rows", "core seconds", "questions", "tokens in", "tokens out", "cost", "at most")
+ROWS = [
+    ["rejected-response", 1_000_000, 3.25, 64000, 20439, 17648, "0.0091", "0.0151"],
+    ["exact-duplicates", 53, 0.5, "", "", "", "", ""],
+]
+
+
+def shown(monkeypatch, width, title, columns, rows):
+    monkeypatch.setattr(common, "out", Console(file=io.StringIO(), width=width, highlight=False, soft_wrap=True))
+    common.print_table(title, columns, rows)
+    return common.out.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_word_of_the_widest_table_is_broken(monkeypatch, width):
+    lines = shown(monkeypatch, width, "costs", COLUMNS, ROWS)
+    assert max(map(len, lines)) <= width
+    words = [word for name in COLUMNS for word in name.split()] + [str(cell) for row in ROWS for cell in row]
+    told = "\n".join(lines)
+    assert all((f"{word:.2f}" if isinstance(word, float) else word) in told for word in words)
+
+
+def test_numbers_stand_at_the_right_also_as_text_and_beside_empty_cells(monkeypatch):
+    lines = shown(monkeypatch, 80, "", ("name", "cost"), [["a", "0.5"], ["b", "1,200.25"], ["c", ""]])
+    (half,) = [line for line in lines if "0.5" in line]
+    (many,) = [line for line in lines if "1,200.25" in line]
+    assert half.index("0.5") + len("0.5") == many.index("1,200.25") + len("1,200.25")
