@@ -1,5 +1,5 @@
 """``python -m trifacet`` is ``trifacet``: what launchers such as torchrun take. Invariant: nothing but the call."""
 
-from trifacet.cli.main import main
+from trifacet.cli.main import command
 
-main()
+command()

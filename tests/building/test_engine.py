@@ -159,7 +159,6 @@ def test_a_prompt_that_was_edited_is_not_taken_for_the_old_one_and_the_manifest_
         assert [one["step"] for one in manifest["outside"]] == ["1 grammar", "2 grammar"]
         assert all(one["version"].endswith(f"sha256 {ours.sha256}") for one in manifest["outside"])
         prompt.write_text(ours.text.replace("proofread", "mend"))
-        load_prompt.cache_clear()  # as in a process of its own
         with pytest.raises(TrifacetError, match=r"prompt of step 1 grammar has changed since .* --overwrite"):
             run_build(recipe, workers=1)
 

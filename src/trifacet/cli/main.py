@@ -35,6 +35,21 @@ app.command("families")(families.families)
 app.add_typer(data.app, name="data")
 
 
+def command() -> None:
+    """``main`` as a process of its own: it ends with the right code also where daft's threads are still at work.
+
+    These abort an interpreter that shuts down, which would turn 130 into 134.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if "daft" in sys.modules and isinstance(end.code, int):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
 def main() -> None:
     """Run the command line; errors of the user's are one line and exit code 2, Ctrl-C and SIGTERM are 130."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -43,22 +58,11 @@ def main() -> None:
     except TrifacetError as error:
         if _says(error):
             err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
-        _leave(EXIT_BAD_INPUT)
+        sys.exit(EXIT_BAD_INPUT)
     except SystemExit as end:  # typer has made this of Ctrl-C
         if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
             err.print(f"interrupted{_by(end)}: the same command continues from here")
-        if end.code == EXIT_INTERRUPTED:
-            _leave(EXIT_INTERRUPTED)
         raise
-
-
-def _leave(code: int) -> NoReturn:
-    """End with this code, also where daft's threads are at work still: they abort an interpreter that shuts down."""
-    if "daft" in sys.modules:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
