@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from told_build import local_steps, told_build
 
-from trifacet.building.card import Lengths, card, quoted, set_facts, write_card
+from trifacet.building.card import Lengths, _value, card, quoted, set_facts, write_card
 
 HOSTILE_NAME = "a | b <script>alert(1)</script> \u202egnp.exe [x](http://y) \x1b[31m `c` **d**\n---\n# no"
 
@@ -89,3 +89,8 @@ def test_an_empty_build_has_a_card(built, tmp_path):
     recipe, manifest = built
     empty = manifest | {"shards": [], "rows": dict.fromkeys(manifest["rows"], 0)}
     assert "all sets are empty" in card(recipe, empty)
+
+
+def test_a_parameter_is_told_in_words():
+    assert _value({"sft": 0.9, "test": 0.1, "preference": None}) == "sft 0.9, test 0.1"
+    assert (_value([]), _value(None), _value(["a", "b"]), _value(0)) == ("none", "none", "a, b", "0")

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from trifacet.cli import common
+from trifacet.cli.build import REASONS, _why
 
 COLUMNS = ("step", "rows", "core seconds", "questions", "tokens in", "tokens out", "cost", "at most")
 ROWS = [
@@ -34,3 +35,12 @@ def test_numbers_stand_at_the_right_also_as_text_and_beside_empty_cells(monkeypa
     (half,) = [line for line in lines if "0.5" in line]
     (many,) = [line for line in lines if "1,200.25" in line]
     assert half.index("0.5") + len("0.5") == many.index("1,200.25") + len("1,200.25")
+
+
+def test_all_rows_that_left_are_counted_and_the_most_frequent_reasons_named():
+    counts = {f"drop: reason {number}": number for number in range(1, 7)} | {"fail: broken": 9, "note: doubts": 50}
+    told = _why({"counts": counts})
+    assert told.startswith("9 broken, 6 reason 6, 5 reason 5")
+    assert sum(int(part.split()[0]) for part in told.split(", ")) == 9 + sum(range(1, 7))
+    assert len(told.split(", ")) == REASONS + 1
+    assert _why({"counts": {"change: hashtags stripped": 3}}) == ""

@@ -24,7 +24,7 @@ def tables() -> str:
     for name, step in STEPS.items():
         kind = {AskStep: "asks a language model", GlobalStep: "looks at all rows"}.get(type(step), "looks at each row")
         purpose = (step.parameters.__doc__ or "").partition("\n")[0]
-        parts.append(f"## {name}\n\n{purpose} ({kind})\n")
+        parts.append(f"## {name}\n\n{purpose} ({kind})")
         parameters = list(recipe_keys(step.parameters))
         parts.append(table(parameters) if parameters else "No parameters.")
     return "\n\n".join(parts)

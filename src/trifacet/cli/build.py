@@ -67,8 +67,8 @@ def build(
     from trifacet.building.recipe import load_build_recipe
     from trifacet.cli.build_view import live_view, print_story
 
-    if dry_run + estimate + (explain is not None) > 1:
-        raise TrifacetError("--dry-run, --estimate and --explain are three commands; give one of them")
+    if dry_run + estimate + report + (explain is not None) > 1:
+        raise TrifacetError("--dry-run, --estimate, --report and --explain are commands of their own; give one")
     loaded = load_build_recipe(recipe, set_ or ())
     if explain is not None:
         from trifacet.building.story import explain as story_of
@@ -125,9 +125,9 @@ def _write_report(recipe: BuildRecipe) -> None:
 def _why(step: Mapping[str, Any]) -> str:
     """How many rows left at a step for which reasons, the most frequent first."""
     said = [(kind.partition(": "), count) for kind, count in step["counts"].items()]
-    gone = sorted(((count, reason) for (verdict, _, reason), count in said if verdict in GONE), key=lambda one: -one[0])
-    more = sum(count for count, _ in gone[REASONS:])
-    told = [f"{count} {plain(reason)}" for count, reason in gone[:REASONS]]
+    gone = sorted((-count, reason) for (verdict, _, reason), count in said if verdict in GONE)
+    more = -sum(count for count, _ in gone[REASONS:])
+    told = [f"{-count} {plain(reason)}" for count, reason in gone[:REASONS]]
     return ", ".join(told + [f"{more} for other reasons"] * bool(more))
 
 

@@ -98,7 +98,8 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> str:
     elif origin is dict:
         word = "section by name" if _section(arguments[1]) else f"mapping to {_type(arguments[1])}"
     elif origin is list:
-        word = "list of sections" if _section(arguments[0]) else f"list of {_type(arguments[0])}s"
+        told = _type(arguments[0])  # a word, or the values to choose from
+        word = "list of sections" if _section(arguments[0]) else f"list of {told}{'' if told[0] == '`' else 's'}"
     elif origin is tuple:
         word = f"list of {len(arguments)} {_type(arguments[0])}s"
     else:
