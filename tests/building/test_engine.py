@@ -386,7 +386,7 @@ def test_a_build_that_stopped_has_a_report(tmp_path, trifacet):
 
 def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path):
     steps = [{"exact-duplicates": {"same": ["context"]}}]
-    recipe = write_recipe(tmp_path, tmp_path / "out", posts(60_000), steps, part_rows=100_000)
+    recipe = write_recipe(tmp_path, tmp_path / "out", posts(60_000), steps, part_rows=30_000)
     for wait in (0.9, 1.2, 1.5, 1.8):  # about when daft's threads are at work
         command = start(recipe)
         while not command.stderr.readline().startswith("read: done"):
@@ -397,3 +397,11 @@ def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_contin
         assert (code, "the same command continues" in err) == (130, True), (wait, err)
         shutil.rmtree(tmp_path / "out" / "stages" / "01-exact-duplicates", ignore_errors=True)
     assert finish(start(recipe))[0] == 0
+
+
+def test_a_recipe_that_could_not_be_begun_is_corrected_in_place(tmp_path):
+    path = write_recipe(tmp_path / "a", tmp_path / "a" / "out", posts(20), STEPS)
+    source = f"sources=[{{path: {tmp_path / 'a' / 'posts.jsonl'}, columns: {{alt: caption}}}}]"
+    with pytest.raises(TrifacetError, match="caption"):
+        run_build(load_build_recipe(path, [source]), workers=1)
+    assert run_build(load_build_recipe(path), workers=1)["rows"]["sft"] > 0

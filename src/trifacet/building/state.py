@@ -7,6 +7,7 @@ Invariant: a folder is never continued by another recipe, or after its sources, 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ def claim(recipe: BuildRecipe) -> State:
     path, cure = recipe.folder / STATE_FILE, "choose another output, or --overwrite to begin anew"
     inputs = [{"source": place, **file} for place, one in enumerate(recipe.sources) for file in fingerprint(one)]
     digest, read = build_fingerprint(recipe), outside(recipe)
-    if path.exists():
+    made = itertools.chain(recipe.folder.glob("stages/*/parts.jsonl"), recipe.folder.glob(output.MANIFEST))
+    if path.exists() and any(made):  # else it stopped before its first part, and a corrected recipe may begin anew
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             same, unchanged = facts["recipe_sha256"] == digest, facts["inputs"] == inputs

@@ -65,10 +65,13 @@ def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Ite
     """
     if not parts:
         return
-    daft = _daft()
     workers = min(job.tools.workers, len(parts))
+    if workers == 1 and not on_cluster:  # nothing to hand out: starting a process takes longer than most parts
+        yield from (_checked(job, _told(job, part)) for part in parts)
+        return
+    daft = _daft()
 
-    @daft.cls(max_concurrency=workers, use_process=None if on_cluster else workers > 1)
+    @daft.cls(max_concurrency=workers, use_process=None if on_cluster else True)
     class Worker:
         @daft.method.batch(return_dtype=daft.DataType.string(), batch_size=1)
         def run(self, numbers: Any) -> list[str]:
@@ -78,12 +81,16 @@ def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Ite
     if on_cluster:
         frame = frame.into_partitions(len(parts))
     for row in frame.select(Worker().run(frame["part"]).alias("record")).iter_rows(results_buffer_size=None):
-        record: Record = json.loads(row["record"])
-        if "user_error" in record:
-            raise TrifacetError(record["user_error"])
-        if "error" in record:
-            raise RuntimeError(f"a worker failed at part {record['part']} of {job.target}:\n{record['error']}")
-        yield record
+        yield _checked(job, row["record"])
+
+
+def _checked(job: Job, told: str) -> Record:
+    record: Record = json.loads(told)
+    if "user_error" in record:
+        raise TrifacetError(record["user_error"])
+    if "error" in record:
+        raise RuntimeError(f"a worker failed at part {record['part']} of {job.target}:\n{record['error']}")
+    return record
 
 
 def do_part(job: Job, part: int) -> Record:
