@@ -6,7 +6,7 @@ The steps are simple on purpose (a word list for names, equality for duplicates)
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from trifacet.building.build import run_build
-from trifacet.building.parts import Record
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.step import GlobalStep, MapStep, Signatures, Tools
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Job, do_part
 from trifacet.errors import DataError
 from trifacet.training.recipe import Section
 
@@ -126,12 +124,8 @@ LOCAL = {
 
 @contextmanager
 def local_steps() -> Iterator[None]:
-    """The steps of this file among those of the package; parts are done here, since worker processes lack them."""
-
-    def here(job: Job, parts: Sequence[int], *, on_cluster: bool) -> Iterator[Record]:
-        yield from (do_part(job, part) for part in parts)
-
-    with patch.dict(STEPS, LOCAL), patch("trifacet.building.build.do_parts", here):
+    """The steps of this file among those of the package, for builds with one worker: they stay in this process."""
+    with patch.dict(STEPS, LOCAL):
         yield
 
 

@@ -405,3 +405,15 @@ def test_a_recipe_that_could_not_be_begun_is_corrected_in_place(tmp_path):
     with pytest.raises(TrifacetError, match="caption"):
         run_build(load_build_recipe(path, [source]), workers=1)
     assert run_build(load_build_recipe(path), workers=1)["rows"]["sft"] > 0
+
+
+def test_a_line_that_cannot_be_read_has_a_name_and_a_story(tmp_path, trifacet):
+    path = write_recipe(tmp_path / "a", tmp_path / "a" / "out", posts(9), STEPS)
+    with (tmp_path / "a" / "posts.jsonl").open("a") as file:
+        file.write("{broken\n")
+    run_build(load_build_recipe(path), workers=1)
+    (failed,) = pq.read_table(tmp_path / "a" / "out" / "failed.parquet").to_pylist()
+    assert (failed["id"], failed["source_row"]) == ("posts-10", 10)
+    code, out, _ = trifacet("build", path, "--explain", "posts-10")
+    assert code == 0
+    assert "broken JSON" in out

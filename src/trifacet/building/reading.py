@@ -24,6 +24,7 @@ from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import EVENTS, ROWS, Batch
 from trifacet.building.sources import BadRow, read_in_turn
+from trifacet.building.sources.files import plain_name
 from trifacet.building.workers import step_record
 
 Ints = NDArray[np.int64]
@@ -114,7 +115,7 @@ def _bad_event(bad: BadRow, number: int) -> dict[str, Any]:
     detail = {"source": bad.source, "source_row": bad.source_row, "problem": str(bad.problem)}
     return {
         "row": number,
-        "id": bad.id or "",
+        "id": bad.id or (f"{plain_name(Path(bad.problem.file)).stem}-{bad.source_row}" if bad.problem.file else ""),
         "step": 0,
         "name": READ,
         "verdict": "fail",
