@@ -187,7 +187,7 @@ def draw_growth(points: list[tuple[int, dict[str, Any]]], path: Path) -> None:
     figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     rows = [count / 1e6 for count, _ in points]
     for panel, key, label in zip(panels, ("seconds", "peak_mib"), ("seconds", "peak memory in MiB"), strict=True):
-        panel.plot(rows, [result[key] for _, result in points], marker="o")
+        panel.plot(rows, [result[key] for _, result in points], marker="o", clip_on=False)
         panel.set_xlabel("posts in millions")
         panel.set_ylabel(label)
         panel.set_ylim(bottom=0)
