@@ -167,7 +167,7 @@ def test_a_refusal_ends_all_processes_with_one_message(runs, world, tmp_path):
         (taken, "holds another run (seed differs)"),
         (damaged, "damaged or truncated"),
         (infinite, "the loss is"),
-        (unknown, "key 'name' is missing"),
+        (unknown, "unknown key 'nmae'; did you mean 'name'?"),
     ):
         commands = launch(base, "sft", path)
         assert ends(commands) == [2, 2]

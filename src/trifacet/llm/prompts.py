@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def load_prompt(name: str, file: Path | None = None) -> Prompt:
     Raises:
         TrifacetError: the file cannot be read, is no prompt, or has other placeholders than the package's.
     """
-    ours = _ours(name)
+    ours = make_prompt(name, (resources.files("trifacet.llm") / "texts" / f"{name}.txt").read_text(encoding="utf-8"))
     if file is None:
         return ours
     try:
@@ -106,8 +106,3 @@ def load_prompt(name: str, file: Path | None = None) -> Prompt:
         wanted, there = (" ".join(f"{{{word}}}" for word in sorted(p.placeholders)) for p in (ours, prompt))
         raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {wanted}")
     return Prompt(name, prompt.text, prompt.sha256)
-
-
-@cache
-def _ours(name: str) -> Prompt:
-    return make_prompt(name, (resources.files("trifacet.llm") / "texts" / f"{name}.txt").read_text(encoding="utf-8"))
