@@ -147,20 +147,11 @@ def _held(pid: int) -> int:
 
 
 def _steps(output: Path) -> list[dict[str, Any]]:
-    from trifacet.building.build import stages_of
     from trifacet.building.recipe import load_build_recipe
+    from trifacet.building.story import steps_told
 
-    recipe = load_build_recipe(output / "recipe.yaml")
-    names = ["read", *(step.name for step in recipe.steps), "write"]
-    told = [{"step": name, "rows": 0, "seconds": 0.0} for name in names]
-    for stage in stages_of(recipe):
-        for record in stage.records().values():
-            for step in record["steps"]:
-                told[step["step"]]["rows"] += step["in"]
-                told[step["step"]]["seconds"] += step["seconds"]
-        for record in stage.records("signatures").values():
-            told[int(stage.folder.name[:2])]["seconds"] += record["seconds"]
-    return told
+    told = steps_told(load_build_recipe(output / "recipe.yaml"))
+    return [{"step": step.name, "rows": step.rows_in, "seconds": step.seconds} for step in told]
 
 
 def show(result: dict[str, Any], rows: int) -> None:

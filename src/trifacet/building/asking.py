@@ -10,16 +10,15 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pyarrow as pa
 
 from trifacet.building.parts import Record, Stage
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch, Post
-from trifacet.building.step import AskStep, Tools
+from trifacet.building.step import AskStep
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Link, step_record
+from trifacet.building.workers import Job, step_record
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 
@@ -39,19 +38,16 @@ class Asker:
 
 
 async def ask_parts(
-    link: Link,
+    job: Job,
     recipe: BuildRecipe,
     asker: Asker,
     books: Books,
-    source: Path,
-    target: Path,
     parts: Iterable[int],
-    tools: Tools,
     on_row: Callable[[], None],
     on_done: Callable[[Record], None],
 ) -> None:
     """Ask about every row of ``parts``, write what came of it, call ``on_row`` after each and ``on_done`` with each
-    part's record.
+    part's record. The one link of ``job`` is the step that asks.
 
     Raises:
         TrifacetError: the endpoint fails or the budget is reached. Nothing new is asked then; answers under way are
@@ -61,21 +57,20 @@ async def ask_parts(
         models = {name: await closing.enter_async_context(asker.open(name, recipe, books)) for name in recipe.models}
         for model in models.values():
             model.siblings = models
+        (link,) = job.links
         name, _ = recipe.model_named(link.parameters.model)
-        await _ask_parts(link, models[name].for_step(link.name), asker, source, target, parts, tools, on_row, on_done)
+        await _ask_parts(job, models[name].for_step(link.name), asker, parts, on_row, on_done)
 
 
 async def _ask_parts(
-    link: Link,
+    job: Job,
     model: LanguageModel,
     asker: Asker,
-    source: Path,
-    target: Path,
     parts: Iterable[int],
-    tools: Tools,
     on_row: Callable[[], None],
     on_done: Callable[[Record], None],
 ) -> None:
+    (link,), target = job.links, Stage(job.target)
     step = STEPS[link.name]
     assert isinstance(step, AskStep)
     room, stopped = asyncio.Semaphore(PARTS_AT_ONCE), asyncio.Event()
@@ -83,7 +78,7 @@ async def _ask_parts(
     async def one_post(post: Post) -> None:
         if not stopped.is_set():
             try:
-                await step.ask(post, link.parameters, model, tools)
+                await step.ask(post, link.parameters, model, job.tools)
                 on_row()
             except BaseException:
                 stopped.set()
@@ -93,7 +88,7 @@ async def _ask_parts(
         async with room:
             if stopped.is_set():
                 return
-            started, batch = time.monotonic(), Batch(Stage(source).read("rows", part), link.index, link.name)
+            started, batch = time.monotonic(), Batch(Stage(job.source).read("rows", part), link.index, link.name)
             found = await asyncio.gather(*map(one_post, batch.posts()), return_exceptions=True)
             for problem in found:
                 if problem is not None:
@@ -101,7 +96,7 @@ async def _ask_parts(
             if stopped.is_set():  # some were not asked
                 return
             table, events = asker.settle(step, batch)
-            files = dict([Stage(target).write("rows", part, table), Stage(target).write("events", part, events)])
+            files = target.write_both(part, table, events)
             told = step_record(link.index, len(batch), table, events, time.monotonic() - started)
             on_done({"part": part, "files": files, "steps": [told]})
 

@@ -25,7 +25,7 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.state import STATE_FILE, State, claim, clear
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Job, Link, connect, do_parts
+from trifacet.building.workers import Job, connect, do_parts
 from trifacet.files import write_atomically
 from trifacet.folders import locked
 from trifacet.llm.books import Books
@@ -127,10 +127,11 @@ class _Build:
                 read_sources(self.recipe, stage.folder, lambda record: self.progress.show(self.progress), only)
             self.state.set("parts", len(stage.records()))
         self.progress.begin([0], "running", facts["parts"])
-        for record in stage.records().values():
+        records = stage.records()
+        for record in records.values():
             self.progress.add(record, here=False)
         self.progress.end([0])
-        self.parts = sorted(stage.records())
+        self.parts = sorted(records)
 
     def _do_stage(self, plan: StagePlan, source: Path) -> None:
         """Those parts of a stage that are not sealed."""
@@ -147,25 +148,23 @@ class _Build:
             stage.add("parts", record)
             self.progress.add(record)
 
+        job = Job(source, stage.folder, links, self.tools)
         if plan.asks and missing:
-            self._ask(links[0], source, stage, missing, done)
+            self._ask(job, missing, done)
         else:
-            for record in do_parts(Job(source, stage.folder, links, self.tools), missing, on_cluster=self.on_cluster):
+            for record in do_parts(job, missing, on_cluster=self.on_cluster):
                 done(record)
         self.progress.end(plan.indices)
 
-    def _ask(self, link: Link, source: Path, stage: Stage, missing: list[int], done: Callable[[Record], None]) -> None:
-        books = self.books
+    def _ask(self, job: Job, missing: list[int], done: Callable[[Record], None]) -> None:
+        (link,), books = job.links, self.books
         assert books is not None  # the recipe has the model that the step names
 
         def row_done() -> None:
             self.progress.asked(link.index, books.tallies)
 
-        tools, asker = self.tools, self.asker
         try:
-            asyncio.run(
-                ask_parts(link, self.recipe, asker, books, source, stage.folder, missing, tools, row_done, done)
-            )
+            asyncio.run(ask_parts(job, self.recipe, self.asker, books, missing, row_done, done))
         finally:
             rows = [row for row in books.rows() if row["step"] == link.name]
             self.state.set("asked", self.state.facts.get("asked", {}) | {link.name: rows})

@@ -36,6 +36,10 @@ class Stage:
         path = self.path(kind, part)
         return str(path.relative_to(self.folder)), write_table(path, table)
 
+    def write_both(self, part: int, rows: pa.Table, events: pa.Table) -> dict[str, str]:
+        """Write what is left of a part and what was decided about it; returns the hashes by name, for its record."""
+        return dict([self.write("rows", part, rows), self.write("events", part, events)])
+
     def read(self, kind: str, part: int) -> pa.Table:
         """A part's table."""
         return pq.read_table(self.path(kind, part))

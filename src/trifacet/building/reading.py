@@ -45,7 +45,7 @@ def read_sources(
             ids.append(int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest(), signed=True))
             numbers.append(row["row"])
         table, told = pa.Table.from_pylist(rows, schema=ROWS), pa.Table.from_pylist(events, schema=EVENTS)
-        files = dict([stage.write("rows", part, table), stage.write("events", part, told)])
+        files = stage.write_both(part, table, told)
         record = step_record(0, len(rows) + len(events), table, told, time.monotonic() - started)
         started = time.monotonic()
         stage.add("parts", made := {"part": part, "files": files, "steps": [record]})
@@ -139,7 +139,7 @@ def _drop_doubled(stage: Stage, doubled: Ints, firsts: Ints) -> Iterator[Record]
         if not events.num_rows:
             continue
         both = pa.concat_tables([stage.read("events", part), events]).sort_by("row")
-        files = dict([stage.write("rows", part, table), stage.write("events", part, both)])
+        files = stage.write_both(part, table, both)
         step = step_record(0, record["steps"][0]["in"], table, both, time.monotonic() - started)
         yield {"part": part, "files": files, "steps": [step]}
 

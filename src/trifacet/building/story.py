@@ -114,7 +114,7 @@ def steps_told(recipe: BuildRecipe) -> list[StepTold]:
                 _add(told[one["step"]], one)
         signed = sum(record["seconds"] for record in stage.records("signatures").values())
         if signed:
-            told[int(stage.folder.name[:2])].seconds += signed
+            told[int(stage.folder.name.partition("-")[0])].seconds += signed
     for step in told:
         step.of_parts = of_parts
     return told

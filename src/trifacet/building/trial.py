@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from trifacet.building.asking import Asker
 from trifacet.building.build import Show, run_build
-from trifacet.building.plan import stages_of
 from trifacet.building.reading import draw_sample
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.step import AskStep
+from trifacet.building.story import steps_told
 from trifacet.images import image_facts
 from trifacet.llm.books import Books
 from trifacet.llm.estimate import estimate_tokens
@@ -92,17 +92,9 @@ def estimate(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show)
     """
     counter = _Counter()
     trial = dry_run(recipe, rows, workers=workers, show=show, asker=counter)
-    names = [step["name"] for step in trial.manifest["steps"]]
-    seconds = Counter(dict.fromkeys(range(len(names)), 0.0))
-    for stage in stages_of(trial.recipe):
-        for record in stage.records().values():
-            for told in record["steps"]:
-                seconds[told["step"]] += told["seconds"]
-        for record in stage.records("signatures").values():
-            seconds[int(stage.folder.name[:2])] += record["seconds"]
     return trial, [
-        _cost(recipe, name, step["rows_in"], seconds[index], counter.asked, trial.scale)
-        for index, (name, step) in enumerate(zip(names, trial.manifest["steps"], strict=True))
+        _cost(recipe, step.name, step.rows_in, step.seconds, counter.asked, trial.scale)
+        for step in steps_told(trial.recipe)
     ]
 
 

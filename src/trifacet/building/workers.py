@@ -110,7 +110,7 @@ def do_part(job: Job, part: int) -> Record:
         table, decided = batch.result()
         events.append(decided)
         told.append(step_record(link.index, rows_in, table, decided, time.monotonic() - started))
-    files = dict([target.write("rows", part, table), target.write("events", part, pa.concat_tables(events))])
+    files = target.write_both(part, table, pa.concat_tables(events))
     return {"part": part, "files": files, "steps": told}
 
 

@@ -27,7 +27,7 @@ from trifacet.formats.rows import OnProblem, Row, Values, iter_rows, line_rows
 LONGEST = 16 * 1024 * 1024  # bytes of a line or characters of an element: more is no row, and has to be held in memory
 PEEKED = 1000  # rows of JSON that are looked at to learn its columns
 _CHUNK = 1024 * 1024
-_GAP = re.compile(r"[\s,]*")
+_GAP = re.compile(r"[\s,]*")  # the empty text matches as well: there is always a match
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
