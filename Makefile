@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo build-demo test lint bench clean
+.PHONY: demo build-demo test lint parity bench clean
 
 demo: $(READY)
 	$(BIN)/trifacet run recipes/demo.yaml
@@ -19,6 +19,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+parity: $(READY)
+	$(BIN)/python benchmarks/parity
 
 bench: $(READY)
 	$(BIN)/python benchmarks/step_time.py

@@ -1,0 +1,1 @@
+"""Public benchmarks: what they ask a model, and what its answers are worth."""

@@ -1,0 +1,111 @@
+"""What a benchmark is: files of the user's, questions, perhaps a judge, and a score.
+
+Invariant: a benchmark reads its own files and computes; it asks no model, writes no file and knows no command. So one
+file in ``known/`` that holds a ``BENCHMARK`` is all that a new one takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trifacet.evaluation.measures import Measure
+from trifacet.training.recipe import Section
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file that the user brings: where in the benchmark's folder it lies, what it is, and where it comes from.
+
+    ``known`` maps SHA-256 to the release that has it. A file with another one is another release: its numbers are
+    computed, and marked as not official.
+    """
+
+    path: str
+    what: str
+    source: str
+    known: Mapping[str, str] = field(default_factory=dict)
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question. ``image`` is a path in the benchmark's image folder; None: the question is asked without one.
+
+    ``extra`` is what only the benchmark itself understands: labels, types, groups.
+    """
+
+    id: str
+    question: str
+    image: str | None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An item with the model's answer, and with what the judge made of it where there is a judge.
+
+    ``verdict`` is the value of ``Judge.parse``, or None. ``problem`` says why it is None although the judge was asked
+    ("unparsed", "refused" ...): such answers are a class of their own and never a score.
+    """
+
+    item: Item
+    answer: str
+    verdict: Any | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How a language model is asked about an answer.
+
+    ``prompt`` names a file of ``llm/texts``. ``fields`` gives its placeholders, or None where no model need be asked
+    (the verdict is then ``otherwise``). ``parse`` makes a JSON value of the judge's answer or raises UnparsedError.
+    ``shows_image``: whether the judge sees the picture.
+    """
+
+    prompt: str
+    fields: Callable[[Item, str], Mapping[str, str] | None]
+    parse: Callable[[str], Any]
+    otherwise: Callable[[Item, str], Any] = lambda item, answer: None
+    shows_image: bool = False
+    official: str = ""  # the judge model of the original; another one makes the numbers not official
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the answers are worth. ``counts`` are integers to hold against the original's, such as {"random/tp": 1368}.
+
+    ``notes`` are what a reader of the numbers must know.
+    """
+
+    measures: Sequence[Measure]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class NoOptions(Section):
+    """For benchmarks that have none."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark.
+
+    ``read`` gives the questions in the files' order, or raises DataError naming file, row and field. ``score`` takes
+    one ``Answered`` per item and the options. ``images`` says where the pictures come from and how they are called;
+    empty: there are none. ``options`` is the model of ``--set`` keys.
+    """
+
+    name: str
+    title: str
+    paper: str
+    licence: str
+    needs: Sequence[Need]
+    images: str
+    read: Callable[[Path], list[Item]]
+    score: Callable[[Sequence[Answered], Any], Outcome]
+    judge: Judge | None = None
+    options: type[Section] = NoOptions

@@ -1,0 +1,84 @@
+"""A metric as a formula over sums, so that its value, its interval and its differences come from one array.
+
+Invariant: a formula sees sums over samples only. So a metric of the whole set (corpus BLEU, CHAIR, F1) is resampled as
+exactly as a mean: draw samples, add up their statistics, apply the formula.
+Shape letters: U units, K statistics of a unit, D draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Formula = Callable[[Array], Array]
+Better = Literal["higher", "lower", "neither"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """One metric of one model on one set of samples.
+
+    ``units`` name the rows of ``sums_UK``: what is drawn as a whole when the set is resampled. That is the sample's id,
+    or the name of a group whose samples belong together (all questions of a HallusionBench set). A name stands once.
+    ``formula`` takes (..., K) sums to (...) values, nan where there is nothing to divide by. ``unofficial`` says why
+    the value is not the one that the metric's own program gives; empty: it is.
+    """
+
+    name: str
+    units: tuple[str, ...]
+    sums_UK: Array
+    formula: Formula
+    better: Better = "higher"
+    unofficial: str = ""
+
+    @property
+    def value(self) -> float:
+        """The metric of the whole set; nan where it is not defined."""
+        return float(self.formula(self.sums_UK.sum(axis=0)))
+
+    def of_units(self) -> Array:
+        """The metric of each unit alone, (U,); nan where a unit has nothing to count."""
+        return self.formula(self.sums_UK)
+
+    def resampled(self, weights_DU: Array) -> Array:
+        """The metric of D resampled sets, (D,); a weight says how often a unit was drawn."""
+        return self.formula(weights_DU @ self.sums_UK)
+
+
+def per_hundred(sums: Array) -> Array:
+    """100 x the first sum over the second."""
+    return 100.0 * ratio(sums)
+
+
+def ratio(sums: Array) -> Array:
+    """The first sum over the second; nan where that is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums[..., 1] == 0, np.nan, sums[..., 0] / sums[..., 1])
+
+
+def mean_measure(name: str, values: Mapping[str, float], *, better: Better = "higher", unofficial: str = "") -> Measure:
+    """The mean of a value per sample; samples that lack it are left out of ``values``."""
+    sums_U2 = np.array([[value, 1.0] for value in values.values()], dtype=np.float64).reshape(-1, 2)
+    return Measure(name, tuple(values), sums_U2, ratio, better, unofficial)
+
+
+def share_measure(
+    name: str,
+    units: Sequence[str],
+    numerators_U: Sequence[float] | Array,
+    denominators_U: Sequence[float] | Array,
+    *,
+    better: Better = "higher",
+    unofficial: str = "",
+) -> Measure:
+    """100 x the sum of the numerators over the sum of the denominators; units of one name are added up first."""
+    order = {unit: row for row, unit in enumerate(dict.fromkeys(units))}
+    sums_U2 = np.zeros((len(order), 2))
+    at = [order[unit] for unit in units]
+    np.add.at(sums_U2, at, np.column_stack([numerators_U, denominators_U]).astype(np.float64))
+    return Measure(name, tuple(order), sums_U2, per_hundred, better, unofficial)
