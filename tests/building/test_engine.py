@@ -309,7 +309,7 @@ def test_an_endpoint_that_is_away_stops_the_build_and_drops_nothing(tmp_path):
         built(tmp_path, "a", posts(20), GRAMMAR, models=models)
 
 
-KILLS = 8
+KILLS = 5
 
 
 def test_killed_again_and_again_a_build_ends_byte_for_byte_the_same_and_pays_once(tmp_path):
@@ -387,7 +387,7 @@ def test_a_build_that_stopped_has_a_report(tmp_path, trifacet):
 def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path):
     steps = [{"exact-duplicates": {"same": ["context"]}}]
     recipe = write_recipe(tmp_path, tmp_path / "out", posts(60_000), steps, part_rows=30_000)
-    for wait in (0.9, 1.2, 1.5, 1.8):  # about when daft's threads are at work
+    for wait in (0.9, 1.5):  # about when daft's threads are at work
         command = start(recipe)
         while not command.stderr.readline().startswith("read: done"):
             assert command.poll() is None

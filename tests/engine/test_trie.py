@@ -86,7 +86,7 @@ def test_responses_are_read_from_their_parents(described):
     assert set(trie.read_M) == set(range(len(trie.token_R)))  # and nothing that nobody reads
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PATHS, st.randoms(use_true_random=False))
 def test_the_order_of_paths_changes_no_size(described, random):
     shuffled = random.sample(described, len(described))

@@ -236,15 +236,18 @@ def digest_of_all():
 def test_images_do_not_depend_on_the_process():
     code = "import test_rejected_images as tests; print(tests.digest_of_all())"
     search = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    for hash_seed in ("0", "1"):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": search},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.strip() == digest_of_all()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0",
+            "PYTHONPATH": search,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == digest_of_all()
 
 
 def test_bad_strategies_are_refused():
