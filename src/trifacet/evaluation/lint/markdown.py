@@ -18,7 +18,7 @@ from markdown_it.rules_inline import StateInline, backtick, image
 from markdown_it.token import Token
 
 from trifacet.evaluation.lint.documents import AltText, template_in
-from trifacet.evaluation.lint.pages import image_address, read_html
+from trifacet.evaluation.lint.pages import LONGEST_CONTEXT, image_address, read_html
 
 _Rule = Callable[[StateInline, bool], bool]
 
@@ -89,7 +89,7 @@ def _parser() -> MarkdownIt:
 
 def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[AltText]:
     children, renderer = block.token.children or [], RendererHTML(parser)
-    words = " ".join(" ".join(child.content for child in children if child.type == "text").split())
+    words = " ".join(" ".join(child.content for child in children if child.type == "text").split())[:LONGEST_CONTEXT]
     for child in children:
         if child.type != "image":
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,9 +19,12 @@ from justhtml import JustHTML
 from trifacet.errors import DataError
 from trifacet.evaluation.lint.documents import AltText, template_in
 
-_STRAY = re.compile(rb"<(?![a-zA-Z/!?])")
+_STRAY = re.compile(r"<(?![a-zA-Z/!?])")
+_STRAY_BYTES = re.compile(rb"<(?![a-zA-Z/!?])")
 MAX_STRAY = 20_000  # "<" that begin no tag: joining the text around them takes time quadratic in their number
-_FEW = 200  # elements and texts that are looked at for a name or a context: pages may be made to hold millions
+# What is looked at for a name or a context: a page may be made so that each of its images stands for megabytes.
+_FEW = 100  # elements and texts
+LONGEST_CONTEXT = 2000  # characters
 _UNSAID = {"script", "style", "template", "noscript", "#comment", "!doctype"}
 
 
@@ -35,15 +39,18 @@ class _Node:
 
 
 def read_html(data: bytes | str, path: Path) -> Iterator[AltText]:
-    """The images of a page, in the order of the document; bytes are decoded as browsers do.
+    """The images of a page, in the order of the document; bytes are UTF-8, else what browsers take them for.
 
     Images in ``<noscript>`` and those that CSS shows are not seen; ``<template>`` is looked into.
 
     Raises:
         DataError: the text is no HTML that can be parsed in reasonable time.
     """
-    raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    if sum(1 for _ in _STRAY.finditer(raw)) > MAX_STRAY:
+    if isinstance(data, bytes):
+        with suppress(UnicodeDecodeError):
+            data = data.decode("utf-8-sig")  # most pages, also where they do not say so
+    stray = _STRAY.finditer(data) if isinstance(data, str) else _STRAY_BYTES.finditer(data)
+    if sum(1 for _ in stray) > MAX_STRAY:
         raise DataError(f"holds more than {MAX_STRAY} '<' that begin no tag", fix="give HTML", file=path)
     page = _Page(JustHTML(data, track_node_locations=True, sanitize=False).root, path)
     for node in page.nodes:
@@ -101,13 +108,14 @@ class _Page:
     def text(self, element: Any) -> str:
         """The words in an element, in one line, as much of them as a context needs."""
         if id(element) not in self.texts:
-            words = " ".join(child.data or "" for child in _few(element) if child.name == "#text")
-            self.texts[id(element)] = " ".join(words.split())
+            words = " ".join((child.data or "")[:LONGEST_CONTEXT] for child in _few(element) if child.name == "#text")
+            self.texts[id(element)] = " ".join(words.split())[:LONGEST_CONTEXT]
         return self.texts[id(element)]
 
     def _labels(self, element: Any) -> str:
         labels = _attribute(element, "aria-labelledby").split()[:_FEW]
-        return " ".join(filter(None, (self.text(self.ids[name]) for name in labels if name in self.ids)))
+        said = filter(None, (self.text(self.ids[name]) for name in labels if name in self.ids))
+        return " ".join(said)[:LONGEST_CONTEXT]
 
     def _needed(self, node: _Node, kind: str) -> str:
         """Why this image needs a text; "" where it may be decorative."""

@@ -65,7 +65,6 @@ class Document:
 
     def read(self, columns: Columns, on_problem: OnProblem) -> Iterator[AltText]:
         """Its alt-texts; ``on_problem`` is called for what cannot be read."""
-
         anything = False
 
         def heard(problem: DataError) -> None:
