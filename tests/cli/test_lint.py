@@ -60,7 +60,7 @@ def test_html_is_read_as_a_screen_reader_does_with_exact_places(lint, tmp_path):
     assert code == 1
     assert places(findings) == [
         (2, 5, "missing"),
-        (3, 13, "missing"),
+        (3, 12, "missing"),
         (6, 1, "missing"),
         (6, 36, "missing"),
         (6, 56, "missing"),

@@ -6,7 +6,7 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -116,7 +116,7 @@ def describe(
     check_images(samples, paths[0].anchor)
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     texts = generate_texts(loaded.model, encoder, samples, images_root=paths[0].anchor, settings=settings, seed=seed)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image": _printable(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
          "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens,
          **({"filtered": list(text.filtered)} if text.filtered else {})}

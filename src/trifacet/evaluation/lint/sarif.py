@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 def sarif_log(findings: Iterable[Told], rules: Sequence[Rule], problems: Sequence[DataError]) -> dict[str, Any]:
     """The log of one run. ``problems`` are what could not be read: the run then counts as not successful."""
     places = {rule.name: place for place, rule in enumerate(rules)}
+    seen: Counter[str] = Counter()
     notes = [{"level": "error", "message": {"text": _escaped(str(problem))}} for problem in problems]
     return {
         "$schema": SCHEMA,
@@ -45,7 +47,7 @@ def sarif_log(findings: Iterable[Told], rules: Sequence[Rule], problems: Sequenc
                         **({"toolExecutionNotifications": notes} if notes else {}),
                     }
                 ],
-                "results": [_result(told, places[told.finding.rule]) for told in findings],
+                "results": [_result(told, places[told.finding.rule], seen) for told in findings],
             }
         ],
     }
@@ -64,7 +66,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(told: Told, place: int) -> dict[str, Any]:
+def _result(told: Told, place: int, seen: Counter[str]) -> dict[str, Any]:
     alt, finding = told.alt, told.finding
     location: dict[str, Any] = {
         "physicalLocation": {"artifactLocation": _artifact(told.document), "region": _region(told)}
@@ -74,13 +76,15 @@ def _result(told: Told, place: int) -> dict[str, Any]:
         names = {"name": _printable(alt.id or name), "fullyQualifiedName": _printable(f"{name} {alt.id}".strip())}
         location["logicalLocations"] = [names]
     same = "\x1f".join((finding.rule, told.document, alt.image, alt.text or ""))
+    mark = hashlib.sha256(same.encode("utf-8", "replace")).hexdigest()[:32]
+    seen[mark] += 1  # several of the same kind in a file are told apart by their order
     return {
         "ruleId": finding.rule,
         "ruleIndex": place,
         "level": finding.level,
         "message": {"text": _escaped(f"{finding.cause}; {finding.cure}")},
         "locations": [location],
-        "partialFingerprints": {"altText/v1": hashlib.sha256(same.encode("utf-8", "replace")).hexdigest()[:32]},
+        "partialFingerprints": {"altText/v1": f"{mark}:{seen[mark]}"},
     }
 
 
