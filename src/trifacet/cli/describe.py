@@ -124,7 +124,7 @@ def describe(
     ]  # fmt: skip
     for row in rows:
         if broken := row.get("filtered"):
-            err.print(f"{plain(row['image'])}: no text: what was written breaks {', '.join(broken)}")
+            err.print(f"{plain(row['image'])}: no text: what was written breaks {', '.join(broken)}", soft_wrap=True)
     if json_path:
         further = [_printable(path) for path in more_image or ()]
         write_json({"model": model, "more_images": further, "images": rows}, json_path)

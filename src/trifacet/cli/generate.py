@@ -94,4 +94,4 @@ def generate(
         rules = Counter(rule for broken in refused for rule in broken)
         named = f" ({', '.join(f'{rule} {count}' for rule, count in rules.most_common())})" if rules else ""
         note += f"; {len(refused)} posts without one: no text passed the filter{named}" if refused else "; all passed"
-    err.print(f"{len(texts) - len(refused)} texts in {escape(str(output))}{note}")
+    err.print(f"{len(texts) - len(refused)} texts in {escape(str(output))}{note}", soft_wrap=True)

@@ -115,7 +115,7 @@ def _check(
         if printed and not quiet:
             out.print(_line(told))
     for problem in problems:
-        err.print(f"[bold red]error:[/] {plain(str(problem))}")
+        err.print(f"[bold red]error:[/] {plain(str(problem))}", soft_wrap=True)
     if sarif:
         write_json(sarif_log(found, settings.rules, problems), sarif)
     if json_path:
