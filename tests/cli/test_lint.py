@@ -74,6 +74,13 @@ def test_html_is_read_as_a_screen_reader_does_with_exact_places(lint, tmp_path):
         assert lines[one["line"] - 1][one["column"] - 1] == "<"
 
 
+def test_a_link_without_a_name_is_one_finding_however_many_images_it_has(lint):
+    page = b'<a href=x><img alt=""><img alt=""></a><a href=y><img alt=""><img alt="Three boats at sea"></a>'
+    _, findings, document = lint("-", "--format", "html", stdin=page)
+    assert places(findings) == [(1, 11, "missing")]
+    assert (document["decorative"], document["clean"]) == (2, 1)
+
+
 def test_markdown_is_read_with_exact_places(lint, tmp_path):
     (tmp_path / "page.md").write_text(MARKDOWN.replace("\n", "\r\n"), encoding="utf-8", newline="")
     code, findings, _ = lint("page.md", "--min-words", 2)
