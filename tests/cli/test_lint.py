@@ -3,11 +3,12 @@
 import gzip
 import io
 import json
+from pathlib import Path
 
 import pytest
-from conftest import SHARED
 from fluidattacks_core.sarif import SarifLog
 
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 GOOD = "A brown dog jumps over a puddle in the park."
 PAGE = f"""<!doctype html>
 <p>é<img src="a.png"> <img src=b.png alt="">
