@@ -188,3 +188,25 @@ def test_a_run_that_was_killed_is_continued_to_the_same_file(tiny_folder, world,
     for output in (whole, killed):
         assert run("generate", *command, "--output", output).exit_code == 0
     assert killed.read_bytes() == whole.read_bytes()
+
+
+def test_a_filter_says_which_images_get_no_text_and_why(tiny_folder, pictures, tmp_path, monkeypatch):
+    from trifacet.generation import filtering
+
+    monkeypatch.setattr(filtering, "broken_rules", lambda text, context, level: ("placeholder",))
+    result = run(
+        "describe", *pictures, "--model", tiny_folder, *SHORT, "--filter", "errors", "--json", tmp_path / "x.json"
+    )
+    assert [line.split("\t")[1] for line in result.stdout.splitlines()] == ["", ""]
+    assert result.stderr.count("no text: what was written breaks placeholder") == 2
+    rows = json.loads((tmp_path / "x.json").read_text())["images"]
+    assert [(row["text"], row["filtered"]) for row in rows] == [("", ["placeholder"])] * 2
+    data = tmp_path / "test.jsonl"
+    data.write_text("".join(json.dumps({"id": p.stem, "image": p.name, "context": ""}) + "\n" for p in pictures))
+    result = run(
+        "generate", data, "--model", tiny_folder, *SHORT, "--filter", "errors", "--output", tmp_path / "o.jsonl"
+    )
+    assert (
+        "0 texts in" in result.stderr
+        and "2 posts without one: no text passed the filter (placeholder 2)" in result.stderr
+    )

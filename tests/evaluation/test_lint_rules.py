@@ -71,6 +71,9 @@ def test_good_texts_are_clean(text):
         ("[image]", "placeholder"),
         ("No description available.", "placeholder"),
         ("***", "placeholder"),
+        ("Untitled design", "placeholder"),
+        ("[object Object]", "placeholder"),
+        ("spacer.", "placeholder"),
         ("This is a picture of a dog on a beach.", "starts-with-image-of"),
         ("Alt text: a dog on a beach.", "starts-with-image-of"),
         ("In this image, a dog runs.", "starts-with-image-of"),
@@ -168,13 +171,13 @@ HOSTILE += ["photo ", "image of ", "I can't ", "may be an a ", "here is a ", "ðŸ
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
-def test_a_megabyte_takes_seconds_at_most(piece):
-    text = (piece * 1_000_000)[:1_000_000]
+def test_time_is_linear_in_the_length_whatever_the_text(piece):
+    text = (piece * 50_000)[:50_000]
     start = time.process_time()
     lint_text(text, context=text[1:], platform="bluesky", max_chars=125)
     lint_text(text, rules=COMPAT)
     words_only(text)
-    assert time.process_time() - start < 10  # quadratic time would be hours
+    assert time.process_time() - start < 3  # it takes a fifth of a second; quadratic time would be a minute
 
 
 def test_hashtags_links_and_what_is_neither():

@@ -6,11 +6,11 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import write_json
+from trifacet.cli.common import err, plain, write_json
 
 if TYPE_CHECKING:
     from trifacet.engine.encode import SampleEncoder
@@ -37,6 +37,13 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+class TextFilter(StrEnum):
+    """Which findings of the alt-text checks a text may not have."""
+
+    ERRORS = "errors"
+    WARNINGS = "warnings"
+
+
 ModelOption = Annotated[str, typer.Option("--model", help="Folder or hub id of a checkpoint.", show_default=False)]
 BeamsOption = Annotated[int, typer.Option(min=1, help="Beams; 1 is greedy.")]
 TemperatureOption = Annotated[float, typer.Option(min=0, help="0: no sampling.")]
@@ -48,6 +55,13 @@ PromptOption = Annotated[
 DtypeOption = Annotated[Dtype, typer.Option(help="Type of the weights in memory.")]
 DeviceOption = Annotated[str, typer.Option(help="auto (an accelerator if there is one), cpu, cuda ...")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the sampling.")]
+FilterOption = Annotated[
+    TextFilter | None,
+    typer.Option(
+        "--filter",
+        help="Give no text rather than one with an error of the alt-text checks, or (warnings) with any finding.",
+    ),
+]
 
 
 def describe(
@@ -66,6 +80,7 @@ def describe(
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
     seed: SeedOption = 17,
+    filter: FilterOption = None,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     json_path: Annotated[
@@ -91,15 +106,25 @@ def describe(
         TestSample(id=f"{number} ({path})", image=str(path), more_images=beside, context=post)
         for number, path in enumerate(paths, start=1)
     ]
-    settings = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
+    settings = Generation(
+        beams=beams,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        filter=filter.value if filter else None,
+    )
     check_images(samples, paths[0].anchor)
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     texts = generate_texts(loaded.model, encoder, samples, images_root=paths[0].anchor, settings=settings, seed=seed)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image": _printable(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
-         "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens}
+         "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens,
+         **({"filtered": list(text.filtered)} if text.filtered else {})}
         for path, text in zip(images, texts, strict=True)
     ]  # fmt: skip
+    for row in rows:
+        if broken := row.get("filtered"):
+            err.print(f"{plain(row['image'])}: no text: what was written breaks {', '.join(broken)}", soft_wrap=True)
     if json_path:
         further = [_printable(path) for path in more_image or ()]
         write_json({"model": model, "more_images": further, "images": rows}, json_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from trifacet.cli.describe import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    FilterOption,
     ModelOption,
     NewTokensOption,
     PromptOption,
@@ -39,6 +41,7 @@ def generate(
     limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
     prompt: PromptOption = None,
     seed: SeedOption = 17,
+    filter: FilterOption = None,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")] = False,
@@ -60,7 +63,12 @@ def generate(
     if format not in ("auto", *FORMATS):
         raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")
     settings = Generation(
-        beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size, limit=limit
+        beams=beams,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        limit=limit,
+        filter=filter.value if filter else None,
     )
     samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)]
     root = images or data.parent
@@ -81,4 +89,9 @@ def generate(
         )
     cut = sum(text.cut_tokens > 0 for text in texts)
     note = f"; {cut} over-long posts were cut at their end" if cut else ""
-    err.print(f"{len(texts)} texts in {escape(str(output))}{note}")
+    refused = [text.filtered for text in texts if text.filtered]
+    if filter:
+        rules = Counter(rule for broken in refused for rule in broken)
+        named = f" ({', '.join(f'{rule} {count}' for rule, count in rules.most_common())})" if rules else ""
+        note += f"; {len(refused)} posts without one: no text passed the filter{named}" if refused else "; all passed"
+    err.print(f"{len(texts) - len(refused)} texts in {escape(str(output))}{note}", soft_wrap=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers import GenerationConfig
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.errors import DataError, TrifacetError
+from trifacet.generation.filtering import Filter, candidates, first_passing
 from trifacet.images import MAX_PIXELS, load_image
 from trifacet.records import TestSample
 from trifacet.rejection.draws import generator
@@ -30,7 +31,8 @@ class Generated:
     """One sample's text, stripped and without special tokens.
 
     ``prompt_tokens`` counts the image's tokens too; ``new_tokens`` does not count the end token. ``cut_tokens`` says
-    how many tokens of an over-long post were left out.
+    how many tokens of an over-long post were left out. ``filtered`` are the rules that the best candidate broke where
+    no candidate passed the filter: the text is empty then.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Generated:
     prompt_tokens: int
     new_tokens: int
     cut_tokens: int = 0
+    filtered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def generate_texts(
         encoder: renders request and post; a post is cut so that ``settings.max_new_tokens`` fit after the prompt.
         samples: the posts; ids must be unique. ``settings.limit`` is the caller's business.
         images_root: folder of the images.
-        settings: beams, temperature (0: no sampling), longest text and posts per batch.
+        settings: beams, temperature (0: no sampling), longest text, posts per batch, filter.
         seed: seed of the sampling; with temperature 0 nothing is drawn.
         done: ids whose texts are there already. A batch with something left to do is generated whole, so that the
             rest gets the texts that it would have got in one go.
@@ -90,7 +93,7 @@ def generate_texts(
             if all(sample.id in done for sample in batch):
                 continue
             prompts = [_prompt(encoder, sample, images_root, settings, max_pixels) for sample in batch]
-            answers = _generate_batch(model, encoder, prompts, config, seed)
+            answers = _generate_batch(model, encoder, prompts, config, seed, settings.filter)
             new = [answer for answer in answers if answer.id not in done]
             texts.update((answer.id, answer) for answer in new)
             if on_batch:
@@ -145,6 +148,7 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
     sampling = settings.temperature > 0
     return GenerationConfig(
         num_beams=settings.beams,
+        num_return_sequences=candidates(settings.beams, settings.temperature) if settings.filter else 1,
         do_sample=sampling,
         temperature=settings.temperature if sampling else 1.0,
         top_k=0 if sampling else 50,  # 50 is transformers' "not set"
@@ -162,7 +166,12 @@ def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation)
 
 
 def _generate_batch(
-    model: Any, encoder: SampleEncoder, prompts: Sequence[_Prompt], config: GenerationConfig, seed: int
+    model: Any,
+    encoder: SampleEncoder,
+    prompts: Sequence[_Prompt],
+    config: GenerationConfig,
+    seed: int,
+    level: Filter | None,
 ) -> list[Generated]:
     device = next(model.parameters()).device
     ids_BL, mask_BL = _pad_left([prompt.ids_L for prompt in prompts], config.pad_token_id)
@@ -183,7 +192,20 @@ def _generate_batch(
         )
     new_BL = output_BL[:, ids_BL.shape[1] :].tolist()
     ends = {*config.eos_token_id, config.pad_token_id}
-    return [_answer(encoder, prompt, new_L, ends) for prompt, new_L in zip(prompts, new_BL, strict=True)]
+    each = config.num_return_sequences  # a prompt's candidates stand together, the best beam first
+    answers = [_answer(encoder, prompts[row // each], new_L, ends) for row, new_L in enumerate(new_BL)]
+    if level is None:
+        return answers
+    return [
+        _passing(answers[row * each : (row + 1) * each], prompt.sample.context, level)
+        for row, prompt in enumerate(prompts)
+    ]
+
+
+def _passing(answers: Sequence[Generated], context: str, level: Filter) -> Generated:
+    """The best answer that passes the filter; else none, with the best one's tokens counted."""
+    place, broken = first_passing([answer.text for answer in answers], context, level)
+    return replace(answers[0], text="", filtered=broken) if place is None else answers[place]
 
 
 def _answer(encoder: SampleEncoder, prompt: _Prompt, new_L: list[int], ends: set[int]) -> Generated:

@@ -41,7 +41,7 @@ def generate_to_file(
 
     Lines {"id", "text", "prompt_tokens", "new_tokens", "cut_tokens"} are appended batch by batch and brought into the
     order of ``samples`` at the end: a run that was stopped and continued leaves the file that one without a stop
-    leaves.
+    leaves. Where no candidate passed the filter the text is empty, and "filtered" names the rules.
 
     Args:
         model: as in ``generate_texts``, as are ``encoder``, ``images_root``, ``settings``, ``seed``, ``max_pixels``.
@@ -120,6 +120,7 @@ def fingerprint_of(
         described = [sample.id, sample.image, sample.context, sample.prompt, *sample.more_images]
         digest.update(json.dumps(described).encode("utf-8"))
     sampling = {"seed": seed} if settings.temperature > 0 else {}
+    chosen = {"filter": settings.filter} if settings.filter else {}
     return {
         "weights": weights,
         "dtype": dtype,
@@ -132,6 +133,7 @@ def fingerprint_of(
         "temperature": settings.temperature,
         "max_new_tokens": settings.max_new_tokens,
         **sampling,
+        **chosen,
     }
 
 
@@ -198,7 +200,8 @@ def _read_and_mend(output: Path) -> dict[str, Generated]:
     for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
         try:
             row = json.loads(line)
-            text = Generated(**{key: row[key] for key in Generated.__dataclass_fields__})
+            passed = {key: row[key] for key in Generated.__dataclass_fields__ if key != "filtered"}
+            text = Generated(**passed, filtered=tuple(map(str, row.get("filtered", ()))))
             if not (isinstance(text.id, str) and isinstance(text.text, str)):
                 raise TypeError("id and text are texts")
         except (ValueError, KeyError, TypeError):
@@ -210,4 +213,5 @@ def _read_and_mend(output: Path) -> dict[str, Generated]:
 
 
 def _line(text: Generated) -> str:
-    return json.dumps(vars(text), ensure_ascii=False) + "\n"
+    row = {key: value for key, value in vars(text).items() if key != "filtered" or value}
+    return json.dumps(row, ensure_ascii=False) + "\n"

@@ -241,6 +241,10 @@ class Generation(Section):
     max_new_tokens: int = Field(256, ge=1, description="longest text in tokens")
     batch_size: int = Field(8, ge=1, description="posts per batch, sorted by length")
     limit: int | None = Field(None, ge=1, description="describe the first N test samples only")
+    filter: Literal["errors", "warnings"] | None = Field(
+        None,
+        description="give no text rather than one with an error of the [alt-text checks](lint.md), or with any finding",
+    )
 
 
 class Sweep(Section):

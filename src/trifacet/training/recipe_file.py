@@ -53,17 +53,25 @@ def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
 
 def dump_recipe(recipe: Recipe) -> str:
     """The whole recipe as YAML, every default written out."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    return _yaml(recipe.model_dump(mode="json"))
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
     """SHA-256 of all that decides a run's results; the output folder does not.
 
     Nor does ``data.on_bad_row``: what was made without meeting a bad row is the same either way, and a stage that was
-    begun with other samples refuses to go on by itself.
+    begun with other samples refuses to go on by itself. ``generate.filter`` counts where there is one: runs that were
+    begun before the key was there go on.
     """
     data = recipe.data.model_copy(update={"on_bad_row": "stop"})
-    return hashlib.sha256(dump_recipe(recipe.model_copy(update={"output": "", "data": data})).encode()).hexdigest()
+    values = recipe.model_copy(update={"output": "", "data": data}).model_dump(mode="json")
+    if recipe.generate.filter is None:
+        del values["generate"]["filter"]
+    return hashlib.sha256(_yaml(values).encode()).hexdigest()
+
+
+def _yaml(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

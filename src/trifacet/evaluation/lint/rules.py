@@ -20,7 +20,10 @@ _NO_TEXTS = (
     "add alt text here|no alt text|no alt text provided|image alt text|image description|description of image|"
     "description of the image|add a description|no description|no description available|write a caption|no caption|"
     "image here|no image|image not available|image coming soon|photo coming soon|default image|header image|"
-    "profile picture|profile photo|cover photo|cover image|featured image|main image|product image|stock photo"
+    "profile picture|profile photo|cover photo|cover image|featured image|main image|product image|stock photo|"
+    "hero|hero image|background|background image|placeholder image|image placeholder|spacer image|spacer gif|"
+    "blank image|tracking pixel|pixel|transparent|untitled design|alt text goes here|enter alt text|"
+    "object object|screen shot"
 )
 _PLACEHOLDERS = frozenset(_NO_TEXTS.split("|"))
 _SUFFIX = r"\.(?i:jpe?g|jfif|png|gif|webp|svg|bmp|tiff?|heic|heif|avif|ico|mp4|mov)"

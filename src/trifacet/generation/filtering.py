@@ -1,0 +1,37 @@
+"""The alt-text checks as a filter of what a model writes: of several candidates the best that passes, or none.
+
+Invariant: the rules are those of ``evaluation.lint`` with their defaults, asked about one text and its post; a text
+that does not pass is never given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from trifacet.evaluation.lint import lint_text
+
+Filter = Literal["errors", "warnings"]
+DRAWS = 4  # texts drawn for a post where there is one beam and a temperature
+
+
+def candidates(beams: int, temperature: float) -> int:
+    """How many texts are written for a post: one per beam; ``DRAWS`` where one beam draws; greedy search has one."""
+    return beams if beams > 1 or temperature == 0 else DRAWS
+
+
+def broken_rules(text: str, context: str, level: Filter) -> tuple[str, ...]:
+    """The rules for which the filter refuses a text: those that are errors, or all."""
+    found = lint_text(text, context=context)
+    return tuple(finding.rule for finding in found if level == "warnings" or finding.level == "error")
+
+
+def first_passing(texts: Sequence[str], context: str, level: Filter) -> tuple[int | None, tuple[str, ...]]:
+    """The place of the first text that passes, or None with the rules that the very first one breaks."""
+    first: tuple[str, ...] = ()
+    for place, text in enumerate(texts):
+        broken = broken_rules(text, context, level)
+        if not broken:
+            return place, ()
+        first = first or broken
+    return None, first
