@@ -1,4 +1,4 @@
-"""Attention shares: those of the plain model's own weights, for every family, and the token shares where it is uniform."""
+"""Attention shares: those of the plain model's own weights, in every family; token shares where it is uniform."""
 
 import numpy as np
 import pytest
@@ -53,9 +53,7 @@ def naive_masses(folder, processor, pictures, context, response, forced):
     with torch.no_grad():
         weights = plain(**inputs, output_attentions=True).attentions
     of_words = [layer[0][:, torch.from_numpy(forced.words_at)].mean((0, 1)).numpy() for layer in weights]
-    return np.array(
-        [[mass_N[forced.groups_L == group].sum() for group in range(len(GROUPS))] for mass_N in of_words]
-    )
+    return np.array([[mass_N[forced.groups_L == group].sum() for group in range(len(GROUPS))] for mass_N in of_words])
 
 
 def watched(loaded, forced):

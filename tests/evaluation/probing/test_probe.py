@@ -1,6 +1,7 @@
 """``trifacet probe`` on a tiny checkpoint: all looks, their numbers in agreement, and bad input."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -66,22 +67,26 @@ def test_shares_sum_to_one_and_are_the_means_of_the_rows(probed, samples):
     assert (attention.samples, attention.left_out) == (5, 0)
     assert (attention.without_image, attention.without_context) == (1, 1)
     shares = attention.shares.model_dump()
-    for four in (shares, attention.token_shares.model_dump(), *(row.shares.model_dump() for row in attention.per_layer)):
+    for four in (
+        shares,
+        attention.token_shares.model_dump(),
+        *(row.shares.model_dump() for row in attention.per_layer),
+    ):
         assert sum(four.values()) == pytest.approx(1)
     for name, share in shares.items():
-        assert share == pytest.approx(np.mean([row.attention[name] for row in probed[0].per_sample]))
+        assert share == pytest.approx(np.mean([getattr(row.attention, name) for row in probed[0].per_sample]))
         assert share == pytest.approx(np.mean([getattr(row.shares, name) for row in attention.per_layer]))
         low, high = getattr(attention.intervals, name)
         assert low <= share <= high
         assert getattr(attention.relative, name) == pytest.approx(share / getattr(attention.token_shares, name))
-    assert probed[0].per_sample[0].attention["image"] == 0
-    assert probed[0].per_sample[1].attention["context"] == 0
+    assert probed[0].per_sample[0].attention.image == 0
+    assert probed[0].per_sample[1].attention.context == 0
 
 
 def test_texts_equal_to_their_references_lie_on_them(tiny_folder, samples, world, probed):
     written = {row.id: row.generated for row in probed[0].per_sample}
     looks = replace(LOOKS, steps=(), attention=False)
-    document, vectors = prober(load_model(tiny_folder), samples, world, looks, written).probe(model="a", data="b")
+    document, _ = prober(load_model(tiny_folder), samples, world, looks, written).probe(model="a", data="b")
     distances = {name: distance.value for name, distance in document.embeddings.distances.items()}
     assert distances["euclidean"] == distances["cosine"] == distances["centroids"] == 0
     assert all(pair.generated == pair.reference for pair in document.embeddings.points)
@@ -164,10 +169,14 @@ def test_the_command_writes_document_vectors_page_and_table(trifacet, tiny_folde
         (("--no-embeddings", "--joint", vectors), "about embeddings"),
         (("--beside", output), "say where with --html"),
         (("--beside", output, "--html", page), "noise.0.t"),
-        (("--references", output), "id"),
+        (("--references", output), "format is not known"),
         (("--joint", output), "holds no vectors"),
     ):
         code, _, problem = trifacet(*command, "--output", tmp_path / "r.json", *arguments)
         assert code == 2, arguments
         assert message in problem
     assert not (tmp_path / "r.json").exists()
+    os.mkfifo(tmp_path / "pipe")  # as with a device, which a file must never replace
+    code, _, problem = trifacet(*command, "--no-noise", "--output", tmp_path / "pipe")
+    assert code == 2
+    assert "device or pipe" in problem

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trifacet.errors import DataError
+from trifacet.evaluation.probing.embeddings import DistanceName
 
-VERSION = 1
 LARGEST = 200_000_000  # bytes of a file that is read
 MOST = 100_000  # samples, layers or points of a file that is read
 
@@ -36,6 +36,12 @@ class Four(_Part):
     context: Share
     prompt: Share
     first: Share
+
+
+class Five(Four):
+    """The four shares, and what stays within the answer, of all attention."""
+
+    response: Share
 
 
 class FourRatios(_Part):
@@ -139,7 +145,7 @@ class Embeddings(_Part):
     left_out: int
     width: int
     explained: Point
-    distances: dict[Literal["euclidean", "cosine", "centroids", "spread"], Distance]
+    distances: dict[DistanceName, Distance]
     silhouette: float | None
     points: Annotated[list[Pair], Field(max_length=MOST)]
     joint: Joint | None = None
@@ -151,7 +157,7 @@ class SampleRow(_Part):
     id: Text
     generated: Text | None
     reference: Text | None
-    attention: dict[Literal["image", "context", "prompt", "first", "response"], Share] | None
+    attention: Five | None
     noised: dict[str, Text]
 
 
@@ -159,7 +165,7 @@ class Probe(_Part):
     """The whole document; a part that was not asked for is null."""
 
     kind: Literal["trifacet-probe"] = "trifacet-probe"
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     model: Text
     data: Text
     samples: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from trifacet.evaluation.measures import Array, Measure, mean_measure
 
 Floats = NDArray[np.float64]
+DistanceName = Literal["euclidean", "cosine", "centroids", "spread"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def principal_plane(points_Nd: Floats) -> Plane:
     return Plane(centre_d, axes_2d, (float(shares[0]), float(shares[1])))
 
 
-def distance_measures(ids: Sequence[str], generated_Sd: Floats, reference_Sd: Floats) -> dict[str, Measure]:
+def distance_measures(ids: Sequence[str], generated_Sd: Floats, reference_Sd: Floats) -> dict[DistanceName, Measure]:
     """Distances between the generated and the reference text of a sample, and between the two clouds.
 
     ``euclidean`` and ``cosine`` (1 - cosine): means over samples. ``centroids``: the Euclidean distance of the clouds'
@@ -57,22 +59,23 @@ def distance_measures(ids: Sequence[str], generated_Sd: Floats, reference_Sd: Fl
     lengths_S = np.linalg.norm(generated_Sd, axis=1) * np.linalg.norm(reference_Sd, axis=1)
     cosines_S = np.where(lengths_S > 0, (generated_Sd * reference_Sd).sum(axis=1) / np.maximum(lengths_S, 1e-300), 1.0)
     apart_S = np.linalg.norm(generated_Sd - reference_Sd, axis=1)
-    by_sample = {
-        "euclidean": apart_S,
-        "cosine": np.where(apart_S == 0, 0.0, np.clip(1.0 - cosines_S, 0.0, 2.0)),
-    }
+    cosine_S = np.where(apart_S == 0, 0.0, np.clip(1.0 - cosines_S, 0.0, 2.0))
     one_S1 = np.ones((len(ids), 1))
     # About the mean of all references: far from the origin the spread would be a small difference of large numbers.
     near_Sd = reference_Sd - reference_Sd.mean(axis=0)
     squares_S1 = (near_Sd**2).sum(axis=1, keepdims=True)
     return {
-        **{name: mean_measure(name, dict(zip(ids, map(float, values), strict=True)), better="lower")
-           for name, values in by_sample.items()},
+        "euclidean": _mean("euclidean", ids, apart_S),
+        "cosine": _mean("cosine", ids, cosine_S),
         "centroids": Measure(
             "centroids", tuple(ids), np.hstack([generated_Sd - reference_Sd, one_S1]), _length_of_mean, "lower"
         ),
         "spread": Measure("spread", tuple(ids), np.hstack([near_Sd, squares_S1, one_S1]), _spread, "neither"),
-    }  # fmt: skip
+    }
+
+
+def _mean(name: str, ids: Sequence[str], values_S: Floats) -> Measure:
+    return mean_measure(name, dict(zip(ids, values_S.tolist(), strict=True)), better="lower")
 
 
 def _length_of_mean(sums: Array) -> Array:

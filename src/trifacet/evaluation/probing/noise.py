@@ -76,8 +76,6 @@ def noise_measures(
     }
 
 
-def _mean(
-    name: str, pairs: Mapping[str, tuple[Value, Value]], of_pair: Callable[[Value, Value], float]
-) -> Measure:
+def _mean(name: str, pairs: Mapping[str, tuple[Value, Value]], of_pair: Callable[[Value, Value], float]) -> Measure:
     measure = mean_measure(name, {sample: of_pair(*pair) for sample, pair in pairs.items()})
     return replace(measure, better="neither")

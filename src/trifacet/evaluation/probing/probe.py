@@ -112,7 +112,9 @@ class Prober:
     def _forces(self, text: made.Which) -> bool:
         return self.looks.embeddings or (self.looks.attention and self.looks.text == text)
 
-    def _written(self, note: str, seen_as: Seen = lambda sample, images: images, t: int | None = None) -> dict[str, str]:
+    def _written(
+        self, note: str, seen_as: Seen = lambda sample, images: images, t: int | None = None
+    ) -> dict[str, str]:
         """The model's text for every sample; with noise, for those with a picture."""
         samples = self.samples if t is None else [sample for sample in self.samples if sample.pictures]
         settings = Generation(
@@ -201,9 +203,7 @@ class Prober:
             similarity=measures["similarity"].value, similarity_interval=known["similarity"], grounding=grounding,
         )  # fmt: skip
 
-    def _vectors(
-        self, model: str, generated: Mapping[str, Pass], reference: Mapping[str, Pass]
-    ) -> Vectors | None:
+    def _vectors(self, model: str, generated: Mapping[str, Pass], reference: Mapping[str, Pass]) -> Vectors | None:
         both = [
             (sample.id, one.vector_d, other.vector_d)
             for sample in self.samples
@@ -221,7 +221,7 @@ class Prober:
         shares = watched[name].shares if name in watched else None
         attention = None
         if shares is not None and np.isfinite(shares.shares_Y4).any():
-            attention = {**four(shares.mean_4), "response": float(shares.response_Y.mean())}
+            attention = made.Five(**four(shares.mean_4), response=float(shares.response_Y.mean()))
         return made.SampleRow(
             id=name, generated=clean.get(name), reference=self.references.get(name), attention=attention,
             noised={str(t): texts[name] for t, texts in noise.items() if name in texts},

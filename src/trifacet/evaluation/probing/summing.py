@@ -88,7 +88,9 @@ def _joint(clouds: Sequence[Vectors]) -> made.Joint:
 
 
 def _pairs(vectors: Vectors, plane: Plane) -> list[made.Pair]:
-    own, others = (plane.flat(half.astype(np.float64)).tolist() for half in (vectors.generated_Sd, vectors.reference_Sd))
+    own, others = (
+        plane.flat(half.astype(np.float64)).tolist() for half in (vectors.generated_Sd, vectors.reference_Sd)
+    )
     return [
         made.Pair(id=name, generated=one, reference=other)
         for name, one, other in zip(vectors.ids, own, others, strict=True)
