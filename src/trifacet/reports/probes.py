@@ -150,7 +150,6 @@ def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
     rows = []
     for name, document in models.items():
         for one in document["noise"]:
-            facts = one["grounding"]
             rows.append(
                 (
                     name,
@@ -158,8 +157,8 @@ def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
                     f"{one['kept']:.0%}",
                     Told(f"{one['changed']:.0%}", _between(one["interval"], "{:.0%}")),
                     f"{one['changed_count']} of {one['samples']}",
-                    Told(f"{one['similarity']:.2f}", _between(one["similarity_interval"])),
-                    None if facts is None else f"{facts['clean']:.0%} → {facts['noised']:.0%}",
+                    Told(f"{one['similarity']:.2f}", _between(one["similarity_interval"], "{:.2f}")),
+                    _facts(one["grounding"]),
                 )
             )
     steps = sorted({one["t"] for document in models.values() for one in document["noise"]})
@@ -241,6 +240,16 @@ def _bars(
     texts = {name: shape.format(value) for name, value in ordered.items()}
     said = "; ".join(f"{name} {text}" for name, text in texts.items())
     return bar_chart(ordered, alternative=f"{title}: {said}.", texts=texts, chart_id=chart_id)
+
+
+def _facts(grounding: Document | None) -> Told | None:
+    """Right facts before and after, and by how many points of a hundred they fell."""
+    if grounding is None:
+        return None
+    lost = f"lost {100 * grounding['drop']:.0f}"
+    if grounding["interval"]:
+        lost += f", {100 * grounding['interval'][0]:.0f} to {100 * grounding['interval'][1]:.0f}"
+    return Told(f"{grounding['clean']:.0%} → {grounding['noised']:.0%}", lost)
 
 
 def _share(value: float) -> str:

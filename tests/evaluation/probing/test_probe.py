@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_families import MAKERS
 
 from trifacet.engine.encode import SampleEncoder
+from trifacet.errors import TrifacetError
 from trifacet.evaluation.probing.document import read_document
+from trifacet.evaluation.probing.measuring import measures_of
 from trifacet.evaluation.probing.noise import noise_measures, noised, plain, similarity
 from trifacet.evaluation.probing.probe import Looks, Prober
+from trifacet.evaluation.probing.vectors import Vectors
 from trifacet.formats import read_samples
-from trifacet.models.loading import load_model
+from trifacet.models.loading import load_model, load_processor
 from trifacet.records import TestSample
 from trifacet.rejection.images import ImageStrategy, rejected_pixels
 
@@ -83,6 +87,30 @@ def test_shares_sum_to_one_and_are_the_means_of_the_rows(probed, samples):
     assert probed[0].per_sample[1].attention.context == 0
 
 
+def test_measures_of_a_document_have_its_values(probed):
+    document = probed[0].model_dump()
+    values = {measure.name: measure.value for measure in measures_of(document)}
+    expected = {f"attention/{group}": share for group, share in document["attention"]["shares"].items()}
+    for noise in document["noise"]:
+        expected[f"changed/t={noise['t']}"] = noise["changed"]
+        expected[f"similarity/t={noise['t']}"] = noise["similarity"]
+    assert values == pytest.approx(expected)
+    assert measures_of({**document, "attention": None, "noise": None}) == []
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_noise_keeps_the_layout_of_every_family(name, family_folders, photos):
+    family = load_processor(family_folders(name), image_tiles="any")
+    image = family.read(Image.open(photos / "1.png"))
+    sample = TestSample(id="x", image="1.png")
+    (same,), (heavy,) = noised(family, 0, 1)(sample, (image,)), noised(family, 900, 1)(sample, (image,))
+    assert same.key == image.key
+    assert heavy.layout == image.layout
+    assert heavy.pixel_values.shape == image.pixel_values.shape
+    kept = np.corrcoef(family.frames(image).flatten(), family.frames(heavy).flatten())[0, 1]
+    assert abs(kept) < 0.75  # of a picture at unit variance the square root of .133 would stay
+
+
 def test_texts_equal_to_their_references_lie_on_them(tiny_folder, samples, world, probed):
     written = {row.id: row.generated for row in probed[0].per_sample}
     looks = replace(LOOKS, steps=(), attention=False)
@@ -100,6 +128,19 @@ def test_texts_equal_to_their_references_lie_on_them(tiny_folder, samples, world
     )
     assert [cloud.model for cloud in shared.embeddings.joint.models] == ["tiny", "a"]
     assert len(shared.embeddings.joint.models[0].points) == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "problem"),
+    [(["other"], 48, "other samples"), ([None], 48, "other samples"), (None, 47, "47 values and this model's 48")],
+)
+def test_vectors_of_other_samples_or_another_width_are_refused(tiny_folder, samples, world, names, width, problem):
+    ids = [sample.id for sample in samples] if names is None else [name or samples[0].id for name in names]
+    states = np.zeros((len(ids), width), dtype=np.float32)
+    with pytest.raises(TrifacetError, match=problem):
+        prober(load_model(tiny_folder), samples, world, replace(LOOKS, steps=(), attention=False)).probe(
+            model="a", data="b", others=[Vectors("sft", tuple(ids), states, states)]
+        )
 
 
 def test_reference_texts_are_looked_at_where_asked(tiny_folder, samples, world):

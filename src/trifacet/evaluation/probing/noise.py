@@ -7,7 +7,6 @@ are generated alike, greedily and in the same batches, so that without noise non
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from trifacet.engine.family import Family, ImageInput
@@ -77,5 +76,4 @@ def noise_measures(
 
 
 def _mean(name: str, pairs: Mapping[str, tuple[Value, Value]], of_pair: Callable[[Value, Value], float]) -> Measure:
-    measure = mean_measure(name, {sample: of_pair(*pair) for sample, pair in pairs.items()})
-    return replace(measure, better="neither")
+    return mean_measure(name, {sample: of_pair(*pair) for sample, pair in pairs.items()}, better="neither")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.family import core
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.probing import document as made
 from trifacet.evaluation.probing.attention import Floats, Shares, shares_of, watching
@@ -86,6 +87,7 @@ class Prober:
             TrifacetError: an image or a text cannot be used, a step of noise does not exist, vectors do not fit.
         """
         looks = self.looks
+        self._check(others)
         clean = self._written("writing texts") if looks.writes else {}
         generated = self._passes(clean, looks.text == "generated") if self._forces("generated") else {}
         reference = self._passes(self.references, looks.text == "reference") if self._forces("reference") else {}
@@ -102,12 +104,32 @@ class Prober:
                 notes.append("no sample has both a reference and a generated text, so there are no distances")
             else:
                 embeddings = embeddings_of(vectors, others, len(self.samples), looks.seed)
+        notes += self._left_out(attention, "no token in their text")
+        notes += self._left_out(embeddings, "no reference, or no token in a text, and so no distance")
         document = made.Probe(
             model=model, data=data, samples=len(self.samples), text=looks.text, seed=looks.seed, notes=notes,
             attention=attention, noise=noise or None, embeddings=embeddings,
             per_sample=[self._row(sample.id, clean, watched, under_noise) for sample in self.samples],
         )  # fmt: skip
         return document, vectors
+
+    def _check(self, others: Sequence[Vectors]) -> None:
+        """Vectors that cannot fit are refused before minutes go into the passes."""
+        width = core(self.loaded.model).config.get_text_config().hidden_size
+        known = {sample.id for sample in self.samples}
+        for one in others:
+            if strange := [name for name in one.ids if name not in known]:
+                raise TrifacetError(
+                    f"the vectors of {one.model} are of other samples ({strange[0]!r}); probe both on the same data"
+                )
+            if one.generated_Sd.shape[1] != width:
+                raise TrifacetError(
+                    f"the states of {one.model} have {one.generated_Sd.shape[1]} values and this model's {width}; "
+                    "only models of one base can share a plane"
+                )
+
+    def _left_out(self, part: made.Attention | made.Embeddings | None, why: str) -> list[str]:
+        return [f"{part.left_out} of {len(self.samples)} samples have {why}"] if part and part.left_out else []
 
     def _forces(self, text: made.Which) -> bool:
         return self.looks.embeddings or (self.looks.attention and self.looks.text == text)
@@ -116,7 +138,7 @@ class Prober:
         self, note: str, seen_as: Seen = lambda sample, images: images, t: int | None = None
     ) -> dict[str, str]:
         """The model's text for every sample; with noise, for those with a picture."""
-        samples = self.samples if t is None else [sample for sample in self.samples if sample.pictures]
+        skipped = set() if t is None else {sample.id for sample in self.samples if not sample.pictures}
         settings = Generation(
             beams=1, temperature=0.0, max_new_tokens=self.looks.max_new_tokens, batch_size=self.looks.batch_size
         )
@@ -125,8 +147,8 @@ class Prober:
             self._progress(len(new), note)
 
         texts = generate_texts(
-            self.loaded.model, self.encoder, samples, images_root=self.images_root, settings=settings,
-            on_batch=on_batch, seen_as=seen_as,
+            self.loaded.model, self.encoder, self.samples, images_root=self.images_root, settings=settings,
+            done=skipped, on_batch=on_batch, seen_as=seen_as,
         )  # fmt: skip
         return {text.id: text.text for text in texts}
 

@@ -74,10 +74,6 @@ def _joint(clouds: Sequence[Vectors]) -> made.Joint:
     for cloud in clouds[:-1]:
         if set(cloud.ids) != set(own.ids):
             raise TrifacetError(f"the vectors of {cloud.model} are of other samples; probe both on the same data")
-        if cloud.generated_Sd.shape != own.generated_Sd.shape:
-            raise TrifacetError(
-                f"the states of {cloud.model} have another width; only models of one base can share a plane"
-            )
     plane = principal_plane(
         np.vstack([half for cloud in clouds for half in (cloud.generated_Sd, cloud.reference_Sd)]).astype(np.float64)
     )
