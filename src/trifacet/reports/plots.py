@@ -65,6 +65,14 @@ class Line:
     style: int
 
 
+@dataclass(frozen=True)
+class Cloud:
+    """Pairs of points, ((x, y) full, (x, y) hollow), and the index that fixes their colour and marker."""
+
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]]
+    style: int
+
+
 def bar_chart(
     values: Mapping[str, float | None],
     *,
@@ -72,6 +80,7 @@ def bar_chart(
     texts: Mapping[str, str],
     chart_id: str,
     spread: Mapping[str, float] | None = None,
+    reach: float = 0.0,
 ) -> Markup:
     """Horizontal bars, one per name, in the given order, each with its text at its end.
 
@@ -81,6 +90,7 @@ def bar_chart(
         texts: what stands at the end of each bar.
         chart_id: unique in the page.
         spread: half-length of a whisker, for means over seeds.
+        reach: the value that the chart has room for at least, so that several charts have one scale.
     """
     names = list(values)
     finite = {name: value if _is_finite(value) else 0.0 for name, value in values.items()}
@@ -96,7 +106,7 @@ def bar_chart(
             axes.annotate(texts[name], (end, row), (5, 0), textcoords="offset points", va="center", color=_INK)
         ends = [(finite[name] or 0.0) + spread.get(name, 0.0) for name in names]
         low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
-        high = max([*ends, 0.0]) or 1.0
+        high = max([*ends, reach, 0.0]) or 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=_INK)
@@ -115,8 +125,9 @@ def line_chart(
     level: float | None = None,
     named: bool = False,
     from_zero: bool = False,
+    across: str = "optimiser step",
 ) -> Markup:
-    """Curves over optimiser steps, without a legend of their own: the page has one for all charts of a stage.
+    """Curves over steps, without a legend of their own: the page has one for all charts of a stage.
 
     Args:
         lines: the curves.
@@ -125,6 +136,7 @@ def line_chart(
         level: a value to compare with, drawn as a thin line across.
         named: write each curve's name at its end.
         from_zero: the vertical axis begins at 0: for lengths and shares, of which a small change is to look small.
+        across: what the horizontal axis counts.
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
         figure, axes = _figure(210)
@@ -146,9 +158,40 @@ def line_chart(
             tops = [value for line in lines for value in line.values if _is_finite(value)]
             top = max([*tops, 0.05])
             axes.set_ylim(-0.03 * top, 1.1 * top)  # room for a marker at 0
-        axes.set_xlabel("optimiser step")
+        axes.set_xlabel(across)
         axes.locator_params(axis="both", nbins=5)
         figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)
+        return _svg(figure, alternative, chart_id)
+
+
+def pair_chart(clouds: Sequence[Cloud], *, axes: tuple[str, str], alternative: str, chart_id: str) -> Markup:
+    """Points in a plane, two by two: each full mark is joined by a line to its hollow one.
+
+    Both axes have one scale, so that lengths in the plane can be compared.
+
+    Args:
+        clouds: the pairs of each model.
+        axes: what the horizontal and the vertical axis are.
+        alternative: what the chart says, in words.
+        chart_id: unique in the page.
+    """
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
+        figure, plane = _figure(300)
+        for cloud in clouds:
+            look = {"linestyle": "none", "marker": _MARKERS[cloud.style % len(_MARKERS)], "markersize": 4.5}
+            colour = _SERIES[cloud.style % len(_SERIES)]
+            across, up = (
+                [value for full, hollow in cloud.pairs for value in (full[axis], hollow[axis], math.nan)]
+                for axis in (0, 1)
+            )
+            plane.plot(across, up, color=_QUIET, linewidth=0.6)
+            plane.plot(across[1::3], up[1::3], **look, markerfacecolor="none", markeredgecolor=colour)
+            plane.plot(across[::3], up[::3], **look, markerfacecolor=colour, markeredgecolor=colour)
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set_xlabel(axes[0])
+        plane.set_ylabel(axes[1])
+        plane.locator_params(axis="both", nbins=5)
+        figure.subplots_adjust(left=0.15, right=0.97, top=0.97, bottom=0.14)
         return _svg(figure, alternative, chart_id)
 
 
