@@ -27,4 +27,9 @@ def render_page(template: str, filters: dict[str, Any], **view: Any) -> str:
     )
     environment.filters.update(filters)
     css = (files("trifacet.reports") / "static" / "report.css").read_text(encoding="utf-8")
-    return _UNPRINTABLE.sub("\ufffd", environment.get_template(template).render(css=Markup(css), **view))
+    return printable(environment.get_template(template).render(css=Markup(css), **view))
+
+
+def printable(page: str) -> str:
+    """``page`` with U+FFFD in place of the characters that no page may hold."""
+    return _UNPRINTABLE.sub("\ufffd", page)
