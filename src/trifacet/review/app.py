@@ -39,7 +39,7 @@ _PROBLEMS = {
     413: "This is too long",
     500: "Your answer was not stored",
 }
-_NO_LINK = "Open the link that `trifacet review` printed when it was started, or the one that you were sent."
+_NO_LINK = "Open the link that was printed when the review was started, or the one that you were sent."
 _PAGES = Environment(
     loader=PackageLoader("trifacet.review"),
     autoescape=True,
@@ -176,7 +176,7 @@ async def _vote(request: Request, judge: Seated, form: Form, position: str) -> R
     choice = CHOICES.get(form.get("choice", ""))
     comment = form.get("comment", "").replace("\r\n", "\n").strip()
     if choice is None:
-        raise HTTPException(400, "Choose text 1, text 2, both the same, or skip.")
+        raise HTTPException(400, "Choose text 1, tie, text 2, or skip.")
     if len(comment) > LONGEST_COMMENT:
         raise HTTPException(413, f"A comment holds at most {LONGEST_COMMENT} characters; nothing was stored.")
     await run_in_threadpool(desk.vote, judge, place, choice, comment)

@@ -14,7 +14,7 @@ from trifacet.review.pictures import Encoded, Pictures
 from trifacet.review.store import Judge, Store, Vote
 
 CHOICES: dict[str, Choice] = {"1": "first", "2": "second", "tie": "tie", "skip": "skip"}  # by what a form sends
-_SAID: dict[Choice, str] = {"first": "text 1", "second": "text 2", "tie": "both the same", "skip": "skipped"}
+_SAID: dict[Choice, str] = {"first": "text 1", "second": "text 2", "tie": "tie", "skip": "skipped"}
 ImageState = Literal["shown", "hidden", "none", "broken"]
 
 

@@ -25,7 +25,7 @@
     arrive();
     document.getElementById("title").focus();
     say("alarm", "");
-    say("status", next.getElementById("status").textContent);
+    document.getElementById("status").replaceChildren(...next.getElementById("status").childNodes);
   }
 
   async function send(form, button) {
