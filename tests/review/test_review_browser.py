@@ -2,14 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 from reviews import NAMES, SECONDS, chromium, running, write_lines, write_review
 
-from trifacet.review.export import vote_rows
 from trifacet.review.store import Store
 
 pytest.importorskip("fastapi", reason="pip install 'trifacet[review]'")
@@ -68,19 +65,23 @@ class Judge:
         return f"s{number}", [NAMES[0] if "alpha" in text else NAMES[1] for text in texts]
 
 
-def counting(folder):
-    return {row["sample"]: row for row in vote_rows(Store(folder / "votes.sqlite")) if row["counts"]}
-
-
-def exported(folder):
-    command = [sys.executable, "-m", "trifacet", "review", "--store", str(folder / "votes.sqlite")]
-    for option in (["--export", str(folder / "votes.jsonl")], ["--json", str(folder / "summary.json")]):
-        subprocess.run([*command, *option], check=True, timeout=SECONDS, capture_output=True)
+def exported(trifacet, folder):
+    """All votes and the summary, as the command gives them."""
+    files = ["--export", folder / "votes.jsonl", "--json", folder / "summary.json"]
+    assert trifacet("review", "--store", folder / "votes.sqlite", *files)[0] == 0
     rows = [json.loads(line) for line in (folder / "votes.jsonl").read_text().splitlines()]
     return rows, json.loads((folder / "summary.json").read_text())
 
 
-def test_from_the_link_to_the_export_with_keys(tmp_path, browser):
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A review that several tests share, each with a judge of its own: its folder and its link."""
+    folder = tmp_path_factory.mktemp("served")
+    with running(write_review(folder, count=2)) as server:
+        yield folder, server.links[0]
+
+
+def test_from_the_link_to_the_export_with_keys(tmp_path, browser, trifacet):
     with running(write_review(tmp_path)) as server:
         judge = Judge(browser, server.links[0])
         assert judge.page.url.endswith("/begin") and "token" not in judge.page.url
@@ -117,7 +118,7 @@ def test_from_the_link_to_the_export_with_keys(tmp_path, browser):
         expected[sample] = models[1]
         judge.heading("All samples are done")
         assert "token" not in judge.page.content() and not judge.console
-        rows, summary = exported(tmp_path)
+        rows, summary = exported(trifacet, tmp_path)
     assert {row["sample"]: row["winner"] for row in rows if row["counts"]} == expected
     assert len(rows) == 5 and [row["comment"] for row in rows if row["comment"]] == ["1 or 2? both 0k"]
     wins = sum(winner == NAMES[0] for winner in expected.values())
@@ -125,40 +126,44 @@ def test_from_the_link_to_the_export_with_keys(tmp_path, browser):
     assert summary["judges"][0]["revised"] == 1
 
 
-def test_from_the_link_to_the_export_without_scripts(tmp_path, browser):
-    with running([*write_review(tmp_path, count=2), "--judge", "Bob"]) as server:
-        judge = Judge(browser, server.links[0], java_script_enabled=False)
-        page, expected = judge.page, {}
-        judge.tab_to("Begin")
+def test_from_the_link_to_the_export_without_scripts(served, browser, trifacet):
+    folder, link = served
+    judge = Judge(browser, link, java_script_enabled=False)
+    page, expected = judge.page, {}
+    judge.tab_to("name")
+    judge.page.keyboard.type("Bob")
+    judge.tab_to("Begin")
+    judge.press("Enter")
+    for position, (button, place) in enumerate([("2 Text 2", 1), ("1 Text 1", 0)], start=1):
+        page.wait_for_selector(f"h1:text-is('Sample {position} of 2')")
+        assert not page.locator(".keys").is_visible()
+        sample, models = judge.shown()
+        expected[sample] = models[place]
+        judge.tab_to(button)
         judge.press("Enter")
-        for position, (button, place) in enumerate([("2 Text 2", 1), ("1 Text 1", 0)], start=1):
-            page.wait_for_selector(f"h1:text-is('Sample {position} of 2')")
-            assert not page.locator(".keys").is_visible()
-            sample, models = judge.shown()
-            expected[sample] = models[place]
-            judge.tab_to(button)
-            judge.press("Enter")
-        page.wait_for_selector("h1:text-is('All samples are done')")
-        judge.tab_to("Sample 1")
-        judge.press("Enter")
-        page.wait_for_selector("h1:text-is('Sample 1 of 2')")
-        sample, _ = judge.shown()
-        judge.tab_to("0 Tie")
-        judge.press("Enter")
-        expected[sample] = "tie"
-        page.wait_for_selector("h1:text-is('All samples are done')")
-        rows, summary = exported(tmp_path)
-    assert {row["sample"]: row["winner"] for row in rows if row["counts"]} == expected and len(rows) == 3
-    assert summary["majority"]["tie"]["count"] == 1 and {row["judge"] for row in rows} == {"Bob"}
+    page.wait_for_selector("h1:text-is('All samples are done')")
+    judge.tab_to("Sample 1")
+    judge.press("Enter")
+    page.wait_for_selector("h1:text-is('Sample 1 of 2')")
+    sample, _ = judge.shown()
+    judge.tab_to("0 Tie")
+    judge.press("Enter")
+    expected[sample] = "tie"
+    page.wait_for_selector("h1:text-is('All samples are done')")
+    page.context.close()
+    rows, summary = exported(trifacet, folder)
+    own = [row for row in rows if row["judge"] == "Bob"]
+    assert {row["sample"]: row["winner"] for row in own if row["counts"]} == expected and len(own) == 3
+    (bob,) = [row for row in summary["judges"] if row["judge"] == "Bob"]
+    assert (bob["answered"], bob["revised"], bob["tie"]) == (2, 1, 1)
 
 
-def test_a_link_that_is_followed_from_another_site_opens(tmp_path, browser):
-    with running([*write_review(tmp_path), "--judge", "Ada"]) as server:
-        page = browser.new_page()
-        page.goto(f"data:text/html,<a href='{server.links[0]}'>the review</a>")
-        page.click("a")
-        page.wait_for_selector("h1:text-is('Comparing texts')")
-        page.context.close()
+def test_a_link_that_is_followed_from_another_site_opens(served, browser):
+    page = browser.new_page()
+    page.goto(f"data:text/html,<a href='{served[1]}'>the review</a>")
+    page.click("a")
+    page.wait_for_selector("h1:text-is('Comparing texts')")
+    page.context.close()
 
 
 def test_an_answer_that_is_not_stored_is_told_and_can_be_given_again(tmp_path, browser):
@@ -181,23 +186,24 @@ def test_an_answer_that_is_not_stored_is_told_and_can_be_given_again(tmp_path, b
     assert [vote.comment for vote in Store(tmp_path / "votes.sqlite").votes()] == ["typed"]
 
 
-def test_keys_can_be_turned_off(tmp_path, browser):
-    with running([*write_review(tmp_path), "--judge", "Ada"]) as server:
-        judge = Judge(browser, server.links[0])
-        judge.page.click("text=Begin")
-        judge.heading("Sample 1 of 4")
-        judge.page.uncheck("#keys")
-        judge.press("1", "2", "s", "b", "Control+1")
-        judge.page.reload()
-        judge.heading("Sample 1 of 4")
-        judge.press("1")
-        assert not judge.page.is_checked("#keys")
-        judge.page.check("#keys")
-        judge.press("Control+1", "Alt+2", "x")
-        judge.press("s")
-        judge.heading("Sample 2 of 4")
-        judge.page.context.close()
-    assert [vote.choice for vote in Store(tmp_path / "votes.sqlite").votes()] == ["skip"]
+def test_keys_can_be_turned_off(served, browser):
+    folder, link = served
+    judge = Judge(browser, link)
+    judge.page.fill("#name", "Cem")
+    judge.page.click("text=Begin")
+    judge.heading("Sample 1 of 2")
+    judge.page.uncheck("#keys")
+    judge.press("1", "2", "s", "b", "Control+1")
+    judge.page.reload()
+    judge.heading("Sample 1 of 2")
+    judge.press("1")
+    assert not judge.page.is_checked("#keys")
+    judge.page.check("#keys")
+    judge.press("Control+1", "Alt+2", "x")
+    judge.press("s")
+    judge.heading("Sample 2 of 2")
+    judge.page.context.close()
+    assert [vote.choice for vote in Store(folder / "votes.sqlite").votes("Cem")] == ["skip"]
 
 
 @pytest.fixture(scope="module")
