@@ -251,6 +251,7 @@ def test_every_page_passes_axe_and_never_scrolls_sideways(browser, odd, width, s
     for position in range(1, 5):
         page.goto(f"{base}/sample/{position}")
         page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+        page.wait_for_function("[...document.images].every(image => image.complete)")
         sound(f"sample {position}")
     judge.press("1")
     judge.heading("Sample 1 of 4")
