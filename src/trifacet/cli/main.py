@@ -21,6 +21,7 @@ from trifacet.cli import (
     lint,
     probe,
     report,
+    review,
     rewards,
     run,
     score,
@@ -45,6 +46,7 @@ app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("lint")(lint.lint)
 app.command("probe")(probe.probe)
+app.command("review")(review.review)
 app.command("rewards")(rewards.rewards)
 app.command("diff")(diff.diff)
 app.command("report")(report.report)

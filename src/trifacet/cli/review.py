@@ -1,0 +1,190 @@
+"""``trifacet review``: people compare two models' texts. Invariant: the same command continues, and no vote is lost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trifacet.cli.common import err, out, plain, write_json
+from trifacet.cli.review_tables import print_summary
+from trifacet.errors import TrifacetError
+
+if TYPE_CHECKING:
+    from trifacet.review.pairs import Review
+    from trifacet.review.store import Store
+
+_HERE = "127.0.0.1"
+_STORE = Path("review.sqlite")
+
+
+def review(
+    first: Annotated[
+        str | None,
+        typer.Argument(metavar="A", help='Texts of model A: [NAME=]PATH, JSONL of {"id", "text"}.', show_default=False),
+    ] = None,
+    second: Annotated[str | None, typer.Argument(metavar="B", help="Texts of model B.", show_default=False)] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option(help="Test set in any data format: posts and images.", show_default=False)
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images; by default that of the data.", show_default=False)
+    ] = None,
+    store: Annotated[Path, typer.Option(help="SQLite file of the votes, to begin or to continue.")] = _STORE,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A judge with an own link, may be repeated; none: one link asks for names."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at; not a loopback one: open to others.")] = _HERE,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8737,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--for", metavar="MINUTES", min=0, help="End after so many minutes.", show_default=False),
+    ] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Print what the store's votes say; no server.")] = False,
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="Write the summary as JSON; - for standard output.")
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Write all votes as .jsonl or .csv (- prints JSONL); no server."),
+    ] = None,
+) -> None:
+    """Let people compare the texts of two models, blind and in random order, on a local page.
+
+    Example: trifacet review sft=sft.jsonl dpo=dpo.jsonl --data test.jsonl --images data --store review.sqlite
+
+    Then: trifacet review --summary --store review.sqlite --export votes.csv
+    """
+    if summary or json_path or export:
+        if first or second or data:
+            raise TrifacetError("--summary, --json and --export read the store alone; leave A, B and --data out")
+        _tell(store, json_path=json_path, table=summary and json_path != "-", export=export)
+        return
+    if not (first and second and data):
+        raise TrifacetError(
+            "give both models' texts and their test set: trifacet review A B --data TEST; or --summary --store PATH"
+        )
+    _needs_server()
+    _serve(_read(first, second, data, limit), images or data.parent, store, judge or [], host, port, minutes)
+
+
+def _needs_server() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise TrifacetError(f"the review page needs {error.name}; install it: pip install 'trifacet[review]'") from None
+
+
+def _read(first: str, second: str, data: Path, limit: int | None) -> Review:
+    from trifacet.review.pairs import read_review
+
+    (one, path), (other, other_path) = _named(first), _named(second)
+    return read_review(path, other_path, data, names=(one, other), limit=limit)
+
+
+def _named(argument: str) -> tuple[str, Path]:
+    """[NAME=]PATH; without a name it is the file's. A path that holds "=" is one where there is such a file."""
+    name, equals, path = argument.partition("=")
+    if equals and name and path and not Path(argument).is_file():
+        return name, Path(path)
+    return Path(argument).stem, Path(argument)
+
+
+def _serve(
+    review: Review, images: Path, path: Path, judges: list[str], host: str, port: int, minutes: float | None
+) -> None:
+    from trifacet.review.access import Access, is_loopback, judges_name
+    from trifacet.review.app import create_app
+    from trifacet.review.desk import Desk
+    from trifacet.review.pictures import Pictures
+    from trifacet.review.server import address_of, bind, serve
+    from trifacet.review.store import Store
+
+    names = [judges_name(name) for name in judges]
+    if None in names or len({name.casefold() for name in names if name}) < len(names):
+        raise TrifacetError("--judge takes a name of 1 to 60 letters, each judge's once")
+    _warn_of_images(review, images)
+    store = Store(path, review)
+    bound = bind(host, port)
+    access = Access(store.secret, [name for name in names if name])
+    try:
+        app = create_app(Desk(store, review, Pictures(images)), access, host, _tell_failure)
+        if not is_loopback(host):
+            err.print(
+                f"[bold yellow]warning:[/] the page listens at {plain(host)}, not at this machine alone: whoever has a "
+                "link can read the posts and vote, and all travels unencrypted. Use it in a network that you trust.",
+                soft_wrap=True,
+            )
+        for name in access.judges or ("",):
+            out.print(f"{plain(name) + ': ' if name else ''}{address_of(bound, host)}/?token={access.token(name)}")
+        sys.stdout.flush()
+        err.print("Ctrl-C ends the review; the same command continues it.")
+        serve(app, bound, minutes=minutes)
+    finally:
+        bound.close()
+        err.print(_how_far(store), soft_wrap=True)
+        store.close()
+
+
+def _tell_failure(problem: str) -> None:
+    err.print(f"[bold red]error:[/] {plain(problem)}", soft_wrap=True)
+
+
+def _warn_of_images(review: Review, images: Path) -> None:
+    """Say which images can't be shown; the page says so too, and such samples can be judged by the post."""
+    from trifacet.images import image_facts, resolve_inside
+
+    problems = []
+    for pair in review.pairs:
+        try:
+            for name in pair.pictures[:1]:
+                image_facts(resolve_inside(images, name))
+        except (TrifacetError, ValueError) as error:
+            problems.append(f"sample {pair.id!r}: {error}")
+    if problems:
+        err.print(
+            f"[bold yellow]warning:[/] {len(problems)} of {len(review.pairs)} samples have an image that cannot be "
+            f"shown; the first is {plain(problems[0])}",
+            soft_wrap=True,
+        )
+
+
+def _how_far(store: Store) -> str:
+    counting = [vote for vote in store.votes() if vote.counts]
+    judges = len({vote.judge for vote in counting})
+    return (
+        f"{len(counting)} answers of {judges} judge{'' if judges == 1 else 's'} on {len(store.samples)} samples are in "
+        f"{plain(str(store.path))}; trifacet review --summary --store {plain(str(store.path))} adds them up"
+    )
+
+
+def _tell(path: Path, *, json_path: str | None, table: bool, export: str | None) -> None:
+    from trifacet.files import write_atomically
+    from trifacet.review.export import as_csv, as_jsonl, vote_rows
+    from trifacet.review.store import Store
+    from trifacet.review.summary import summarise
+
+    if export and export != "-" and Path(export).suffix not in (".jsonl", ".csv"):
+        raise TrifacetError(f"--export {export}: unknown kind of file; name it .jsonl or .csv")
+    if export == "-" and (table or json_path == "-"):
+        raise TrifacetError("--export - and the summary would mix on standard output; give one of them a path")
+    store = Store(path)
+    if export == "-":
+        sys.stdout.write(as_jsonl(vote_rows(store)))
+    elif export:
+        rows = vote_rows(store)
+        write_atomically(Path(export), (as_csv if export.endswith(".csv") else as_jsonl)(rows))
+        err.print(f"{len(rows)} votes in {plain(export)}", soft_wrap=True)
+    if json_path or table:
+        document = summarise(store)
+        if json_path:
+            write_json(document, json_path)
+        if table:
+            print_summary(document)
+    store.close()

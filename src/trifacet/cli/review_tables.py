@@ -1,0 +1,64 @@
+"""The summary of a review on a terminal. Invariant: it prints a document of ``review.summary`` and computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trifacet.cli.common import out, plain, print_table
+
+
+def print_summary(document: dict[str, Any]) -> None:
+    """Wins with their intervals, agreement, and how each judge votes."""
+    one, other = (plain(name) for name in document["models"])
+    p = document["majority"]["sign_test"]["p"]
+    judged = f"{document['judged']} of {document['samples']} samples judged"
+    rows = [
+        [label, kind["n"], *(_percent(kind[outcome]) for outcome in ("win", "tie", "lose"))]
+        for label, kind in (("majority per sample", document["majority"]), ("all votes", document["all_votes"]))
+    ]
+    print_table(
+        f"{one} against {other}: {judged}, % [95 % interval]", ("by", "n", f"{one} wins", "tie", f"{other} wins"), rows
+    )
+    out.print(f"sign test, samples without ties: {'no win and no loss' if p is None else f'p = {p:.4g}'}")
+    if document["identical_judged"]:
+        out.print(f"{document['identical_judged']} of the judged samples have the same text twice")
+    agreement = document["agreement"]
+    undefined = f"not defined: {agreement['undefined']}"
+    rows = [
+        [label, _interval(agreement[key]) if agreement[key]["value"] is not None else undefined]
+        for key, label in (
+            ("alpha_nominal", "Krippendorff's alpha, nominal"),
+            ("alpha_ordinal", "Krippendorff's alpha, ordinal"),
+            ("agreement", "pairs of judges that agree"),
+        )
+    ]
+    print_table(
+        f"agreement on {agreement['shared_samples']} samples with two judges or more", ("measure", "value"), rows
+    )
+    keys = ("answered", "skipped", "revised", "without_image", "win", "tie", "lose")
+    rows = [
+        [plain(row["judge"]), *(row[key] for key in keys), _or_dash(row["first_position"])]
+        for row in document["judges"]
+    ]
+    first = document["first_position"]
+    print_table(
+        "judges", ("judge", "answered", "skipped", "revised", "no image", "win", "tie", "lose", "text 1 taken"), rows
+    )
+    out.print(f"text 1 taken by all: {_percent(first)} of {first['n']}; 50 is no bias")
+    for row in document["pairs"]:
+        names = " and ".join(plain(name) for name in row["judges"])
+        out.print(f"{names}: {_or_dash(row['agreement'])} alike on {row['samples']} samples")
+
+
+def _percent(share: dict[str, Any]) -> str:
+    if share["share"] is None:
+        return "-"
+    return f"{100 * share['share']:.1f} \\[{100 * share['low']:.1f}, {100 * share['high']:.1f}]"
+
+
+def _interval(value: dict[str, Any]) -> str:
+    return f"{value['value']:.3f} \\[{value['low']:.3f}, {value['high']:.3f}]"
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

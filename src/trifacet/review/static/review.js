@@ -1,0 +1,68 @@
+// Keys, and answers without a blank page between two samples. Everything works without this file, by plain forms.
+"use strict";
+(() => {
+  const KEYS = {t: "0", T: "0", S: "s", B: "b"};
+  const say = (id, text) => { document.getElementById(id).textContent = text; };
+  let busy = false;
+
+  const keysOn = () => { try { return localStorage.getItem("review-keys") !== "off"; } catch { return true; } };
+  const keepKeys = on => { try { localStorage.setItem("review-keys", on ? "on" : "off"); } catch { /* for this page only */ } };
+
+  function arrive() {
+    const line = document.querySelector(".keys");
+    if (line) {
+      line.hidden = false;
+      document.getElementById("keys").checked = keysOn();
+    }
+  }
+
+  function show(page, address) {
+    const next = new DOMParser().parseFromString(page, "text/html");
+    document.getElementById("content").replaceWith(document.adoptNode(next.getElementById("content")));
+    document.title = next.title;
+    history.pushState(null, "", address);
+    scrollTo(0, 0);
+    arrive();
+    document.getElementById("title").focus();
+    say("alarm", "");
+    document.getElementById("status").replaceChildren(...next.getElementById("status").childNodes);
+  }
+
+  async function send(form, button) {
+    if (busy) return;
+    busy = true;
+    const fields = new URLSearchParams(new FormData(form));
+    if (button) fields.set(button.name, button.value);
+    try {
+      const answer = await fetch(form.action, {method: "POST", body: fields});
+      show(await answer.text(), answer.url);
+    } catch {
+      say("alarm", "");
+      say("alarm", "Your answer was not stored: the review does not answer. Once it runs again, choose again; this page waits.");
+    } finally { busy = false; }
+  }
+
+  addEventListener("submit", event => {
+    if (!event.target.matches("form[data-live]")) return;
+    event.preventDefault();
+    send(event.target, event.submitter);
+  });
+
+  addEventListener("keydown", event => {
+    const writing = event.target.closest("textarea, input:not([type=checkbox])");
+    if (event.key === "Escape" && writing) document.getElementById("title").focus();
+    if (writing || !keysOn() || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+    const key = KEYS[event.key] ?? event.key;
+    if (key === "c" && document.getElementById("comment")) {
+      event.preventDefault();
+      document.getElementById("comment").focus();
+    } else if (/^[012sb]$/.test(key)) {
+      const control = document.querySelector(`[data-key="${key}"]`);
+      if (control) { event.preventDefault(); control.click(); }
+    }
+  });
+
+  addEventListener("change", event => { if (event.target.id === "keys") keepKeys(event.target.checked); });
+  addEventListener("popstate", () => location.reload());
+  arrive();
+})();

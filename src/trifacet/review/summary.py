@@ -1,0 +1,167 @@
+"""What the votes of a review add up to: wins, ties and losses of A, agreement, and how each judge votes.
+
+Invariant: only votes that count enter, a skipped sample is no vote, and every interval comes from resampling samples,
+with all their votes, as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trifacet.evaluation.measures import Array, Measure, ratio
+from trifacet.review.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
+from trifacet.review.order import Outcome
+from trifacet.review.store import Store, Vote
+
+OUTCOMES: tuple[Outcome, ...] = ("lose", "tie", "win")  # in the order of their rank
+SEED, DRAWS, LEVEL = 17, 10_000, 0.95
+_AT_ONCE = 2_000_000  # weights that are held at a time
+
+
+def summarise(store: Store, *, seed: int = SEED, draws: int = DRAWS) -> dict[str, Any]:
+    """The document of ``trifacet review --summary``; docs/review.md says what each key means."""
+    votes = store.votes()
+    counting = [vote for vote in votes if vote.counts and vote.outcome is not None]
+    judges = [judge.name for judge in store.judges()]
+    units = tuple(dict.fromkeys(vote.sample for vote in counting))
+    table_UJ = _table(counting, units, judges)
+    counts_UV = np.stack([(table_UJ == value).sum(axis=1) for value in range(3)], axis=1).astype(np.float64)
+    majority_UV = _majority(counts_UV)
+    sample = _Resampling(len(units), seed, draws)
+    same = {entry.id for entry in store.samples if entry.same}
+    return {
+        "models": list(store.names),
+        "samples": len(store.samples),
+        "judged": len(units),
+        "identical": len(same),
+        "identical_judged": len(same & set(units)),
+        "votes": len(counting),
+        "majority": _outcomes(units, majority_UV, sample) | {"sign_test": _sign_test(majority_UV)},
+        "all_votes": _outcomes(units, counts_UV, sample),
+        "agreement": _agreement(units, table_UJ, sample),
+        "first_position": _first_position(counting, units, sample),
+        "judges": [_judge(name, votes) for name in judges],
+        "pairs": _pairs(judges, table_UJ),
+    }
+
+
+def sign_test(wins: int, losses: int) -> float | None:
+    """The two-sided exact p-value of ``wins`` against ``losses``, each as likely as the other; None without any."""
+    n = wins + losses
+    if not n:
+        return None
+    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+class _Resampling:
+    """The same ``draws`` sets of ``count`` samples, drawn with replacement, for every measure."""
+
+    def __init__(self, count: int, seed: int, draws: int) -> None:
+        self._count, self._seed, self._draws = count, seed, draws
+
+    def described(self, measure: Measure) -> dict[str, Any]:
+        """{"value", "low", "high"}; None where it is not defined. Draws for which it is not are left out."""
+        value = measure.value
+        if not self._count or math.isnan(value):
+            return {"value": None, "low": None, "high": None}
+        rng = np.random.default_rng(self._seed)
+        even = np.full(self._count, 1.0 / self._count)
+        found = []
+        for start in range(0, self._draws, step := max(1, _AT_ONCE // self._count)):
+            size = min(step, self._draws - start)
+            found.append(measure.resampled(rng.multinomial(self._count, even, size=size).astype(np.float64)))
+        low, high = np.nanquantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+        return {"value": value, "low": low, "high": high}
+
+
+def _table(votes: Sequence[Vote], units: Sequence[str], judges: Sequence[str]) -> NDArray[np.int64]:
+    """(U, J): the outcomes' numbers in ``OUTCOMES``, or MISSING."""
+    row, column = {name: at for at, name in enumerate(units)}, {name: at for at, name in enumerate(judges)}
+    table_UJ = np.full((len(units), len(judges)), MISSING, dtype=np.int64)
+    for vote in votes:
+        assert vote.outcome is not None
+        table_UJ[row[vote.sample], column[vote.judge]] = OUTCOMES.index(vote.outcome)
+    return table_UJ
+
+
+def _majority(counts_UV: Array) -> Array:
+    """(U, V) with a single 1 per sample: the outcome with more votes than each other, else a tie."""
+    most_U1 = counts_UV.max(axis=1, keepdims=True, initial=0)
+    leads_UV = counts_UV == most_U1
+    alone_U1 = leads_UV.sum(axis=1, keepdims=True) == 1
+    return np.where(alone_U1, leads_UV, np.array([[False, True, False]])).astype(np.float64)
+
+
+def _outcomes(units: tuple[str, ...], counts_UV: Array, sample: _Resampling) -> dict[str, Any]:
+    total_U = counts_UV.sum(axis=1)
+    document: dict[str, Any] = {"n": int(total_U.sum())}
+    for value in (2, 1, 0):
+        measure = Measure(OUTCOMES[value], units, np.stack([counts_UV[:, value], total_U], axis=1), ratio)
+        document[OUTCOMES[value]] = {"count": int(counts_UV[:, value].sum()), **_share(sample.described(measure))}
+    return document
+
+
+def _share(described: dict[str, Any]) -> dict[str, Any]:
+    return {"share": described["value"], "low": described["low"], "high": described["high"]}
+
+
+def _sign_test(majority_UV: Array) -> dict[str, Any]:
+    losses, _, wins = (int(count) for count in majority_UV.sum(axis=0))
+    return {"wins": wins, "losses": losses, "p": sign_test(wins, losses)}
+
+
+def _agreement(units: tuple[str, ...], table_UJ: NDArray[np.int64], sample: _Resampling) -> dict[str, Any]:
+    reason = why_no_alpha(table_UJ)
+    shared = int(((table_UJ != MISSING).sum(axis=1) > 1).sum())
+    document: dict[str, Any] = {"shared_samples": shared, "undefined": reason or None}
+    for measure in (
+        alpha_measure("nominal", units, table_UJ, 3),
+        alpha_measure("ordinal", units, table_UJ, 3),
+        percent_measure(units, table_UJ),
+    ):
+        document[measure.name] = sample.described(measure)
+    return document
+
+
+def _first_position(votes: Sequence[Vote], units: tuple[str, ...], sample: _Resampling) -> dict[str, Any]:
+    sums_U2 = np.zeros((len(units), 2))
+    row = {name: at for at, name in enumerate(units)}
+    for vote in votes:
+        if vote.choice != "tie":
+            sums_U2[row[vote.sample]] += (vote.choice == "first", 1)
+    return {"n": int(sums_U2[:, 1].sum()), **_share(sample.described(Measure("first", units, sums_U2, ratio)))}
+
+
+def _judge(name: str, votes: Sequence[Vote]) -> dict[str, Any]:
+    own = [vote for vote in votes if vote.judge == name]
+    counting = [vote for vote in own if vote.counts]
+    outcomes = Counter(vote.outcome for vote in counting)
+    choices = Counter(vote.choice for vote in counting)
+    chosen = choices["first"] + choices["second"]
+    return {
+        "judge": name,
+        "answered": len(counting) - choices["skip"],
+        "skipped": choices["skip"],
+        "revised": len(own) - len(counting),
+        "without_image": sum(not vote.saw for vote in counting),
+        **{value: outcomes[value] for value in reversed(OUTCOMES)},
+        "first_position": choices["first"] / chosen if chosen else None,
+    }
+
+
+def _pairs(judges: Sequence[str], table_UJ: NDArray[np.int64]) -> list[dict[str, Any]]:
+    rows = []
+    for one, other in combinations(range(len(judges)), 2):
+        shared = (table_UJ[:, one] != MISSING) & (table_UJ[:, other] != MISSING)
+        alike = int((shared & (table_UJ[:, one] == table_UJ[:, other])).sum())
+        n = int(shared.sum())
+        rows.append({"judges": [judges[one], judges[other]], "samples": n, "agreement": alike / n if n else None})
+    return rows

@@ -1,0 +1,150 @@
+"""The command: what it prints, how it ends, and that a kill loses nothing."""
+
+import builtins
+import csv
+import http.cookiejar
+import json
+import re
+import signal
+import urllib.parse
+import urllib.request
+
+import pytest
+from reviews import NAMES, SECONDS, running, write_lines, write_review
+
+from trifacet.review.store import Store
+
+pytest.importorskip("fastapi", reason="pip install 'trifacet[review]'")
+
+
+class Browser:
+    """Cookies and forms, without a browser."""
+
+    def __init__(self, link):
+        self.base = link.partition("/?")[0]
+        jar = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        self.get(link.removeprefix(self.base))
+
+    def get(self, path):
+        with self._opener.open(self.base + path, timeout=SECONDS) as answer:
+            return answer.read().decode()
+
+    def post(self, path, **fields):
+        fields["proof"] = re.search(r'name="proof" value="([^"]+)"', self.get(path))[1]
+        with self._opener.open(self.base + path, urllib.parse.urlencode(fields).encode(), timeout=SECONDS) as answer:
+            return answer.read().decode()
+
+
+def test_a_kill_loses_no_answer_and_the_same_command_and_link_go_on(tmp_path):
+    arguments = write_review(tmp_path)
+    with running(arguments) as server:
+        link = server.links[0]
+        browser = Browser(link)
+        browser.post("/begin", name="Ada")
+        browser.post("/sample/1", choice="1", comment="kept")
+        assert "Sample 3 of 4" in browser.post("/sample/2", choice="tie")
+        server.send_signal(signal.SIGKILL)
+        assert server.wait(SECONDS) == -signal.SIGKILL
+    assert [(vote.choice, vote.comment) for vote in Store(tmp_path / "votes.sqlite").votes()] == [
+        ("first", "kept"), ("tie", ""),
+    ]  # fmt: skip
+    with running(arguments, port=urllib.parse.urlsplit(link).port) as server:
+        assert server.links[0] == link
+        assert "Sample 4 of 4" in browser.post("/sample/3", choice="2")  # the page that was open still works
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=SECONDS)
+        assert server.returncode == 130
+        assert "3 answers of 1 judge on 4 samples are in" in err and "the same command continues" in err
+        assert "Traceback" not in err and not out
+
+
+def test_each_judge_gets_a_link_and_the_time_can_be_bounded(tmp_path):
+    arguments = [*write_review(tmp_path), "--judge", "Ada", "--judge", "Bob"]
+    with running(arguments, minutes=0.01) as server:
+        assert len(set(server.links)) == 2
+        _, err = server.communicate(timeout=SECONDS)
+        assert server.returncode == 0 and "0 answers of 0 judges on 4 samples" in err
+
+
+def test_summary_and_export_of_a_store(tmp_path, trifacet):
+    from trifacet.review.pairs import read_review
+
+    write_review(tmp_path)
+    review = read_review(tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "test.jsonl", names=NAMES)
+    store = Store(tmp_path / "votes.sqlite", review)
+    for judge, choice in (("[b]Ada", "first"), ("Bob", "tie")):
+        store.begin(judge, sees=True)
+        for number in range(3):
+            store.vote(f"s{number}", judge, "A", choice, saw=True)
+    store.close()
+    place = ("review", "--store", tmp_path / "votes.sqlite")
+    code, out, _ = trifacet(*place, "--summary", "--export", tmp_path / "votes.csv", "--json", tmp_path / "s.json")
+    assert code == 0 and f"{NAMES[0]} against {NAMES[1]}: 3 of 4 samples judged" in out and "[b]Ada" in out
+    assert re.search(r"majority per sample +3 +0.0 \[0.0, 0.0\] +100.0", " ".join(out.split("│")))
+    assert "Krippendorff's alpha, ordinal" in out
+    document = json.loads((tmp_path / "s.json").read_text())
+    assert document["judges"][0]["judge"] == "[b]Ada" and document["agreement"]["alpha_nominal"]["value"] < 0
+    rows = list(csv.DictReader((tmp_path / "votes.csv").open(newline="")))
+    assert len(rows) == 6 and {row["winner"] for row in rows} == {NAMES[0], "tie"}
+    code, out, _ = trifacet(*place, "--export", "-")
+    assert code == 0 and [json.loads(line)["sample"] for line in out.splitlines()] == ["s0", "s1", "s2"] * 2
+    code, out, _ = trifacet(*place, "--json", "-")
+    assert code == 0 and json.loads(out) == document
+
+
+def test_bad_input_is_one_line(tmp_path, trifacet):
+    command = write_review(tmp_path)
+    store = tmp_path / "votes.sqlite"
+    for arguments, told in [
+        (["review", command[1]], "give both models' texts and their test set"),
+        (["review", "--summary", "--store", tmp_path / "none.sqlite"], "no such store"),
+        (["review", *command[1:3], "--summary"], "read the store alone"),
+        ([*command, "--judge", "Ada", "--judge", "ADA"], "each judge's once"),
+        ([*command, "--judge", " "], "--judge takes a name"),
+        ([*command, "--host", "192.0.2.1", "--port", "0"], "cannot listen at 192.0.2.1"),
+        (["review", "--export", "votes.xls", "--store", store], "name it .jsonl or .csv"),
+        (["review", "--export", "-", "--summary", "--store", store], "would mix on standard output"),
+        (["review", tmp_path / "a.jsonl", tmp_path / "a.jsonl", *command[3:]], "both models are called 'a'"),
+        (["review", "x=nowhere.jsonl", *command[2:]], "no such file"),
+    ]:
+        code, out, err = trifacet(*arguments)
+        assert code == 2 and not out and told in err, err
+        assert "Traceback" not in err and err.count("\n") <= 2
+
+
+def test_a_missing_package_is_told_with_what_to_install(tmp_path, trifacet, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *arguments, **named):
+        if name == "fastapi":
+            raise ModuleNotFoundError("No module named 'fastapi'", name="fastapi")
+        return real(name, *arguments, **named)
+
+    command = write_review(tmp_path)
+    monkeypatch.setattr(builtins, "__import__", without)
+    code, _, err = trifacet(*command)
+    assert code == 2 and "needs fastapi; install it: pip install 'trifacet[review]'" in err
+
+
+def test_opening_it_to_others_is_warned_of_and_images_that_are_missing_are_told(tmp_path, trifacet, monkeypatch):
+    from trifacet.review import server
+
+    real = server.bind
+    monkeypatch.setattr(server, "bind", lambda host, port: real("127.0.0.1", port))  # a test opens nothing to others
+    monkeypatch.setattr(server, "serve", lambda app, bound, minutes: None)
+    command = write_review(tmp_path)
+    (tmp_path / "2.jpg").unlink()
+    code, out, err = trifacet(*command, "--host", "0.0.0.0", "--port", "0")
+    assert code == 0 and re.fullmatch(r"http://[^/]+:\d+/\?token=[\w-]+\n", out)
+    assert "whoever has a link can read the posts and vote" in err
+    assert "1 of 4 samples have an image that cannot be shown; the first is sample 's2'" in err
+    assert "whoever has a link" not in trifacet(*command, "--port", "0")[2]
+
+
+def test_a_path_may_hold_an_equals_sign(tmp_path):
+    from trifacet.cli.review import _named
+
+    write_lines(tmp_path / "a=b.jsonl", [{"id": "1", "text": "x"}])
+    assert _named(str(tmp_path / "a=b.jsonl")) == ("a=b", tmp_path / "a=b.jsonl")
+    assert _named("name=a=b.jsonl")[0] == "name" and _named("x.jsonl")[0] == "x"
