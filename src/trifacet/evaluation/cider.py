@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trifacet.evaluation.measures import Array
-from trifacet.evaluation.ngrams import Entries, Index, Order, index, look_up
+from trifacet.evaluation.ngrams import Entries, Index, Ints, Order, index, look_up
 
 SIGMA = 6.0
 ONE_SAMPLE = "CIDEr of a single sample is 0 by definition: its word weights come from the other samples"
@@ -48,7 +48,7 @@ def cider_of(counted: Index) -> Array:
     return np.asarray(10.0 * np.bincount(sample_R, similarity_R) / np.bincount(sample_R))
 
 
-def _cosine(order: Order, sample_R: Array, samples: int) -> Array:
+def _cosine(order: Order, sample_R: Ints, samples: int) -> Array:
     """The clipped cosine of each reference with its sample's hypothesis, (R,); 0 where either has no weight."""
     ours, theirs, most = order.hypothesis, order.reference, order.most
     frequency = np.bincount(most.gram_E, minlength=order.grams)

@@ -6,6 +6,7 @@ numbers of the paper profile, which tokenises otherwise and defines BLEU and ROU
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -37,13 +38,15 @@ def tokenized(
 ) -> Tokenized:
     """Tokenise captions; by default with ``ptb.tokenize``."""
     if tokenize is None:
-        from trifacet.evaluation.ptb import tokenize
-    words = tokenize
+        from trifacet.evaluation import ptb
 
-    def one(text: str) -> str:
-        return " ".join(words(text))
-
+        tokenize = ptb.tokenize
+    one = functools.partial(_joined, tokenize)
     return Tokenized(tuple(ids), list(map(one, hypotheses)), [list(map(one, texts)) for texts in references])
+
+
+def _joined(tokenize: Tokenize, text: str) -> str:
+    return " ".join(tokenize(text))
 
 
 def coco_measures(captions: Tokenized) -> list[Measure]:

@@ -131,6 +131,11 @@ def meteor_1_5(written: Sequence[str], samples: Sequence[Target]) -> Part:
         return Part({NAME: None}, [f"METEOR 1.5 is not computed: {error}"])
 
 
+def absent(names: Sequence[str], reason: str) -> Extra:
+    """Metrics that were asked for and cannot be computed: an ``Extra``."""
+    return lambda written, samples: Part(dict.fromkeys(names), [reason])
+
+
 def _missing(written: Sequence[str], samples: Sequence[Target], profiles: Sequence[Profile]) -> list[str]:
     """What a reader must know of samples without a reference, of empty texts and of unspaced scripts."""
     if not profiles:
