@@ -141,11 +141,13 @@ def test_one_sample_has_no_cider_and_empty_captions_count():
     assert empty["coco/cider"].value == 0
 
 
-def test_wide_keys_give_the_same_counts(monkeypatch):
+def test_keys_too_wide_for_one_number_give_the_same_counts(monkeypatch):
     pairs = [(["a", "b", "c", "d", "a", "b"], [["a", "b", "c"], ["d", "a", "b", "b"]]), (["c"], [["c", "d"]])]
-    narrow = {name: measure.value for name, measure in measured(pairs).items()}
-    monkeypatch.setattr(ngrams, "_narrow", lambda values: values)
-    assert narrow == {name: measure.value for name, measure in measured(pairs).items()}
+    packed = {name: measure.value for name, measure in measured(pairs).items()}
+    usual = ngrams._by_key
+    wide = 1 << 61  # keys in the same order, which leave no bits for the places
+    monkeypatch.setattr(ngrams, "_by_key", lambda key_W, start_W, total: usual(key_W + wide, start_W, total))
+    assert packed == {name: measure.value for name, measure in measured(pairs).items()}
     assert ngrams.index([], []).hypothesis_words_S.shape == (0,)
 
 

@@ -34,7 +34,7 @@ class ClipScorer:
         self.source = source
         self.model = load_encoder(CLIPModel, source, device=device)
         with reading(source):
-            self.images: Any = AutoImageProcessor.from_pretrained(source, use_fast=False, trust_remote_code=False)
+            self.images: Any = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
             self.tokens: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         self.most_tokens = self.model.config.text_config.max_position_embeddings
 

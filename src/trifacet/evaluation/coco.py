@@ -7,7 +7,6 @@ numbers of the paper profile, which tokenises otherwise and defines BLEU and ROU
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from trifacet.evaluation.bleu import bleu, bleu_statistics
@@ -54,14 +53,14 @@ def remembering(tokenize: Tokenize) -> Tokenize:
     stands around them, and neither do those of the last word with its full stop. All other captions are given to
     ``tokenize`` whole.
     """
-    inner: dict[str, Tokens] = _Plain(tokenize, ",")
-    last: dict[str, Tokens] = _Plain(tokenize, ".")
+    inner: dict[str, str] = _Plain(tokenize, ",")
+    last: dict[str, str] = _Plain(tokenize, ".")
 
     def tokens(text: str) -> Tokens:
         if text.isascii() and text.isprintable():  # so that nothing but spaces separates
             *words, end = text.split() or [""]
             try:
-                return [*chain.from_iterable(map(inner.__getitem__, words)), *last[end]]
+                return [*map(inner.__getitem__, words), last[end]]
             except LookupError:
                 pass
         return tokenize(text)
@@ -69,17 +68,24 @@ def remembering(tokenize: Tokenize) -> Tokenize:
     return tokens
 
 
-class _Plain(dict[str, Tokens]):
-    """The tokens of words met so far, each perhaps with ``mark`` behind it. Raises LookupError for all but those."""
+class _Plain(dict[str, str]):
+    """The token of each word met so far, perhaps with ``mark`` behind it.
+
+    Raises LookupError for what is no plain word, and for the few that are more than one token ("cannot").
+    """
 
     def __init__(self, tokenize: Tokenize, mark: str) -> None:
         self._tokenize, self._mark = tokenize, mark
 
-    def __missing__(self, word: str) -> Tokens:
-        if not all(map(str.isalpha, word.removesuffix(self._mark).split("-"))):
+    def __missing__(self, word: str) -> str:
+        bare = word.removesuffix(self._mark)
+        if not (bare.isalpha() or all(map(str.isalpha, bare.split("-")))):
             raise LookupError(word)
-        self[word] = tokens = self._tokenize(word)
-        return tokens
+        tokens = self._tokenize(word)
+        if len(tokens) != 1:
+            raise LookupError(word)
+        self[word] = tokens[0]
+        return tokens[0]
 
 
 def coco_measures(captions: Tokenized) -> list[Measure]:

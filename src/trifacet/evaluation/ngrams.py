@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,21 +61,16 @@ def index(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
         raise ValueError(f"{len(hypotheses)} hypotheses but {len(references)} lists of references")
     if not all(references):
         raise ValueError("a sample has no reference")
-    texts = [*hypotheses, *chain.from_iterable(references)]
+    # A sample's hypothesis, then its references, sample by sample: places in the corpus are in the samples' order.
+    texts = [text for ours, theirs in zip(hypotheses, references, strict=True) for text in (ours, *theirs)]
     words_T = np.fromiter(map(len, texts), np.int64, len(texts))
-    samples = np.arange(len(hypotheses))
-    of_each_S = np.fromiter(map(len, references), np.int64, len(references))
-    sample_R = np.repeat(samples, of_each_S)
-    first_S = np.cumsum(of_each_S) - of_each_S  # the number of the sample's first reference
-    place_R = np.arange(len(sample_R)) - first_S[sample_R]
-    owner_T = np.concatenate([samples, sample_R])
-    place_T = np.concatenate([np.zeros_like(samples), place_R + 1])  # among the sample's texts; 0 is the hypothesis
+    of_each_S = np.fromiter(map(len, references), np.int64, len(references)) + 1
+    sample_T = np.repeat(np.arange(len(hypotheses)), of_each_S)
+    ours_T = np.diff(sample_T, prepend=-1) > 0
+    reference_T = np.cumsum(~ours_T) - 1  # the number of a reference among all of them
     numbers = _numbers()
-    orders = tuple(
-        _order(owner_T[text_W], place_T[text_W], gram_W, first_S)
-        for text_W, gram_W in _occurrences(texts, words_T, numbers)
-    )
-    return Index(list(numbers), words_T[: len(samples)], words_T[len(samples) :], sample_R, orders)
+    orders = tuple(_order(found, sample_T, ours_T, reference_T) for found in _occurrences(texts, words_T, numbers))
+    return Index(list(numbers), words_T[ours_T], words_T[~ours_T], sample_T[~ours_T], orders)
 
 
 def _numbers() -> dict[str, int]:
@@ -85,43 +80,54 @@ def _numbers() -> dict[str, int]:
     return numbers
 
 
-def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints, numbers: dict[str, int]) -> Iterator[tuple[Ints, Ints]]:
-    """For each order: the text and the number of the n-gram that starts at each word where one can start."""
+class _Found(NamedTuple):
+    """All n-grams of one length, ordered by n-gram and place: the text that each stands in, and its number."""
+
+    text_W: Ints
+    gram_W: Ints
+
+
+def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints, numbers: dict[str, int]) -> Iterator[_Found]:
+    """The n-grams of each order, numbered by sorting: those of a length are those one shorter and a word more."""
     total = int(words_T.sum())
     word_W = np.fromiter(map(numbers.__getitem__, chain.from_iterable(texts)), np.int64, total)
     text_W = np.repeat(np.arange(len(texts)), words_T)
     left_W = np.repeat(np.cumsum(words_T), words_T) - np.arange(total)  # words from here to the text's end
-    start_W, gram_W = np.arange(total), word_W
-    yield text_W, gram_W
-    for order in range(2, ORDERS + 1):
-        fits = left_W[start_W] >= order
-        start_W = start_W[fits]
-        longer_W = gram_W[fits] * len(numbers) + word_W[start_W + order - 1]
-        gram_W = np.unique(_narrow(longer_W), return_inverse=True)[1]
-        yield text_W[start_W], gram_W
+    start_W, key_W = np.arange(total), word_W
+    gram_at = np.empty(total, np.int64)  # the number of the n-gram that starts at a place of the corpus
+    for order in range(1, ORDERS + 1):
+        sorted_W, key_W = _by_key(key_W, start_W, total)
+        gram_W = np.cumsum(np.diff(key_W, prepend=-1) != 0) - 1
+        gram_at[sorted_W] = gram_W
+        yield _Found(text_W[sorted_W], gram_W)
+        start_W = start_W[left_W[start_W] > order]
+        key_W = gram_at[start_W] * len(numbers) + word_W[start_W + order]
 
 
-def _order(sample_W: Ints, place_W: Ints, gram_W: Ints, first_S: Ints) -> Order:
-    """Sorted once, by sample, n-gram and text, so that a pair's counts stand side by side."""
-    grams, places = (int(values.max(initial=0)) + 1 for values in (gram_W, place_W))
-    key_W = (sample_W * grams + gram_W) * places + place_W
-    key_E, count_E = np.unique(_narrow(key_W), return_counts=True)
-    key_E, place_E = np.divmod(key_E, places)
-    starts = np.diff(key_E, prepend=-1) != 0
-    sample_P, gram_P = np.divmod(key_E[starts], grams)
-    pair_E = np.cumsum(starts) - 1
-    ours = place_E == 0
+def _by_key(key_W: Ints, start_W: Ints, total: int) -> tuple[Ints, Ints]:
+    """The places in the order of their keys, equal keys in the order of the places; and the keys in that order."""
+    bits = total.bit_length()
+    if int(key_W.max(initial=0)).bit_length() + bits > 63:
+        order = np.argsort(key_W, kind="stable")
+        return start_W[order], key_W[order]
+    both_W = np.sort(key_W << bits | start_W)  # quicker than to sort by reference
+    return both_W & (1 << bits) - 1, both_W >> bits
+
+
+def _order(found: _Found, sample_T: Ints, ours_T: NDArray[np.bool_], reference_T: Ints) -> Order:
+    """Counts of what stands side by side: one n-gram of one text, and of all texts of one sample."""
+    text_W, gram_W = found
+    first_E = np.flatnonzero((np.diff(text_W, prepend=-1) != 0) | (np.diff(gram_W, prepend=-1) != 0))
+    count_E = np.diff(first_E, append=len(text_W))
+    text_E, gram_E = text_W[first_E], gram_W[first_E]
+    sample_E, ours_E = sample_T[text_E], ours_T[text_E]
+    first_P = (np.diff(sample_E, prepend=-1) != 0) | (np.diff(gram_E, prepend=-1) != 0)
+    pair_E = np.cumsum(first_P) - 1
+    sample_P, gram_P = sample_E[first_P], gram_E[first_P]
     ours_P, most_P = np.zeros_like(sample_P), np.zeros_like(sample_P)
-    ours_P[pair_E[ours]] = count_E[ours]
-    theirs = ~ours
-    pair_E, place_E, count_E = pair_E[theirs], place_E[theirs], count_E[theirs]
+    ours_P[pair_E[ours_E]] = count_E[ours_E]
+    pair_E, count_E, reference_E = pair_E[~ours_E], count_E[~ours_E], reference_T[text_E[~ours_E]]
     if len(pair_E):
         first_E = np.flatnonzero(np.diff(pair_E, prepend=-1))
         most_P[pair_E[first_E]] = np.maximum.reduceat(count_E, first_E)
-    reference_E = first_S[sample_P[pair_E]] + place_E - 1
-    return Order(sample_P, gram_P, ours_P, most_P, reference_E, pair_E, count_E, grams)
-
-
-def _narrow(values: Ints) -> NDArray[np.integer[Any]]:
-    """The same numbers in 32 bits where they fit: sorted in half the time."""
-    return values.astype(np.int32) if values.max(initial=0) <= np.iinfo(np.int32).max else values
+    return Order(sample_P, gram_P, ours_P, most_P, reference_E, pair_E, count_E, int(gram_W.max(initial=-1)) + 1)
