@@ -1,5 +1,5 @@
 """Tokens as the COCO caption toolkit makes them, without Java. **Invariant:** captions never shift."""
 
-from trifacet.evaluation.ptb.lexer import PUNCTUATION, tokenize
+from trifacet.evaluation.ptb.lexer import PUNCTUATION, tokenize, tokenize_all
 
-__all__ = ["PUNCTUATION", "tokenize"]
+__all__ = ["PUNCTUATION", "tokenize", "tokenize_all"]
