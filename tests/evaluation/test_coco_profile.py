@@ -3,10 +3,10 @@
 import gzip
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +15,7 @@ from trifacet.evaluation.bleu import bleu, bleu_statistics
 from trifacet.evaluation.coco import METRICS, Tokenized, coco_measures, remembering, tokenized
 from trifacet.evaluation.rouge import rouge_l_coco
 
+SHARED = Path(__file__).parents[2] / ".." / "shared"
 FAKECAP = SHARED / "data" / "coco_fakecap"
 NAMES = dict(zip(METRICS, ["Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"], strict=True))
 EXACT = {"abs": 1e-12, "rel": 0}

@@ -4,17 +4,17 @@ import gzip
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 
 from trifacet.errors import TrifacetError
 from trifacet.evaluation import meteor_jar
 from trifacet.evaluation.coco import Tokenized
 from trifacet.evaluation.meteor_jar import meteor, meteor_measure
 
-DATA = SHARED / "data"
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 TWO = Tokenized(("1", "2"), [["a", "dog"], []], [[["a", "dog"], ["dogs"]], [["a", "cat"]]])
 
 needs_data = pytest.mark.skipif(not (DATA / "meteor").is_dir(), reason="no ../shared/data/meteor")

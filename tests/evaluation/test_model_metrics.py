@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import PHOTOS
 from tokenizers import ByteLevelBPETokenizer
 from transformers import (
     BertConfig,
@@ -71,7 +70,7 @@ def texts():
 
 def test_clip_score_is_the_models_own_cosine(clip_folder, photos):
     scorer = ClipScorer(str(clip_folder), device="cpu")
-    pictures = [load_image(photos, f"{place}.png") for place in range(len(PHOTOS))]
+    pictures = [load_image(photos, f"{place}.png") for place in range(len(TEXTS))]
     words = scorer.tokens([f"A photo depicts {text}" for text in TEXTS], return_tensors="pt", padding=True)
     pixels = scorer.images(images=pictures, return_tensors="pt")
     with torch.inference_mode():
