@@ -32,14 +32,9 @@ def render_part(template: str, filters: dict[str, Any], **view: Any) -> Markup:
         lstrip_blocks=True,
     )
     environment.filters.update(filters)
-<<<<<<< HEAD
-    return Markup(_UNPRINTABLE.sub("\ufffd", environment.get_template(template).render(**view)))
-=======
-    css = (files("trifacet.reports") / "static" / "report.css").read_text(encoding="utf-8")
-    return printable(environment.get_template(template).render(css=Markup(css), **view))
+    return Markup(printable(environment.get_template(template).render(**view)))
 
 
 def printable(page: str) -> str:
     """``page`` with U+FFFD in place of the characters that no page may hold."""
     return _UNPRINTABLE.sub("\ufffd", page)
->>>>>>> b739e182112d56a1538152d773d4b523addc9ee7
