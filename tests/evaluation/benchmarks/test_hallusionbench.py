@@ -62,6 +62,13 @@ def test_unclear_is_right_only_without_the_picture(tmp_path):
     assert outcome.measures[0].units == ("VD_chart_0", "VS_chart_0")
 
 
+def test_easy_questions_are_those_without_an_edited_picture(tmp_path):
+    rows = [row("VS", "0", "0"), row("VS", "1", "1"), row("VS", "2", "2")]
+    outcome = outcome_of(tmp_path, ["correct", "incorrect", "correct"], rows)
+    values = {measure.name: measure.value for measure in outcome.measures}
+    assert (values["easy_accuracy"], values["hard_accuracy"]) == (0.0, 100.0)
+
+
 def test_a_question_without_a_judgement_is_left_out_with_its_group(tmp_path):
     outcome = outcome_of(tmp_path, [None, "correct", "correct", "incorrect"])
     assert outcome.counts["without_judgement"] == 1
