@@ -42,6 +42,8 @@ HALLUSION_COUNTS = {
     "figures": "figures",
     "easy_groups": "easy_groups",
     "hard_groups": "hard_groups",
+    "easy_q": "easy_questions",
+    "hard_q": "hard_questions",
 }
 AMBER_PARTS = {
     "Descriminative Task": "all",
@@ -99,7 +101,9 @@ def chair_pairs(folder: Path) -> Iterator[tuple[str, list[Callable[[], Counts]],
     targets = json.loads(gzip.decompress((folder / "chair_pope_oracle.json.gz").read_bytes()))
     for name, target in targets.items():
         text = gzip.decompress((folder / "pope_caption_data" / f"{name}.gz").read_bytes()).decode("utf-8")
-        captions = [partial(count, row["text"], truth[str(row["image_id"])], finder) for row in _objects(text)]
+        captions: list[Callable[[], Counts]] = [
+            partial(count, row["text"], truth[str(row["image_id"])], finder) for row in _objects(text)
+        ]
         yield name, captions, target
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 
 from trifacet.errors import DataError
@@ -74,6 +75,14 @@ def test_a_question_without_a_judgement_is_left_out_with_its_group(tmp_path):
     assert outcome.counts["without_judgement"] == 1
     assert (outcome.counts["questions"], outcome.counts["groups"], outcome.counts["figures"]) == (3, 1, 2)
     assert any("left out" in note for note in outcome.notes)
+
+
+def test_without_any_judgement_there_is_no_number(tmp_path):
+    outcome = outcome_of(tmp_path, [None] * 4)
+    assert outcome.measures == [] and outcome.counts["without_judgement"] == 4
+    lonely = outcome_of(tmp_path, ["correct", None, None, None])  # and no group is whole
+    assert {m.name: m.value for m in lonely.measures if m.name == "accuracy"} == {"accuracy": 100.0}
+    assert np.isnan(lonely.measures[0].value)
 
 
 def judged(category, figure, visual, grade, same=None):
