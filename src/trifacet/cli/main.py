@@ -10,7 +10,21 @@ from typing import NoReturn
 
 import typer
 
-from trifacet.cli import align, build, data, describe, diff, families, generate, report, rewards, run, score, sft
+from trifacet.cli import (
+    align,
+    benchmarks,
+    build,
+    data,
+    describe,
+    diff,
+    families,
+    generate,
+    report,
+    rewards,
+    run,
+    score,
+    sft,
+)
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
@@ -33,6 +47,7 @@ app.command("diff")(diff.diff)
 app.command("report")(report.report)
 app.command("families")(families.families)
 app.add_typer(data.app, name="data")
+app.add_typer(benchmarks.app, name="benchmarks")
 
 
 def command() -> None:

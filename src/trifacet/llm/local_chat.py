@@ -89,7 +89,9 @@ class ChatModel:
         inputs = self._inputs(turns, images)
         taken = inputs["input_ids"].shape[1]
         if self._longest is not None and taken + longest > self._longest:
-            raise RejectedError(f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}")
+            raise RejectedError(
+                f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}"
+            )
         config = self._config(temperature, longest)
         try:
             with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
@@ -121,7 +123,7 @@ class ChatModel:
             options |= {"images": list(images)} if images else {}
             inputs = self.processor(text=[text], **options)
         else:
-            inputs = self.processor([text], **options)
+            inputs = self.processor([text], return_token_type_ids=False, **options)
         return {
             name: value.to(self.model.device, self.model.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
@@ -131,9 +133,7 @@ class ChatModel:
     def _content(self, parts: Sequence[str | None]) -> Any:
         if not self.sees:
             return "".join(self._neutral(part) for part in parts if part is not None)
-        return [
-            {"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts
-        ]
+        return [{"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts]
 
     def _neutral(self, text: str) -> str:
         """``text`` with every control token broken by a space."""

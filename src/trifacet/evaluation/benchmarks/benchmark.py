@@ -63,9 +63,9 @@ class Answered:
 class Judge:
     """How a language model is asked about an answer.
 
-    ``prompt`` names a file of ``llm/texts``, or is one (``llm.prompts.make_prompt``). ``fields`` gives its placeholders, or None where no model need be asked
-    (the verdict is then ``otherwise``). ``parse`` makes a JSON value of the judge's answer or raises UnparsedError.
-    ``shows_image``: whether the judge sees the picture.
+    ``prompt`` names a file of ``llm/texts``, or is a prompt itself (``llm.prompts.make_prompt``). ``fields`` gives its
+    placeholders, or None where no model need be asked (the verdict is then ``otherwise``). ``parse`` makes a JSON value
+    of the judge's answer or raises UnparsedError. ``shows_image``: whether the judge sees the picture.
     """
 
     prompt: str | Prompt
