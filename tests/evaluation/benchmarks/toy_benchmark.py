@@ -47,7 +47,12 @@ def make_toy(folder: Path, *, judged=True, known=True, rows=None) -> tuple[Path,
 
 
 def judge_file(folder: Path, endpoint, **others) -> Path:
-    keys = {"base_url": endpoint.base_url, "model": endpoint.model, "timeout": 5.0, "price": {"input": 10, "output": 10}}
+    keys = {
+        "base_url": endpoint.base_url,
+        "model": endpoint.model,
+        "timeout": 5.0,
+        "price": {"input": 10, "output": 10},
+    }
     path = folder / "judge.yaml"
     path.write_text(json.dumps(keys | others))  # JSON is YAML
     return path
