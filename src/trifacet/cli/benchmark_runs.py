@@ -85,8 +85,8 @@ def run(
     task = running.open_task(name, data, file=file, images=images, overrides=set_ or (), limit=limit)
     asked_judge = read_asked_model(judge) if judge else None
     asked_model = read_asked_model(endpoint) if endpoint else None
-    if task.benchmark.judge is not None:
-        running.require_judge(task.benchmark, asked_judge)
+    if task.judge is not None:
+        running.require_judge(task, asked_judge)
     running.require_images(task)
     settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature}
     if asked_model is None:
@@ -156,8 +156,8 @@ def score(
 
     task = running.open_task(name, data, file=file, images=images, overrides=set_ or ())
     asked_judge = read_asked_model(judge) if judge else None
-    if task.benchmark.judge is not None:
-        running.require_judge(task.benchmark, asked_judge)
+    if task.judge is not None:
+        running.require_judge(task, asked_judge)
     matched = read_answers(task.benchmark, task.items, answers)
     for how in matched.how:
         err.print(f"note: {plain(how)}", soft_wrap=True)

@@ -49,9 +49,13 @@ def list_(json_path: JsonOption = None, file: FileOption = None) -> None:
         }
         for one, what in found
     ]
-    table = [[plain(str(row[key] or "-")) for key in ("name", "what", "judge", "licence", "images")] for row in rows]
-    columns = ("name", "what it measures", "judge", "licence", "images")
-    json_or_table({"benchmarks": rows}, json_path, "Benchmarks", columns, table)
+    if json_path:
+        write_json({"benchmarks": rows}, json_path)
+    if json_path != "-":
+        for row in rows:
+            out.print(f"[bold]{plain(str(row['name']))}[/]  {plain(str(row['what']))}")
+            for key in ("images", "judge", "licence"):
+                out.print(f"    {key}: {plain(row[key] or 'none')}")
 
 
 @app.command()

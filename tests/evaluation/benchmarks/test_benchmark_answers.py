@@ -96,7 +96,7 @@ def test_popes_own_form_by_order_in_the_part_that_it_fits(tmp_path, part):
 
 def test_order_that_disagrees_or_fits_twice_is_refused(tmp_path):
     rows = [{"question": item.question, "answer": "yes"} for item in ITEMS[:60]]
-    with pytest.raises(DataError, match="row 1: cannot be told apart by order|no item asks"):
+    with pytest.raises(DataError, match=r"row 1: cannot be told apart by order|no item asks"):
         read(tmp_path, rows[1:30] + rows[:1] + rows[30:])
     with pytest.raises(DataError, match=r"row 1: no item asks 'What is this\?'"):
         read(tmp_path, [{"question": "What is this?", "answer": "yes"}, *rows[1:]])
@@ -108,7 +108,7 @@ def test_order_that_disagrees_or_fits_twice_is_refused(tmp_path):
 
 
 def lmms_eval_rows(items, part_order=PARTS):
-    """As evaluation_tracker.py writes samples: no doc, the prompt as input, resps only where the filter changed them."""
+    """As evaluation_tracker.py writes them: no doc, the prompt as input, resps only where a filter changed them."""
     ordered = [item for part in part_order for item in items if item.extra["part"] == part]
     for number, item in enumerate(ordered):
         score = {"question_id": item.id.split("/")[1], "score": 1.0, "prediction": "yes", "ground_truth": "yes"}

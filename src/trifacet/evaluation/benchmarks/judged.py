@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all, pictures_of
-from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Judge
+from trifacet.evaluation.benchmarks.benchmark import Answered, Item, Judge
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
 
@@ -29,7 +29,7 @@ class Verdict:
 
 
 def judge_answers(
-    benchmark: Benchmark,
+    judge: Judge,
     items: Sequence[Item],
     answers: Mapping[str, str],
     spec: AskedModel,
@@ -42,10 +42,10 @@ def judge_answers(
     """A verdict on every item's answer, by item id.
 
     Args:
-        benchmark: has a judge.
+        judge: how it is asked.
         items: the questions.
         answers: by item id; one for every item.
-        spec: the judge.
+        spec: the model that judges.
         books_file: keeps its answers.
         images_root: folder of the pictures, for a judge that is shown them.
         on_progress: called with (verdicts, answers) at the start and after each.
@@ -54,26 +54,21 @@ def judge_answers(
     Raises:
         TrifacetError: the endpoint fails or the budget is reached; what was answered is kept.
     """
-    questions = _questions(benchmark, items, answers, images_root)
-    verdicts = {
-        item.id: Verdict(_judge(benchmark).otherwise(item, answers[item.id]))
-        for item in items
-        if item.id not in questions
-    }
+    questions = _questions(judge, items, answers, images_root)
+    verdicts = {item.id: Verdict(judge.otherwise(item, answers[item.id])) for item in items if item.id not in questions}
 
     async def one(model: LanguageModel, name: str) -> None:
         fields, images = questions[name]
         said = await model.ask(prompt, fields, judge.parse, images=images)
         verdicts[name] = Verdict(said.value, said.problem, said.text[:CUT])
 
-    judge = _judge(benchmark)
     prompt = prompt_of(judge)
     asked = ask_all(one, list(questions), spec, books_file, "judge", on_progress=on_progress, first_pause=first_pause)
     return verdicts, asked
 
 
 def estimate_judging(
-    benchmark: Benchmark,
+    judge: Judge,
     items: Sequence[Item],
     answers: Mapping[str, str],
     spec: AskedModel,
@@ -82,8 +77,7 @@ def estimate_judging(
     images_root: Path | None,
 ) -> Asked:
     """What judging would still cost: questions not answered yet, each once, with answers as long as they may be."""
-    judge = _judge(benchmark)
-    questions, prompt = _questions(benchmark, items, answers, images_root), prompt_of(judge)
+    questions, prompt = _questions(judge, items, answers, images_root), prompt_of(judge)
 
     async def one(model: LanguageModel, name: str) -> None:
         fields, images = questions[name]
@@ -116,16 +110,10 @@ def why_not_official(judge: Judge, spec: AskedModel, verdicts: Mapping[str, Verd
     return reasons
 
 
-def _judge(benchmark: Benchmark) -> Judge:
-    assert benchmark.judge is not None
-    return benchmark.judge
-
-
 def _questions(
-    benchmark: Benchmark, items: Sequence[Item], answers: Mapping[str, str], images_root: Path | None
+    judge: Judge, items: Sequence[Item], answers: Mapping[str, str], images_root: Path | None
 ) -> dict[str, tuple[Mapping[str, str], list[Path]]]:
     """Fields and pictures by item id, for those about which a model need be asked."""
-    judge = _judge(benchmark)
     questions: dict[str, tuple[Mapping[str, str], list[Path]]] = {}
     for item in items:
         fields = judge.fields(item, answers[item.id])

@@ -15,7 +15,7 @@ import trifacet
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks import asking, checking, judged, results
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress
-from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Outcome
+from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outcome
 from trifacet.evaluation.benchmarks.checking import FileFound
 from trifacet.evaluation.benchmarks.judged import Verdict
 from trifacet.evaluation.benchmarks.table import find_benchmark
@@ -40,6 +40,12 @@ class Task:
     limit: int | None = None
 
     @property
+    def judge(self) -> Judge | None:
+        """The benchmark's judge, where its options want one."""
+        judge = self.benchmark.judge
+        return judge if judge is not None and judge.needed(self.options) else None
+
+    @property
     def items(self) -> Sequence[Item]:
         """The questions to answer."""
         return self.all_items[: self.limit]
@@ -62,7 +68,7 @@ class Task:
             "options": self.options.model_dump(mode="json"),
             "limit": self.limit,
             "answers": dict(answers),
-            "judge": _identity(self.benchmark, judge),
+            "judge": _identity(self.judge, judge),
             "trifacet": trifacet.__version__,
         }
 
@@ -170,13 +176,13 @@ def judge_and_score(
     """
     benchmark, verdicts, asked = task.benchmark, dict[str, Verdict](), None
     reasons = task.reasons(len(items))
-    if benchmark.judge is not None:
-        spec = require_judge(benchmark, judge)
+    if task.judge is not None:
+        spec = require_judge(task, judge)
         verdicts, asked = judged.judge_answers(
-            benchmark, items, answers, spec, books_file, images_root=task.images, on_progress=on_progress,
+            task.judge, items, answers, spec, books_file, images_root=task.images, on_progress=on_progress,
             first_pause=first_pause,
         )  # fmt: skip
-        reasons += judged.why_not_official(benchmark.judge, spec, verdicts)
+        reasons += judged.why_not_official(task.judge, spec, verdicts)
     on_verdicts(verdicts)
     answered = judged.put_together(items, answers, verdicts)
     outcome = results.score(benchmark, answered, task.options, reasons)
@@ -186,13 +192,13 @@ def judge_and_score(
     return Scored(answered, outcome, told_all)
 
 
-def require_judge(benchmark: Benchmark, judge: AskedModel | None) -> AskedModel:
+def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
     """``judge``. Raises TrifacetError where there is none although the benchmark needs one."""
     if judge is None:
-        official = benchmark.judge.official if benchmark.judge else ""
+        official = task.judge.official if task.judge else ""
+        original = f" (the original took {official})" if official else ""
         raise TrifacetError(
-            f"{benchmark.name} needs a judge{f' (the original took {official})' if official else ''}; give one with "
-            "--judge judge.yaml, as docs/benchmarks.md shows"
+            f"{task.benchmark.name} needs a judge{original}; give one with --judge judge.yaml, as docs/benchmarks.md shows"
         )
     return judge
 
@@ -215,19 +221,17 @@ def estimate(
             open_items, endpoint, endpoint_books, images_root=task.images, max_new_tokens=max_new_tokens,
             temperature=0.0, counting=True,
         )  # fmt: skip
-    if task.benchmark.judge is not None:
-        spec = require_judge(task.benchmark, judge)
+    if task.judge is not None:
+        spec = require_judge(task, judge)
         items = list(task.items) if max_new_tokens else [item for item in task.items if item.id in answers]
         assumed = {item.id: answers.get(item.id, PLACEHOLDER * max_new_tokens) for item in items}
-        costs["judge"] = judged.estimate_judging(
-            task.benchmark, items, assumed, spec, judge_books, images_root=task.images
-        )
+        costs["judge"] = judged.estimate_judging(task.judge, items, assumed, spec, judge_books, images_root=task.images)
     return costs
 
 
-def _identity(benchmark: Benchmark, judge: AskedModel | None) -> dict[str, Any] | None:
+def _identity(judge: Judge | None, spec: AskedModel | None) -> dict[str, Any] | None:
     """What verdicts depend on; not the price, the address or the limits."""
-    if benchmark.judge is None or judge is None:
+    if judge is None or spec is None:
         return None
     keys = {"model", "max_tokens", "image_side", "reparse"}
-    return judge.model_dump(include=keys) | {"prompt": judged.prompt_of(benchmark.judge).sha256}
+    return spec.model_dump(include=keys) | {"prompt": judged.prompt_of(judge).sha256}
