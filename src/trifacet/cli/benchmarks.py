@@ -87,7 +87,8 @@ def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = No
     out.print("DATA/                        (--data)")
     for need in one.needs:
         out.print(f"  {plain(need.path)}{'' if need.required else '  (may be left out)'}")
-        out.print(f"      {plain(need.what)}; from {plain(need.source)}")
+        out.print(f"      {plain(need.what)}")
+        out.print(f"      source: {plain(need.source)}")
         releases = ", ".join(f"{plain(release)} ({digest[:12]})" for digest, release in need.known.items())
         out.print(f"      known releases: {releases or 'none, so that numbers are marked as not official'}")
     if one.images:

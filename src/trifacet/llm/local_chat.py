@@ -26,7 +26,7 @@ from transformers.models.auto.modeling_auto import (
 
 from trifacet.errors import TrifacetError
 from trifacet.llm.endpoint import RejectedError
-from trifacet.models.loading import pick_device
+from trifacet.models.loading import pick_device, quiet
 from trifacet.models.processors import read_processor
 
 Turn = tuple[str, Sequence[str | None]]  # role, and its parts in order: a text, or None for the next image
@@ -61,7 +61,20 @@ class ChatModel:
                 raise TrifacetError(f"{setting}: {source} is no model that writes text ({config.model_type})")
             self.processor = read_processor(source, config) if self.sees else AutoTokenizer.from_pretrained(source)
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
-            self.model = kind.from_pretrained(source, config=config, dtype="auto", use_safetensors=True)
+            with quiet():
+                self.model, info = kind.from_pretrained(
+                    source,
+                    config=config,
+                    dtype="auto",
+                    use_safetensors=True,
+                    ignore_mismatched_sizes=True,  # they are reported then, and refused below
+                    output_loading_info=True,
+                )
+            lacking = [*sorted(info["missing_keys"]), *map(str, info["mismatched_keys"])]
+            if lacking:  # they would be drawn at random
+                raise TrifacetError(
+                    f"{setting}: {source} lacks {len(lacking)} weights ({lacking[0]} ...); save it whole"
+                )
         except TrifacetError:
             raise
         except Exception as error:  # a loader fed with damaged files raises whatever it trips over

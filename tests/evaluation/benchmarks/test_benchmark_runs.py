@@ -77,9 +77,9 @@ def test_scores_with_a_judge_that_fails_and_talks_nonsense(trifacet, arguments, 
 def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tmp_path):
     file, data = toy
     with ScriptedEndpoint(judge, model="gpt-4-0314") as endpoint:
-        trifacet("benchmarks", "score", *arguments, "--answers", answers_file(tmp_path),
-                 "--output", tmp_path / "result", "--judge", judge_file(tmp_path, endpoint, reparse=0), "--json", tmp_path / "scores.json",
-                 "--per-sample", tmp_path / "samples.jsonl")  # fmt: skip
+        command = ["benchmarks", "score", *arguments, "--answers", answers_file(tmp_path)]
+        command += ["--judge", judge_file(tmp_path, endpoint, reparse=0), "--output", tmp_path / "result"]
+        trifacet(*command, "--json", tmp_path / "scores.json", "--per-sample", tmp_path / "samples.jsonl")
     told = json.loads((tmp_path / "scores.json").read_text())
     with pytest.raises(TrifacetError, match="say --file to run that file"):
         load_result(tmp_path / "result")

@@ -16,6 +16,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def same_question(asked: str, question: str) -> bool:
     return first == second or (len(first) > 0 and second.startswith(f"{first} "))
 
 
+@lru_cache(maxsize=1 << 15)  # the same few thousand questions again and again
 def _words(text: str) -> str:
     return " ".join(_IMAGE_MARK.sub(" ", text).split()).casefold()
 

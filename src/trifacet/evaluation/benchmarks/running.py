@@ -198,7 +198,7 @@ def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
         official = task.judge.official if task.judge else ""
         original = f" (the original took {official})" if official else ""
         raise TrifacetError(
-            f"{task.benchmark.name} needs a judge{original}; give one with --judge judge.yaml, as docs/benchmarks.md shows"
+            f"{task.benchmark.name} needs a judge{original}; give one with --judge, as docs/benchmarks.md says"
         )
     return judge
 
