@@ -100,7 +100,7 @@ def test_a_text_model_rejects_pictures_and_what_is_too_long(writer, tmp_path, ph
     assert "more than the model's 2048" in answer.text
 
 
-@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3", "smolvlm"])
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "smolvlm"])
 def test_a_vision_model_is_shown_the_picture(family, family_folders, tmp_path, photos):
     folder = family_folders(family)
     said, words = {}, "x <image> </s> <|im_end|>"

@@ -78,7 +78,7 @@ def run(
     from trifacet.evaluation.benchmarks import results, running
     from trifacet.evaluation.benchmarks.asking import read_asked_model
     from trifacet.folders import locked
-    from trifacet.training.progress import Bar
+    from trifacet.progress import Bar
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
@@ -209,7 +209,7 @@ def _judge_and_score(
     books: Path | None = None,
 ) -> Scored:  # fmt: skip
     from trifacet.evaluation.benchmarks import results, running
-    from trifacet.training.progress import Bar
+    from trifacet.progress import Bar
 
     keep = (lambda verdicts: results.write_verdicts(output, items, verdicts)) if output else (lambda verdicts: None)
     books = books or (output or Path()) / "judge.sqlite"
@@ -233,7 +233,7 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
     table = [
         (
             plain(name),
-            "-" if metric["value"] is None else metric["value"],
+            _shown(metric["value"]),
             f"no [{reasons.index(metric['reason']) + 1}]".replace("[", "\\[") if metric["reason"] else "yes",
         )
         for name, metric in told["metrics"].items()
@@ -248,6 +248,11 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
         out.print(f"note: {plain(note)}")
     if told["judge"]:
         out.print(plain(_told_judge(told["judge"])))
+
+
+def _shown(value: float | None) -> str:
+    """Two decimals of a percentage, four of what is small."""
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
 def _told_judge(judge: dict[str, Any]) -> str:

@@ -175,7 +175,7 @@ def running(trifacet, tmp_path, photos, tiny_folder):
 
 
 def test_a_local_model_killed_on_its_way_ends_with_the_result_of_one_never_killed(running, tmp_path, monkeypatch):
-    from trifacet.training.progress import Bar
+    from trifacet.progress import Bar
 
     assert running()[0] == 0
     whole = {name: (tmp_path / "result" / name).read_bytes() for name in ("answers.jsonl", "scores.json")}
@@ -238,7 +238,7 @@ def test_a_model_behind_an_endpoint_is_shown_the_picture_and_asked_the_question_
             raise ValueError("too hard")
         return "" if number == 5 else LABELS[f"q{number}"]
 
-    with ScriptedEndpoint(model, Faults.mixed(0.2, ("503", "dropped", "cut json"), seed=1)) as endpoint:
+    with ScriptedEndpoint(model, Faults.mixed(0.2, ("429 retry-after", "429 until"), retry_after=0.01)) as endpoint:
         command = ["benchmarks", "run", "colours", "--file", file, "--data", data, "--images", photos]
         command += ["--endpoint", judge_file(tmp_path, endpoint), "--output", tmp_path / "result", "--json", "-"]
         (cost,) = json.loads(trifacet(*command, "--estimate")[1])["estimate"]
