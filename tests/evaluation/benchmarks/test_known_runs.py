@@ -123,6 +123,15 @@ def test_hallusionbenchs_own_file_and_vlmevalkits_names(trifacet, tmp_path):
         )
     )  # fmt: skip
     assert read_answers(benchmark, items, [named]).answers == {item.id: answers[item.id] for _, item in shown}
+    samples = tmp_path / "20260101_000000_samples_hallusion_bench_image.jsonl"  # lmms-eval asks these alone too
+    samples.write_text(
+        lines(
+            {"doc_id": number, "input": row["question"], "filtered_resps": [answers[item.id]]}
+            for number, (row, item) in enumerate(shown)
+        )
+    )
+    found = read_answers(benchmark, items, [samples])
+    assert found.answers == {item.id: answers[item.id] for _, item in shown} and "by order" in found.how[0]
     command = ["benchmarks", "score", "hallusionbench", "--data", folder, "--answers", own]
     assert "needs a judge (the original took gpt-4)" in trifacet(*command)[2]
     code, out, _ = trifacet(*command, "--set", "matching=words", "--json", "-")

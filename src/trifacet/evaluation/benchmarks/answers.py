@@ -68,7 +68,13 @@ def match_rows(
     for found in (_by_id(benchmark, items, rows, path), _by_picture(items, rows, path), _by_fields(items, rows)):
         if found is not None:
             return found
-    return _by_order(items, rows, path)
+    try:
+        return _by_order(items, rows, path)
+    except DataError:
+        shown = [item for item in items if item.image is not None]  # toolkits may leave out what has no picture
+        if len(shown) == len(rows) < len(items):
+            return _by_order(shown, rows, path)
+        raise
 
 
 def _by_id(
