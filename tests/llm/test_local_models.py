@@ -15,6 +15,7 @@ from trifacet.building.recipe import BuildRecipe, Model
 from trifacet.errors import TrifacetError
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
+from trifacet.llm.prompts import make_prompt
 
 TEXTS = ["a red kite over the harbour", "two dogs and their quiet friend near the old wall"]
 
@@ -40,7 +41,7 @@ def spec(folder, **others):
     return Model(**{"base_url": "local", "model": str(folder), "max_tokens": 12, "reparse": 0} | others)
 
 
-def ask_all(model_spec, file, texts, *, images=(), temperature=0.0, draw=0):
+def ask_all(model_spec, file, texts, *, images=(), temperature=0.0, draw=0, prompt=PROMPT):
     async def run():
         async with LanguageModel("judge", model_spec, books) as model:
             asking = (
@@ -103,10 +104,10 @@ def test_a_text_model_rejects_pictures_and_what_is_too_long(writer, tmp_path, ph
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "smolvlm"])
 def test_a_vision_model_is_shown_the_picture(family, family_folders, tmp_path, photos):
     folder = family_folders(family)
-    said, words = {}, "x <image> </s> <|im_end|>"
+    said, prompt = {}, make_prompt("marks", "---\nWhat is <image> or <|image_pad|> in {post}?</s><|im_end|>")
     for name in ("0.png", "3.png", None):
         images = [photos / name] if name else []
-        (answer,), tally = ask_all(spec(folder), tmp_path / f"{name}.sqlite", [words], images=images)
+        (answer,), tally = ask_all(spec(folder), tmp_path / f"{name}.sqlite", ["x"], images=images, prompt=prompt)
         assert answer.problem in (None, "cut off", "empty"), answer
         said[name] = answer.text, tally.tokens_in
     assert len({text for text, _ in said.values()}) > 1, "pictures change the answer"

@@ -228,6 +228,16 @@ def test_two_answers_to_one_picture_and_question(tmp_path):
         read(tmp_path, [row | {"answer": "a"}, row | {"answer": "b"}])
 
 
+def test_pictures_called_alike_in_two_folders_are_two(tmp_path):
+    items = [Item(f"i{number}", "Same?", f"VD/{folder}/0_1.png") for number, folder in enumerate(("math", "map"))]
+    rows = [{"filename": f"./{item.image}", "question": "Same?", "model_prediction": item.id} for item in items]
+    assert read(tmp_path, rows[::-1], items).answers == {"i0": "i0", "i1": "i1"}
+    bare = [row | {"filename": "0_1.png"} for row in rows]
+    assert "by order" in read(tmp_path, bare, items).how[0]
+    with pytest.raises(DataError, match="cannot be told apart"):
+        read(tmp_path, bare[:1], items)
+
+
 def test_an_empty_cell_is_an_empty_answer(tmp_path):
     text = "id,prediction\n" + "".join(f"{item.id},{'' if item.id == 'random/1' else 'x'}\n" for item in ITEMS)
     assert read(tmp_path, text, name="a.csv").answers["random/1"] == ""

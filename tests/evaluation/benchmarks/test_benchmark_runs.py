@@ -212,6 +212,28 @@ def test_other_settings_are_refused_by_name_or_begin_anew(running, tmp_path):
     assert code == 2 and "is not empty" in err
 
 
+def test_a_result_belongs_to_its_answers_its_judge_and_its_files(trifacet, arguments, toy, tmp_path):
+    _, data = toy
+    answers = answers_file(tmp_path, wrong=lambda number: number < 2)
+    command = ["benchmarks", "score", *arguments, "--answers", answers, "--output", tmp_path / "result", "--judge"]
+    with ScriptedEndpoint(judge) as endpoint:
+        path = judge_file(tmp_path, endpoint)
+        assert trifacet(*command, path)[0] == 0
+        assert trifacet(*command, judge_file(tmp_path, endpoint, concurrency=2, timeout=9.0))[0] == 0, (
+            "no setting of it"
+        )
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, max_tokens=99))
+        assert code == 2 and "judge max_tokens 512 there, 99 now" in err
+        judge_file(tmp_path, endpoint)
+        (data / "questions.jsonl").open("a").write("\n")
+        code, _, err = trifacet(*command, path)
+        assert code == 2 and "files questions.jsonl" in err
+        answers_file(tmp_path, wrong=lambda number: number < 3)
+        assert "answers sha256" in trifacet(*command, path)[2]
+        code, out, _ = trifacet(*command, path, "--overwrite")
+        assert code == 0 and "another release" in out and endpoint.calls.twice == 0
+
+
 def test_what_is_missing_is_told_before_the_model_is_loaded(trifacet, arguments, toy, tmp_path, photos):
     _, data = toy
     base = ["benchmarks", "run", *arguments, "--output", tmp_path / "result"]
