@@ -66,6 +66,13 @@ def read(folder: Path) -> list[Item]:
     return list(items.values())
 
 
+def aliases(item: Item) -> list[str]:
+    """VLMEvalKit's name, category_subcategory_visual_set_figure_question."""
+    question: Question = item.extra["question"]
+    place = (question.set, question.figure, question.number)
+    return ["_".join((question.category, question.subcategory, question.visual, *place))]
+
+
 def fields(item: Item, answer: str) -> dict[str, str] | None:
     """What the judge is shown; None for an empty answer, which is unclear."""
     if not answer.strip():
@@ -154,6 +161,8 @@ BENCHMARK = Benchmark(
         parse,
         otherwise=lambda item, answer: {"grade": "unclear"},
         official="gpt-4",
+        needed=lambda options: options.matching == "judge",
     ),
     options=Options,
+    aliases=aliases,
 )
