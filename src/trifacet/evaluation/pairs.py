@@ -198,24 +198,32 @@ async def _ask_all(
     seed: int,
     on_done: Callable[[], None],
 ) -> dict[tuple[str, str], dict[str, Judgement]]:
+    """Once one question fails nothing new is asked; answers under way are awaited and kept."""
     found: dict[tuple[str, str], dict[str, Judgement]] = {}
+    stopped = asyncio.Event()
     async with LanguageModel(setup.name, setup.spec, books, seed=seed) as model:
         judge = model.for_step("compare")
 
-        async def one(question: Question) -> Judgement:
+        async def one(question: Question, into: dict[str, Judgement]) -> None:
             if question.first == question.second:
-                return Judgement(("tie", "tie"))
-            return await judge_pair(
-                judge, setup.prompt, question.fields, question.images, question.first, question.second
-            )
+                into[question.id] = Judgement(("tie", "tie"))
+            elif not stopped.is_set():
+                try:
+                    into[question.id] = await judge_pair(
+                        judge, setup.prompt, question.fields, question.images, question.first, question.second
+                    )
+                except BaseException:
+                    stopped.set()
+                    raise
+            on_done()
 
         for names, questions in pairs.items():
-            found[names] = {}
+            into = found.setdefault(names, {})
             for begin in range(0, len(questions), AT_ONCE):
-                some = questions[begin : begin + AT_ONCE]
-                for question, judgement in zip(some, await asyncio.gather(*map(one, some)), strict=True):
-                    found[names][question.id] = judgement
-                    on_done()
+                asked = [one(question, into) for question in questions[begin : begin + AT_ONCE]]
+                for problem in await asyncio.gather(*asked, return_exceptions=True):
+                    if problem is not None:
+                        raise problem
     return found
 
 

@@ -22,9 +22,9 @@ WIDTH = 340  # user units (px at scale 1) of every chart: on a phone it fills th
 FONT_SIZE = 8.25  # points: 11 user units
 
 # Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of report.css.
-_INK, _QUIET, _GRID = "#010203", "#010204", "#010205"
+_INK, _QUIET, _GRID, _GROUND = "#010203", "#010204", "#010205", "#010206"
 _SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")
-_VARIABLES = {_INK: "--ink", _QUIET: "--quiet", _GRID: "--line"} | {
+_VARIABLES = {_INK: "--ink", _QUIET: "--quiet", _GRID: "--line", _GROUND: "--card"} | {
     stand_in: f"--series-{index}" for index, stand_in in enumerate(_SERIES)
 }
 _DASHES: tuple[Any, ...] = (
@@ -149,6 +149,52 @@ def line_chart(
         axes.set_xlabel("optimiser step")
         axes.locator_params(axis="both", nbins=5)
         figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)
+        return _svg(figure, alternative, chart_id)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A row of a forest chart: a value with its interval, drawn full where ``firm``, else hollow."""
+
+    label: str
+    value: float | None
+    interval: tuple[float, float] | None
+    text: str
+    firm: bool
+
+
+def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> Markup:
+    """Differences with their intervals, one above the other, beside a thin line at 0.
+
+    Args:
+        spans: the rows, from top to bottom; one without a value is named and drawn as nothing.
+        alternative: what the chart says, in words.
+        chart_id: unique in the page.
+    """
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
+        figure, axes = _figure(44 * len(spans) + 34)
+        axes.axvline(0, color=_QUIET, linewidth=1)
+        known = [0.0]
+        for row, span in enumerate(spans):
+            if span.value is not None and math.isfinite(span.value):
+                ink = _SERIES[row % len(_SERIES)]
+                if span.interval is not None:
+                    axes.plot(span.interval, [row, row], color=ink, linewidth=2, marker="|", markersize=7)
+                    known += span.interval
+                axes.plot([span.value], [row], "o", color=ink, markersize=6.5, mfc=ink if span.firm else _GROUND)
+                known.append(span.value)
+            said = f"{shorten(span.label, 30)}  {span.text}"
+            above = (0, row - 0.28)
+            axes.annotate(
+                said, above, (0, 0), xycoords=("axes fraction", "data"), textcoords="offset points", color=_INK
+            )
+        room = 0.06 * ((max(known) - min(known)) or 1.0)
+        axes.set_xlim(min(known) - room, max(known) + room)
+        axes.set_ylim(len(spans) - 0.55, -0.85)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.locator_params(axis="x", nbins=5)
+        figure.subplots_adjust(left=0.03, right=0.97, top=0.99, bottom=24 / (44 * len(spans) + 34))
         return _svg(figure, alternative, chart_id)
 
 
