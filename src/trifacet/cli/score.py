@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import err, json_or_table
+from trifacet.cli.common import err, json_or_table, plain
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.scores import Extra, Scores
 
 
-class Profile(StrEnum):
+class ProfileName(StrEnum):
     """Which definitions of the metrics are meant; scores of different profiles are never comparable."""
 
+    COCO = "coco"
     PAPER = "paper"
 
 
+class MeteorName(StrEnum):
+    """Where METEOR comes from beside the profiles."""
+
+    JAR = "jar"
+
+
 def score(
-    predictions: Annotated[Path, typer.Argument(help='Generated texts: JSONL with one {"id", "text"} per sample.')],
+    predictions: Annotated[
+        Path, typer.Argument(help='Generated texts: JSONL with one {"id", "text"} per sample, or COCO results (JSON).')
+    ],
     references: Annotated[
         Path,
-        typer.Option(help='Test set in any data format, or JSONL of {"id", "text"} or {"id", "texts": [..]}.'),
+        typer.Option(
+            help='Test set in any data format, JSONL of {"id", "text"} or {"id", "texts": [..]}, or COCO annotations.'
+        ),
     ],
     profile: Annotated[
-        Profile, typer.Option(help="Definitions of the metrics; paper: those of MCM-DPO's script.")
-    ] = Profile.PAPER,
+        list[ProfileName] | None,
+        typer.Option(
+            help="Definitions of the metrics; coco: the COCO caption toolkit's, paper: those of MCM-DPO's script "
+            "(default). May be given twice."
+        ),
+    ] = None,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Score only the samples that have a text, and say how many have none.")
+    ] = False,
+    meteor: Annotated[
+        MeteorName | None, typer.Option(help="jar: METEOR 1.5 by its own program (needs Java and pycocoevalcap; slow).")
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="CLIPScore by this CLIP model (folder or hub id).")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the images; by default that of the references.")
+    ] = None,
+    bert_score: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="BERTScore by this text encoder (folder or hub id).")
+    ] = None,
+    bert_score_layer: Annotated[
+        int | None, typer.Option(help="Layer for BERTScore; by default what its package recommends for the model.")
+    ] = None,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the scores as JSON; - for standard output.")
     ] = None,
@@ -34,29 +71,76 @@ def score(
         Path | None, typer.Option(metavar="PATH", help="Write the scores of each sample as JSONL.")
     ] = None,
 ) -> None:
-    """Score generated texts: BLEU-4, METEOR, ROUGE-L, CIDEr, the facts of a sample, repetition and length.
+    """Score generated texts: BLEU, METEOR, ROUGE-L, CIDEr, the facts of a sample, repetition and length.
 
-    Example: trifacet score runs/demo/generations/sft.jsonl --references runs/demo/data/test.jsonl --json scores.json
+    Examples:
+    trifacet score runs/demo/generations/sft.jsonl --references runs/demo/data/test.jsonl --json scores.json
+
+    trifacet score captions_val2014_model_results.json --references captions_val2014.json --profile coco --subset
     """
-    from rich.markup import escape
-
     from trifacet.evaluation.inputs import read_predictions, read_targets
+    from trifacet.evaluation.matching import other_data, predicted_only
     from trifacet.evaluation.scores import score_texts
     from trifacet.files import write_atomically
 
-    scores = score_texts(read_predictions(predictions), read_targets(references))
+    hypotheses, samples = read_predictions(predictions), read_targets(references)
+    notes = [other_data(predictions, hypotheses, samples)]
+    if subset:
+        samples, left = predicted_only(samples, hypotheses)
+        notes.append(left)
+    profiles = [name.value for name in profile or [ProfileName.PAPER]]
+    extras = _extras(meteor, clip, images or references.parent, bert_score, bert_score_layer)
+    scores = score_texts(hypotheses, samples, profiles=profiles, extras=extras)
+    scores.notes[:0] = [note for note in notes if note]
     for note in scores.notes:
-        err.print(f"note: {escape(note)}", soft_wrap=True)
+        err.print(f"note: {plain(note)}", soft_wrap=True)
     if per_sample is not None:
         rows = (json.dumps({"id": name, **row}, ensure_ascii=False) for name, row in scores.per_sample.items())
         write_atomically(per_sample, "".join(f"{row}\n" for row in rows))
-    count = len(scores.per_sample)
-    document = {
-        "profile": profile.value,
-        "samples": count,
+    title = f"{' and '.join(profiles)} profile{'s' if len(profiles) > 1 else ''}, {len(samples)} samples"
+    json_or_table(_document(scores, profiles), json_path, title, ("metric", "value"), _table(scores))
+
+
+def _extras(
+    meteor: MeteorName | None, clip: str | None, images: Path, bert_score: str | None, layer: int | None
+) -> list[Extra]:
+    """The metrics beyond the profiles; one whose model cannot be loaded is there, without a value."""
+    from trifacet.errors import TrifacetError
+    from trifacet.evaluation.scores import absent, meteor_1_5
+
+    extras: list[Extra] = [meteor_1_5] if meteor else []
+    if clip is not None:
+        from trifacet.evaluation.clipscore import NAME, clip_extra
+
+        try:
+            extras.append(clip_extra(clip, images))
+        except TrifacetError as error:
+            extras.append(absent((NAME,), f"CLIPScore is not computed: {error}"))
+    if bert_score is not None:
+        from trifacet.evaluation.bertscore import NAMES, bert_extra
+
+        try:
+            extras.append(bert_extra(bert_score, layer=layer))
+        except TrifacetError as error:
+            extras.append(absent(NAMES, f"BERTScore is not computed: {error}"))
+    return extras
+
+
+def _document(scores: Scores, profiles: Sequence[str]) -> dict[str, Any]:
+    return {
+        "profile": "+".join(profiles),
+        "samples": len(scores.per_sample),
         "metrics": scores.metrics,
+        "unofficial": {measure.name: measure.unofficial for measure in scores.measures if measure.unofficial},
         "degenerate": scores.degenerate,
         "notes": scores.notes,
     }
-    table = [(escape(name), "-" if value is None else value) for name, value in scores.metrics.items()]
-    json_or_table(document, json_path, f"{profile.value} profile, {count} samples", ("metric", "value"), table)
+
+
+def _table(scores: Scores) -> list[tuple[str, str]]:
+    """Four decimals: some metrics are x 100, some are not. A star: not the metric's own program's value."""
+    starred = {measure.name for measure in scores.measures if measure.unofficial}
+    return [
+        (plain(name) + ("*" if name in starred else ""), "-" if value is None else f"{value:.4f}")
+        for name, value in scores.metrics.items()
+    ]

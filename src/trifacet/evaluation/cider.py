@@ -5,23 +5,19 @@ Invariant: a score belongs to the whole set of samples (document frequencies), s
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 
-Gram = tuple[str, ...]
-Counts = list[Counter[Gram]]
+import numpy as np
 
-ORDERS = 4
+from trifacet.evaluation.measures import Array
+from trifacet.evaluation.ngrams import Entries, Index, Ints, Order, index, look_up
+
 SIGMA = 6.0
+ONE_SAMPLE = "CIDEr of a single sample is 0 by definition: its word weights come from the other samples"
 
 
 def cider_d(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """CIDEr-D of each hypothesis (0 to 10), as the COCO toolkit's scorer class computes it from text split at spaces.
-
-    The arithmetic: raw counts x (ln N - ln max(1, df)); df counts the samples whose references hold the n-gram; the
-    cosine clips the hypothesis at the reference; the length penalty compares numbers of BIGRAMS, a habit of the
-    original that is kept. With one sample ln N is 0 and so is every score.
 
     Args:
         hypotheses: one text per sample.
@@ -29,51 +25,42 @@ def cider_d(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> l
 
     Raises:
         ValueError: when the lengths differ or a sample has no reference.
+    """
+    words = [[text.split() for text in texts] for texts in references]
+    return [float(score) for score in cider_of(index([text.split() for text in hypotheses], words))]
+
+
+def cider_of(counted: Index) -> Array:
+    """CIDEr-D of each sample of an index, (S,), 0 to 10.
+
+    The arithmetic: raw counts x (ln N - ln max(1, df)); df counts the samples whose references hold the n-gram; the
+    cosine clips the hypothesis at the reference; the length penalty compares numbers of BIGRAMS, a habit of the
+    original that is kept. With one sample ln N is 0 and so is every score.
 
     Source: Vedantam et al., arXiv 1411.5726, in its CIDEr-D form.
     """
-    if len(hypotheses) != len(references):
-        raise ValueError(f"{len(hypotheses)} hypotheses but {len(references)} lists of references")
-    if not all(references):
-        raise ValueError("a sample has no reference")
-    counted = [[_count(text) for text in texts] for texts in references]
-    frequency: Counter[Gram] = Counter()
-    for sample in counted:
-        frequency.update({gram for reference in sample for counts in reference for gram in counts})
-    log_samples = math.log(len(hypotheses)) if hypotheses else 0.0
-    idf = {gram: log_samples - math.log(samples) for gram, samples in frequency.items()}
-
-    scores = []
-    for text, sample in zip(hypotheses, counted, strict=True):
-        hypothesis = _count(text)
-        total = sum(_similarity(hypothesis, reference, idf, log_samples) for reference in sample)
-        scores.append(10.0 * total / len(sample))
-    return scores
+    sample_R, samples = counted.sample_R, len(counted.hypothesis_words_S)
+    if not samples:
+        return np.zeros(0)
+    similarity_R = np.mean([_cosine(order, sample_R, samples) for order in counted.orders], axis=0)
+    bigrams_S, bigrams_R = (np.maximum(words - 1, 0) for words in counted[:2])
+    similarity_R *= np.exp(-((bigrams_S[sample_R] - bigrams_R) ** 2) / (2 * SIGMA**2))
+    return np.asarray(10.0 * np.bincount(sample_R, similarity_R) / np.bincount(sample_R))
 
 
-def _count(text: str) -> Counts:
-    words = text.split()
-    return [
-        Counter(tuple(words[start : start + order]) for start in range(len(words) - order + 1))
-        for order in range(1, ORDERS + 1)
-    ]
+def _cosine(order: Order, sample_R: Ints, samples: int) -> Array:
+    """The clipped cosine of each reference with its sample's hypothesis, (R,); 0 where either has no weight."""
+    ours, theirs, most = order.hypothesis, order.reference, order.most
+    frequency = np.bincount(most.gram_E, minlength=order.grams)
+    idf = np.log(samples) - np.log(np.maximum(frequency, 1))
+    sample_E = sample_R[theirs.owner_E]
+    count_E = look_up(order.key(sample_E, theirs.gram_E), order.key(ours.owner_E, ours.gram_E), ours.count_E)
+    shared_E = np.minimum(count_E, theirs.count_E) * theirs.count_E * idf[theirs.gram_E] ** 2
+    overlap_R = np.bincount(theirs.owner_E, shared_E, minlength=len(sample_R))
+    norm_R = _norms(ours, idf, samples)[sample_R] * _norms(theirs, idf, len(sample_R))
+    return np.divide(overlap_R, norm_R, out=np.zeros(len(sample_R)), where=norm_R > 0)
 
 
-def _similarity(hypothesis: Counts, reference: Counts, idf: dict[Gram, float], unseen: float) -> float:
-    """The clipped cosine, mean over the orders, times the length penalty; ``unseen`` is the idf of a new n-gram."""
-    total = 0.0
-    for ours, theirs in zip(hypothesis, reference, strict=True):
-        norm = _norm(ours, idf, unseen) * _norm(theirs, idf, unseen)
-        if norm:
-            overlap = sum(
-                min(count, theirs[gram]) * theirs[gram] * idf[gram] ** 2
-                for gram, count in ours.items()
-                if gram in theirs
-            )
-            total += overlap / norm
-    apart = hypothesis[1].total() - reference[1].total()
-    return total / ORDERS * math.exp(-(apart**2) / (2 * SIGMA**2))
-
-
-def _norm(counts: Counter[Gram], idf: dict[Gram, float], unseen: float) -> float:
-    return math.sqrt(sum((count * idf.get(gram, unseen)) ** 2 for gram, count in counts.items()))
+def _norms(entries: Entries, idf: Array, owners: int) -> Array:
+    weight_E = entries.count_E * idf[entries.gram_E]
+    return np.asarray(np.sqrt(np.bincount(entries.owner_E, weight_E**2, minlength=owners)))

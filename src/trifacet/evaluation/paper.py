@@ -6,11 +6,12 @@ numbers of the COCO toolkit, which tokenises otherwise and defines BLEU, METEOR 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from trifacet.evaluation.cider import cider_d
+from trifacet.evaluation.cider import ONE_SAMPLE, cider_d
 from trifacet.evaluation.rouge import rouge_l
 from trifacet.evaluation.wordnet import WordNet, find_wordnet
 
@@ -22,11 +23,13 @@ Tokenize = Callable[[str], list[str]]
 class PaperScores(NamedTuple):
     """One row of metric values per sample, in the order given, and what a reader of the numbers must know.
 
-    ``meteor`` is absent from the rows when there is no WordNet.
+    ``meteor`` is absent from the rows when there is no WordNet. ``unofficial`` says of a metric why its value may not
+    be the one of MCM-DPO's script.
     """
 
     rows: list[dict[str, float]]
     notes: list[str]
+    unofficial: dict[str, str] = {}  # noqa: RUF012
 
 
 def paper_scores(
@@ -48,9 +51,14 @@ def paper_scores(
         wordnet: what METEOR looks synonyms up in; by default ``find_wordnet``.
     """
     notes = []
+    unofficial = {}
     if tokenize is None:
         tokenize, note = word_tokenizer()
         notes.append(note)
+        several = sum(map(_may_have_sentences, [*hypotheses, *references]))
+        if several and not punkt_installed():
+            reason = f"NLTK's punkt is not installed, and {several} texts seem to have several sentences"
+            unofficial = dict.fromkeys(("bleu_4", "bleu_4_cumulative", "meteor"), reason)
     wordnet = wordnet or find_wordnet()
     if wordnet.reader is None:
         notes.append(f"METEOR is not computed: {wordnet.note}")
@@ -70,8 +78,23 @@ def paper_scores(
         rows.append({name: 100.0 * value for name, value in row.items()})
 
     if len(rows) == 1:
-        notes.append("CIDEr of a single sample is 0 by definition: its word weights come from the other samples")
-    return PaperScores(rows, notes)
+        notes.append(ONE_SAMPLE)
+    return PaperScores(rows, notes, unofficial)
+
+
+def punkt_installed() -> bool:
+    """Whether NLTK finds the corpus that tells it where sentences end."""
+    from nltk.tokenize import word_tokenize
+
+    try:
+        word_tokenize("A sentence.")
+    except (LookupError, OSError):
+        return False
+    return True
+
+
+def _may_have_sentences(text: str) -> bool:
+    return re.search(r"\.\S*\s+\S", text) is not None
 
 
 def word_tokenizer() -> tuple[Tokenize, str]:
@@ -82,9 +105,7 @@ def word_tokenizer() -> tuple[Tokenize, str]:
     """
     from nltk.tokenize import word_tokenize
 
-    try:
-        word_tokenize("A sentence.")
-    except (LookupError, OSError):
+    if not punkt_installed():
         return (
             lambda text: word_tokenize(text, preserve_line=True),
             "tokens are NLTK's word_tokenize(preserve_line=True), since NLTK's punkt is not installed: the same for "

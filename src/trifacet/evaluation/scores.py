@@ -1,128 +1,225 @@
-"""All scores of one model's texts: the paper profile, the facts, repetition and length.
+"""All scores of one model's texts: by the coco and paper profiles, by facts, by the texts alone, by models.
 
-Invariant: texts and samples are matched by id, all of them, or nothing is scored.
+Invariant: texts and samples are matched by id, all of them, or nothing is scored; every value is that of a ``Measure``.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Literal, NamedTuple
 
-from trifacet.errors import DataError
-from trifacet.evaluation import paper, texts
+import numpy as np
+
+from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation import coco, paper, texts
+from trifacet.evaluation.cider import ONE_SAMPLE
 from trifacet.evaluation.grounding import ground
+from trifacet.evaluation.matching import match_ids
+from trifacet.evaluation.measures import Better, Measure, mean_measure
+from trifacet.evaluation.target import Target
+
+Profile = Literal["coco", "paper"]
 
 
-class Target(Protocol):
-    """What scoring needs of a test sample; ``records.TestSample`` has it."""
+class Part(NamedTuple):
+    """Metrics that are computed together, in their order (None: not computed, a note says why), and notes."""
 
-    @property
-    def id(self) -> str: ...
+    measures: Mapping[str, Measure | None]
+    notes: Sequence[str] = ()
 
-    @property
-    def references(self) -> Sequence[str]: ...
 
-    @property
-    def extra(self) -> Mapping[str, Any]: ...
+# Further metrics that the caller asks for: the texts and the samples, in one order -> a part.
+Extra = Callable[[Sequence[str], Sequence[Target]], Part]
+
+
+class TextMeasure(NamedTuple):
+    """A metric that reads texts alone: ``of`` takes all texts of a model and gives a value for each."""
+
+    name: str
+    of: Callable[[Sequence[str]], Sequence[float]]
+    better: Better
+
+
+TEXT_MEASURES = (
+    TextMeasure("repetition", lambda written: [texts.repetition(text) for text in written], "lower"),
+    TextMeasure("length", lambda written: [float(texts.length(text)) for text in written], "neither"),
+)
 
 
 @dataclass(frozen=True)
 class Scores:
     """The scores of one model.
 
-    ``metrics`` are means over the samples that have the metric, in a fixed order; None: not computed, and ``notes``
-    says why. ``per_sample`` has the same metrics for each sample, less those it lacks. The paper profile and grounding
-    are x 100, repetition is a share (0 to 1), length is in words. ``degenerate`` is the reason or None.
+    ``metrics`` are the values of the whole set, in a fixed order; None: not computed, and ``notes`` says why.
+    ``per_sample`` has the same metrics for each sample, less those it lacks. ``measures`` hold what both come from, for
+    intervals and comparisons. The profiles and grounding are x 100, repetition is a share (0 to 1), length is in words.
+    ``degenerate`` is the reason or None.
     """
 
     metrics: dict[str, float | None]
     per_sample: dict[str, dict[str, float]]
     notes: list[str] = field(default_factory=list)
     degenerate: str | None = None
+    measures: tuple[Measure, ...] = ()
 
 
-def score_texts(hypotheses: Mapping[str, str], samples: Sequence[Target], *, at_limit: int = 0) -> Scores:
+def score_texts(
+    hypotheses: Mapping[str, str],
+    samples: Sequence[Target],
+    *,
+    profiles: Sequence[Profile] = ("paper",),
+    extras: Sequence[Extra] = (),
+    at_limit: int = 0,
+) -> Scores:
     """Score the text of each sample.
 
-    The paper profile knows one reference: a sample's first. A sample without a reference has no paper metrics but
-    counts for everything else.
+    A sample without a reference has no metrics of the profiles but counts for everything else.
 
     Args:
         hypotheses: the generated text by sample id.
         samples: the test set.
+        profiles: whose definitions of BLEU, METEOR, ROUGE-L and CIDEr to use; names differ, so both is fine.
+        extras: metrics beyond the profiles: METEOR 1.5, CLIPScore, BERTScore.
         at_limit: how many texts ended only because the limit of new tokens was reached (see ``texts.degenerate``).
 
     Raises:
         DataError: for ids that are doubled, missing or too many, and for malformed facts.
     """
-    _match_ids(hypotheses, samples)
-    rows: dict[str, dict[str, float]] = {sample.id: {} for sample in samples}
-    notes = _paper(hypotheses, samples, rows)
-    for sample in samples:
-        text, row = hypotheses[sample.id], rows[sample.id]
-        try:
-            facts = ground(text, sample.extra).values
-        except DataError as error:
-            raise DataError(f"sample {sample.id!r}: {error}") from None
-        row.update({name: 100.0 * value for name, value in facts.items()})
-        row["repetition"] = texts.repetition(text)
-        row["length"] = float(texts.length(text))
-    reason = texts.degenerate(list(hypotheses.values()), at_limit)
+    match_ids(hypotheses, samples)
+    written = [hypotheses[sample.id] for sample in samples]
+    parts = [
+        *(_PROFILES[profile](written, samples) for profile in dict.fromkeys(profiles)),
+        *(extra(written, samples) for extra in extras),
+        _facts(written, samples),
+        _alone(written, samples),
+    ]
+    notes = list(
+        dict.fromkeys([*_missing(written, samples, profiles), *(note for part in parts for note in part.notes)])
+    )
+    measures = {name: measure for part in parts for name, measure in part.measures.items()}
+    reason = texts.degenerate(written, at_limit)
     if reason:
         notes.append(f"the texts degenerated: {reason}")
-    return Scores(_means(rows.values()), rows, notes, reason)
+    known = tuple(measure for measure in measures.values() if measure is not None)
+    metrics = {name: measure.value if measure is not None else None for name, measure in measures.items()}
+    return Scores(metrics, _rows(known, samples), notes, reason, known)
 
 
-def _paper(hypotheses: Mapping[str, str], samples: Sequence[Target], rows: dict[str, dict[str, float]]) -> list[str]:
-    """Put the paper profile into ``rows``; returns what a reader of the numbers must know."""
-    scored = [sample for sample in samples if sample.references]
+def with_references(written: Sequence[str], samples: Sequence[Target]) -> tuple[list[str], list[Target]]:
+    """The texts and samples of which there is a reference."""
+    kept = [(text, sample) for text, sample in zip(written, samples, strict=True) if sample.references]
+    return [text for text, _ in kept], [sample for _, sample in kept]
+
+
+def tokenized_captions(written: Sequence[str], samples: Sequence[Target]) -> coco.Tokenized:
+    """The PTB tokens of the samples that have references."""
+    kept, scored = with_references(written, samples)
+    return coco.tokenized([sample.id for sample in scored], kept, [sample.references for sample in scored])
+
+
+def meteor_1_5(written: Sequence[str], samples: Sequence[Target]) -> Part:
+    """METEOR 1.5 by its own Java program: an ``Extra``."""
+    from trifacet.evaluation.meteor_jar import NAME, meteor_measure
+
+    captions = tokenized_captions(written, samples)
+    if not captions.ids:
+        return Part({NAME: None})
+    try:
+        return Part({NAME: meteor_measure(captions)})
+    except TrifacetError as error:
+        return Part({NAME: None}, [f"METEOR 1.5 is not computed: {error}"])
+
+
+def absent(names: Sequence[str], reason: str) -> Extra:
+    """Metrics that were asked for and cannot be computed: an ``Extra``."""
+    return lambda written, samples: Part(dict.fromkeys(names), [reason])
+
+
+def _missing(written: Sequence[str], samples: Sequence[Target], profiles: Sequence[Profile]) -> list[str]:
+    """What a reader must know of samples without a reference, of empty texts and of unspaced scripts."""
+    if not profiles:
+        return []
+    kept, scored = with_references(written, samples)
     if not scored:
         return ["no sample has a reference: BLEU, METEOR, ROUGE-L and CIDEr are not computed"]
-    result = paper.paper_scores([hypotheses[sample.id] for sample in scored], [s.references[0] for s in scored])
-    for sample, row in zip(scored, result.rows, strict=True):
-        rows[sample.id].update(row)
+    notes = []
+    if len(scored) < len(samples):
+        notes.append(
+            f"{len(samples) - len(scored)} of {len(samples)} samples have no reference and no metric that needs one"
+        )
+    empty = sum(not text.strip() for text in kept)
+    if empty:
+        notes.append(f"{empty} of {len(samples)} texts are empty and score 0")
+    if len(scored) == 1:
+        notes.append(ONE_SAMPLE)
+    unspaced = sum(texts.unspaced(text) for text in [*kept, *(text for sample in scored for text in sample.references)])
+    if unspaced:
+        notes.append(
+            f"{unspaced} texts or references are in a script without spaces between words; metrics that count words "
+            "take each run of letters there as one word"
+        )
+    return notes
+
+
+def _coco(written: Sequence[str], samples: Sequence[Target]) -> Part:
+    captions = tokenized_captions(written, samples)
+    if not captions.ids:
+        return Part(dict.fromkeys(coco.METRICS))
+    return Part({measure.name: measure for measure in coco.coco_measures(captions)})
+
+
+def _paper(written: Sequence[str], samples: Sequence[Target]) -> Part:
+    """The paper profile, which knows one reference: a sample's first."""
+    kept, scored = with_references(written, samples)
+    if not scored:
+        return Part(dict.fromkeys(paper.METRICS))
+    result = paper.paper_scores(kept, [sample.references[0] for sample in scored])
+    ids = [sample.id for sample in scored]
+    measures: dict[str, Measure | None] = dict.fromkeys(paper.METRICS)
+    for name in result.rows[0]:
+        values = dict(zip(ids, (row[name] for row in result.rows), strict=True))
+        measures[name] = mean_measure(name, values, unofficial=result.unofficial.get(name, ""))
     notes = list(result.notes)
     several = sum(len(sample.references) > 1 for sample in scored)
     if several:
         notes.append(f"{several} of {len(samples)} samples have several references; the paper profile takes the first")
-    if len(scored) < len(samples):
-        notes.append(f"{len(samples) - len(scored)} of {len(samples)} samples have no reference and no paper metrics")
-    empty = sum(not hypotheses[sample.id].strip() for sample in scored)
-    if empty:
-        notes.append(f"{empty} of {len(samples)} texts are empty and score 0")
-    return notes
+    return Part(measures, notes)
 
 
-def _match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target]) -> None:
-    if not samples:
-        raise DataError("there is no sample to score", fix="give a test set of at least one sample")
-    counts = Counter(sample.id for sample in samples)
-    problems = {
-        "the references have twice": [name for name, count in counts.items() if count > 1],
-        "the predictions lack": [name for name in counts if name not in hypotheses],
-        "the references do not have": [name for name in hypotheses if name not in counts],
-    }
-    found = [f"{what} {_named(ids)}" for what, ids in problems.items() if ids]
-    if found:
-        raise DataError("; ".join(found), fix="give one text for each sample of the test set, and no other")
+_PROFILES: dict[Profile, Extra] = {"coco": _coco, "paper": _paper}
 
 
-def _named(ids: list[str], shown: int = 5) -> str:
-    listed = ", ".join(repr(name) for name in ids[:shown])
-    more = f" and {len(ids) - shown} more" if len(ids) > shown else ""
-    return f"{len(ids)} id{'s' if len(ids) > 1 else ''}: {listed}{more}"
+def _facts(written: Sequence[str], samples: Sequence[Target]) -> Part:
+    """Whether each text is right about its sample's facts; the mean over the facts last."""
+    columns: dict[str, dict[str, float]] = {}
+    for text, sample in zip(written, samples, strict=True):
+        try:
+            facts = ground(text, sample.extra).values
+        except DataError as error:
+            raise DataError(f"sample {sample.id!r}: {error}") from None
+        for name, value in facts.items():
+            columns.setdefault(name, {})[sample.id] = 100.0 * value
+    if "grounding" in columns:
+        columns["grounding"] = columns.pop("grounding")
+    return Part({name: mean_measure(name, values) for name, values in columns.items()})
 
 
-def _means(rows: Iterable[dict[str, float]]) -> dict[str, float | None]:
-    """Paper metrics first (None where no row has them), then what else the rows have, repetition and length last."""
-    columns: dict[str, list[float]] = {name: [] for name in paper.METRICS}
-    for row in rows:
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    for last in ("grounding", "repetition", "length"):
-        if last in columns:
-            columns[last] = columns.pop(last)
-    return {name: math.fsum(values) / len(values) if values else None for name, values in columns.items()}
+def _alone(written: Sequence[str], samples: Sequence[Target]) -> Part:
+    ids = [sample.id for sample in samples]
+    return Part(
+        {
+            name: mean_measure(name, dict(zip(ids, of(written), strict=True)), better=better)
+            for name, of, better in TEXT_MEASURES
+        }
+    )
+
+
+def _rows(measures: Iterable[Measure], samples: Sequence[Target]) -> dict[str, dict[str, float]]:
+    rows: dict[str, dict[str, float]] = {sample.id: {} for sample in samples}
+    for measure in measures:
+        values = measure.of_units()
+        for unit, value, defined in zip(measure.units, values.tolist(), ~np.isnan(values), strict=True):
+            if defined:
+                rows[unit][measure.name] = value
+    return rows

@@ -15,6 +15,10 @@ MAX_MEAN_REPETITION = 0.2
 MAX_SHARE_AT_LIMIT = 0.1
 MAX_SHARE_EMPTY = 0.1
 
+# Thai, Lao, Myanmar, Khmer; kana; Han with its extensions. Korean has spaces.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*")
 
 
@@ -38,6 +42,12 @@ def repetition(text: str) -> float:
 def length(text: str) -> int:
     """The number of words."""
     return len(words(text))
+
+
+def unspaced(text: str) -> bool:
+    """Whether most letters of ``text`` are of scripts that put no space between words (Chinese, Japanese, Thai ...)."""
+    letters = sum(map(str.isalpha, text))
+    return letters > 0 and len(_UNSPACED.findall(text)) > letters / 2
 
 
 def degenerate(texts: Collection[str], at_limit: int = 0) -> str | None:

@@ -6,7 +6,6 @@ are on disk before the first line is.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.errors import DataError, TrifacetError
 from trifacet.files import append_durably, write_atomically
 from trifacet.generation.local import Generated, generate_texts
+from trifacet.generation.settings import data_digest, settings_path
 from trifacet.images import MAX_PIXELS, image_facts, resolve_inside
 from trifacet.records import TestSample
 from trifacet.training.recipe import Generation
@@ -115,15 +115,11 @@ def fingerprint_of(
     dtype: str,
 ) -> dict[str, Any]:
     """What the texts depend on. The number of posts per batch is not among it: it changes the speed only."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        described = [sample.id, sample.image, sample.context, sample.prompt, *sample.more_images]
-        digest.update(json.dumps(described).encode("utf-8"))
     sampling = {"seed": seed} if settings.temperature > 0 else {}
     return {
         "weights": weights,
         "dtype": dtype,
-        "data": digest.hexdigest(),
+        "data": data_digest(samples),
         "samples": len(samples),
         "prompt": encoder.prompt,
         "context_label": encoder.context_label,
@@ -154,11 +150,6 @@ def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: boo
         output.unlink()  # before its settings are replaced: texts never stand beside settings that did not make them
     write_atomically(sidecar, json.dumps(fingerprint, indent=2, ensure_ascii=False) + "\n")
     return {}
-
-
-def settings_path(output: Path) -> Path:
-    """Where the settings of a results file stand."""
-    return output.with_name(f"{output.name}.settings.json")
 
 
 def _refuse_other(output: Path, sidecar: Path, fingerprint: Mapping[str, Any]) -> None:
