@@ -70,10 +70,10 @@ class Price(Section):
 
 
 class Model(Section):
-    """A language model behind an OpenAI-compatible endpoint."""
+    """A language model behind an OpenAI-compatible endpoint, or one of this machine."""
 
-    base_url: str = Field(description="such as http://127.0.0.1:8000/v1")
-    model: str = Field(description="the name that the endpoint knows it by")
+    base_url: str = Field(description="such as http://127.0.0.1:8000/v1; local: transformers in this process")
+    model: str = Field(description="the name that the endpoint knows it by; local: folder or hub id of a chat model")
     key_env: str = Field("OPENAI_API_KEY", description="environment variable that holds the key; unset: none is sent")
     concurrency: int = Field(16, ge=1, description="requests at the same time")
     requests_per_minute: float | None = Field(None, gt=0, description="at most so many requests a minute")

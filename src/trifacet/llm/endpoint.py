@@ -91,6 +91,7 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise TrifacetError(f"models.{name}.base_url is no address; write one such as http://127.0.0.1:8000/v1")
         self.spec, self._first_pause = spec, first_pause
+        self.identity = spec.model  # what a question's key says of the model
         self._setting = f"models.{name}"
         # an address may hold a password or a key: it is not shown whole
         self._place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,4 +1,4 @@
-"""Asking a language model behind an OpenAI-compatible endpoint.
+"""Asking a language model behind an OpenAI-compatible endpoint, or one of this machine.
 
 Invariant: a value depends on the question and the model's answers to it, never on time, order, concurrency or the
 endpoint's faults; and no answer is paid for twice.
@@ -21,6 +21,7 @@ from trifacet.images import MAX_PIXELS
 from trifacet.llm.books import Books, Reply, Tally
 from trifacet.llm.endpoint import Endpoint, RejectedError
 from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
+from trifacet.llm.local import LOCAL, LocalEndpoint
 from trifacet.llm.parsing import UnparsedError, looks_refused
 from trifacet.llm.pictures import Picture, data_url, look_at
 from trifacet.llm.prompts import Prompt
@@ -108,7 +109,8 @@ class LanguageModel:
         self.name, self.spec, self.step = name, spec, ""
         self.siblings: Mapping[str, LanguageModel] = {}  # the recipe's models by name; the build sets it
         self._books, self._seed, self._max_pixels = books, seed, max_pixels
-        self._endpoint = Endpoint(name, spec, first_pause=first_pause)
+        local = spec.base_url == LOCAL
+        self._endpoint = LocalEndpoint(name, spec) if local else Endpoint(name, spec, first_pause=first_pause)
         self._places = asyncio.Semaphore(spec.concurrency)
         self._flights: dict[str, asyncio.Task[Reply]] = {}
 
@@ -174,7 +176,8 @@ class LanguageModel:
             seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
             limit = max_tokens or self.spec.max_tokens
             try:
-                reply = await self._reply(Question(self.spec.model, system, user, pictures, warmth, limit, seed), tally)
+                model = self._endpoint.identity
+                reply = await self._reply(Question(model, system, user, pictures, warmth, limit, seed), tally)
             except RejectedError as error:
                 problem, text = PROBLEMS[-1], str(error)
                 break

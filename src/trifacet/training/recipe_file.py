@@ -45,10 +45,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The plain values of a recipe file, with what it extends and ``key=value`` overrides; raises TrifacetError."""
-    values = _read(Path(path), seen=())
+    return overridden(_read(Path(path), seen=()), overrides)
+
+
+def overridden(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """``values`` with ``key=value`` overrides applied; raises TrifacetError for one that is not of that form."""
+    changed = dict(values)
     for override in overrides:
-        _apply(values, override)
-    return values
+        _apply(changed, override)
+    return changed
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -1,7 +1,8 @@
 """What a benchmark is: files of the user's, questions, perhaps a judge, and a score.
 
-Invariant: a benchmark reads its own files and computes; it asks no model, writes no file and knows no command. So one
-file in ``known/`` that holds a ``BENCHMARK`` is all that a new one takes.
+Invariant: a benchmark reads its own files and computes; it asks no model and knows no command, and the one thing that
+it may write is a file of its own data folder, made by ``Preparation``. So one file in ``known/`` that holds a
+``BENCHMARK`` is all that a new one takes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.evaluation.measures import Measure
+from trifacet.llm.prompts import Prompt
 from trifacet.training.recipe import Section
 
 
@@ -61,12 +63,12 @@ class Answered:
 class Judge:
     """How a language model is asked about an answer.
 
-    ``prompt`` names a file of ``llm/texts``. ``fields`` gives its placeholders, or None where no model need be asked
+    ``prompt`` names a file of ``llm/texts``, or is one (``llm.prompts.make_prompt``). ``fields`` gives its placeholders, or None where no model need be asked
     (the verdict is then ``otherwise``). ``parse`` makes a JSON value of the judge's answer or raises UnparsedError.
     ``shows_image``: whether the judge sees the picture.
     """
 
-    prompt: str
+    prompt: str | Prompt
     fields: Callable[[Item, str], Mapping[str, str] | None]
     parse: Callable[[str], Any]
     otherwise: Callable[[Item, str], Any] = lambda item, answer: None
@@ -91,12 +93,25 @@ class NoOptions(Section):
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """A file of the data folder that is made of what the user has already.
+
+    ``make(source, data)`` reads ``source``, writes into ``data`` and gives a line that says what was made; it raises
+    DataError for a source that is not as ``what`` says.
+    """
+
+    what: str
+    make: Callable[[Path, Path], str]
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """A benchmark.
 
     ``read`` gives the questions in the files' order, or raises DataError naming file, row and field. ``score`` takes
     one ``Answered`` per item and the options. ``images`` says where the pictures come from and how they are called;
-    empty: there are none. ``options`` is the model of ``--set`` keys.
+    empty: there are none. ``options`` is the model of ``--set`` keys. ``aliases`` are other names of an item, by which
+    answer files of others may call it.
     """
 
     name: str
@@ -109,3 +124,5 @@ class Benchmark:
     score: Callable[[Sequence[Answered], Any], Outcome]
     judge: Judge | None = None
     options: type[Section] = NoOptions
+    prepare: Preparation | None = None
+    aliases: Callable[[Item], Sequence[str]] = lambda item: ()
