@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation import coco, paper
 from trifacet.evaluation.contestants import Contestant, Key, check_same, listed
 from trifacet.evaluation.inputs import read_predictions, read_targets
+from trifacet.evaluation.matching import other_data
 from trifacet.evaluation.measures import Better, Measure, mean_measure
-from trifacet.evaluation.scores import Target, score_texts
+from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
+from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
 
-PROFILES = ("coco", "paper")
+PROFILES: tuple[Profile, ...] = ("coco", "paper")
+TEXTS, PER_SAMPLE = "texts", "per sample"  # where other tables have a profile or a benchmark
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def read_entries(
     specs: Sequence[str],
     *,
     references: Path | None = None,
-    profiles: Sequence[str] = PROFILES,
+    profiles: Sequence[Profile] = PROFILES,
     better: Mapping[str, Better] | None = None,
     common: bool = False,
 ) -> Entered:
@@ -76,6 +80,9 @@ def read_entries(
         return Entered(measured, {}, None, _once(opened))
     targets = _targets(told, references)
     notes = _once(opened)
+    for one in told:
+        if not one.targets and (note := other_data(Path(one.source), one.texts, targets)):
+            notes.append(f"{one.name}: {note}")
     check_same({one.name: list(one.texts) for one in told}, common)
     if common:
         shared = {target.id for target in targets}.intersection(*(one.texts for one in told))
@@ -189,23 +196,21 @@ def _targets(told: Sequence[_Opened], references: Path | None) -> list[Target]:
 
 
 def _scored(
-    texts: Mapping[str, str], targets: Sequence[Target], profiles: Sequence[str]
+    texts: Mapping[str, str], targets: Sequence[Target], profiles: Sequence[Profile]
 ) -> tuple[dict[Key, Measure], list[str]]:
-    from trifacet.reports.tables import metric_of
+    scores = score_texts(texts, targets, profiles=profiles)
+    return {_key(one.name): one for one in scores.measures if one.units}, scores.notes
 
-    measures: dict[Key, Measure] = {}
-    scores = score_texts(texts, targets)
-    for metric in scores.metrics:
-        values = {name: row[metric] for name, row in scores.per_sample.items() if metric in row}
-        if values:
-            measures["paper", metric] = mean_measure(metric, values, better=metric_of(metric).better)
-    return measures, scores.notes
+
+def _key(metric: str) -> Key:
+    """Profile and name of a metric of ours, as ``score_texts`` calls it."""
+    if metric in coco.METRICS:
+        return "coco", metric.removeprefix("coco/")
+    return "paper" if metric in paper.METRICS else TEXTS, metric
 
 
 def _per_sample(path: Path) -> dict[Key, Measure]:
     """The measures of rows {"id", metric: number, ...}: means. A metric may be absent or null in some rows."""
-    from trifacet.reports.tables import metric_of
-
     columns: dict[str, dict[str, float]] = {}
     seen: set[str] = set()
     for number, row in iter_rows(path):
@@ -221,10 +226,18 @@ def _per_sample(path: Path) -> dict[Key, Measure]:
         raise DataError(
             'has neither "text" nor a number beside "id"', fix="give texts, or metrics per sample", file=path
         )
+    elsewhere = f"taken from {path.name} as they stand there"
     return {
-        ("", metric): mean_measure(metric, values, better=metric_of(metric).better)
+        (PER_SAMPLE, metric): mean_measure(metric, values, better=_direction(metric), unofficial=elsewhere)
         for metric, values in columns.items()
     }
+
+
+def _direction(metric: str) -> Better:
+    """Which direction is better, where the name is one of ours; nothing is guessed of others."""
+    if metric in (*coco.METRICS, *paper.METRICS) or metric.partition("/")[0] == "grounding":
+        return "higher"
+    return next((one.better for one in TEXT_MEASURES if one.name == metric), "neither")
 
 
 def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Iterable[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""Models' texts judged in pairs by a language model: from a file that names the judge to counts and what they cost.
+"""Models' texts judged in pairs by a language model: from two models' texts to counts and what they cost.
 
 Invariant: every answer is kept before it is used, so that the same command continues after a stop and pays nothing
 twice; two texts that are the same are a tie, and nobody is asked.
@@ -6,49 +6,17 @@ twice; two texts that are the same are a tie, and nobody is asked.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, ValidationError
-
-from trifacet.building.recipe import Model
-from trifacet.errors import TrifacetError
+from trifacet.evaluation.benchmarks.judged import Asked, AskedModel, Progress, ask_all
 from trifacet.evaluation.effects import sign_test
 from trifacet.evaluation.judging import Judgement, Summary, judge_pair, summarise
-from trifacet.evaluation.scores import Target
-from trifacet.images import image_facts, resolve_inside
-from trifacet.llm.books import Books
-from trifacet.llm.estimate import estimate_tokens
+from trifacet.evaluation.target import Target
+from trifacet.images import resolve_inside
 from trifacet.llm.model import LanguageModel
-from trifacet.llm.prompts import Prompt, load_prompt
-from trifacet.training.recipe import Section
-from trifacet.training.recipe_file import explain_invalid, read_values
-
-AT_ONCE = 256  # samples whose questions wait for their turn
-
-
-class JudgeFile(Section):
-    """Who judges: the file of ``--judge``."""
-
-    models: dict[str, Model] = Field(min_length=1, description="language models, by a name of yours")
-    judge: str | None = Field(None, description="which of them judges (null: the only one)")
-    prompt: str | None = Field(None, description="a prompt of your own (null: the package's)")
-    budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
-    answers: str | None = Field(None, description="file that keeps the answers (null: beside this file)")
-
-
-@dataclass(frozen=True)
-class JudgeSetup:
-    """The judge with its prompt; ``answers`` is the file of ``Books``."""
-
-    name: str
-    spec: Model
-    prompt: Prompt
-    budget: float | None
-    answers: Path
+from trifacet.llm.prompts import Prompt
 
 
 @dataclass(frozen=True)
@@ -60,6 +28,9 @@ class Question:
     images: Sequence[Path]
     first: str
     second: str
+
+
+Pairs = Mapping[tuple[str, str], Sequence[Question]]  # by (model, other)
 
 
 @dataclass(frozen=True)
@@ -82,38 +53,12 @@ class JudgedPair:
 
 @dataclass(frozen=True)
 class Judged:
-    """All pairs, by whom they were judged, and what it cost: tokens and money of this run, money over all runs."""
+    """All pairs, by whom they were judged, and what asking came to."""
 
-    judge: str
     prompt: str
     pairs: Sequence[JudgedPair]
     saw_images: bool
-    tally: Mapping[str, Any]
-    paid: float
-
-
-def read_judge(path: Path) -> JudgeSetup:
-    """The judge that a YAML file names.
-
-    Raises:
-        TrifacetError: no such file, bad YAML, an unknown key, no such model, a prompt that cannot be one.
-    """
-    values = read_values(path)
-    try:
-        file = JudgeFile.model_validate(values)
-    except ValidationError as error:
-        raise TrifacetError(f"{path}: {explain_invalid(error, JudgeFile)}") from None
-    name = file.judge or (next(iter(file.models)) if len(file.models) == 1 else "")
-    if name not in file.models:
-        raise TrifacetError(f"{path}: judge: say which of {', '.join(file.models)} judges")
-    beside = path.with_name(f"{path.stem}.answers.sqlite")
-    return JudgeSetup(
-        name,
-        file.models[name],
-        load_prompt("judge", path.parent / file.prompt if file.prompt else None),
-        file.budget,
-        path.parent / file.answers if file.answers else beside,
-    )
+    asked: Asked
 
 
 def make_questions(
@@ -138,104 +83,83 @@ def make_questions(
     return questions
 
 
-def estimate(setup: JudgeSetup, pairs: Sequence[Sequence[Question]]) -> dict[str, float]:
-    """What judging costs at most, both orders, by the rules of ``llm.estimate``; answers that are kept count too."""
-    asked = [question for questions in pairs for question in questions if question.first != question.second]
-    sizes: dict[Path, tuple[int, int]] = {}
-    spec, tokens_in, tokens_out = setup.spec, 0, 0
-    for question in asked:
-        for path in question.images if spec.image_side is not None else ():
-            if path not in sizes:
-                facts = image_facts(path)
-                sizes[path] = (facts.width, facts.height)
-        shown = [sizes[path] for path in question.images if path in sizes]
-        fields = {**question.fields, "a": question.first, "b": question.second}
-        into, out = estimate_tokens(setup.prompt, fields, shown, spec.max_tokens, image_side=spec.image_side)
-        tokens_in, tokens_out = tokens_in + 2 * into, tokens_out + 2 * out
-    cost = (tokens_in * spec.price.input + tokens_out * spec.price.output) / 1_000_000
-    return {"questions": 2 * len(asked), "tokens_in": tokens_in, "tokens_out": tokens_out, "cost": cost}
-
-
 def judge_pairs(
-    setup: JudgeSetup,
-    pairs: Mapping[tuple[str, str], Sequence[Question]],
+    spec: AskedModel,
+    prompt: Prompt,
+    answers: Path,
+    pairs: Pairs,
     *,
     seed: int = 17,
     level: float = 0.95,
     draws: int = 10_000,
-    on_done: Callable[[], None] = lambda: None,
+    on_progress: Progress | None = None,
+    first_pause: float = 1.0,
 ) -> Judged:
     """Ask about every sample of every (model, other) pair, in both orders.
 
     Args:
-        setup: the judge.
+        spec: the judge.
+        prompt: see ``judging.judge_pair``; its further field is {context}.
+        answers: the file that keeps the judge's answers.
         pairs: questions in which ``first`` is the model's text and ``second`` the other's.
-        seed: of the bootstrap, and of what is asked again.
+        seed: of the bootstrap.
         level: of the intervals.
         draws: of the bootstrap.
-        on_done: called after each sample.
+        on_progress: called with (samples judged, samples).
+        first_pause: see ``Endpoint``.
 
     Raises:
         TrifacetError: the endpoint fails or the budget is reached; the same command continues.
     """
-    with Books(setup.answers, setup.budget) as books:
-        found = asyncio.run(_ask_all(setup, books, pairs, seed, on_done))
-        rows, paid = books.rows(), books.paid
+    found, asked = _ask(spec, prompt, answers, pairs, on_progress, first_pause)
     return Judged(
-        judge=setup.spec.model,
-        prompt=setup.prompt.version,
-        pairs=[_summed(*names, pairs[names], found[names], seed, level, draws) for names in pairs],
-        saw_images=setup.spec.image_side is not None and any(one.images for many in pairs.values() for one in many),
-        tally=rows[0] if rows else {},
-        paid=paid,
+        prompt=prompt.version,
+        pairs=[_summed(*names, pairs[names], found, seed, level, draws) for names in pairs],
+        saw_images=spec.image_side is not None and any(one.images for many in pairs.values() for one in many),
+        asked=asked,
     )
 
 
-async def _ask_all(
-    setup: JudgeSetup,
-    books: Books,
-    pairs: Mapping[tuple[str, str], Sequence[Question]],
-    seed: int,
-    on_done: Callable[[], None],
-) -> dict[tuple[str, str], dict[str, Judgement]]:
-    """Once one question fails nothing new is asked; answers under way are awaited and kept."""
-    found: dict[tuple[str, str], dict[str, Judgement]] = {}
-    stopped = asyncio.Event()
-    async with LanguageModel(setup.name, setup.spec, books, seed=seed) as model:
-        judge = model.for_step("compare")
+def estimate(spec: AskedModel, prompt: Prompt, answers: Path, pairs: Pairs) -> Asked:
+    """What judging would still cost: questions not answered yet, with answers as long as they may be."""
+    return _ask(spec, prompt, answers, pairs, None, 1.0, counting=True)[1]
 
-        async def one(question: Question, into: dict[str, Judgement]) -> None:
-            if question.first == question.second:
-                into[question.id] = Judgement(("tie", "tie"))
-            elif not stopped.is_set():
-                try:
-                    into[question.id] = await judge_pair(
-                        judge, setup.prompt, question.fields, question.images, question.first, question.second
-                    )
-                except BaseException:
-                    stopped.set()
-                    raise
-            on_done()
 
-        for names, questions in pairs.items():
-            into = found.setdefault(names, {})
-            for begin in range(0, len(questions), AT_ONCE):
-                asked = [one(question, into) for question in questions[begin : begin + AT_ONCE]]
-                for problem in await asyncio.gather(*asked, return_exceptions=True):
-                    if problem is not None:
-                        raise problem
-    return found
+def _ask(
+    spec: AskedModel,
+    prompt: Prompt,
+    answers: Path,
+    pairs: Pairs,
+    on_progress: Progress | None,
+    first_pause: float,
+    *,
+    counting: bool = False,
+) -> tuple[dict[tuple[str, str, str], Judgement], Asked]:
+    """Judgements by (model, other, sample), of those that had to be asked about."""
+    questions = {(*names, one.id): one for names, many in pairs.items() for one in many if one.first != one.second}
+    keys = {str(place): key for place, key in enumerate(questions)}  # names of questions are texts
+    found: dict[tuple[str, str, str], Judgement] = {}
+
+    async def one(model: LanguageModel, place: str) -> None:
+        asked = questions[keys[place]]
+        found[keys[place]] = await judge_pair(model, prompt, asked.fields, asked.images, asked.first, asked.second)
+
+    return found, ask_all(
+        one, list(keys), spec, answers, "compare", on_progress=on_progress, first_pause=first_pause, counting=counting
+    )
 
 
 def _summed(
     model: str,
     other: str,
     questions: Sequence[Question],
-    judgements: Mapping[str, Judgement],
+    found: Mapping[tuple[str, str, str], Judgement],
     seed: int,
     level: float,
     draws: int,
 ) -> JudgedPair:
+    same = Judgement(("tie", "tie"))
+    judgements = {one.id: found.get((model, other, one.id), same) for one in questions}
     summary = summarise(list(judgements.values()), seed=seed, level=level, draws=draws)
     different = [judgements[one.id] for one in questions if one.first != one.second]
     asked = summarise(different, draws=1) if different else None

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from trifacet.evaluation.comparing import Column, Comparison
 from trifacet.evaluation.contestants import Contestant
 from trifacet.evaluation.pairs import Judged
-from trifacet.evaluation.scores import Target
+from trifacet.evaluation.target import Target
 from trifacet.files import write_atomically
 from trifacet.reports.comparison_examples import examples
 from trifacet.reports.comparison_tables import (
@@ -105,7 +105,8 @@ def _opening(comparison: Comparison) -> str:
     who = others[0] if len(others) == 1 else f"{len(others)} models"
     return (
         f"{who} against {comparison.baseline} on {most} samples or groups of them, drawn as wholes. "
-        f"In {found} of {tests} comparisons of a pair in a metric the {correction} p-value is at most {1 - comparison.settings.level:.2g}."
+        f"In {found} of {tests} comparisons of a pair in a metric "
+        f"the {correction} p-value is at most {1 - comparison.settings.level:.2g}."
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from trifacet.evaluation.comparing import Column, Comparison
-from trifacet.evaluation.scores import Target
+from trifacet.evaluation.target import Target
 from trifacet.reports.comparison_tables import number_text
 from trifacet.reports.pictures import Picture, picture
 
