@@ -134,7 +134,7 @@ def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequen
         for name, measure in zip(models, aligned(contestants, key, settings.common, said), strict=True):
             measures[name, key] = measure
     columns = tuple(_column(key, measures[baseline, key]) for key in keys)
-    pairs = _pairs(models, baseline, settings)
+    pairs = compared_pairs(models, settings)
     cells: dict[tuple[str, Key], Cell] = {}
     differences: list[Difference] = []
     for together in _of_same_units(keys, measures, baseline):
@@ -157,12 +157,17 @@ def _baseline(models: Sequence[str], settings: Settings) -> str:
     return settings.baseline or models[0]
 
 
-def _pairs(models: Sequence[str], baseline: str, settings: Settings) -> list[tuple[str, str]]:
-    """(model, other): every model against the baseline; for all pairs, the later against the earlier besides."""
-    against = [(name, baseline) for name in models if name != baseline]
+def compared_pairs(models: Sequence[str], settings: Settings) -> list[tuple[str, str]]:
+    """(model, other): every model against the baseline; for all pairs, the later against the earlier besides.
+
+    Raises:
+        TrifacetError: fewer than two models, an unknown baseline.
+    """
+    baseline = _baseline(models, settings)
+    others = [name for name in models if name != baseline]
+    against = [(name, baseline) for name in others]
     if settings.pairs == "baseline":
         return against
-    others = [name for name in models if name != baseline]
     return against + [(later, earlier) for earlier, later in combinations(others, 2)]
 
 

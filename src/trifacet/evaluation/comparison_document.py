@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from trifacet.evaluation.comparing import Column, Comparison, Difference
+from trifacet.evaluation.pairs import Judged
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -68,6 +69,32 @@ def _difference_document(one: Difference) -> dict[str, Any]:
         "superiority": size.superiority,
         "d_z": size.d_z,
         "cliffs_delta": size.cliffs_delta,
+    }
+
+
+def judged_document(judged: Judged) -> dict[str, Any]:
+    """Judged pairs: {"judge", "prompt", "saw_images", "asked", "pairs"}."""
+    return {
+        "judge": judged.asked.model,
+        "prompt": judged.prompt,
+        "saw_images": judged.saw_images,
+        "asked": judged.asked.document(),
+        "pairs": [
+            {
+                "model": pair.model,
+                "other": pair.other,
+                "samples": pair.summary.samples,
+                "counts": dict(pair.summary.counts),
+                "shares": dict(pair.summary.shares),
+                "intervals": {outcome: list(ends) for outcome, ends in pair.summary.intervals.items()},
+                "same_text": pair.same,
+                "consistency": pair.consistency,
+                "first_position": pair.first_position,
+                "sign_test_p": pair.p,
+                "outcomes": {name: judgement.outcome for name, judgement in pair.judgements.items()},
+            }
+            for pair in judged.pairs
+        ],
     }
 
 

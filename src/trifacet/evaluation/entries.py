@@ -94,13 +94,15 @@ def read_entries(
         targets = [target for target in targets if target.id in shared]
         told = [replace(one, texts={name: text for name, text in one.texts.items() if name in shared}) for one in told]
     contestants, known = [], {one.name: one for one in told}
+    remarks: dict[str, list[str]] = {}
     for one in opened:
-        if one.name not in known:
+        if one.name in known:
+            texts = known[one.name].texts
+            measures, remarks[one.name] = _scored(texts, targets, profiles)
+            contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts))
+        else:
             contestants.append(Contestant(one.name, one.source, _turned(one.measures, better)))
-            continue
-        measures, said_of = _scored(known[one.name].texts, targets, profiles)
-        notes += said_of
-        contestants.append(Contestant(one.name, one.source, _turned(measures, better), known[one.name].texts))
+    notes += _told_apart(remarks)
     images = next((one.images for one in told if one.images is not None), None) if references is None else None
     return Entered(contestants, {target.id: target for target in targets}, images, list(dict.fromkeys(notes)))
 
@@ -113,6 +115,15 @@ def _turned(measures: Mapping[Key, Measure], better: Mapping[str, Better] | None
 
 def _once(opened: Sequence[_Opened]) -> list[str]:
     return list(dict.fromkeys(note for one in opened for note in one.notes))
+
+
+def _told_apart(said: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is said of all models once; what is said of some, with their names."""
+    names: dict[str, list[str]] = {}
+    for name, notes in said.items():
+        for note in notes:
+            names.setdefault(note, []).append(name)
+    return [note if len(of) == len(said) else f"{', '.join(of)}: {note}" for note, of in names.items()]
 
 
 def _name_and_path(spec: str) -> tuple[str, Path]:
@@ -152,7 +163,6 @@ def _open_run(name: str, folder: Path) -> list[_Opened]:
             texts=model.texts,
             targets=run.samples,
             images=run.image_root,
-            notes=[f"the texts of {model.name} degenerated: {model.degenerate}"] if model.degenerate else [],
         )
         for model in told
     ]

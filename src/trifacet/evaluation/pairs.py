@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.judged import Asked, AskedModel, Progress, ask_all
+from trifacet.evaluation.comparing import Settings, compared_pairs
+from trifacet.evaluation.contestants import listed
 from trifacet.evaluation.effects import sign_test
+from trifacet.evaluation.entries import Entered
 from trifacet.evaluation.judging import Judgement, Summary, judge_pair, summarise
-from trifacet.evaluation.target import Target
 from trifacet.images import resolve_inside
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import Prompt
@@ -61,26 +64,39 @@ class Judged:
     asked: Asked
 
 
-def make_questions(
-    ids: Sequence[str],
-    samples: Mapping[str, Target],
-    images: Path | None,
-    first: Mapping[str, str],
-    second: Mapping[str, str],
-) -> list[Question]:
-    """One question per sample, with its post where the test set has one, and its pictures where ``images`` is given.
+def text_pairs(entered: Entered, settings: Settings, images: Path | None) -> Pairs:
+    """A question for every sample of every pair that ``settings`` compare, with post and pictures where they are known.
+
+    Args:
+        entered: the models and the samples.
+        settings: which pairs.
+        images: folder of the pictures; None: the judge sees none.
 
     Raises:
+        TrifacetError: a model has no texts.
         DataError: a picture is missing or lies outside ``images``.
     """
-    questions = []
-    for name in ids:
-        sample = samples.get(name)
-        pictures = getattr(sample, "pictures", ()) if images is not None else ()
-        paths = [resolve_inside(images, picture) for picture in pictures] if images is not None else []
-        fields = {"context": str(getattr(sample, "context", ""))}
-        questions.append(Question(name, fields, paths, first[name], second[name]))
-    return questions
+    texts = {one.name: one.texts for one in entered.contestants}
+    silent = [name for name, known in texts.items() if not known]
+    if silent:
+        raise TrifacetError(f"the texts of {listed(silent)} are not known; judging takes files of texts, or runs")
+    seen: dict[str, list[Path]] = {}
+    for name, sample in entered.samples.items():
+        pictures = getattr(sample, "pictures", (sample.image,) if sample.image else ()) if images is not None else ()
+        seen[name] = [resolve_inside(images, picture) for picture in pictures] if images is not None else []
+    return {
+        (model, other): [
+            Question(
+                name,
+                {"context": str(getattr(sample, "context", ""))},
+                seen[name],
+                texts[model][name],
+                texts[other][name],
+            )
+            for name, sample in entered.samples.items()
+        ]
+        for model, other in compared_pairs(tuple(texts), settings)
+    }
 
 
 def judge_pairs(

@@ -30,7 +30,9 @@ from trifacet.reports.comparison_tables import (
     legend,
     number_text,
     official_text,
+    official_word,
     p_text,
+    share_text,
 )
 from trifacet.reports.page import render_page
 from trifacet.reports.plots import Span, forest_chart
@@ -72,22 +74,25 @@ def render_comparison(
         judged: what a language model made of the pairs.
         extra: ready sections for the end, trusted as they are.
     """
-    several = len({(one.model, one.other) for one in comparison.differences}) > 1
     return render_page(
         "comparison.html.jinja",
-        {"quantity": quantity, "p": p_text, "share": _share, "interval": _shares},
+        {"quantity": quantity, "p": p_text, "share": share_text, "interval": _shares},
         comparison=comparison,
         contestants=contestants,
         samples=len(samples),
         opening=_opening(comparison),
         correction=CORRECTIONS[comparison.settings.correction],
         legend=legend(comparison),
-        tables=[(profile, columns, _rows(comparison, columns)) for profile, columns in by_profile(comparison)],
-        charts=[_forest(comparison, column, index, several) for index, column in enumerate(comparison.columns)],
+        tables=[
+            (profile, [(column, official_word(comparison, column)) for column in columns], _rows(comparison, columns))
+            for profile, columns in by_profile(comparison)
+        ],
+        charts=[_forest(comparison, column, index) for index, column in enumerate(comparison.columns)],
         differences=[
             (difference_row(comparison, one), p_text(one.p_over_all), one.chance.exact, _tone(one.verdict))
             for one in comparison.differences
         ],
+        pairs=len({(one.model, one.other) for one in comparison.differences}),
         official=official_text(comparison),
         caveats=[*comparison.notes, *caveats(comparison)],
         judged=judged,
@@ -115,7 +120,7 @@ def _rows(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, 
     for model in comparison.models:
         cells = []
         for column in columns:
-            cell, value, interval, verdict = cell_of(comparison, model, column)
+            _, value, interval, verdict = cell_of(comparison, model, column)
             one = comparison.against_baseline(model, column)
             cells.append(
                 {
@@ -125,7 +130,6 @@ def _rows(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, 
                     "mark": MARKS[verdict],
                     "tone": _tone(verdict),
                     "p": p_text(one.p_corrected) if one else "",
-                    "unofficial": bool(cell.unofficial),
                 }
             )
         rows.append((model, cells))
@@ -137,12 +141,12 @@ def _tone(verdict: str) -> str:
     return {"better": "right", "worse": "wrong"}.get(verdict, "")
 
 
-def _forest(comparison: Comparison, column: Column, index: int, several: bool) -> tuple[Column, str, Markup]:
+def _forest(comparison: Comparison, column: Column, index: int) -> tuple[Column, str, Markup]:
     places = digits(comparison, column)
     spans, said = [], []
     for one in comparison.differences:
         if one.column.key == column.key:
-            name = f"{one.model} – {one.other}" if several or comparison.settings.pairs == "all" else one.model
+            name = f"{one.model} – {one.other}" if comparison.settings.pairs == "all" else one.model
             value = number_text(one.value, places, signed=True)
             text = f"{value} {interval_text(one.interval, places, signed=True)} {MARKS[one.verdict]}".strip()
             spans.append(Span(name, one.value, one.interval, text, bool(one.verdict)))
@@ -150,10 +154,6 @@ def _forest(comparison: Comparison, column: Column, index: int, several: bool) -
     hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}
     chart = forest_chart(spans, alternative=f"{column.title}: {'; '.join(said)}.", chart_id=f"forest-{index}")
     return column, hint[column.better], chart
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def _shares(interval: tuple[float, float]) -> str:

@@ -7,7 +7,7 @@ not typical: the page says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Example:
-    """One sample. ``reasons`` say in which metric which model is how far from which."""
+    """One sample. ``reasons`` say, a line for each pair, in which metrics the model is how far from the other."""
 
     id: str
     reasons: list[str]
@@ -59,20 +59,29 @@ def examples(
         samples: what the texts are about.
         images: folder of their pictures; None shows none.
     """
-    reasons: dict[str, list[tuple[Column, str]]] = {}
+    reasons: dict[str, list[_Reason]] = {}
     for column in comparison.columns:
         if column.better == "neither" or not all(np.isin(comparison.measures[m, column.key].units, list(samples)).all()
                                                   for m in comparison.models):  # fmt: skip
             continue
         for unit, reason in _farthest(comparison, column):
-            reasons.setdefault(unit, []).append((column, reason))
+            reasons.setdefault(unit, []).append(reason)
     chosen = list(reasons)[:SHOWN]
     return [_example(comparison, unit, reasons[unit], texts, samples[unit], images) for unit in chosen]
 
 
-def _farthest(comparison: Comparison, column: Column) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Reason:
+    """Why a sample is shown: ``apart`` in ``column``, between the models of ``pair``."""
+
+    column: Column
+    pair: str
+    apart: float
+
+
+def _farthest(comparison: Comparison, column: Column) -> list[tuple[str, _Reason]]:
     """(unit, reason) of the largest differences; a unit of several pairs is told of the largest."""
-    found: dict[str, tuple[float, str]] = {}
+    found: dict[str, _Reason] = {}
     for one in comparison.differences:
         if one.column.key != column.key:
             continue
@@ -80,18 +89,24 @@ def _farthest(comparison: Comparison, column: Column) -> list[tuple[str, str]]:
         apart_U = ours.of_units() - theirs.of_units()
         size_U = np.where(np.isfinite(apart_U), np.abs(apart_U), 0.0)
         for row in np.argsort(-size_U, kind="stable")[:PER_METRIC].tolist():
-            size = float(size_U[row])
-            if size > found.get(ours.units[row], (0.0, ""))[0]:
-                apart = number_text(float(apart_U[row]), _places(size), signed=True)
-                found[ours.units[row]] = (size, f"{column.title}: {one.model} {apart} against {one.other}")
-    ranked = sorted(found.items(), key=lambda item: -item[1][0])[:PER_METRIC]
-    return [(unit, reason) for unit, (_, reason) in ranked]
+            before = found.get(ours.units[row])
+            if size_U[row] > (abs(before.apart) if before else 0.0):
+                found[ours.units[row]] = _Reason(column, f"{one.model} against {one.other}", float(apart_U[row]))
+    return sorted(found.items(), key=lambda item: -abs(item[1].apart))[:PER_METRIC]
+
+
+def _lines(reasons: Sequence[_Reason]) -> list[str]:
+    said: dict[str, list[str]] = {}
+    for one in reasons:
+        apart = number_text(one.apart, _places(abs(one.apart)), signed=True)
+        said.setdefault(one.pair, []).append(f"{one.column.title} {apart}")
+    return [f"{pair}: {', '.join(metrics)}" for pair, metrics in said.items()]
 
 
 def _example(
     comparison: Comparison,
     unit: str,
-    reasons: list[tuple[Column, str]],
+    reasons: Sequence[_Reason],
     texts: Mapping[str, Mapping[str, str]],
     sample: Target,
     images: Path | None,
@@ -99,16 +114,16 @@ def _example(
     told = []
     for model in comparison.models:
         values = []
-        for column, _ in reasons:
-            measure = comparison.measures[model, column.key]
+        for reason in reasons:
+            measure = comparison.measures[model, reason.column.key]
             value = float(measure.of_units()[measure.units.index(unit)])
-            values.append((column.title, number_text(value, _places(abs(value)))))
+            values.append((reason.column.title, number_text(value, _places(abs(value)))))
         text = texts.get(model, {}).get(unit)
         told.append(Told(model, None if text is None else _clipped(text), values))
     names = getattr(sample, "pictures", ())
     return Example(
         unit,
-        [reason for _, reason in reasons],
+        _lines(reasons),
         picture(images, names[0], side=SIDE) if images is not None and names else None,
         _clipped(str(getattr(sample, "context", ""))),
         [_clipped(text) for text in sample.references[:5]],

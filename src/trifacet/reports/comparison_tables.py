@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
 
 from trifacet.evaluation.comparing import Cell, Column, Comparison, Difference, Verdict
+from trifacet.evaluation.entries import TEXTS
+from trifacet.evaluation.pairs import Judged
 from trifacet.reports.tables import markdown_text
 
 MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
@@ -39,14 +40,12 @@ def by_profile(comparison: Comparison) -> list[tuple[str, list[Column]]]:
 
 
 def digits(comparison: Comparison, column: Column) -> int:
-    """Decimals at which the typical interval of the column's differences shows two digits; 0 to 5."""
+    """Decimals at which the widest interval of the column's values shows two digits; 1 to 5."""
     cells = [comparison.cells[model, column.key] for model in comparison.models]
-    spans = [cell.interval for cell in cells if cell.interval] + [
-        one.interval for one in comparison.differences if one.column.key == column.key and one.interval
-    ]
-    halves = [half for low, high in spans if (half := (high - low) / 2) > 0]
-    size = median(halves) if halves else max([abs(cell.value) for cell in cells if math.isfinite(cell.value)] + [0.0])
-    return min(5, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else 1
+    spans = [cell.interval for cell in cells if cell.interval]
+    halves = [(high - low) / 2 for low, high in spans if high - low > 1e-9 * abs(high)]  # less is rounding
+    size = max(halves or [abs(cell.value) for cell in cells if math.isfinite(cell.value)], default=0.0)
+    return min(5, max(1, 1 - math.floor(math.log10(size)))) if size > 0 else 1
 
 
 def number_text(value: float | None, places: int, *, signed: bool = False) -> str:
@@ -102,22 +101,30 @@ def _family(comparison: Comparison) -> str:
     return f"the {pairs} pairs" if pairs > 1 else "the one pair"
 
 
+def official_word(comparison: Comparison, column: Column) -> str:
+    """Whether a metric's values are those of its own program."""
+    if column.profile == TEXTS:
+        return "our own"
+    return "not official" if _unofficial(comparison, column) else "official"
+
+
 def official_text(comparison: Comparison) -> list[str]:
     """Which metrics are official values, and why the others are not."""
-    lines, official = [], []
+    named: dict[str, list[str]] = {}
     for column in comparison.columns:
-        reasons = list(
-            dict.fromkeys(
-                cell.unofficial
-                for model in comparison.models
-                if (cell := comparison.cells[model, column.key]).unofficial
-            )
-        )
-        if reasons:
+        named.setdefault(official_word(comparison, column), []).append(column.title)
+    lines = [f"official values: {', '.join(named['official'])}"] if "official" in named else []
+    if "our own" in named:
+        lines.append(f"defined by this program, so that no other gives them: {', '.join(named['our own'])}")
+    for column in comparison.columns:
+        if reasons := _unofficial(comparison, column):
             lines.append(f"{column.title} is not official: {'; '.join(reasons)}")
-        else:
-            official.append(column.title)
-    return ([f"official values: {', '.join(official)}"] if official else []) + lines
+    return lines
+
+
+def _unofficial(comparison: Comparison, column: Column) -> list[str]:
+    said = [comparison.cells[model, column.key].unofficial for model in comparison.models]
+    return list(dict.fromkeys(reason for reason in said if reason))
 
 
 def caveats(comparison: Comparison) -> list[str]:
@@ -145,8 +152,8 @@ def caveats(comparison: Comparison) -> list[str]:
     return said
 
 
-def markdown(comparison: Comparison) -> str:
-    """The tables as Markdown, one for each profile, then the differences."""
+def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
+    """The tables as Markdown, one for each profile, then the differences and what the judge said."""
     lines: list[str] = []
     for profile, columns in by_profile(comparison):
         lines += [f"### {markdown_text(profile)}", ""] if profile else []
@@ -167,6 +174,15 @@ def markdown(comparison: Comparison) -> str:
     ]
     for one in comparison.differences:
         lines.append("| " + " | ".join(markdown_text(cell) for cell in difference_row(comparison, one)) + " |")
+    if judged:
+        lines += [
+            "",
+            f"Judged by {markdown_text(judged.asked.model)}, in both orders; {markdown_text(judged.prompt)}.",
+            "",
+            "| Model | Against | Win | Tie | Lose | Not parsed | Orders agree | First position |",
+            "|---|---|---:|---:|---:|---:|---:|---:|",
+            *("| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in judged_rows(judged)),
+        ]
     said = [*official_text(comparison), *comparison.notes, *caveats(comparison)]
     return "\n".join([*lines, "", *(f"* {markdown_text(note)}" for note in said)]) + "\n"
 
@@ -185,6 +201,23 @@ def difference_row(comparison: Comparison, one: Difference) -> list[str]:
         number_text(size.d_z, 2, signed=True),
         number_text(size.cliffs_delta, 2, signed=True),
     ]
+
+
+def judged_rows(judged: Judged) -> list[list[str]]:
+    """Model, other, counts with the intervals of their shares, share of agreeing orders, first-position rate."""
+    rows = []
+    for pair in judged.pairs:
+        counts = [
+            f"{pair.summary.counts[one]} [{100 * low:.0f}, {100 * high:.0f}] %"
+            for one, (low, high) in pair.summary.intervals.items()
+        ]
+        rows.append([pair.model, pair.other, *counts, share_text(pair.consistency), share_text(pair.first_position)])
+    return rows
+
+
+def share_text(value: float | None) -> str:
+    """A share in per cent."""
+    return ABSENT if value is None else f"{100 * value:.1f} %"
 
 
 def _markdown_cell(comparison: Comparison, model: str, column: Column) -> str:
@@ -220,7 +253,7 @@ def _latex_table(comparison: Comparison, profile: str, columns: Sequence[Column]
         spans = [rf"{{\scriptsize {latex_text(interval)}}}" if interval else "" for _, _, interval, _ in cells]
         lines += [f"{latex_text(model)}{note} & {' & '.join(values)} \\\\", f" & {' & '.join(spans)} \\\\"]
     said = legend(comparison).replace("▲", "+").replace("▼", "-").replace("≠ differs", "unequal sign: differs")
-    unofficial = [line for line in official_text(comparison) if not line.startswith("official")]
+    unofficial = [line for line in official_text(comparison) if "is not official" in line]
     caption = " ".join([f"{profile} profile." if profile else "", said, *(f"{line}." for line in unofficial)])
     caption = latex_text(caption.strip()).replace("≤", r"$\leq$")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"\\caption{{{caption}}}", "\\end{table}", ""])

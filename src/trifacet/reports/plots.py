@@ -164,7 +164,7 @@ class Span:
 
 
 def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> Markup:
-    """Differences with their intervals, one above the other, beside a thin line at 0.
+    """Differences with their intervals, one above the other, each beside a thin line at 0.
 
     Args:
         spans: the rows, from top to bottom; one without a value is named and drawn as nothing.
@@ -173,9 +173,9 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
         figure, axes = _figure(44 * len(spans) + 34)
-        axes.axvline(0, color=_QUIET, linewidth=1)
         known = [0.0]
         for row, span in enumerate(spans):
+            axes.plot([0, 0], [row - 0.18, row + 0.18], color=_QUIET, linewidth=1)  # not through the words
             if span.value is not None and math.isfinite(span.value):
                 ink = _SERIES[row % len(_SERIES)]
                 if span.interval is not None:
