@@ -17,7 +17,12 @@ from trifacet.errors import TrifacetError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place if the block ends without an error, else vanishes."""
+    """A temporary file beside ``path`` that takes its place if the block ends without an error, else vanishes.
+
+    A device such as /dev/null is refused: root may put a file in its place, and breaks the machine with it.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise TrifacetError(f"cannot write {path}: it is a device or pipe; name a file")
     temporary = path.with_name(
         f".{path.name}.{secrets.token_hex(4)}.tmp"
     )  # processes of several machines may share the disk

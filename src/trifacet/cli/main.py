@@ -10,7 +10,22 @@ from typing import NoReturn
 
 import typer
 
-from trifacet.cli import align, build, compare, data, describe, diff, families, generate, report, rewards, run, score, sft
+from trifacet.cli import (
+    align,
+    build,
+    compare,
+    data,
+    describe,
+    diff,
+    families,
+    generate,
+    probe,
+    report,
+    rewards,
+    run,
+    score,
+    sft,
+)
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
@@ -29,6 +44,7 @@ app.command("describe")(describe.describe)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("compare")(compare.compare)
+app.command("probe")(probe.probe)
 app.command("rewards")(rewards.rewards)
 app.command("diff")(diff.diff)
 app.command("report")(report.report)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trifacet.engine.family import Family, ImageInput
 from trifacet.engine.trie import Ints, Path
@@ -92,10 +93,52 @@ class SampleEncoder:
 
     def token_ids(self, texts: Sequence[str]) -> list[Ints]:
         """Ids of rendered texts; a start token is added where the tokenizer does so and the template did not."""
-        bos = self.tokenizer.bos_token
-        add = not (bos and texts[0].startswith(bos))
-        encoded = self.tokenizer(list(texts), add_special_tokens=add, verbose=False)["input_ids"]
+        encoded = self.tokenizer(list(texts), add_special_tokens=self._adds_start(texts[0]), verbose=False)["input_ids"]
         return [np.asarray(ids, dtype=np.int64) for ids in encoded]
+
+    def _adds_start(self, rendered: str) -> bool:
+        bos = self.tokenizer.bos_token
+        return not (bos and rendered.startswith(bos))
+
+    def post_tokens(
+        self, prompt: str | None, context: str, response: str, *, images: int, cut: int = 0
+    ) -> tuple[Ints, NDArray[np.bool_]]:
+        """Ids of a post with its answer, each image still one placeholder, and which of them hold words of the post.
+
+        A token that holds a character of the post and one beside it counts as the post's. ``cut`` is how many tokens
+        the post lost at its end, as ``texts`` says.
+
+        Raises:
+            TrifacetError: the chat template does not hand the user's words on as they are.
+        """
+        shown = self._less(context, cut)
+        text = self.rendered(prompt, shown, response, images=images)
+        post, words = self.neutral(shown).strip(), self.user_text(prompt, shown).strip()
+        at = text.find(words)
+        if at < 0:
+            raise TrifacetError(
+                "the chat template changes the user's words, so the post is not found in it; "
+                "use one that renders texts as they are"
+            )
+        stop = at + len(words)
+        encoded = self.tokenizer(
+            text, add_special_tokens=self._adds_start(text), return_offsets_mapping=True, verbose=False
+        )
+        spans_L2 = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+        of_post_L = (spans_L2[:, 0] < stop) & (spans_L2[:, 1] > stop - len(post)) & (spans_L2[:, 0] < spans_L2[:, 1])
+        return np.asarray(encoded["input_ids"], dtype=np.int64), of_post_L & bool(post)
+
+    def _less(self, context: str, cut: int) -> str:
+        """The post without its last ``cut`` tokens."""
+        if cut == 0:
+            return context
+        ends = self._ends(context)
+        return _first(context, ends, len(ends) - cut)
+
+    def _ends(self, context: str) -> list[int]:
+        """Where in a post each of its tokens ends."""
+        encoded = self.tokenizer(context, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [end for _, end in encoded["offset_mapping"]]
 
     def prompt_path(
         self, prompt: str | None, context: str, images: Sequence[ImageInput], *, reserve: int = 0
@@ -188,12 +231,11 @@ class SampleEncoder:
         excess = max(map(len, texts)) + extra - self.max_length
         if excess <= 0:
             return texts, 0
-        encoded = self.tokenizer(context, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        ends = [end for _, end in encoded["offset_mapping"]]
+        ends = self._ends(context)
         keep = len(ends)
         while excess > 0 and keep > 0:
             keep = max(keep - excess, 0)
-            texts = self.token_ids(rendered(context[: ends[keep - 1]].rstrip() if keep else ""))
+            texts = self.token_ids(rendered(_first(context, ends, keep)))
             excess = max(map(len, texts)) + extra - self.max_length
         if excess > 0:
             raise TrifacetError(
@@ -201,6 +243,11 @@ class SampleEncoder:
                 f"data.max_length = {self.max_length}; raise it or leave the sample out"
             )
         return texts, len(ends) - keep
+
+
+def _first(context: str, ends: Sequence[int], keep: int) -> str:
+    """The first ``keep`` tokens of a post; ``ends`` says where each ends."""
+    return context[: ends[keep - 1]].rstrip() if keep else ""
 
 
 def _shared(prompt_ids: Ints, full_ids: Ints) -> int:

@@ -138,8 +138,7 @@ def _name_and_path(spec: str) -> tuple[str, Path]:
 
 def _open(name: str, path: Path) -> list[_Opened]:
     if path.is_dir():
-        is_run = any((path / one).exists() for one in ("recipe.yaml", "run.json", "generations"))
-        return _open_run(name, path) if is_run else [_open_benchmark(name, path)]
+        return [_open_benchmark(name, path)] if (path / "benchmark.json").exists() else _open_run(name, path)
     first = next(iter_rows(path), None)
     if first is None:
         raise DataError("has no row", fix="give texts, or metrics per sample", file=path)
@@ -172,7 +171,7 @@ def _open_benchmark(name: str, folder: Path) -> _Opened:
     from trifacet.evaluation.benchmarks.results import load_result
 
     result = load_result(folder)
-    measures = {(result.benchmark, measure.name): measure for measure in result.outcome.measures if measure.units}
+    measures = {(result.name, measure.name): measure for measure in result.outcome.measures if measure.units}
     return _Opened(name or folder.name, str(folder), measures=measures, notes=result.outcome.notes)
 
 

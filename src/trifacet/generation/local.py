@@ -24,6 +24,8 @@ from trifacet.records import TestSample
 from trifacet.rejection.draws import generator
 from trifacet.training.recipe import Generation
 
+Seen = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
+
 
 @dataclass(frozen=True)
 class Generated:
@@ -59,6 +61,7 @@ def generate_texts(
     done: Collection[str] = (),
     on_batch: Callable[[list[Generated]], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    seen_as: Seen = lambda sample, images: images,
 ) -> list[Generated]:
     """Write a text for every sample.
 
@@ -73,6 +76,7 @@ def generate_texts(
             rest gets the texts that it would have got in one go.
         on_batch: called with the new texts after each batch.
         max_pixels: largest image.
+        seen_as: what the model is shown instead of a sample's images; by default these themselves.
 
     Returns:
         The new texts (those of ``done`` are left out), in the order of ``samples``.
@@ -89,7 +93,7 @@ def generate_texts(
         for batch in plan_batches(encoder, samples, settings.batch_size):
             if all(sample.id in done for sample in batch):
                 continue
-            prompts = [_prompt(encoder, sample, images_root, settings, max_pixels) for sample in batch]
+            prompts = [_prompt(encoder, sample, images_root, settings, max_pixels, seen_as) for sample in batch]
             answers = _generate_batch(model, encoder, prompts, config, seed)
             new = [answer for answer in answers if answer.id not in done]
             texts.update((answer.id, answer) for answer in new)
@@ -122,11 +126,16 @@ def _check_ids(samples: Sequence[TestSample]) -> None:
 
 
 def _prompt(
-    encoder: SampleEncoder, sample: TestSample, images_root: str | Path, settings: Generation, max_pixels: int
+    encoder: SampleEncoder,
+    sample: TestSample,
+    images_root: str | Path,
+    settings: Generation,
+    max_pixels: int,
+    seen_as: Seen,
 ) -> _Prompt:
     try:
         pictures = (load_image(images_root, name, max_pixels=max_pixels) for name in sample.pictures)
-        images = tuple(encoder.family.read(picture) for picture in pictures)
+        images = seen_as(sample, tuple(encoder.family.read(picture) for picture in pictures))
         path, cut = encoder.prompt_path(sample.prompt, sample.context, images, reserve=settings.max_new_tokens)
     except DataError as error:
         raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None

@@ -34,8 +34,8 @@ from trifacet.reports.comparison_tables import (
     p_text,
     share_text,
 )
+from trifacet.reports.forest import Span, forest_chart
 from trifacet.reports.page import render_page
-from trifacet.reports.plots import Span, forest_chart
 from trifacet.reports.story import quantity
 
 

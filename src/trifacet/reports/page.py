@@ -18,6 +18,12 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\
 
 def render_page(template: str, filters: dict[str, Any], **view: Any) -> str:
     """The page of ``template`` with the style sheet inlined; characters no page may hold become U+FFFD."""
+    css = (files("trifacet.reports") / "static" / "report.css").read_text(encoding="utf-8")
+    return render_part(template, filters, css=Markup(css), **view)
+
+
+def render_part(template: str, filters: dict[str, Any], **view: Any) -> Markup:
+    """A piece of a page, escaped already, to stand in another template."""
     environment = Environment(
         loader=PackageLoader("trifacet.reports"),
         autoescape=True,
@@ -26,5 +32,4 @@ def render_page(template: str, filters: dict[str, Any], **view: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(filters)
-    css = (files("trifacet.reports") / "static" / "report.css").read_text(encoding="utf-8")
-    return _UNPRINTABLE.sub("\ufffd", environment.get_template(template).render(css=Markup(css), **view))
+    return Markup(_UNPRINTABLE.sub("\ufffd", environment.get_template(template).render(**view)))

@@ -22,9 +22,9 @@ WIDTH = 340  # user units (px at scale 1) of every chart: on a phone it fills th
 FONT_SIZE = 8.25  # points: 11 user units
 
 # Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of report.css.
-_INK, _QUIET, _GRID, _GROUND = "#010203", "#010204", "#010205", "#010206"
+_INK, _QUIET, _GRID = "#010203", "#010204", "#010205"
 _SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")
-_VARIABLES = {_INK: "--ink", _QUIET: "--quiet", _GRID: "--line", _GROUND: "--card"} | {
+_VARIABLES = {_INK: "--ink", _QUIET: "--quiet", _GRID: "--line"} | {
     stand_in: f"--series-{index}" for index, stand_in in enumerate(_SERIES)
 }
 _DASHES: tuple[Any, ...] = (
@@ -62,6 +62,14 @@ class Line:
     label: str
     steps: Sequence[float]
     values: Sequence[float]
+    style: int
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Pairs of points, ((x, y) full, (x, y) hollow), and the index that fixes their colour and marker."""
+
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]]
     style: int
 
 
@@ -115,8 +123,9 @@ def line_chart(
     level: float | None = None,
     named: bool = False,
     from_zero: bool = False,
+    across: str = "optimiser step",
 ) -> Markup:
-    """Curves over optimiser steps, without a legend of their own: the page has one for all charts of a stage.
+    """Curves over steps, without a legend of their own: the page has one for all charts of a stage.
 
     Args:
         lines: the curves.
@@ -125,6 +134,7 @@ def line_chart(
         level: a value to compare with, drawn as a thin line across.
         named: write each curve's name at its end.
         from_zero: the vertical axis begins at 0: for lengths and shares, of which a small change is to look small.
+        across: what the horizontal axis counts.
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
         figure, axes = _figure(210)
@@ -146,55 +156,40 @@ def line_chart(
             tops = [value for line in lines for value in line.values if _is_finite(value)]
             top = max([*tops, 0.05])
             axes.set_ylim(-0.03 * top, 1.1 * top)  # room for a marker at 0
-        axes.set_xlabel("optimiser step")
+        axes.set_xlabel(across)
         axes.locator_params(axis="both", nbins=5)
         figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)
         return _svg(figure, alternative, chart_id)
 
 
-@dataclass(frozen=True)
-class Span:
-    """A row of a forest chart: a value with its interval, drawn full where ``firm``, else hollow."""
+def pair_chart(clouds: Sequence[Cloud], *, axes: tuple[str, str], alternative: str, chart_id: str) -> Markup:
+    """Points in a plane, two by two: each full mark is joined by a line to its hollow one.
 
-    label: str
-    value: float | None
-    interval: tuple[float, float] | None
-    text: str
-    firm: bool
-
-
-def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> Markup:
-    """Differences with their intervals, one above the other, each beside a thin line at 0.
+    Both axes have one scale, so that lengths in the plane can be compared.
 
     Args:
-        spans: the rows, from top to bottom; one without a value is named and drawn as nothing.
+        clouds: the pairs of each model.
+        axes: what the horizontal and the vertical axis are.
         alternative: what the chart says, in words.
         chart_id: unique in the page.
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
-        figure, axes = _figure(44 * len(spans) + 34)
-        known = [0.0]
-        for row, span in enumerate(spans):
-            axes.plot([0, 0], [row - 0.18, row + 0.18], color=_QUIET, linewidth=1)  # not through the words
-            if span.value is not None and math.isfinite(span.value):
-                ink = _SERIES[row % len(_SERIES)]
-                if span.interval is not None:
-                    axes.plot(span.interval, [row, row], color=ink, linewidth=2, marker="|", markersize=7)
-                    known += span.interval
-                axes.plot([span.value], [row], "o", color=ink, markersize=6.5, mfc=ink if span.firm else _GROUND)
-                known.append(span.value)
-            said = f"{shorten(span.label, 30)}  {span.text}"
-            above = (0, row - 0.28)
-            axes.annotate(
-                said, above, (0, 0), xycoords=("axes fraction", "data"), textcoords="offset points", color=_INK
+        figure, plane = _figure(300)
+        for cloud in clouds:
+            look = {"linestyle": "none", "marker": _MARKERS[cloud.style % len(_MARKERS)], "markersize": 4.5}
+            colour = _SERIES[cloud.style % len(_SERIES)]
+            across, up = (
+                [value for full, hollow in cloud.pairs for value in (full[axis], hollow[axis], math.nan)]
+                for axis in (0, 1)
             )
-        room = 0.06 * ((max(known) - min(known)) or 1.0)
-        axes.set_xlim(min(known) - room, max(known) + room)
-        axes.set_ylim(len(spans) - 0.55, -0.85)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.locator_params(axis="x", nbins=5)
-        figure.subplots_adjust(left=0.03, right=0.97, top=0.99, bottom=24 / (44 * len(spans) + 34))
+            plane.plot(across, up, color=_QUIET, linewidth=0.6)
+            plane.plot(across[1::3], up[1::3], **look, markerfacecolor="none", markeredgecolor=colour)
+            plane.plot(across[::3], up[::3], **look, markerfacecolor=colour, markeredgecolor=colour)
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set_xlabel(axes[0])
+        plane.set_ylabel(axes[1])
+        plane.locator_params(axis="both", nbins=5)
+        figure.subplots_adjust(left=0.15, right=0.97, top=0.97, bottom=0.14)
         return _svg(figure, alternative, chart_id)
 
 

@@ -1,0 +1,268 @@
+"""What ``trifacet probe`` found, as sections of a page: tables first, and the same as charts.
+
+Invariant: numbers come from the documents as they are; every text of theirs is escaped by the templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from trifacet.evaluation.probing.document import read_document
+from trifacet.files import write_atomically
+from trifacet.reports.charts import Chart
+from trifacet.reports.page import render_page, render_part
+from trifacet.reports.plots import Cloud, Line, bar_chart, line_chart, pair_chart, swatch
+
+Document = Mapping[str, Any]
+PAIRS_DRAWN = 400  # of one model; distances count all
+
+GROUPS = {
+    "image": ("Image", "the tokens that carry the vision encoder's features"),
+    "context": ("Post", "the words of the post, without the label above them"),
+    "prompt": ("Request", "the request and what the chat template puts around it"),
+    "first": ("First token", "where models lay attention that they have no use for"),
+}
+DISTANCES = {
+    "euclidean": ("Between the two texts of a sample", "mean Euclidean distance"),
+    "cosine": ("Between the two, by angle", "mean of 1 - cosine"),
+    "centroids": ("Between the two clouds", "Euclidean distance of their means"),
+    "spread": ("For scale: spread of the references", "root mean square distance from their mean"),
+    "silhouette": ("Told apart", "mean silhouette: 0 the clouds lie in one another, 1 far apart"),
+}
+
+
+class Told(NamedTuple):
+    """A cell: a number, and its interval or what else stands beside it in small print."""
+
+    value: str
+    beside: str = ""
+
+
+def read_probe(path: Path) -> Document:
+    """The document of a probe, checked. Raises DataError naming file and field."""
+    return read_document(path)
+
+
+def write_page(probes: Mapping[str, Document], path: Path) -> None:
+    """Write a page of its own; ``probes`` as for ``probe_sections``."""
+    first = next(iter(probes.values()))
+    write_atomically(
+        path,
+        render_page(
+            "probes.html.jinja",
+            {},
+            sections=probe_sections(probes),
+            names=_names(probes),
+            data=[document["data"] for document in probes.values()],
+            samples=first["samples"],
+        ),
+    )
+
+
+def probe_sections(probes: Mapping[str, Document]) -> list[Markup]:
+    """The sections of a page: attention, noise, distances; one is left out where no probe has it.
+
+    Args:
+        probes: what ``read_probe`` gave, by any key (a path); models go by the names in the documents.
+    """
+    models = dict(zip(_names(probes), probes.values(), strict=True))
+    makers = (("attention", _attention), ("noise", _noise), ("embeddings", _embeddings))
+    return [
+        make({name: document for name, document in models.items() if document[part]}, list(models))
+        for part, make in makers
+        if any(document[part] for document in models.values())
+    ]
+
+
+def _names(probes: Mapping[str, Document]) -> list[str]:
+    """The models' names; two that share one get their key beside it."""
+    given = [document["model"] for document in probes.values()]
+    return [name if given.count(name) == 1 else f"{name} ({key})" for name, key in zip(given, probes, strict=True)]
+
+
+def _attention(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
+    found = {name: document["attention"] for name, document in models.items()}
+    rows = [
+        (
+            name,
+            [
+                (Told(_share(one["shares"][group]), _between(one["intervals"][group])), _times(one["relative"][group]))
+                for group in GROUPS
+            ],
+            _share(one["response_share"]),
+            models[name]["text"],
+        )
+        for name, one in found.items()
+    ]
+    bars = [
+        Chart(
+            label,
+            "Share of the attention.",
+            _bars(f"{label}: share of the attention", {name: one["shares"][group] for name, one in found.items()},
+                  every, f"probe-share-{group}"),
+        )
+        for group, (label, _) in GROUPS.items()
+    ]  # fmt: skip
+    layers = [_layers(name, one["per_layer"], f"probe-layers-{at}") for at, (name, one) in enumerate(found.items())]
+    lines = [(swatch(style, f"probe-key-{group}"), *GROUPS[group]) for style, group in enumerate(GROUPS)]
+    remarks = [
+        f"{name}: {', '.join(what)}."
+        for name, one in found.items()
+        if (what := [f"{one[key]} {said}" for key, said in _REMARKS.items() if one[key]])
+    ]
+    return render_part(
+        "probe_attention.jinja", {}, groups=[label for label, _ in GROUPS.values()], rows=rows,
+        bars=bars if len(found) > 1 else [], layers=layers, lines=lines, remarks=remarks,
+    )  # fmt: skip
+
+
+_REMARKS = {
+    "without_image": "posts without a picture count with a share of 0 for it",
+    "without_context": "posts without words count with a share of 0 for these",
+    "left_out": "texts without a token are left out",
+}
+
+
+def _layers(name: str, layers: Sequence[Document], chart_id: str) -> Chart:
+    known = [layer for layer in layers if layer["shares"]]
+    lines = [
+        Line(label, [layer["layer"] for layer in known], [layer["shares"][group] for layer in known], style)
+        for style, (group, (label, _)) in enumerate(GROUPS.items())
+    ]
+    said = "; ".join(
+        f"{line.label} from {_share(line.values[0])} in layer {line.steps[0]} to {_share(line.values[-1])} in layer "
+        f"{line.steps[-1]}"
+        for line in lines
+        if line.values
+    )
+    svg = line_chart(
+        lines, alternative=f"Shares of attention of {name} by layer: {said}.", chart_id=chart_id, from_zero=True,
+        across="layer",
+    )  # fmt: skip
+    return Chart(name, "Shares of the attention by layer.", svg)
+
+
+def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
+    rows = []
+    for name, document in models.items():
+        for one in document["noise"]:
+            rows.append(
+                (
+                    name,
+                    one["t"],
+                    f"{one['kept']:.0%}",
+                    Told(f"{one['changed']:.0%}", _between(one["interval"], "{:.0%}")),
+                    f"{one['changed_count']} of {one['samples']}",
+                    Told(f"{one['similarity']:.2f}", _between(one["similarity_interval"], "{:.2f}")),
+                    _facts(one["grounding"]),
+                )
+            )
+    steps = sorted({one["t"] for document in models.values() for one in document["noise"]})
+    bars = []
+    for t in steps:
+        values = {
+            name: one["changed"] for name, document in models.items() for one in document["noise"] if one["t"] == t
+        }
+        svg = _bars(f"Answers that change at t = {t}", values, every, f"probe-noise-{t}", "{:.0%}")
+        bars.append(Chart(f"Noise t = {t}", "Share of the answers that change.", svg))
+    return render_part(
+        "probe_noise.jinja", {}, rows=rows, bars=bars, facts=any(row[-1] is not None for row in rows),
+    )  # fmt: skip
+
+
+def _embeddings(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
+    found = {name: document["embeddings"] for name, document in models.items()}
+    rows = [
+        (
+            title,
+            hint,
+            [
+                Told(_number(one["silhouette"]))
+                if key == "silhouette"
+                else Told(
+                    _number(one["distances"][key]["value"]), _between(one["distances"][key]["interval"], "{:.3g}")
+                )
+                for one in found.values()
+            ],
+        )
+        for key, (title, hint) in DISTANCES.items()
+    ]
+    planes = [
+        _plane(name, {name: one["points"]}, one["explained"], {name: every.index(name)}, f"probe-plane-{at}")
+        for at, (name, one) in enumerate(found.items())
+    ]
+    joint = []
+    for at, (name, one) in enumerate(found.items()):
+        if one["joint"]:
+            clouds = {cloud["model"]: cloud["points"] for cloud in one["joint"]["models"]}
+            styles = {model: style for style, model in enumerate(clouds)}
+            plane = _plane(f"One plane, with {name}", clouds, one["joint"]["explained"], styles, f"probe-joint-{at}")
+            key = [(swatch(style, f"probe-joint-{at}-{style}"), model) for model, style in styles.items()]
+            joint.append((plane, key))
+    left_out = [f"{name}: {one['left_out']} samples" for name, one in found.items() if one["left_out"]]
+    return render_part(
+        "probe_embeddings.jinja", {}, names=list(found), rows=rows, planes=planes, joint=joint, left_out=left_out,
+        counts=[one["samples"] for one in found.values()],
+    )  # fmt: skip
+
+
+def _plane(
+    title: str,
+    clouds: Mapping[str, Sequence[Document]],
+    explained: Sequence[float],
+    styles: Mapping[str, int],
+    chart_id: str,
+) -> Chart:
+    drawn = [
+        Cloud([(pair["generated"], pair["reference"]) for pair in pairs[:PAIRS_DRAWN]], styles[model])
+        for model, pairs in clouds.items()
+    ]
+    axes = (f"first axis ({explained[0]:.0%} of the variance)", f"second axis ({explained[1]:.0%})")
+    count = sum(len(cloud.pairs) for cloud in drawn)
+    some = f" The first {PAIRS_DRAWN} pairs." if max(map(len, clouds.values())) > PAIRS_DRAWN else ""
+    alternative = (
+        f"{title}: {count} pairs of a generated and a reference text in the plane of largest variance, which holds "
+        f"{sum(explained):.0%} of it. The distances are in the table."
+    )
+    hint = f"Full: generated, hollow: reference; a line joins the two texts of a sample.{some}"
+    return Chart(title, hint, pair_chart(drawn, axes=axes, alternative=alternative, chart_id=chart_id))
+
+
+def _bars(
+    title: str, values: Mapping[str, float], every: Sequence[str], chart_id: str, shape: str = "{:.3f}"
+) -> Markup:
+    """Bars of the models in their order, each with its number."""
+    ordered = {name: values[name] for name in every if name in values}
+    texts = {name: shape.format(value) for name, value in ordered.items()}
+    said = "; ".join(f"{name} {text}" for name, text in texts.items())
+    return bar_chart(ordered, alternative=f"{title}: {said}.", texts=texts, chart_id=chart_id)
+
+
+def _facts(grounding: Document | None) -> Told | None:
+    """Right facts before and after, and by how many points of a hundred they fell."""
+    if grounding is None:
+        return None
+    lost = f"lost {100 * grounding['drop']:.0f}"
+    if grounding["interval"]:
+        lost += f", {100 * grounding['interval'][0]:.0f} to {100 * grounding['interval'][1]:.0f}"
+    return Told(f"{grounding['clean']:.0%} → {grounding['noised']:.0%}", lost)
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} ×"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _between(interval: Sequence[float] | None, shape: str = "{:.3f}") -> str:
+    return "" if interval is None else f"{shape.format(interval[0])} to {shape.format(interval[1])}"

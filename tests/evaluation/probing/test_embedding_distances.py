@@ -1,0 +1,97 @@
+"""Planes and distances of embeddings, held to other ways to the same numbers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trifacet.errors import DataError
+from trifacet.evaluation.probing.embeddings import distance_measures, principal_plane, silhouette
+from trifacet.evaluation.probing.intervals import interval
+from trifacet.evaluation.probing.vectors import Vectors, read_vectors, write_vectors
+
+IDS = [f"s{number}" for number in range(9)]
+
+
+@pytest.fixture
+def clouds():
+    rng = np.random.default_rng(3)
+    generated = rng.normal(size=(9, 30)) + 1000.0
+    return generated, generated + rng.normal(size=(9, 30)) * 0.3 + 0.5
+
+
+def test_equal_texts_have_distance_nought(clouds):
+    measures = distance_measures(IDS, clouds[0], clouds[0].copy())
+    assert {name: measures[name].value for name in ("euclidean", "cosine", "centroids")} == {
+        "euclidean": 0.0, "cosine": 0.0, "centroids": 0.0,
+    }  # fmt: skip
+    assert interval(measures["centroids"], seed=1) == (0.0, 0.0)
+    assert measures["spread"].value > 1
+    assert silhouette(clouds[0], clouds[0].copy()) < 0.01
+
+
+def test_distances_are_those_of_their_definitions(clouds):
+    generated, reference = clouds
+    measures = distance_measures(IDS, generated, reference)
+    pairs = list(zip(generated, reference, strict=True))
+    assert measures["euclidean"].value == pytest.approx(np.mean([np.linalg.norm(a - b) for a, b in pairs]))
+    cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs]
+    assert measures["cosine"].value == pytest.approx(1 - np.mean(cosines), abs=1e-12)
+    assert measures["centroids"].value == pytest.approx(np.linalg.norm(generated.mean(0) - reference.mean(0)))
+    about = reference - reference.mean(0)
+    assert measures["spread"].value == pytest.approx(np.sqrt((about**2).sum(1).mean()))
+    drawn = np.array([0, 0, 1, 5, 5, 5, 6, 7, 8])  # resampled sums are the measures of the resampled set
+    weights = np.bincount(drawn, minlength=9)[None].astype(float)
+    again = distance_measures(list(range(9)), generated[drawn], reference[drawn])
+    for name, measure in measures.items():
+        assert measure.resampled(weights)[0] == pytest.approx(again[name].value, rel=1e-9), name
+
+
+def test_silhouette_is_the_mean_of_its_definition(clouds):
+    generated, reference = clouds
+    points, label = np.vstack(clouds), np.repeat([0, 1], 9)
+    values = []
+    for at in range(18):
+        apart = np.linalg.norm(points - points[at], axis=1)
+        a = apart[label == label[at]].sum() / 8
+        b = apart[label != label[at]].mean()
+        values.append((b - a) / max(a, b))
+    assert silhouette(generated, reference) == pytest.approx(np.mean(values), abs=1e-6)
+    assert silhouette(generated, reference + 1000) > 0.99
+    assert silhouette(generated[:1], reference[:1]) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 99))
+def test_the_plane_explains_what_its_coordinates_vary(count, width, seed):
+    points = np.random.default_rng(seed).normal(size=(count, width)) * np.arange(1, width + 1)
+    plane = principal_plane(points)
+    flat = plane.flat(points)
+    assert np.allclose(flat.mean(0), 0, atol=1e-9)
+    assert np.allclose(flat.var(0) / points.var(0).sum(), plane.explained)
+    assert plane.explained[0] >= plane.explained[1]
+    others = np.linalg.eigvalsh(np.atleast_2d(np.cov(points.T)))[::-1]
+    assert plane.explained[0] == pytest.approx(others[0] / others.sum())
+
+
+def test_points_that_do_not_vary_have_a_plane():
+    plane = principal_plane(np.ones((4, 3)))
+    assert plane.explained == (0.0, 0.0)
+    assert (plane.flat(np.ones((4, 3))) == 0).all()
+
+
+def test_vectors_come_back_as_they_were_and_nothing_else_is_read(clouds, tmp_path):
+    path = tmp_path / "v.safetensors"
+    generated, reference = (half.astype(np.float32) for half in clouds)
+    write_vectors(Vectors("sft", tuple(IDS), generated, reference), path)
+    back = read_vectors(path)
+    assert (back.model, back.ids) == ("sft", tuple(IDS))
+    assert np.array_equal(back.generated_Sd, generated)
+    assert np.array_equal(back.reference_Sd, reference)
+    write_vectors(Vectors("sft", tuple(IDS[:3]), generated, reference), path)
+    for wrong in (path, tmp_path / "none"):
+        with pytest.raises(DataError, match=r"v\.safetensors|none"):
+            read_vectors(wrong)
+    path.write_text("{}")
+    with pytest.raises(DataError, match="holds no vectors"):
+        read_vectors(path)

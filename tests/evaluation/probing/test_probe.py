@@ -1,0 +1,223 @@
+"""``trifacet probe`` on a tiny checkpoint: all looks, their numbers in agreement, and bad input."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_families import MAKERS
+
+from trifacet.engine.encode import SampleEncoder
+from trifacet.errors import TrifacetError
+from trifacet.evaluation.probing.document import read_document
+from trifacet.evaluation.probing.measuring import measures_of
+from trifacet.evaluation.probing.noise import noise_measures, noised, plain, similarity
+from trifacet.evaluation.probing.probe import Looks, Prober
+from trifacet.evaluation.probing.vectors import Vectors
+from trifacet.formats import read_samples
+from trifacet.models.loading import load_model, load_processor
+from trifacet.records import TestSample
+from trifacet.rejection.images import ImageStrategy, rejected_pixels
+
+LOOKS = Looks(steps=(0, 900), max_new_tokens=6, batch_size=3)
+
+
+def encoder_of(loaded):
+    return SampleEncoder(loaded.family, prompt="Write alt-text.", context_label="Context:", max_length=2048)
+
+
+def prober(loaded, samples, root, looks=LOOKS, references=None):
+    own = {sample.id: sample.references[0] for sample in samples if sample.references}
+    return Prober(loaded, encoder_of(loaded), samples, own if references is None else references, root, looks)
+
+
+@pytest.fixture(scope="module")
+def samples(world):
+    """With a post without a picture and one without words among them."""
+    samples = read_samples(world / "test.jsonl", "test")[:5]
+    first, second, *others = samples
+    return [
+        first.model_copy(update={"image": None}),
+        second.model_copy(update={"context": "", "more_images": (others[0].image,)}),
+        *others,
+    ]
+
+
+@pytest.fixture(scope="module")
+def probed(tiny_folder, samples, world):
+    return prober(load_model(tiny_folder), samples, world).probe(model="tiny", data="test.jsonl")
+
+
+def test_without_noise_no_answer_changes_and_noise_changes_pictures_only(probed, samples):
+    document, _ = probed
+    none, heavy = document.noise
+    assert (none.t, none.kept, none.samples, none.changed, none.changed_count) == (0, 1.0, 4, 0.0, 0)
+    assert none.similarity == 1.0
+    assert none.grounding.drop == 0.0
+    assert heavy.changed_count > 0
+    assert heavy.similarity < 1
+    assert heavy.grounding.drop == pytest.approx(heavy.grounding.clean - heavy.grounding.noised)
+    by_row = {row.id: row for row in document.per_sample}
+    assert by_row[samples[0].id].noised == {}  # it shows no picture
+    changed = [plain(row.noised["900"]) != plain(row.generated) for row in document.per_sample if row.noised]
+    assert heavy.changed == pytest.approx(np.mean(changed))
+    assert all(row.noised["0"] == row.generated for row in document.per_sample if row.noised)
+
+
+def test_shares_sum_to_one_and_are_the_means_of_the_rows(probed, samples):
+    attention = probed[0].attention
+    assert (attention.samples, attention.left_out) == (5, 0)
+    assert (attention.without_image, attention.without_context) == (1, 1)
+    shares = attention.shares.model_dump()
+    for four in (
+        shares,
+        attention.token_shares.model_dump(),
+        *(row.shares.model_dump() for row in attention.per_layer),
+    ):
+        assert sum(four.values()) == pytest.approx(1)
+    for name, share in shares.items():
+        assert share == pytest.approx(np.mean([getattr(row.attention, name) for row in probed[0].per_sample]))
+        assert share == pytest.approx(np.mean([getattr(row.shares, name) for row in attention.per_layer]))
+        low, high = getattr(attention.intervals, name)
+        assert low <= share <= high
+        assert getattr(attention.relative, name) == pytest.approx(share / getattr(attention.token_shares, name))
+    assert probed[0].per_sample[0].attention.image == 0
+    assert probed[0].per_sample[1].attention.context == 0
+
+
+def test_measures_of_a_document_have_its_values(probed):
+    document = probed[0].model_dump()
+    values = {measure.name: measure.value for measure in measures_of(document)}
+    expected = {f"attention/{group}": share for group, share in document["attention"]["shares"].items()}
+    for noise in document["noise"]:
+        expected[f"changed/t={noise['t']}"] = noise["changed"]
+        expected[f"similarity/t={noise['t']}"] = noise["similarity"]
+    assert values == pytest.approx(expected)
+    assert measures_of({**document, "attention": None, "noise": None}) == []
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_noise_keeps_the_layout_of_every_family(name, family_folders, photos):
+    family = load_processor(family_folders(name), image_tiles="any")
+    image = family.read(Image.open(photos / "1.png"))
+    sample = TestSample(id="x", image="1.png")
+    (same,), (heavy,) = noised(family, 0, 1)(sample, (image,)), noised(family, 900, 1)(sample, (image,))
+    assert same.key == image.key
+    assert heavy.layout == image.layout
+    assert heavy.pixel_values.shape == image.pixel_values.shape
+    kept = np.corrcoef(family.frames(image).flatten(), family.frames(heavy).flatten())[0, 1]
+    assert abs(kept) < 0.75  # of a picture at unit variance the square root of .133 would stay
+
+
+def test_texts_equal_to_their_references_lie_on_them(tiny_folder, samples, world, probed):
+    written = {row.id: row.generated for row in probed[0].per_sample}
+    looks = replace(LOOKS, steps=(), attention=False)
+    document, _ = prober(load_model(tiny_folder), samples, world, looks, written).probe(model="a", data="b")
+    distances = {name: distance.value for name, distance in document.embeddings.distances.items()}
+    assert distances["euclidean"] == distances["cosine"] == distances["centroids"] == 0
+    assert all(pair.generated == pair.reference for pair in document.embeddings.points)
+    assert document.attention is document.noise is None
+    far = probed[0].embeddings
+    assert far.distances["euclidean"].value > 1e-3
+    assert far.joint is None
+    _, others = probed
+    shared, _ = prober(load_model(tiny_folder), samples, world, looks, written).probe(
+        model="a", data="b", others=[others]
+    )
+    assert [cloud.model for cloud in shared.embeddings.joint.models] == ["tiny", "a"]
+    assert len(shared.embeddings.joint.models[0].points) == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "problem"),
+    [(["other"], 48, "other samples"), ([None], 48, "other samples"), (None, 47, "47 values and this model's 48")],
+)
+def test_vectors_of_other_samples_or_another_width_are_refused(tiny_folder, samples, world, names, width, problem):
+    ids = [sample.id for sample in samples] if names is None else [name or samples[0].id for name in names]
+    states = np.zeros((len(ids), width), dtype=np.float32)
+    with pytest.raises(TrifacetError, match=problem):
+        prober(load_model(tiny_folder), samples, world, replace(LOOKS, steps=(), attention=False)).probe(
+            model="a", data="b", others=[Vectors("sft", tuple(ids), states, states)]
+        )
+
+
+def test_reference_texts_are_looked_at_where_asked(tiny_folder, samples, world):
+    looks = replace(LOOKS, steps=(), embeddings=False, text="reference")
+    some = samples[1].model_copy(update={"references": ()})
+    document, vectors = prober(load_model(tiny_folder), [samples[0], some], world, looks).probe(model="a", data="b")
+    assert vectors is None
+    assert (document.attention.samples, document.attention.left_out) == (1, 1)
+    assert document.per_sample[0].generated is None  # nothing had to be written
+    nothing, _ = prober(load_model(tiny_folder), [some], world, replace(looks, embeddings=True)).probe(
+        model="a", data="b"
+    )
+    assert nothing.attention is nothing.embeddings is None
+    assert len(nothing.notes) == 2
+
+
+def test_the_noise_is_that_of_rejected_images(tiny, photos):
+    picture = Image.open(photos / "2.png")
+    image = tiny.family.read(picture)
+    sample = TestSample(id="x", image="2.png")
+    (seen, second) = noised(tiny.family, 700, 5)(sample, (image, image))
+    expected = rejected_pixels(
+        ImageStrategy("diffusion", 700), picture, lambda _: tiny.family.frames(image), (), (), seed=5, sample_id="x",
+        version=1, donor=lambda: picture,
+    )  # fmt: skip
+    assert (tiny.family.frames(seen) == expected).all()
+    assert seen.key != second.key
+    assert noised(tiny.family, 0, 5)(sample, (image,))[0].key == image.key
+
+
+def test_what_counts_as_a_change():
+    assert plain(" A  Cat\n") == plain("a cat")
+    assert similarity("A cat", "a  CAT") == 1.0
+    assert similarity("", "") == 1.0
+    assert similarity("a cat sits", "a dog sits") == pytest.approx(2 / 3)
+    samples = [TestSample(id=name, extra={"facts": {"animal": ["cat"]}} if name == "b" else {}) for name in "ab"]
+    measures = noise_measures({"a": "x", "b": "a cat"}, {"a": "X ", "b": "a dog"}, samples)
+    values = {name: measure.value for name, measure in measures.items()}
+    assert values["changed"] == 0.5
+    assert (values["clean"], values["noised"], values["drop"]) == (1, 0, 1)
+
+
+def test_the_command_writes_document_vectors_page_and_table(trifacet, tiny_folder, world, tmp_path):
+    command = ("probe", world / "test.jsonl", "--model", tiny_folder, "--limit", "3", "--max-new-tokens", "5",
+               "--device", "cpu", "--name", "one")  # fmt: skip
+    output, vectors, page = (tmp_path / name for name in ("p.json", "p.safetensors", "p.html"))
+    code, out, _ = trifacet(*command, "--output", output, "--vectors", vectors, "--json", "-")
+    assert code == 0
+    summary = json.loads(out)
+    document = read_document(output)
+    assert summary["attention"] == document["attention"]
+    assert [noise["t"] for noise in document["noise"]] == [500, 900]
+    assert "per_sample" not in summary
+    assert len(document["per_sample"]) == 3
+    code, out, _ = trifacet(
+        *command, "--no-noise", "--output", tmp_path / "q.json", "--joint", vectors, "--html", page, "--beside", output
+    )
+    assert code == 0
+    assert "attention to image" in out
+    assert page.read_text().count("<svg") > 3
+    other = json.loads(json.dumps(document | {"noise": [{"t": 1001}]}))
+    output.write_text(json.dumps(other))
+    for arguments, message in (
+        (("--steps", "1,x"), "no list of numbers"),
+        (("--steps", "1001"), "t = 1001 does not exist"),
+        (("--no-attention", "--no-noise", "--no-embeddings"), "nothing to look at"),
+        (("--no-embeddings", "--joint", vectors), "about embeddings"),
+        (("--beside", output), "say where with --html"),
+        (("--beside", output, "--html", page), "noise.0.t"),
+        (("--references", output), "format is not known"),
+        (("--joint", output), "holds no vectors"),
+    ):
+        code, _, problem = trifacet(*command, "--output", tmp_path / "r.json", *arguments)
+        assert code == 2, arguments
+        assert message in problem
+    assert not (tmp_path / "r.json").exists()
+    os.mkfifo(tmp_path / "pipe")  # as with a device, which a file must never replace
+    code, _, problem = trifacet(*command, "--no-noise", "--output", tmp_path / "pipe")
+    assert code == 2
+    assert "device or pipe" in problem
