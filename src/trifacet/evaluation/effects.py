@@ -46,15 +46,15 @@ def effect(first: Measure, second: Measure) -> Effect:
     count = len(ours)
     if not count:
         return Effect(0, None, None, None, None, None, None)
-    apart = ours - theirs
-    slack = SAME * np.maximum(np.abs(ours), np.abs(theirs))
-    larger, smaller = int((apart > slack).sum()), int((apart < -slack).sum())
+    step = SAME * float(max(np.abs(ours).max(), np.abs(theirs).max())) or 1.0
+    ours_steps, theirs_steps = np.round(ours / step), np.round(theirs / step)  # NLTK's BLEU has 1e-308 for nothing
+    larger, smaller = int((ours_steps > theirs_steps).sum()), int((ours_steps < theirs_steps).sum())
     wins, losses = (larger, smaller) if first.better == "higher" else (smaller, larger)
     sided = first.better != "neither"
     return Effect(
         units=count,
-        d_z=_standardised(apart) if _is_mean(first, ours) and _is_mean(second, theirs) else None,
-        cliffs_delta=_cliffs_delta(ours, theirs),
+        d_z=_standardised(ours - theirs) if _is_mean(first, ours) and _is_mean(second, theirs) else None,
+        cliffs_delta=_cliffs_delta(ours_steps, theirs_steps),
         wins=wins if sided else None,
         ties=count - wins - losses if sided else None,
         losses=losses if sided else None,
