@@ -225,8 +225,8 @@ def _best(values: Sequence[float | None], metric: Metric) -> float | None:
 
 
 def markdown_text(text: str) -> str:
-    """One line without Markdown or HTML of its own."""
-    line = " ".join(text.split())
+    """One line without Markdown or HTML of its own, and without control characters."""
+    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     for sign in "\\`*_{}[]<>|#!":
         line = line.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
     return line
