@@ -207,6 +207,7 @@ def _judge(
             seed=settings.seed,
             level=settings.level,
             draws=settings.draws,
+            correction=settings.correction,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
 
@@ -233,7 +234,7 @@ def _estimate(
         "tokens_in": asked.tokens_in,
         "tokens_out": asked.tokens_out,
         "cost": asked.cost,
-        "paid": asked.paid,
+        "paid_before": asked.paid - asked.cost,
     }
     rows = [(name, f"{value:.6g}") for name, value in document.items()]
     title = "What judging would still cost, at most, if no answer had to be asked for again"

@@ -91,6 +91,7 @@ def judged_document(judged: Judged) -> dict[str, Any]:
                 "consistency": pair.consistency,
                 "first_position": pair.first_position,
                 "sign_test_p": pair.p,
+                "sign_test_p_corrected": pair.p_corrected,
                 "outcomes": {name: judgement.outcome for name, judgement in pair.judgements.items()},
             }
             for pair in judged.pairs

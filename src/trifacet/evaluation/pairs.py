@@ -7,14 +7,14 @@ twice; two texts that are the same are a tie, and nobody is asked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.judged import Asked, AskedModel, Progress, ask_all
 from trifacet.evaluation.comparing import Settings, compared_pairs
 from trifacet.evaluation.contestants import listed
-from trifacet.evaluation.effects import sign_test
+from trifacet.evaluation.effects import Correction, corrected, sign_test
 from trifacet.evaluation.entries import Entered
 from trifacet.evaluation.judging import Judgement, Summary, judge_pair, summarise
 from trifacet.images import resolve_inside
@@ -41,7 +41,8 @@ class JudgedPair:
     """``model`` (whose wins are told) against ``other``.
 
     ``summary`` counts all samples; ``same`` of them have the same text twice. Consistency and first-position rate are
-    those of the samples that were asked about (None: none was). ``p`` is that of the sign test: wins against losses.
+    those of the samples that were asked about (None: none was). ``p`` is that of the sign test, wins against losses, and
+    ``p_corrected`` the same for the number of pairs.
     """
 
     model: str
@@ -51,6 +52,7 @@ class JudgedPair:
     consistency: float | None
     first_position: float | None
     p: float
+    p_corrected: float
     judgements: Mapping[str, Judgement]
 
 
@@ -108,6 +110,7 @@ def judge_pairs(
     seed: int = 17,
     level: float = 0.95,
     draws: int = 10_000,
+    correction: Correction = "holm",
     on_progress: Progress | None = None,
     first_pause: float = 1.0,
 ) -> Judged:
@@ -121,6 +124,7 @@ def judge_pairs(
         seed: of the bootstrap.
         level: of the intervals.
         draws: of the bootstrap.
+        correction: of the sign tests, for the number of pairs.
         on_progress: called with (samples judged, samples).
         first_pause: see ``Endpoint``.
 
@@ -128,9 +132,11 @@ def judge_pairs(
         TrifacetError: the endpoint fails or the budget is reached; the same command continues.
     """
     found, asked = _ask(spec, prompt, answers, pairs, on_progress, first_pause)
+    summed = [_summed(*names, pairs[names], found, seed, level, draws) for names in pairs]
+    p_values = corrected([pair.p for pair in summed], correction)
     return Judged(
         prompt=prompt.version,
-        pairs=[_summed(*names, pairs[names], found, seed, level, draws) for names in pairs],
+        pairs=[replace(pair, p_corrected=p or 0.0) for pair, p in zip(summed, p_values, strict=True)],
         saw_images=spec.image_side is not None and any(one.images for many in pairs.values() for one in many),
         asked=asked,
     )
@@ -179,6 +185,7 @@ def _summed(
     summary = summarise(list(judgements.values()), seed=seed, level=level, draws=draws)
     different = [judgements[one.id] for one in questions if one.first != one.second]
     asked = summarise(different, draws=1) if different else None
+    p = sign_test(summary.counts["win"], summary.counts["lose"])
     return JudgedPair(
         model,
         other,
@@ -186,6 +193,7 @@ def _summed(
         same=len(questions) - len(different),
         consistency=asked.consistency if asked else None,
         first_position=asked.first_position if asked else None,
-        p=sign_test(summary.counts["win"], summary.counts["lose"]),
+        p=p,
+        p_corrected=p,
         judgements=judgements,
     )

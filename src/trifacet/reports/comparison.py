@@ -80,7 +80,7 @@ def render_comparison(
         comparison=comparison,
         contestants=contestants,
         samples=len(samples),
-        opening=_opening(comparison),
+        opening=_opening(comparison, len(samples)),
         correction=CORRECTIONS[comparison.settings.correction],
         legend=legend(comparison),
         tables=[
@@ -101,15 +101,16 @@ def render_comparison(
     )
 
 
-def _opening(comparison: Comparison) -> str:
+def _opening(comparison: Comparison, samples: int) -> str:
     others = [name for name in comparison.models if name != comparison.baseline]
     most = max(column.units for column in comparison.columns)
     found = sum(one.verdict != "" for one in comparison.differences)
     tests = len(comparison.differences)
     correction = CORRECTIONS[comparison.settings.correction]
     who = others[0] if len(others) == 1 else f"{len(others)} models"
+    what = "samples" if most == samples else "units (samples, or groups of them)"
     return (
-        f"{who} against {comparison.baseline} on {most} samples or groups of them, drawn as wholes. "
+        f"{who} against {comparison.baseline} on {most} {what}. "
         f"In {found} of {tests} comparisons of a pair in a metric "
         f"the {correction} p-value is at most {1 - comparison.settings.level:.2g}."
     )

@@ -208,7 +208,7 @@ def judged_rows(judged: Judged) -> list[list[str]]:
     rows = []
     for pair in judged.pairs:
         counts = [
-            f"{pair.summary.counts[one]} [{100 * low:.0f}, {100 * high:.0f}] %"
+            f"{pair.summary.counts[one]} [{100 * low:.0f}, {100 * high:.0f} %]"
             for one, (low, high) in pair.summary.intervals.items()
         ]
         rows.append([pair.model, pair.other, *counts, share_text(pair.consistency), share_text(pair.first_position)])
