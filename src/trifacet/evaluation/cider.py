@@ -43,7 +43,7 @@ def cider_of(counted: Index) -> Array:
     if not samples:
         return np.zeros(0)
     similarity_R = np.mean([_cosine(order, sample_R, samples) for order in counted.orders], axis=0)
-    bigrams_S, bigrams_R = (np.maximum(words - 1, 0) for words in counted[:2])
+    bigrams_S, bigrams_R = (np.maximum(words - 1, 0) for words in counted[1:3])
     similarity_R *= np.exp(-((bigrams_S[sample_R] - bigrams_R) ** 2) / (2 * SIGMA**2))
     return np.asarray(10.0 * np.bincount(sample_R, similarity_R) / np.bincount(sample_R))
 

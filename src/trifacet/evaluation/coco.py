@@ -107,11 +107,9 @@ def _counted(hypotheses: list[Tokens], references: list[list[Tokens]]) -> tuple[
     A token may hold a no-break space ("1 1/2"). For these two metrics the toolkit splits at any white space, for
     ROUGE-L at spaces only.
     """
-    words = set(chain.from_iterable(hypotheses)).union(*chain.from_iterable(references))
-    if any(word.split() != [word] for word in words):
-        hypotheses = list(map(_split, hypotheses))
-        references = [list(map(_split, texts)) for texts in references]
     counted = index(hypotheses, references)
+    if any(word.split() != [word] for word in counted.words):
+        counted = index(list(map(_split, hypotheses)), [list(map(_split, texts)) for texts in references])
     return bleu_statistics(counted), cider_of(counted).tolist()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,10 @@ class Order(NamedTuple):
 
 
 class Index(NamedTuple):
-    """What BLEU and CIDEr need of a set of samples: lengths in words, whose a reference is, and ``ORDERS`` orders."""
+    """What BLEU and CIDEr need of a set of samples: its different words, the texts' lengths in words, whose a reference
+    is, and ``ORDERS`` orders."""
 
+    words: list[str]
     hypothesis_words_S: Ints
     reference_words_R: Ints
     sample_R: Ints
@@ -66,16 +68,23 @@ def index(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
     place_R = np.arange(len(sample_R)) - first_S[sample_R]
     owner_T = np.concatenate([samples, sample_R])
     place_T = np.concatenate([np.zeros_like(samples), place_R + 1])  # among the sample's texts; 0 is the hypothesis
+    numbers = _numbers()
     orders = tuple(
-        _order(owner_T[text_W], place_T[text_W], gram_W, first_S) for text_W, gram_W in _occurrences(texts, words_T)
+        _order(owner_T[text_W], place_T[text_W], gram_W, first_S)
+        for text_W, gram_W in _occurrences(texts, words_T, numbers)
     )
-    return Index(words_T[: len(samples)], words_T[len(samples) :], sample_R, orders)
+    return Index(list(numbers), words_T[: len(samples)], words_T[len(samples) :], sample_R, orders)
 
 
-def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """For each order: the text and the number of the n-gram that starts at each word where one can start."""
+def _numbers() -> dict[str, int]:
+    """Numbers the words that it is asked for, from 0."""
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
+    return numbers
+
+
+def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints, numbers: dict[str, int]) -> Iterator[tuple[Ints, Ints]]:
+    """For each order: the text and the number of the n-gram that starts at each word where one can start."""
     total = int(words_T.sum())
     word_W = np.fromiter(map(numbers.__getitem__, chain.from_iterable(texts)), np.int64, total)
     text_W = np.repeat(np.arange(len(texts)), words_T)
@@ -86,14 +95,15 @@ def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints) -> Iterator[tupl
         fits = left_W[start_W] >= order
         start_W = start_W[fits]
         longer_W = gram_W[fits] * len(numbers) + word_W[start_W + order - 1]
-        gram_W = np.unique(longer_W, return_inverse=True)[1]
+        gram_W = np.unique(_narrow(longer_W), return_inverse=True)[1]
         yield text_W[start_W], gram_W
 
 
 def _order(sample_W: Ints, place_W: Ints, gram_W: Ints, first_S: Ints) -> Order:
     """Sorted once, by sample, n-gram and text, so that a pair's counts stand side by side."""
     grams, places = (int(values.max(initial=0)) + 1 for values in (gram_W, place_W))
-    key_E, count_E = np.unique((sample_W * grams + gram_W) * places + place_W, return_counts=True)
+    key_W = (sample_W * grams + gram_W) * places + place_W
+    key_E, count_E = np.unique(_narrow(key_W), return_counts=True)
     key_E, place_E = np.divmod(key_E, places)
     starts = np.diff(key_E, prepend=-1) != 0
     sample_P, gram_P = np.divmod(key_E[starts], grams)
@@ -108,3 +118,8 @@ def _order(sample_W: Ints, place_W: Ints, gram_W: Ints, first_S: Ints) -> Order:
         most_P[pair_E[first_E]] = np.maximum.reduceat(count_E, first_E)
     reference_E = first_S[sample_P[pair_E]] + place_E - 1
     return Order(sample_P, gram_P, ours_P, most_P, reference_E, pair_E, count_E, grams)
+
+
+def _narrow(values: Ints) -> NDArray[np.integer[Any]]:
+    """The same numbers in 32 bits where they fit: sorted in half the time."""
+    return values.astype(np.int32) if values.max(initial=0) <= np.iinfo(np.int32).max else values
