@@ -60,4 +60,4 @@ def _cosine(order: Order, sample_R: Ints, samples: int) -> Array:
 
 
 def _sums(owner_K: Ints, values_K: Array, owners: int) -> Array:
-    return np.bincount(owner_K, values_K, minlength=owners)
+    return np.bincount(owner_K, values_K, minlength=owners).astype(np.float64, copy=False)

@@ -132,7 +132,10 @@ def _ask(program: subprocess.Popen[str], hypothesis: Tokens, references: list[To
     program.stdin.write(f"{line}\n")
     program.stdin.flush()
     answer = program.stdout.readline()
-    values = [float(value) for value in answer.split()]
+    try:
+        values = [float(value) for value in answer.split()]
+    except ValueError:
+        values = []
     if len(values) != STATISTICS:
         raise ValueError(f"answered {answer.strip()[:80]!r}")
     return values

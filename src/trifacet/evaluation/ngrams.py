@@ -39,8 +39,10 @@ class Order(NamedTuple):
 
 
 class Index(NamedTuple):
-    """What BLEU and CIDEr need of a set of samples: its different words, the texts' lengths in words, whose a reference
-    is, and ``ORDERS`` orders."""
+    """What BLEU and CIDEr need of a set of samples.
+
+    Its different words, the texts' lengths in words, the sample that each reference is of, and ``ORDERS`` orders.
+    """
 
     words: list[str]
     hypothesis_words_S: Ints
