@@ -73,6 +73,30 @@ def test_malformed_facts_name_the_sample():
         score_texts({"x": "a"}, [sample("x", "a", facts=3)])
 
 
+def test_every_metric_is_the_value_of_a_measure():
+    samples = [sample("1", "a red disc on grass", "red", **COLOURS), sample("2", **COLOURS), sample("3", "two rings")]
+    scores = score_texts({"3": "two rings", "2": "a blue box", "1": "a red disc"}, samples, profiles=("coco", "paper"))
+    measures = {measure.name: measure for measure in scores.measures}
+    assert {name: measure.value for name, measure in measures.items()} == {
+        name: value for name, value in scores.metrics.items() if value is not None
+    }
+    assert scores.metrics["meteor"] is None  # no WordNet here: no measure either
+    assert measures["coco/bleu_2"].units == ("1", "3")
+    assert measures["repetition"].better == "lower"
+    for name, measure in measures.items():
+        values = {unit: row[name] for unit, row in scores.per_sample.items() if name in row}
+        assert dict(zip(measure.units, measure.of_units().tolist(), strict=True)) == values
+
+
+def test_texts_of_several_sentences_are_marked_where_nltk_cannot_split_them(monkeypatch):
+    pairs = [sample("1", "A disc. It is red."), sample("2", "a ring")]
+    for installed, marked in ((False, {"bleu_4", "bleu_4_cumulative"}), (True, set())):
+        monkeypatch.setattr(paper, "punkt_installed", lambda there=installed: there)
+        monkeypatch.setattr(paper, "word_tokenizer", lambda: (str.split, "split"))
+        measures = score_texts({"1": "a disc", "2": "a ring"}, pairs).measures
+        assert {measure.name for measure in measures if measure.unofficial} == marked
+
+
 def test_repetition_and_length():
     assert repetition("red red red red") == pytest.approx(2 / 3)
     assert repetition("a red disc, a red disc") == pytest.approx(2 / 5)

@@ -13,7 +13,7 @@ import typer
 from trifacet.cli.common import err, json_or_table, plain
 
 if TYPE_CHECKING:
-    from trifacet.evaluation.scores import Extra, Scores
+    from trifacet.evaluation.scores import Extra, Profile, Scores
 
 
 class ProfileName(StrEnum):
@@ -88,7 +88,8 @@ def score(
     if subset:
         samples, left = predicted_only(samples, hypotheses)
         notes.append(left)
-    profiles = [name.value for name in profile or [ProfileName.PAPER]]
+    asked = profile or [ProfileName.PAPER]
+    profiles: list[Profile] = ["coco" if name is ProfileName.COCO else "paper" for name in dict.fromkeys(asked)]
     extras = _extras(meteor, clip, images or references.parent, bert_score, bert_score_layer)
     scores = score_texts(hypotheses, samples, profiles=profiles, extras=extras)
     scores.notes[:0] = [note for note in notes if note]

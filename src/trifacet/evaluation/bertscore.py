@@ -1,7 +1,7 @@
 """BERTScore by the package ``bert-score``, with a text encoder that the user names.
 
-Invariant: the arithmetic is the package's; what is loaded here is the encoder (safetensors, no code of a checkpoint) and
-its tokenizer, which the package would load otherwise and, with transformers 5, wrongly for RoBERTa.
+Invariant: the arithmetic is the package's; what is loaded here is the encoder (safetensors, no code of a checkpoint)
+and its tokenizer, which the package would load otherwise and, with transformers 5, wrongly for RoBERTa.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from trifacet.evaluation.measures import Array
-from trifacet.evaluation.ngrams import ORDERS, Index, Ints, look_up
+from trifacet.evaluation.ngrams import ORDERS, Index, Ints
 
 # The toolkit's guards against division by zero: they are part of its numbers, of one caption's above all.
 TINY, SMALL = 1e-15, 1e-9
@@ -27,11 +27,10 @@ def bleu_statistics(index: Index) -> Array:
     """
     words_S = index.hypothesis_words_S
     guess = [np.maximum(words_S - n, 0) for n in range(ORDERS)]
-    correct = []
-    for order in index.orders:
-        ours, most = order.hypothesis, order.most
-        allowed_E = look_up(order.key(ours.owner_E, ours.gram_E), order.key(most.owner_E, most.gram_E), most.count_E)
-        correct.append(np.bincount(ours.owner_E, np.minimum(ours.count_E, allowed_E), minlength=len(words_S)))
+    correct = [
+        np.bincount(order.sample_P, np.minimum(order.ours_P, order.most_P), minlength=len(words_S))
+        for order in index.orders
+    ]
     return np.column_stack([words_S, _closest(index), *guess, *correct]).astype(np.float64)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trifacet.evaluation.measures import Array
-from trifacet.evaluation.ngrams import Entries, Index, Ints, Order, index, look_up
+from trifacet.evaluation.ngrams import Index, Ints, Order, index
 
 SIGMA = 6.0
 ONE_SAMPLE = "CIDEr of a single sample is 0 by definition: its word weights come from the other samples"
@@ -43,24 +43,21 @@ def cider_of(counted: Index) -> Array:
     if not samples:
         return np.zeros(0)
     similarity_R = np.mean([_cosine(order, sample_R, samples) for order in counted.orders], axis=0)
-    bigrams_S, bigrams_R = (np.maximum(words - 1, 0) for words in counted[:2])
+    bigrams_S, bigrams_R = (np.maximum(words - 1, 0) for words in counted[1:3])
     similarity_R *= np.exp(-((bigrams_S[sample_R] - bigrams_R) ** 2) / (2 * SIGMA**2))
     return np.asarray(10.0 * np.bincount(sample_R, similarity_R) / np.bincount(sample_R))
 
 
 def _cosine(order: Order, sample_R: Ints, samples: int) -> Array:
     """The clipped cosine of each reference with its sample's hypothesis, (R,); 0 where either has no weight."""
-    ours, theirs, most = order.hypothesis, order.reference, order.most
-    frequency = np.bincount(most.gram_E, minlength=order.grams)
-    idf = np.log(samples) - np.log(np.maximum(frequency, 1))
-    sample_E = sample_R[theirs.owner_E]
-    count_E = look_up(order.key(sample_E, theirs.gram_E), order.key(ours.owner_E, ours.gram_E), ours.count_E)
-    shared_E = np.minimum(count_E, theirs.count_E) * theirs.count_E * idf[theirs.gram_E] ** 2
-    overlap_R = np.bincount(theirs.owner_E, shared_E, minlength=len(sample_R))
-    norm_R = _norms(ours, idf, samples)[sample_R] * _norms(theirs, idf, len(sample_R))
+    frequency = np.bincount(order.gram_P[order.most_P > 0], minlength=order.grams)
+    idf_P = (np.log(samples) - np.log(np.maximum(frequency, 1)))[order.gram_P]
+    ours_E, theirs_E, idf_E = order.ours_P[order.pair_E], order.count_E, idf_P[order.pair_E]
+    overlap_R = _sums(order.reference_E, np.minimum(ours_E, theirs_E) * theirs_E * idf_E**2, len(sample_R))
+    norm_S = np.sqrt(_sums(order.sample_P, (order.ours_P * idf_P) ** 2, samples))
+    norm_R = np.sqrt(_sums(order.reference_E, (theirs_E * idf_E) ** 2, len(sample_R))) * norm_S[sample_R]
     return np.divide(overlap_R, norm_R, out=np.zeros(len(sample_R)), where=norm_R > 0)
 
 
-def _norms(entries: Entries, idf: Array, owners: int) -> Array:
-    weight_E = entries.count_E * idf[entries.gram_E]
-    return np.asarray(np.sqrt(np.bincount(entries.owner_E, weight_E**2, minlength=owners)))
+def _sums(owner_K: Ints, values_K: Array, owners: int) -> Array:
+    return np.bincount(owner_K, values_K, minlength=owners).astype(np.float64, copy=False)

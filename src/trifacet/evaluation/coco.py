@@ -6,27 +6,28 @@ numbers of the paper profile, which tokenises otherwise and defines BLEU and ROU
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from trifacet.evaluation.bleu import bleu, bleu_statistics
 from trifacet.evaluation.cider import cider_of
-from trifacet.evaluation.measures import Measure, mean_measure
+from trifacet.evaluation.measures import Array, Measure, mean_measure
 from trifacet.evaluation.ngrams import ORDERS, index
 from trifacet.evaluation.rouge import rouge_l_coco
 
 METRICS = (*(f"coco/bleu_{order}" for order in range(1, ORDERS + 1)), "coco/rouge_l", "coco/cider")
 
-Tokenize = Callable[[str], list[str]]
+Tokens = list[str]
+Tokenize = Callable[[str], Tokens]
 
 
 class Tokenized(NamedTuple):
-    """Captions after the PTB tokeniser, words joined by spaces: one hypothesis and any references per sample."""
+    """Captions after the PTB tokeniser: of each sample one hypothesis and any references."""
 
     ids: tuple[str, ...]
-    hypotheses: list[str]
-    references: list[list[str]]
+    hypotheses: list[Tokens]
+    references: list[list[Tokens]]
 
 
 def tokenized(
@@ -36,17 +37,49 @@ def tokenized(
     *,
     tokenize: Tokenize | None = None,
 ) -> Tokenized:
-    """Tokenise captions; by default with ``ptb.tokenize``."""
+    """Tokenise captions; by default with ``ptb.tokenize``, whose tokens of plain words are remembered."""
     if tokenize is None:
         from trifacet.evaluation import ptb
 
-        tokenize = ptb.tokenize
-    one = functools.partial(_joined, tokenize)
-    return Tokenized(tuple(ids), list(map(one, hypotheses)), [list(map(one, texts)) for texts in references])
+        tokenize = remembering(ptb.tokenize)
+    return Tokenized(
+        tuple(ids), list(map(tokenize, hypotheses)), [[tokenize(text) for text in texts] for texts in references]
+    )
 
 
-def _joined(tokenize: Tokenize, text: str) -> str:
-    return " ".join(tokenize(text))
+def remembering(tokenize: Tokenize) -> Tokenize:
+    """``tokenize``, quicker for captions of plain English words: equal to it on every text.
+
+    Between spaces, the tokens of letters (perhaps with hyphens, perhaps a comma at the end) do not depend on what
+    stands around them, and neither do those of the last word with its full stop. All other captions are given to
+    ``tokenize`` whole.
+    """
+    inner: dict[str, Tokens] = _Plain(tokenize, ",")
+    last: dict[str, Tokens] = _Plain(tokenize, ".")
+
+    def tokens(text: str) -> Tokens:
+        if text.isascii() and text.isprintable():  # so that nothing but spaces separates
+            *words, end = text.split() or [""]
+            try:
+                return [*chain.from_iterable(map(inner.__getitem__, words)), *last[end]]
+            except LookupError:
+                pass
+        return tokenize(text)
+
+    return tokens
+
+
+class _Plain(dict[str, Tokens]):
+    """The tokens of words met so far, each perhaps with ``mark`` behind it. Raises LookupError for all but those."""
+
+    def __init__(self, tokenize: Tokenize, mark: str) -> None:
+        self._tokenize, self._mark = tokenize, mark
+
+    def __missing__(self, word: str) -> Tokens:
+        if not all(map(str.isalpha, word.removesuffix(self._mark).split("-"))):
+            raise LookupError(word)
+        self[word] = tokens = self._tokenize(word)
+        return tokens
 
 
 def coco_measures(captions: Tokenized) -> list[Measure]:
@@ -58,21 +91,27 @@ def coco_measures(captions: Tokenized) -> list[Measure]:
     Raises:
         ValueError: a sample without a reference.
     """
-    ids = captions.ids
-    # A token of the tokeniser may hold a no-break space ("1 1/2"). The toolkit splits there for BLEU and CIDEr, which
-    # split at any white space, and not for ROUGE-L, which splits at spaces.
-    counted = index(
-        [text.split() for text in captions.hypotheses],
-        [[text.split() for text in texts] for texts in captions.references],
-    )
-    sums_SK = bleu_statistics(counted)
-    ciders = (100.0 * cider_of(counted)).tolist()
-    rouges = (
-        100.0 * rouge_l_coco(text.split(" "), [reference.split(" ") for reference in references])
-        for text, references in zip(captions.hypotheses, captions.references, strict=True)
-    )
+    ids, hypotheses, references = captions
+    sums_SK, ciders = _counted(hypotheses, references)
+    rouges = map(rouge_l_coco, hypotheses, references)
     return [
         *(Measure(f"coco/bleu_{order}", ids, sums_SK, bleu(order)) for order in range(1, ORDERS + 1)),
-        mean_measure("coco/rouge_l", dict(zip(ids, rouges, strict=True))),
-        mean_measure("coco/cider", dict(zip(ids, ciders, strict=True))),
+        mean_measure("coco/rouge_l", {name: 100.0 * value for name, value in zip(ids, rouges, strict=True)}),
+        mean_measure("coco/cider", {name: 100.0 * value for name, value in zip(ids, ciders, strict=True)}),
     ]
+
+
+def _counted(hypotheses: list[Tokens], references: list[list[Tokens]]) -> tuple[Array, list[float]]:
+    """BLEU's statistics and CIDEr-D per sample.
+
+    A token may hold a no-break space ("1 1/2"). For these two metrics the toolkit splits at any white space, for
+    ROUGE-L at spaces only.
+    """
+    counted = index(hypotheses, references)
+    if any(word.split() != [word] for word in counted.words):
+        counted = index(list(map(_split, hypotheses)), [list(map(_split, texts)) for texts in references])
+    return bleu_statistics(counted), cider_of(counted).tolist()
+
+
+def _split(tokens: Tokens) -> Tokens:
+    return " ".join(tokens).split()

@@ -39,6 +39,8 @@ def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target]) -> None:
         return
     common, larger = len(counts.keys() & hypotheses.keys()), max(len(counts), len(hypotheses))
     fix = "give one text for each sample of the test set, and no other"
+    if all(name in counts for name in hypotheses) and hypotheses:
+        fix += " (--subset scores only the samples that have one)"
     if common < FEW * larger:
         raise DataError(
             "; ".join(found), fix=f"only {common} of {larger} ids are in both: is this file of another run? {fix}"
@@ -47,8 +49,14 @@ def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target]) -> None:
 
 
 def predicted_only(samples: Sequence[Target], hypotheses: Mapping[str, str]) -> tuple[list[Target], str | None]:
-    """The samples that have a text, and a note on those that have none."""
+    """The samples that have a text, and a note on those that have none.
+
+    Raises:
+        DataError: no sample has one.
+    """
     kept = [sample for sample in samples if sample.id in hypotheses]
+    if not kept:
+        match_ids(hypotheses, samples)
     left = len(samples) - len(kept)
     note = f"{left} of {len(samples)} samples have no text and are left out, as asked" if left else None
     return kept, note

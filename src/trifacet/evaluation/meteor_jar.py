@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.coco import Tokenized
+from trifacet.evaluation.coco import Tokenized, Tokens
 from trifacet.evaluation.measures import Array, Measure
 
 NAME = "coco/meteor_1.5"
@@ -124,7 +124,7 @@ def _running(command: list[str], jar: Path, limit: float) -> Iterator[subprocess
         program.communicate()
 
 
-def _ask(program: subprocess.Popen[str], hypothesis: str, references: list[str]) -> list[float]:
+def _ask(program: subprocess.Popen[str], hypothesis: Tokens, references: list[Tokens]) -> list[float]:
     """The statistics of one caption against the reference that suits it best."""
     if program.stdin is None or program.stdout is None:
         raise ValueError("it has no pipes")
@@ -132,11 +132,14 @@ def _ask(program: subprocess.Popen[str], hypothesis: str, references: list[str])
     program.stdin.write(f"{line}\n")
     program.stdin.flush()
     answer = program.stdout.readline()
-    values = [float(value) for value in answer.split()]
+    try:
+        values = [float(value) for value in answer.split()]
+    except ValueError:
+        values = []
     if len(values) != STATISTICS:
         raise ValueError(f"answered {answer.strip()[:80]!r}")
     return values
 
 
-def _field(text: str) -> str:
-    return " ".join(text.replace("|||", "").split())
+def _field(tokens: Tokens) -> str:
+    return " ".join(" ".join(tokens).replace("|||", "").split())

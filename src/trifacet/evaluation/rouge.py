@@ -59,13 +59,13 @@ def rouge_l_coco(hypothesis: Sequence[str], references: Iterable[Sequence[str]])
     Precision and recall are each the best over the references, chosen independently; beta is 1.2. A text without a
     word counts as one empty word: two such texts are alike.
     """
-    ours = list(hypothesis) or [""]
+    ours = hypothesis or [""]
     places: dict[str, int] = {}
     for place, word in enumerate(ours):
         places[word] = places.get(word, 0) | 1 << place
     precision = recall = 0.0
     for reference in references:
-        theirs = list(reference) or [""]
+        theirs = reference or [""]
         common = _common_length(places, len(ours), theirs)
         precision, recall = max(precision, common / len(ours)), max(recall, common / len(theirs))
     if not precision or not recall:
@@ -77,12 +77,11 @@ def _common_length(places: Mapping[str, int], words: int, other: Iterable[str]) 
     """Length of the longest common subsequence, a row of the table at a time as the bits of one number.
 
     ``places`` has, for each word of a text of ``words`` words, a bit where it stands. A bit of ``row`` is 0 where the
-    table's row steps up. Source: Hyyrö, "Bit-parallel LCS-length computation revisited", 2004.
+    table's row steps up; what carries beyond the text's bits is dropped at the end.
+    Source: Hyyrö, "Bit-parallel LCS-length computation revisited", 2004.
     """
-    full = (1 << words) - 1
-    row = full
-    for word in other:
-        matches = row & places.get(word, 0)
-        if matches:
-            row = ((row + matches) | (row - matches)) & full
-    return words - row.bit_count()
+    row = full = (1 << words) - 1
+    for bits in filter(None, map(places.get, other)):  # a word that the text lacks leaves the row as it is
+        matches = row & bits
+        row = (row + matches) | (row - matches)
+    return words - (row & full).bit_count()
