@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.benchmarks.judged import AskedModel
+from trifacet.evaluation.benchmarks.asking import AskedModel
 from trifacet.evaluation.comparing import Settings
 from trifacet.evaluation.contestants import Contestant
 from trifacet.evaluation.entries import Entered

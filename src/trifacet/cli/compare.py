@@ -191,7 +191,7 @@ def _judge(
 ) -> Judged:
     from rich.progress import Progress
 
-    from trifacet.evaluation.benchmarks.judged import read_asked_model
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
     from trifacet.evaluation.pairs import judge_pairs, text_pairs
     from trifacet.llm.prompts import load_prompt
 
@@ -222,7 +222,7 @@ def _estimate(
     json_path: str | None,
 ) -> None:
     from trifacet.cli.common import json_or_table
-    from trifacet.evaluation.benchmarks.judged import read_asked_model
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
     from trifacet.evaluation.pairs import estimate, text_pairs
     from trifacet.llm.prompts import load_prompt
 

@@ -12,6 +12,7 @@ import typer
 
 from trifacet.cli import (
     align,
+    benchmarks,
     build,
     compare,
     data,
@@ -50,6 +51,7 @@ app.command("diff")(diff.diff)
 app.command("report")(report.report)
 app.command("families")(families.families)
 app.add_typer(data.app, name="data")
+app.add_typer(benchmarks.app, name="benchmarks")
 
 
 def command() -> None:

@@ -77,8 +77,22 @@ def share_measure(
     unofficial: str = "",
 ) -> Measure:
     """100 x the sum of the numerators over the sum of the denominators; units of one name are added up first."""
+    sums_N2 = np.column_stack([numerators_U, denominators_U])
+    return grouped_measure(name, units, sums_N2, per_hundred, better=better, unofficial=unofficial)
+
+
+def grouped_measure(
+    name: str,
+    units: Sequence[str],
+    sums_NK: Sequence[Sequence[float]] | Array,
+    formula: Formula,
+    *,
+    better: Better = "higher",
+    unofficial: str = "",
+) -> Measure:
+    """A formula over N rows of statistics, where ``units`` names the unit of each; rows of one unit are added up."""
+    rows_NK = np.asarray(sums_NK, dtype=np.float64).reshape(len(units), -1)
     order = {unit: row for row, unit in enumerate(dict.fromkeys(units))}
-    sums_U2 = np.zeros((len(order), 2))
-    at = [order[unit] for unit in units]
-    np.add.at(sums_U2, at, np.column_stack([numerators_U, denominators_U]).astype(np.float64))
-    return Measure(name, tuple(order), sums_U2, per_hundred, better, unofficial)
+    sums_UK = np.zeros((len(order), rows_NK.shape[1]))
+    np.add.at(sums_UK, [order[unit] for unit in units], rows_NK)
+    return Measure(name, tuple(order), sums_UK, formula, better, unofficial)

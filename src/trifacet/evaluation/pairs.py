@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.benchmarks.judged import Asked, AskedModel, Progress, ask_all
+from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all
 from trifacet.evaluation.comparing import Settings, compared_pairs
 from trifacet.evaluation.contestants import listed
 from trifacet.evaluation.effects import Correction, corrected, sign_test

@@ -24,6 +24,7 @@ from trifacet.llm.endpoint import RejectedError
 
 if TYPE_CHECKING:
     from trifacet.building.recipe import Model
+    from trifacet.llm.local_chat import ChatModel
 
 LOCAL = "local"  # what a recipe's base_url says
 
@@ -43,6 +44,7 @@ class LocalEndpoint:
         self.rejected = 0
         self._turn = asyncio.Lock()
         self._running: asyncio.Task[Reply] | None = None
+        self._chat: ChatModel | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -99,22 +101,22 @@ class LocalEndpoint:
     def _answer(self, body: dict[str, Any]) -> Reply:
         from trifacet.llm.local_chat import ChatModel
 
-        if "chat" not in self.__dict__:
-            self.chat = ChatModel(self.spec.model, self._setting)
+        if self._chat is None:
+            self._chat = ChatModel(self.spec.model, self._setting)
         turns, images = [], []
         for message in body["messages"]:
-            parts = message["content"] if isinstance(message["content"], list) else [_text(message["content"])]
+            parts = _parts(message["content"])
             images += [_decoded(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
             turns.append((message["role"], [part.get("text") for part in parts]))
-        said = self.chat.answer(
+        said = self._chat.answer(
             turns, images, temperature=body["temperature"], seed=body.get("seed", 0), longest=body["max_tokens"]
         )
         finish = "stop" if said.ended else "length"
         return Reply(said.text, finish, self.identity, said.tokens_in, said.tokens_out, True)
 
 
-def _text(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
+def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _decoded(url: str) -> Image.Image:

@@ -26,7 +26,7 @@ from transformers.models.auto.modeling_auto import (
 
 from trifacet.errors import TrifacetError
 from trifacet.llm.endpoint import RejectedError
-from trifacet.models.loading import pick_device
+from trifacet.models.loading import pick_device, quiet
 from trifacet.models.processors import read_processor
 
 Turn = tuple[str, Sequence[str | None]]  # role, and its parts in order: a text, or None for the next image
@@ -61,7 +61,20 @@ class ChatModel:
                 raise TrifacetError(f"{setting}: {source} is no model that writes text ({config.model_type})")
             self.processor = read_processor(source, config) if self.sees else AutoTokenizer.from_pretrained(source)
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
-            self.model = kind.from_pretrained(source, config=config, dtype="auto", use_safetensors=True)
+            with quiet():
+                self.model, info = kind.from_pretrained(
+                    source,
+                    config=config,
+                    dtype="auto",
+                    use_safetensors=True,
+                    ignore_mismatched_sizes=True,  # they are reported then, and refused below
+                    output_loading_info=True,
+                )
+            lacking = [*sorted(info["missing_keys"]), *map(str, info["mismatched_keys"])]
+            if lacking:  # they would be drawn at random
+                raise TrifacetError(
+                    f"{setting}: {source} lacks {len(lacking)} weights ({lacking[0]} ...); save it whole"
+                )
         except TrifacetError:
             raise
         except Exception as error:  # a loader fed with damaged files raises whatever it trips over
@@ -89,7 +102,9 @@ class ChatModel:
         inputs = self._inputs(turns, images)
         taken = inputs["input_ids"].shape[1]
         if self._longest is not None and taken + longest > self._longest:
-            raise RejectedError(f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}")
+            raise RejectedError(
+                f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}"
+            )
         config = self._config(temperature, longest)
         try:
             with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
@@ -121,7 +136,7 @@ class ChatModel:
             options |= {"images": list(images)} if images else {}
             inputs = self.processor(text=[text], **options)
         else:
-            inputs = self.processor([text], **options)
+            inputs = self.processor([text], return_token_type_ids=False, **options)
         return {
             name: value.to(self.model.device, self.model.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
@@ -131,9 +146,7 @@ class ChatModel:
     def _content(self, parts: Sequence[str | None]) -> Any:
         if not self.sees:
             return "".join(self._neutral(part) for part in parts if part is not None)
-        return [
-            {"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts
-        ]
+        return [{"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts]
 
     def _neutral(self, text: str) -> str:
         """``text`` with every control token broken by a space."""

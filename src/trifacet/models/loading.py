@@ -87,7 +87,7 @@ def load_model(
     with _readable_errors(source):
         config = _config(source, options, tiles)
         family = _family(source, config, pixels, options)
-        with _quiet():
+        with quiet():
             model, info = AutoModelForImageTextToText.from_pretrained(
                 source,
                 config=config,
@@ -234,7 +234,7 @@ def save_model(
     """
     with replacing_folder(folder, sync=True) as partial:
         try:
-            with _quiet():
+            with quiet():
                 model.save_pretrained(partial, safe_serialization=True, state_dict=weights)
                 processor.save_pretrained(partial)
         except SafetensorError as error:
@@ -253,7 +253,8 @@ def weights_fingerprint(model: nn.Module) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Without the progress bars and warnings of transformers and PEFT."""
     level = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()

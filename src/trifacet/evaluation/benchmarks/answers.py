@@ -114,9 +114,7 @@ def _refuse_other_questions(pairs: Sequence[tuple[AnswerRow, Item]], path: Path)
             )  # fmt: skip
 
 
-def _by_picture(
-    items: Sequence[Item], rows: Sequence[AnswerRow], path: Path
-) -> tuple[dict[str, str], str] | None:
+def _by_picture(items: Sequence[Item], rows: Sequence[AnswerRow], path: Path) -> tuple[dict[str, str], str] | None:
     """By picture and question. Items that show the same picture and ask the same are one question to a model."""
     if not all(row.image for row in rows):
         return None
@@ -142,7 +140,7 @@ def _by_picture(
 
 
 def _of_one_picture(name: str, items: Sequence[Item]) -> Sequence[Item]:
-    """Those whose picture is the one at ``name``, one path perhaps longer than the other; none where that is unclear."""
+    """Those whose picture is at ``name``, one path perhaps longer than the other; none where that is unclear."""
     parts = PurePath(name).parts
 
     def agree(item: Item) -> bool:

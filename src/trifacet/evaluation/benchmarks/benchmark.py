@@ -63,9 +63,10 @@ class Answered:
 class Judge:
     """How a language model is asked about an answer.
 
-    ``prompt`` names a file of ``llm/texts``, or is one (``llm.prompts.make_prompt``). ``fields`` gives its placeholders, or None where no model need be asked
-    (the verdict is then ``otherwise``). ``parse`` makes a JSON value of the judge's answer or raises UnparsedError.
-    ``shows_image``: whether the judge sees the picture.
+    ``prompt`` names a file of ``llm/texts``, or is a prompt itself (``llm.prompts.make_prompt``). ``fields`` gives its
+    placeholders, or None where no model need be asked (the verdict is then ``otherwise``). ``parse`` makes a JSON value
+    of the judge's answer or raises UnparsedError. ``shows_image``: whether the judge sees the picture. ``needed`` says
+    whether the benchmark's options want a judge at all.
     """
 
     prompt: str | Prompt
@@ -74,6 +75,7 @@ class Judge:
     otherwise: Callable[[Item, str], Any] = lambda item, answer: None
     shows_image: bool = False
     official: str = ""  # the judge model of the original; another one makes the numbers not official
+    needed: Callable[[Any], bool] = lambda options: True
 
 
 @dataclass(frozen=True)

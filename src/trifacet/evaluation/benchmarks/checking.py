@@ -72,7 +72,9 @@ def why_not_official(found: Iterable[FileFound]) -> list[str]:
         if one.state == "other":
             reasons.append(f"{one.need.path} is of another release than {_releases(one.need)}")
         elif one.state == "unknown":
-            reasons.append(f"no release of {one.need.path} is known, so it cannot be told whether it is the official one")
+            reasons.append(
+                f"no release of {one.need.path} is known, so it cannot be told whether it is the official one"
+            )
     return reasons
 
 

@@ -11,10 +11,12 @@ Invariant: nothing of a file is run, and no file is held whole beyond the limits
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,7 @@ def same_question(asked: str, question: str) -> bool:
     return first == second or (len(first) > 0 and second.startswith(f"{first} "))
 
 
+@lru_cache(maxsize=1 << 15)  # the same few thousand questions again and again
 def _words(text: str) -> str:
     return " ".join(_IMAGE_MARK.sub(" ", text).split()).casefold()
 
@@ -139,7 +142,7 @@ def _of_lmms_eval(row: Row, path: Path) -> AnswerRow:
 
 
 def _plain_row(row: Row, path: Path) -> AnswerRow:
-    values = {key: value for key, value in row.values.items() if value is not None and value == value}  # NaN: empty
+    values = {key: value for key, value in row.values.items() if not _is_empty(value)}
     texts = [key for key in TEXTS if key in values]
     if "answer" in texts and "text" in texts and ("question" in values or "prompt" in values):
         texts.remove("answer")  # beside a text it is what would be right
@@ -159,6 +162,10 @@ def _plain_row(row: Row, path: Path) -> AnswerRow:
     ids = {key: _name(values[key]) for key in IDS if isinstance(values.get(key), str | int | float)}
     rest = {key: value for key, value in values.items() if key not in (texts[0], *QUESTIONS)}
     return AnswerRow(row.number, text, ids, _named(values, QUESTIONS), _named(values, IMAGES), rest)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _named(values: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

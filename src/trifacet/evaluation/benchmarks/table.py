@@ -10,18 +10,26 @@ import importlib
 import importlib.util
 import pkgutil
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks import known
 from trifacet.evaluation.benchmarks.benchmark import Benchmark
 
 
-def known_benchmarks() -> dict[str, Benchmark]:
-    """Every benchmark of the package by name, in the order of their names."""
+class Entry(NamedTuple):
+    """A benchmark and, in a line, what it is about: the first of its file."""
+
+    benchmark: Benchmark
+    what: str
+
+
+def known_benchmarks() -> dict[str, Entry]:
+    """Every benchmark of the package by name, in the order of their files' names."""
     names = sorted(module.name for module in pkgutil.iter_modules(known.__path__))
-    modules = (importlib.import_module(f"{known.__name__}.{name}") for name in names)
-    found: list[Benchmark] = [module.BENCHMARK for module in modules]
-    return {benchmark.name: benchmark for benchmark in found}
+    entries = [_entry(importlib.import_module(f"{known.__name__}.{name}")) for name in names]
+    return {entry.benchmark.name: entry for entry in entries}
 
 
 def find_benchmark(name: str, file: Path | None = None) -> Benchmark:
@@ -30,7 +38,8 @@ def find_benchmark(name: str, file: Path | None = None) -> Benchmark:
     Raises:
         TrifacetError: there is none of this name, or the file holds no benchmark.
     """
-    there = known_benchmarks() if file is None else {one.name: one for one in [load_benchmark(file)]}
+    entries = known_benchmarks().values() if file is None else [load_benchmark(file)]
+    there = {entry.benchmark.name: entry.benchmark for entry in entries}
     if name not in there:
         near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there) or 'none'}"
@@ -38,7 +47,7 @@ def find_benchmark(name: str, file: Path | None = None) -> Benchmark:
     return there[name]
 
 
-def load_benchmark(file: Path) -> Benchmark:
+def load_benchmark(file: Path) -> Entry:
     """The ``BENCHMARK`` of a Python file, which is run.
 
     Raises:
@@ -52,7 +61,11 @@ def load_benchmark(file: Path) -> Benchmark:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's own code raises
         raise DataError(f"cannot be run ({type(error).__name__}: {error})", fix="correct the file", file=file) from None
-    benchmark = getattr(module, "BENCHMARK", None)
-    if not isinstance(benchmark, Benchmark):
+    if not isinstance(getattr(module, "BENCHMARK", None), Benchmark):
         raise DataError("holds no BENCHMARK", fix="write one as docs/benchmarks.md shows", file=file)
-    return benchmark
+    return _entry(module)
+
+
+def _entry(module: ModuleType) -> Entry:
+    benchmark: Benchmark = module.BENCHMARK
+    return Entry(benchmark, (module.__doc__ or benchmark.title).strip().partition("\n")[0])

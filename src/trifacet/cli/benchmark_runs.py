@@ -1,0 +1,274 @@
+"""``trifacet benchmarks run`` and ``score``: what a model, or answers that are there, are worth.
+
+Invariant: every number is shown with whether it is the official one, and why not where it isn't.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trifacet.cli.common import err, json_or_table, out, plain, print_table, write_json
+from trifacet.cli.describe import BatchOption, BeamsOption, DeviceOption, Dtype, DtypeOption, SeedOption
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.benchmarks.asking import Asked
+    from trifacet.evaluation.benchmarks.running import Scored, Task
+
+NameArgument = Annotated[str, typer.Argument(help="The benchmark's name.", show_default=False)]
+DataOption = Annotated[Path, typer.Option(help="Folder of the benchmark's own files.", show_default=False)]
+ImagesOption = Annotated[
+    Path | None, typer.Option(help="Folder of its pictures; by default that of the data.", show_default=False)
+]
+FileOption = Annotated[
+    Path | None, typer.Option(help="A Python file of your own that holds a BENCHMARK; it is run.", show_default=False)
+]
+JsonOption = Annotated[
+    str | None, typer.Option("--json", metavar="PATH", help="Write the result as JSON; - for standard output.")
+]
+JudgeOption = Annotated[
+    Path | None, typer.Option(help="YAML file with the judge's model, as under 'models' of a build's recipe.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the benchmark; give it again.")
+]
+PerSampleOption = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Write answer, verdict and values of each item as JSONL.")
+]
+EstimateOption = Annotated[bool, typer.Option("--estimate", help="Say what asking would cost, and ask nothing.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")]
+
+
+def run(
+    name: NameArgument,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Folder of the result, made or continued.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help="Folder or hub id of a checkpoint, run here.", show_default=False)
+    ] = None,
+    endpoint: Annotated[
+        Path | None, typer.Option(help="Instead: YAML file with a model behind an endpoint.", show_default=False)
+    ] = None,
+    images: ImagesOption = None,
+    judge: JudgeOption = None,
+    set_: SetOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N items only; not official then.")] = None,
+    beams: BeamsOption = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0: no sampling.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 512,
+    batch_size: BatchOption = 8,
+    seed: SeedOption = 17,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "auto",
+    file: FileOption = None,
+    estimate: EstimateOption = False,
+    json_path: JsonOption = None,
+    per_sample: PerSampleOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Put a benchmark's questions to a model, judge the answers if needed, and score them; run it again to continue.
+
+    Example: trifacet benchmarks run pope --data data/pope --images coco/val2014 --model MODEL --output results/pope
+    """
+    from rich.markup import escape
+
+    from trifacet.errors import TrifacetError
+    from trifacet.evaluation.benchmarks import results, running
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.folders import locked
+    from trifacet.training.progress import Bar
+
+    if (model is None) == (endpoint is None):
+        raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
+    task = running.open_task(name, data, file=file, images=images, overrides=set_ or (), limit=limit)
+    asked_judge = read_asked_model(judge) if judge else None
+    asked_model = read_asked_model(endpoint) if endpoint else None
+    if task.judge is not None:
+        running.require_judge(task, asked_judge)
+    running.require_images(task)
+    settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+    if asked_model is None:
+        place = str(Path(str(model)).resolve()) if Path(str(model)).is_dir() else model
+        settings |= {"by": "model", "model": place, "beams": beams, "dtype": dtype.value}
+        settings |= {"seed": seed} if temperature > 0 else {}
+    else:
+        settings |= {"by": "endpoint", "model": asked_model.model, "image_side": asked_model.image_side}
+    if estimate:
+        costs = running.estimate(
+            task, {}, asked_judge, output / "judge.sqlite", endpoint=asked_model,
+            endpoint_books=output / "answers.sqlite", max_new_tokens=max_new_tokens,
+        )  # fmt: skip
+        return _print_costs(costs, json_path)
+    with locked(output, results.MARK):
+        results.begin(output, task.manifest(settings, asked_judge), overwrite=overwrite)
+        told = dict(settings)
+        with Bar(escape("answers")) as bar:
+            if asked_model is None:
+                answers = _answer_here(
+                    task, str(model), output, beams=beams, temperature=temperature, max_new_tokens=max_new_tokens,
+                    batch_size=batch_size, seed=seed, dtype=dtype, device=device, on_progress=bar.update,
+                )  # fmt: skip
+            else:
+                answers, asked = running.answer_by_endpoint(
+                    task, asked_model, output, max_new_tokens=max_new_tokens, temperature=temperature,
+                    on_progress=bar.update,
+                )  # fmt: skip
+                told["asked"] = asked.document()
+        scored = _judge_and_score(task, list(task.items), answers, asked_judge, output, told)
+        results.write_document(output, scored.document)
+    _print_scored(scored, json_path, per_sample)
+
+
+def score(
+    name: NameArgument,
+    data: DataOption,
+    answers: Annotated[
+        list[Path],
+        typer.Option(help="Answers: ours, the benchmark's own form, lmms-eval's or VLMEvalKit's; give it again."),
+    ],
+    images: ImagesOption = None,
+    judge: JudgeOption = None,
+    set_: SetOption = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Score what is answered where some items are not; not official then.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder that keeps the result, for 'trifacet compare'.", show_default=False)
+    ] = None,
+    file: FileOption = None,
+    estimate: EstimateOption = False,
+    json_path: JsonOption = None,
+    per_sample: PerSampleOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Score answers that are there; a judge's verdicts are kept beside them, or in the output folder.
+
+    Example: trifacet benchmarks score pope --data data/pope --answers 20250101_samples_pope.jsonl
+    """
+    import hashlib
+
+    from trifacet.evaluation.benchmarks import results, running
+    from trifacet.evaluation.benchmarks.answers import complete, read_answers
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.folders import locked
+
+    task = running.open_task(name, data, file=file, images=images, overrides=set_ or ())
+    asked_judge = read_asked_model(judge) if judge else None
+    if task.judge is not None:
+        running.require_judge(task, asked_judge)
+    matched = read_answers(task.benchmark, task.items, answers)
+    for how in matched.how:
+        err.print(f"note: {plain(how)}", soft_wrap=True)
+    items = complete(task.items, matched.answers, partial=partial)
+    books = output / "judge.sqlite" if output else answers[0].with_name(f"{answers[0].name}.judge.sqlite")
+    if estimate:
+        return _print_costs(running.estimate(task, matched.answers, asked_judge, books), json_path)
+    texts = "".join(f"{item.id}\0{matched.answers[item.id]}\0" for item in items)
+    told = {"by": "files", "files": [path.name for path in answers], "matched": matched.how,
+            "sha256": hashlib.sha256(texts.encode()).hexdigest()}  # fmt: skip
+    if output is None:
+        scored = _judge_and_score(task, items, matched.answers, asked_judge, None, told, books)
+    else:
+        with locked(output, results.MARK):
+            results.begin(output, task.manifest(told, asked_judge), overwrite=overwrite)
+            results.write_answers(output, items, matched.answers)
+            scored = _judge_and_score(task, items, matched.answers, asked_judge, output, told)
+            results.write_document(output, scored.document)
+    _print_scored(scored, json_path, per_sample)
+
+
+def _answer_here(task: Task, model: str, output: Path, **how: Any) -> dict[str, str]:
+    """The answers of a local model, batch by batch."""
+    from trifacet.cli.describe import load_for_generation
+    from trifacet.evaluation.benchmarks.results import ANSWERS
+    from trifacet.evaluation.benchmarks.running import samples_of
+    from trifacet.generation.results import generate_to_file
+    from trifacet.models.loading import weights_fingerprint
+    from trifacet.training.recipe import Generation
+
+    settings = Generation(**{key: how[key] for key in ("beams", "temperature", "max_new_tokens", "batch_size")})
+    loaded, encoder = load_for_generation(model, prompt=None, dtype=how["dtype"], device=how["device"])
+    texts = generate_to_file(
+        loaded.model,
+        encoder,
+        samples_of(task.items),
+        output / ANSWERS,
+        images_root=task.images,
+        settings=settings,
+        weights=weights_fingerprint(loaded.model),
+        seed=how["seed"],
+        on_progress=how["on_progress"],
+    )
+    return {text.id: text.text for text in texts}
+
+
+def _judge_and_score(
+    task: Task, items: list[Any], answers: dict[str, str], judge: Any, output: Path | None, told: dict[str, Any],
+    books: Path | None = None,
+) -> Scored:  # fmt: skip
+    from trifacet.evaluation.benchmarks import results, running
+    from trifacet.training.progress import Bar
+
+    keep = (lambda verdicts: results.write_verdicts(output, items, verdicts)) if output else (lambda verdicts: None)
+    books = books or (output or Path()) / "judge.sqlite"
+    with Bar("verdicts") as bar:
+        return running.judge_and_score(
+            task, items, answers, judge, books, told=told, on_progress=bar.update, on_verdicts=keep
+        )
+
+
+def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None) -> None:
+    import json
+
+    from trifacet.evaluation.benchmarks.results import per_sample_rows
+    from trifacet.files import write_atomically
+
+    told = scored.document
+    if per_sample is not None:
+        rows = per_sample_rows(scored.answered, scored.outcome)
+        write_atomically(per_sample, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    reasons = list(dict.fromkeys(metric["reason"] for metric in told["metrics"].values() if metric["reason"]))
+    table = [
+        (
+            plain(name),
+            "-" if metric["value"] is None else metric["value"],
+            f"no [{reasons.index(metric['reason']) + 1}]".replace("[", "\\[") if metric["reason"] else "yes",
+        )
+        for name, metric in told["metrics"].items()
+    ]
+    title = f"{told['benchmark']}: {told['items']} of {told['of']} items"
+    json_or_table(told, json_path, title, ("metric", "value", "official"), table)
+    if json_path == "-":
+        return
+    for number, reason in enumerate(reasons, start=1):
+        out.print(plain(f"[{number}] not official: {reason}"))
+    for note in told["notes"]:
+        out.print(f"note: {plain(note)}")
+    if told["judge"]:
+        out.print(plain(_told_judge(told["judge"])))
+
+
+def _told_judge(judge: dict[str, Any]) -> str:
+    problems = ", ".join(f"{count} {problem}" for problem, count in judge["problems"].items())
+    return (
+        f"judge {judge['model']}: {judge['questions']} questions, {judge['cached']} answered before, "
+        f"without a verdict: {problems or 'none'}; {judge['tokens_in']} + {judge['tokens_out']} tokens, "
+        f"cost {judge['cost']:.6g}, paid in all {judge['paid']:.6g}"
+    )
+
+
+def _print_costs(costs: dict[str, Asked], json_path: str | None) -> None:
+    rows = [
+        {"step": step, "model": cost.model, "questions": cost.questions - cost.cached, "answered_before": cost.cached,
+         "tokens_in": cost.tokens_in, "tokens_out": cost.tokens_out, "cost": cost.cost}
+        for step, cost in costs.items()
+    ]  # fmt: skip
+    if json_path:
+        write_json({"estimate": rows}, json_path)
+    if json_path != "-":
+        table = [[plain(str(row["step"])), plain(str(row["model"])), row["questions"], row["answered_before"],
+                  row["tokens_in"], row["tokens_out"], f"{row['cost']:.6g}"] for row in rows]  # fmt: skip
+        columns = ("step", "model", "questions", "answered before", "tokens in", "tokens out, at most", "cost, at most")
+        print_table("What asking would cost", columns, table)

@@ -1,0 +1,172 @@
+"""``trifacet benchmarks``: public benchmarks, their files, and what a model scores.
+
+Invariant: a folder of the user's is looked at and never changed, but for what ``prepare`` was asked to make.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trifacet.cli import benchmark_runs
+from trifacet.cli.benchmark_runs import DataOption, FileOption, ImagesOption, JsonOption, NameArgument
+from trifacet.cli.common import EXIT_FINDINGS, json_or_table, out, plain, write_json
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.benchmarks.checking import FileFound
+
+app = typer.Typer(help="Public benchmarks: what goes where, whether it is there, and what a model scores.")
+app.command()(benchmark_runs.run)
+app.command()(benchmark_runs.score)
+
+
+@app.callback(invoke_without_command=True)
+def benchmarks(context: typer.Context) -> None:
+    """Without a subcommand: the list."""
+    if context.invoked_subcommand is None:
+        list_()
+
+
+@app.command("list")
+def list_(json_path: JsonOption = None, file: FileOption = None) -> None:
+    """The benchmarks that are there.
+
+    Example: trifacet benchmarks list
+    """
+    from trifacet.evaluation.benchmarks.table import known_benchmarks, load_benchmark
+
+    found = list(known_benchmarks().values()) + ([load_benchmark(file)] if file else [])
+    rows = [
+        {
+            "name": one.name,
+            "what": what,
+            "images": one.images,
+            "judge": (one.judge.official or "any") if one.judge else None,
+            "licence": one.licence,
+            "paper": one.paper,
+        }
+        for one, what in found
+    ]
+    if json_path:
+        write_json({"benchmarks": rows}, json_path)
+    if json_path != "-":
+        for row in rows:
+            out.print(f"[bold]{plain(str(row['name']))}[/]  {plain(str(row['what']))}")
+            for key in ("images", "judge", "licence"):
+                out.print(f"    {key}: {plain(row[key] or 'none')}")
+
+
+@app.command()
+def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = None) -> None:
+    """What goes where: the folder of a benchmark, where its files come from, and which releases are known.
+
+    Example: trifacet benchmarks show pope
+    """
+    from trifacet.evaluation.benchmarks.table import find_benchmark
+
+    one = find_benchmark(name, file)
+    needs = [
+        {"path": need.path, "what": need.what, "source": need.source, "required": need.required,
+         "releases": dict(need.known)}
+        for need in one.needs
+    ]  # fmt: skip
+    options = {
+        key: {"default": str(field.get_default(call_default_factory=True)), "what": field.description or ""}
+        for key, field in one.options.model_fields.items()
+    }
+    if json_path:
+        told = {"name": one.name, "title": one.title, "paper": one.paper, "licence": one.licence, "files": needs,
+                "images": one.images, "prepare": one.prepare.what if one.prepare else None,
+                "judge": one.judge.official if one.judge else None, "options": options}  # fmt: skip
+        write_json(told, json_path)
+    if json_path == "-":
+        return
+    out.print(f"[bold]{plain(one.name)}[/]: {plain(one.title)}\n{plain(one.paper)}\nlicence: {plain(one.licence)}\n")
+    out.print("DATA/                        (--data)")
+    for need in one.needs:
+        out.print(f"  {plain(need.path)}{'' if need.required else '  (may be left out)'}")
+        out.print(f"      {plain(need.what)}")
+        out.print(f"      source: {plain(need.source)}")
+        releases = ", ".join(f"{plain(release)} ({digest[:12]})" for digest, release in need.known.items())
+        out.print(f"      known releases: {releases or 'none, so that numbers are marked as not official'}")
+    if one.images:
+        out.print(f"IMAGES/                      (--images; by default DATA)\n      {plain(one.images)}")
+    if one.prepare:
+        out.print(f"\ntrifacet benchmarks prepare {plain(one.name)} --source FOLDER --data DATA\n"
+                  f"      {plain(one.prepare.what)}")  # fmt: skip
+    if one.judge:
+        out.print(f"\njudge: {plain(one.judge.official or 'any language model')} (--judge judge.yaml)")
+    for key, value in options.items():
+        out.print(f"--set {plain(key)}={plain(value['default'])}   {plain(value['what'])}")
+
+
+@app.command()
+def check(
+    name: NameArgument, data: DataOption, images: ImagesOption = None, file: FileOption = None,
+    json_path: JsonOption = None,
+) -> None:  # fmt: skip
+    """Whether a benchmark's files and pictures are there and of a known release; exit code 1 where something is not.
+
+    Example: trifacet benchmarks check pope --data data/pope --images data/coco/val2014
+    """
+    from trifacet.errors import TrifacetError
+    from trifacet.evaluation.benchmarks.checking import check_files, check_images
+    from trifacet.evaluation.benchmarks.table import find_benchmark
+
+    one = find_benchmark(name, file)
+    if not data.is_dir():
+        raise TrifacetError(f"{data}: is no folder; give the one that 'trifacet benchmarks show {name}' describes")
+    found = check_files(one, data)
+    complete = not any(file_.state == "missing" for file_ in found)
+    items = one.read(data) if complete else []
+    pictures = check_images(items, images or data)
+    rows = [{"path": f.need.path, "state": f.state, "release": f.release or None, "sha256": f.sha256} for f in found]
+    unreadable = [{"image": image, "problem": problem} for image, problem in pictures.unreadable]
+    told = {"benchmark": one.name, "files": rows, "items": len(items), "images": {
+        "wanted": pictures.wanted, "usable": pictures.usable, "missing": list(pictures.missing),
+        "unreadable": unreadable}}  # fmt: skip
+    json_or_table(told, json_path, f"{one.name}: {len(items)} items", ("file", "state"),
+                  [[plain(f.need.path), plain(_state(f))] for f in found])  # fmt: skip
+    if json_path != "-":
+        out.print(f"pictures: {pictures.usable} of {pictures.wanted} are there and can be read")
+        for image in pictures.missing[:5]:
+            out.print(f"  missing: {plain(image)}")
+        for image, problem in pictures.unreadable[:5]:
+            out.print(f"  unreadable: {plain(image)} ({plain(problem)})")
+    ready = complete and pictures.usable == pictures.wanted and not any(f.state == "other" for f in found)
+    if not ready:
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+@app.command()
+def prepare(
+    name: NameArgument,
+    data: DataOption,
+    source: Annotated[Path, typer.Option(help="File or folder that the data are made of.", show_default=False)],
+    file: FileOption = None,
+) -> None:
+    """Make those of a benchmark's files that come out of others you have.
+
+    Example: trifacet benchmarks prepare chair --source coco/annotations --data data/chair
+    """
+    from trifacet.errors import DataError, TrifacetError
+    from trifacet.evaluation.benchmarks.table import find_benchmark
+
+    one = find_benchmark(name, file)
+    if one.prepare is None:
+        raise TrifacetError(f"{one.name} has nothing to prepare; see 'trifacet benchmarks show {one.name}'")
+    if not source.exists():
+        raise DataError("no such file or folder", fix=one.prepare.what, file=source)
+    out.print(plain(one.prepare.make(source, data)))
+
+
+def _state(found: FileFound) -> str:
+    return {
+        "known": f"{found.release}",
+        "other": "another release than those known: numbers are marked as not official",
+        "unknown": "there; no release is known to compare it with",
+        "missing": f"missing; get it from {found.need.source}",
+        "left out": "not there; it may be left out",
+    }[found.state]

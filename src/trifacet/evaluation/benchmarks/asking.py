@@ -1,0 +1,216 @@
+"""Many questions to one language model: asked at once, kept, counted; and its own answers to a benchmark's questions.
+
+Invariant: what was paid for is on the disk before it counts, so that a second run asks only what the first did not; to
+count is to ask nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, model_validator
+
+from trifacet.building.recipe import Model
+from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation.benchmarks.benchmark import Item
+from trifacet.images import resolve_inside
+from trifacet.llm.books import Books, Reply, Tally
+from trifacet.llm.model import Answer, LanguageModel, Question
+from trifacet.llm.prompts import Prompt
+from trifacet.training.recipe_file import explain_invalid, read_values
+
+Progress = Callable[[int, int], None]
+
+
+class AskedModel(Model):
+    """The file behind ``--judge`` and ``--endpoint``: a section of ``models`` as in a build's recipe, and a budget."""
+
+    budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> AskedModel:
+        parts = urlsplit(self.base_url)
+        if "@" in parts.netloc or parts.query:
+            raise ValueError(f"base_url holds a password or a key; put it into the environment variable {self.key_env}")
+        return self
+
+
+def read_asked_model(path: Path, overrides: Sequence[str] = ()) -> AskedModel:
+    """The model of a YAML file. Raises TrifacetError naming the key that is wrong."""
+    try:
+        return AskedModel.model_validate(read_values(path, overrides))
+    except ValidationError as error:
+        raise TrifacetError(f"{path}: {explain_invalid(error, AskedModel)}") from None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What asking came to, over this run: questions, those that needed no request, answers, tokens, money.
+
+    ``problems`` counts the questions that stayed without a value, by what was wrong. ``paid`` is the money of all runs.
+    """
+
+    model: str
+    questions: int
+    cached: int
+    answered: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    paid: float
+    problems: Mapping[str, int]
+
+    def document(self) -> dict[str, Any]:
+        """For JSON, with what could not be parsed and what was refused under names of their own."""
+        values = dict(vars(self)) | {"problems": dict(self.problems)}
+        return values | {key: self.problems.get(key, 0) for key in ("unparsed", "refused")}
+
+
+def ask_all(
+    one: Callable[[LanguageModel, str], Coroutine[Any, Any, None]],
+    names: Sequence[str],
+    spec: AskedModel,
+    books_file: Path,
+    step: str,
+    *,
+    on_progress: Progress | None = None,
+    first_pause: float = 1.0,
+    counting: bool = False,
+) -> Asked:
+    """Await ``one(model, name)`` for every name, many at a time. With ``counting`` nothing is sent.
+
+    Raises:
+        TrifacetError: the first that ``one`` raises; nothing new is asked then, and what is under way is kept.
+    """
+    done = 0
+    stopped = asyncio.Event()
+
+    async def guarded(model: LanguageModel, name: str) -> None:
+        nonlocal done
+        if stopped.is_set():
+            return
+        try:
+            await one(model, name)
+        except BaseException:
+            stopped.set()
+            raise
+        done += 1
+        if on_progress:
+            on_progress(done, len(names))
+
+    async def run(books: Books) -> None:
+        if on_progress:
+            on_progress(0, len(names))
+        kind = _Counting if counting else LanguageModel
+        async with kind(step, spec, books, first_pause=first_pause) as model:
+            found = await asyncio.gather(
+                *(guarded(model.for_step(step), name) for name in names), return_exceptions=True
+            )
+        for problem in found:
+            if problem is not None:
+                raise problem
+
+    with ExitStack() as closing:
+        if counting and not books_file.exists():  # nothing is written where nothing is asked
+            books_file = Path(closing.enter_context(TemporaryDirectory())) / "none.sqlite"
+        books = closing.enter_context(Books(books_file, spec.budget))
+        asyncio.run(run(books))
+        tally = books.tally(step, step)
+        paid = books.paid
+    return Asked(
+        spec.model, tally.asked, tally.cached, tally.answered, tally.tokens_in, tally.tokens_out, tally.spent, paid,
+        {} if counting else dict(tally.problems),
+    )  # fmt: skip
+
+
+def answer_questions(
+    items: Sequence[Item],
+    spec: AskedModel,
+    books_file: Path,
+    *,
+    images_root: Path | None,
+    max_new_tokens: int,
+    temperature: float,
+    on_progress: Progress | None = None,
+    first_pause: float = 1.0,
+    counting: bool = False,
+) -> tuple[dict[str, tuple[str, str | None]], Asked]:
+    """The model's own (answer, problem) to every question, by item id: asked once, the words as they came.
+
+    An answer that was cut at ``max_new_tokens``, or that declines, is an answer like any other. ``problem`` says that
+    it was, and also where the endpoint gave none; the answer is empty then.
+
+    Raises:
+        TrifacetError: see ``judge_answers``; or an item whose picture is missing.
+    """
+    by_id = {item.id: item for item in items}
+    pictures = {item.id: pictures_of(item, images_root) for item in items}
+    answers: dict[str, tuple[str, str | None]] = {}
+
+    async def one(model: LanguageModel, name: str) -> None:
+        said: Answer[str] = await model.ask(
+            _PLAIN, {"question": by_id[name].question}, str, images=pictures[name], temperature=temperature,
+            max_tokens=max_new_tokens,
+        )  # fmt: skip
+        lost = said.problem == "rejected by the endpoint"
+        answers[name] = ("" if lost else said.text.strip()), said.problem
+
+    once = spec.model_copy(update={"reparse": 0})
+    asked = ask_all(
+        one,
+        list(by_id),
+        once,
+        books_file,
+        "answers",
+        on_progress=on_progress,
+        first_pause=first_pause,
+        counting=counting,
+    )
+    return answers, asked
+
+
+class _Plain(Prompt):
+    """The question as it stands, not as a field of a prompt of ours."""
+
+    def render(self, fields: Mapping[str, str]) -> tuple[str, str]:
+        return "", fields["question"]
+
+
+_PLAIN = _Plain("question", "---\n{question}\n", "")
+
+
+def pictures_of(item: Item, images_root: Path | None) -> list[Path]:
+    """The item's picture as a file. Raises DataError naming the item where it is missing."""
+    if item.image is None:
+        return []
+    if images_root is None:
+        raise DataError(f"item {item.id!r} shows a picture", fix="say where the pictures are with --images")
+    try:
+        return [resolve_inside(images_root, item.image)]
+    except DataError as error:
+        raise DataError(f"item {item.id!r}: {error.problem}", fix="see 'trifacet benchmarks check'") from None
+
+
+class _Counting(LanguageModel):
+    """Asks nothing: counts the tokens of the questions that no kept answer is there for, each once."""
+
+    def __init__(self, name: str, spec: AskedModel, books: Books, *, first_pause: float) -> None:
+        super().__init__(name, spec.model_copy(update={"reparse": 0}), books, first_pause=first_pause)
+
+    async def _reply(self, question: Question, tally: Tally) -> Reply:
+        kept = self._books.find(question.key)
+        if kept is not None:
+            tally.cached += 1
+            return kept
+        into, out = question.tokens
+        tally.tokens_in += into
+        tally.tokens_out += out
+        tally.spent += (into * self.spec.price.input + out * self.spec.price.output) / 1_000_000
+        return Reply("", "stop", "", into, out, False)

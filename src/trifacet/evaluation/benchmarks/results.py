@@ -1,0 +1,220 @@
+"""The folder of a benchmark's result: answers, verdicts, scores, and what they were made of.
+
+``benchmark.json`` is written first and says which settings the rest belongs to. ``answers.jsonl`` holds {"id", "text"}
+per item, ``verdicts.jsonl`` {"id", "verdict", "problem", "text"}, ``scores.json`` the numbers; ``*.sqlite`` keep what
+models answered. Invariant: a number is computed from answers and verdicts of one setting, and a folder can be scored
+again as long as the benchmark's files are what they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation.benchmarks.asking import Asked
+from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Outcome
+from trifacet.evaluation.benchmarks.checking import FileFound, require_files
+from trifacet.evaluation.benchmarks.judged import Verdict, put_together
+from trifacet.evaluation.benchmarks.table import find_benchmark
+from trifacet.files import write_atomically
+from trifacet.formats.rows import iter_rows
+from trifacet.training.recipe import Section
+from trifacet.training.recipe_file import explain_invalid, overridden
+
+MARK, ANSWERS, VERDICTS, SCORES = "benchmark.json", "answers.jsonl", "verdicts.jsonl", "scores.json"
+DECIDING = ("benchmark", "files", "options", "limit", "answers", "judge")  # what another run must agree in
+
+
+class Result(NamedTuple):
+    """A result that was read back."""
+
+    benchmark: Benchmark
+    answered: Sequence[Answered]
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        """The benchmark's name."""
+        return self.benchmark.name
+
+
+def load_result(folder: Path, data: Path | None = None, file: Path | None = None) -> Result:
+    """Read a result's folder and compute its numbers again.
+
+    Args:
+        folder: made by ``trifacet benchmarks run`` or ``score --output``.
+        data: the benchmark's files, where they no longer lie where they did.
+        file: the benchmark's own file, where the user had named one; what a folder names is not run by itself.
+
+    Raises:
+        TrifacetError: it is no such folder, is not finished, or the benchmark's files have changed.
+    """
+    manifest = _read_json(folder / MARK, f"{folder} holds no result of 'trifacet benchmarks run'")
+    scores = _read_json(folder / SCORES, f"{folder}: is not finished; run the same 'trifacet benchmarks' command again")
+    if manifest.get("file") and file is None:
+        raise TrifacetError(f"{folder} was made with a benchmark of {manifest['file']}; say --file to run that file")
+    try:
+        benchmark = find_benchmark(manifest["benchmark"], file)
+        where = data or Path(manifest["data"])
+        found = require_files(benchmark, where)
+        if hashes(found) != manifest["files"]:
+            raise TrifacetError(f"{where} no longer holds the files that {folder} was made with; say where they are")
+        options = read_options(benchmark, manifest["options"])
+        reasons = [str(reason) for reason in scores["reasons"]]
+        answers = {name: row["text"] for name, row in _rows(folder / ANSWERS).items()}
+        verdicts = {
+            name: Verdict(row["verdict"], row["problem"], row["text"]) for name, row in _rows(folder / VERDICTS).items()
+        }
+    except (KeyError, TypeError) as error:
+        raise TrifacetError(f"{folder}: is damaged ({error}); run the same command again") from None
+    answered = put_together([item for item in benchmark.read(where) if item.id in answers], answers, verdicts)
+    return Result(benchmark, answered, score(benchmark, answered, options, reasons))
+
+
+def score(benchmark: Benchmark, answered: Sequence[Answered], options: Section, reasons: Sequence[str]) -> Outcome:
+    """What the answers are worth, every measure marked with ``reasons`` for which it is not the official one."""
+    outcome = benchmark.score(answered, options)
+    measures = [
+        dataclasses.replace(measure, unofficial="; ".join([*reasons, *filter(None, [measure.unofficial])]))
+        for measure in outcome.measures
+    ]
+    return dataclasses.replace(outcome, measures=measures)
+
+
+def read_options(benchmark: Benchmark, values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Section:
+    """The benchmark's options. Raises TrifacetError naming the key that is wrong."""
+    try:
+        return benchmark.options.model_validate(overridden(values, overrides))
+    except ValidationError as error:
+        raise TrifacetError(f"options of {benchmark.name}: {explain_invalid(error, benchmark.options)}") from None
+
+
+def hashes(found: Sequence[FileFound]) -> dict[str, str]:
+    """SHA-256 by the path of every needed file; empty for one that was left out."""
+    return {one.need.path: one.sha256 for one in found}
+
+
+def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Make ``folder``, which the caller has locked, the place of a result with these settings.
+
+    Raises:
+        TrifacetError: it holds a result of other settings.
+    """
+    mark = folder / MARK
+    if mark.exists() and not overwrite:
+        there = _read_json(mark, f"{mark} is damaged; say --overwrite")
+        if differing := [key for key in DECIDING if there.get(key) != manifest[key]]:
+            told = ", ".join(f"{key} {_differences(there.get(key), manifest[key])}" for key in differing)
+            raise TrifacetError(
+                f"{folder} holds a result of other settings ({told}); choose another output, or --overwrite"
+            )
+    elif mark.exists():
+        for name in (ANSWERS, f"{ANSWERS}.settings.json", VERDICTS, SCORES):
+            (folder / name).unlink(missing_ok=True)
+    write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_answers(folder: Path, items: Sequence[Item], answers: Mapping[str, str]) -> None:
+    """Write ``answers.jsonl`` in the items' order."""
+    _write_rows(folder / ANSWERS, [{"id": item.id, "text": answers[item.id]} for item in items])
+
+
+def write_verdicts(folder: Path, items: Sequence[Item], verdicts: Mapping[str, Verdict]) -> None:
+    """Write ``verdicts.jsonl`` in the items' order; empty where there is no judge."""
+    found = [(item.id, verdicts[item.id]) for item in items if item.id in verdicts]
+    rows = [{"id": name, "verdict": one.value, "problem": one.problem, "text": one.text} for name, one in found]
+    _write_rows(folder / VERDICTS, rows)
+
+
+def write_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write ``scores.json``, the last of the files."""
+    write_atomically(folder / SCORES, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def document(
+    benchmark: Benchmark,
+    found: Sequence[FileFound],
+    answered: Sequence[Answered],
+    outcome: Outcome,
+    reasons: Sequence[str],
+    *,
+    of: int,
+    answers: Mapping[str, Any],
+    judge: Asked | None,
+) -> dict[str, Any]:
+    """What ``scores.json`` and ``--json`` hold; ``reasons`` hold for every metric, a metric's own are beside it."""
+    metrics = {
+        measure.name: {
+            "value": None if math.isnan(measure.value) else measure.value,
+            "better": measure.better,
+            "official": not measure.unofficial,
+            "reason": measure.unofficial,
+            "units": len(measure.units),
+        }
+        for measure in outcome.measures
+    }
+    return {
+        "benchmark": benchmark.name,
+        "title": benchmark.title,
+        "release": {one.need.path: one.release or None for one in found},
+        "official": all(metric["official"] for metric in metrics.values()),
+        "reasons": list(reasons),
+        "items": len(answered),
+        "of": of,
+        "metrics": metrics,
+        "counts": dict(outcome.counts),
+        "notes": list(outcome.notes),
+        "answers": dict(answers),
+        "judge": judge.document() if judge else None,
+    }
+
+
+def per_sample_rows(answered: Sequence[Answered], outcome: Outcome) -> list[dict[str, Any]]:
+    """A row per item: answer, verdict, and the measures whose units are items."""
+    values: dict[str, dict[str, float]] = {one.item.id: {} for one in answered}
+    for measure in outcome.measures:
+        for unit, value in zip(measure.units, measure.of_units().tolist(), strict=True):
+            if unit in values and not math.isnan(value):
+                values[unit][measure.name] = value
+    return [
+        {"id": one.item.id, "answer": one.answer, "verdict": one.verdict, "problem": one.problem,
+         "metrics": values[one.item.id]}
+        for one in answered
+    ]  # fmt: skip
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for _, row in iter_rows(path)}
+
+
+def _read_json(path: Path, problem: str) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(problem) from None
+    if not isinstance(values, dict):
+        raise DataError(problem)
+    return values
+
+
+def _differences(there: Any, now: Any) -> str:
+    if not isinstance(there, dict) or not isinstance(now, dict):
+        return f"{_short(there)} there, {_short(now)} now"
+    keys = [key for key in {**there, **now} if there.get(key) != now.get(key)]
+    return ", ".join(f"{key} {_short(there.get(key))} there, {_short(now.get(key))} now" for key in keys)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:16]}...{text[-4:]}"

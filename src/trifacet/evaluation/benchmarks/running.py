@@ -1,0 +1,237 @@
+"""A benchmark on a model or on answers that are there: answer, judge if needed, score, write.
+
+Invariant: every step leaves on the disk what it has done, so that the same call after a kill goes on from there; and a
+reason for which the numbers are not the official ones is told with each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trifacet
+from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation.benchmarks import asking, checking, judged, results
+from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress
+from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outcome
+from trifacet.evaluation.benchmarks.checking import FileFound
+from trifacet.evaluation.benchmarks.judged import Verdict
+from trifacet.evaluation.benchmarks.table import find_benchmark
+from trifacet.records import TestSample
+from trifacet.training.recipe import Section
+
+LISTED = 3  # missing pictures that a message names
+PLACEHOLDER = "word "  # stands for a token of an answer that is not there yet, in estimates
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark with the user's files, pictures and options, and the questions to answer."""
+
+    benchmark: Benchmark
+    file: Path | None
+    data: Path
+    images: Path
+    options: Section
+    found: Sequence[FileFound]
+    all_items: Sequence[Item]
+    limit: int | None = None
+
+    @property
+    def judge(self) -> Judge | None:
+        """The benchmark's judge, where its options want one."""
+        judge = self.benchmark.judge
+        return judge if judge is not None and judge.needed(self.options) else None
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The questions to answer."""
+        return self.all_items[: self.limit]
+
+    def reasons(self, answered: int) -> list[str]:
+        """Why numbers over so many items are not the official ones, as far as it lies in files and items."""
+        reasons = checking.why_not_official(self.found)
+        if answered < len(self.all_items):
+            reasons.append(f"{answered} of {len(self.all_items)} items were answered")
+        return reasons
+
+    def manifest(self, answers: Mapping[str, Any], judge: AskedModel | None) -> dict[str, Any]:
+        """What ``benchmark.json`` says."""
+        return {
+            "benchmark": self.benchmark.name,
+            "file": str(self.file.resolve()) if self.file else None,
+            "data": str(self.data.resolve()),
+            "images": str(self.images.resolve()),
+            "files": results.hashes(self.found),
+            "options": self.options.model_dump(mode="json"),
+            "limit": self.limit,
+            "answers": dict(answers),
+            "judge": _identity(self.judge, judge),
+            "trifacet": trifacet.__version__,
+        }
+
+
+def open_task(
+    name: str,
+    data: Path,
+    *,
+    file: Path | None = None,
+    images: Path | None = None,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+) -> Task:
+    """Find the benchmark and read its files.
+
+    Raises:
+        TrifacetError: no such benchmark, a file that is missing or can't be read, an option that is none.
+    """
+    benchmark = find_benchmark(name, file)
+    options = results.read_options(benchmark, {}, overrides)
+    if not data.is_dir():
+        raise DataError("is no folder", fix=f"give the one that 'trifacet benchmarks show {name}' describes", file=data)
+    found = checking.require_files(benchmark, data)
+    items = benchmark.read(data)
+    return Task(benchmark, file, data, images or data, options, found, items, limit)
+
+
+def require_images(task: Task) -> None:
+    """Look at every picture's header, so that a missing one is told now and not after hours.
+
+    Raises:
+        DataError: how many are missing or damaged, the first by name.
+    """
+    found = checking.check_images(task.items, task.images)
+    names = [*found.missing, *(name for name, _ in found.unreadable)]
+    if names:
+        some = ", ".join(map(repr, names[:LISTED]))
+        raise DataError(
+            f"{len(names)} of {found.wanted} pictures are missing or damaged: {some}{' ...' if names[LISTED:] else ''}",
+            fix=f"see 'trifacet benchmarks check {task.benchmark.name}'", file=task.images,
+        )  # fmt: skip
+
+
+def samples_of(items: Sequence[Item]) -> list[TestSample]:
+    """The questions as posts without words: what a model is asked is the benchmark's question alone."""
+    return [TestSample(id=item.id, image=item.image, prompt=item.question) for item in items]
+
+
+def answer_by_endpoint(
+    task: Task,
+    spec: AskedModel,
+    folder: Path,
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    on_progress: Progress | None = None,
+    first_pause: float = 1.0,
+) -> tuple[dict[str, str], Asked]:
+    """Answers of a model behind an endpoint, kept in the folder's ``answers.sqlite``. Raises as ``judge_answers``."""
+    said, asked = asking.answer_questions(
+        task.items, spec, folder / "answers.sqlite", images_root=task.images, max_new_tokens=max_new_tokens,
+        temperature=temperature, on_progress=on_progress, first_pause=first_pause,
+    )  # fmt: skip
+    answers = {name: text for name, (text, _) in said.items()}
+    results.write_answers(folder, task.items, answers)
+    return answers, asked
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came of a task: the numbers and the document that tells them."""
+
+    answered: Sequence[Answered]
+    outcome: Outcome
+    document: Mapping[str, Any]
+
+
+def judge_and_score(
+    task: Task,
+    items: Sequence[Item],
+    answers: Mapping[str, str],
+    judge: AskedModel | None,
+    books_file: Path,
+    *,
+    told: Mapping[str, Any],
+    on_progress: Progress | None = None,
+    on_verdicts: Callable[[Mapping[str, Verdict]], None] = lambda verdicts: None,
+    first_pause: float = 1.0,
+) -> Scored:
+    """Judge where the benchmark wants it, and score.
+
+    Args:
+        task: the benchmark and its files.
+        items: those of its items that have an answer.
+        answers: by item id.
+        judge: the judge's model; needed where the benchmark has one.
+        books_file: keeps the judge's answers.
+        told: what the document says of where the answers come from.
+        on_progress: see ``judge_answers``.
+        on_verdicts: called with the verdicts, none where the benchmark has no judge.
+        first_pause: see ``Endpoint``.
+
+    Raises:
+        TrifacetError: no judge was given, or it fails.
+    """
+    benchmark, verdicts, asked = task.benchmark, dict[str, Verdict](), None
+    reasons = task.reasons(len(items))
+    if task.judge is not None:
+        spec = require_judge(task, judge)
+        verdicts, asked = judged.judge_answers(
+            task.judge, items, answers, spec, books_file, images_root=task.images, on_progress=on_progress,
+            first_pause=first_pause,
+        )  # fmt: skip
+        reasons += judged.why_not_official(task.judge, spec, verdicts)
+    on_verdicts(verdicts)
+    answered = judged.put_together(items, answers, verdicts)
+    outcome = results.score(benchmark, answered, task.options, reasons)
+    told_all = results.document(
+        benchmark, task.found, answered, outcome, reasons, of=len(task.all_items), answers=told, judge=asked
+    )
+    return Scored(answered, outcome, told_all)
+
+
+def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
+    """``judge``. Raises TrifacetError where there is none although the benchmark needs one."""
+    if judge is None:
+        official = task.judge.official if task.judge else ""
+        original = f" (the original took {official})" if official else ""
+        raise TrifacetError(
+            f"{task.benchmark.name} needs a judge{original}; give one with --judge, as docs/benchmarks.md says"
+        )
+    return judge
+
+
+def estimate(
+    task: Task,
+    answers: Mapping[str, str],
+    judge: AskedModel | None,
+    judge_books: Path,
+    *,
+    endpoint: AskedModel | None = None,
+    endpoint_books: Path | None = None,
+    max_new_tokens: int = 0,
+) -> dict[str, Asked]:
+    """What asking would still cost, by "answers" and "judge"; an answer not there yet counts as long as it may be."""
+    costs: dict[str, Asked] = {}
+    if endpoint is not None and endpoint_books is not None:
+        open_items = [item for item in task.items if item.id not in answers]
+        _, costs["answers"] = asking.answer_questions(
+            open_items, endpoint, endpoint_books, images_root=task.images, max_new_tokens=max_new_tokens,
+            temperature=0.0, counting=True,
+        )  # fmt: skip
+    if task.judge is not None:
+        spec = require_judge(task, judge)
+        items = list(task.items) if max_new_tokens else [item for item in task.items if item.id in answers]
+        assumed = {item.id: answers.get(item.id, PLACEHOLDER * max_new_tokens) for item in items}
+        costs["judge"] = judged.estimate_judging(task.judge, items, assumed, spec, judge_books, images_root=task.images)
+    return costs
+
+
+def _identity(judge: Judge | None, spec: AskedModel | None) -> dict[str, Any] | None:
+    """What verdicts depend on; not the price, the address or the limits."""
+    if judge is None or spec is None:
+        return None
+    keys = {"model", "max_tokens", "image_side", "reparse"}
+    return spec.model_dump(include=keys) | {"prompt": judged.prompt_of(judge).sha256}

@@ -1,0 +1,1 @@
+"""What the hallucination benchmarks share: reading their files, finding objects and nouns, counting yes and no."""

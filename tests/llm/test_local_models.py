@@ -1,0 +1,158 @@
+"""A checkpoint of this machine in an endpoint's place: same answers to the same questions, in builds and benchmarks."""
+
+import asyncio
+import shutil
+
+import pytest
+import torch
+from questions import PROMPT, parse
+from safetensors.torch import load_file, save_file
+from tiny_parts import CHATML, PARTS, text_config, tokenizer_of
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from trifacet.building.asking import Asker
+from trifacet.building.recipe import BuildRecipe, Model
+from trifacet.errors import TrifacetError
+from trifacet.llm.books import Books
+from trifacet.llm.model import LanguageModel
+
+TEXTS = ["a red kite over the harbour", "two dogs and their quiet friend near the old wall"]
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    """A tiny Llama that reads text alone, with a chat template that puts messages together as ChatML does."""
+    folder = tmp_path_factory.mktemp("writer")
+    tokenizer = tokenizer_of(["<|im_start|>", "<|im_end|>"], TEXTS, eos_token="<|im_end|>")
+    tokenizer.chat_template = CHATML.replace(PARTS, "{{ message['content'] }}")
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(LlamaConfig(**text_config(tokenizer)))
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                weight.normal_(std=0.3)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def spec(folder, **others):
+    return Model(**{"base_url": "local", "model": str(folder), "max_tokens": 12, "reparse": 0} | others)
+
+
+def ask_all(model_spec, file, texts, *, images=(), temperature=0.0, draw=0):
+    async def run():
+        async with LanguageModel("judge", model_spec, books) as model:
+            asking = (
+                model.ask(PROMPT, {"post": text}, str, images=images, temperature=temperature, draw=draw)
+                for text in texts
+            )
+            return await asyncio.gather(*asking)
+
+    with Books(file) as books:
+        return asyncio.run(run()), books.tally("", "judge")
+
+
+def test_the_same_question_has_the_same_answer_and_others_have_others(writer, tmp_path):
+    texts = [*TEXTS, "kite", "wall"]
+    answers, tally = ask_all(spec(writer), tmp_path / "a.sqlite", texts)
+    alone, _ = ask_all(spec(writer), tmp_path / "b.sqlite", texts[2:3])
+    said = [answer.text for answer in answers]
+    assert alone[0].text == said[2] and len(set(said)) > 1 and all(said)
+    assert (tally.asked, tally.answered, tally.uncounted) == (4, 4, 0) and tally.tokens_out <= 4 * 12
+    _, again = ask_all(spec(writer), tmp_path / "a.sqlite", texts)
+    assert (again.cached, again.sent) == (4, 0)
+
+
+def test_answers_cut_at_the_limit_are_told(writer, tmp_path):
+    answers, tally = ask_all(spec(writer, max_tokens=2), tmp_path / "a.sqlite", TEXTS)
+    assert {answer.problem for answer in answers} == {"cut off"} and tally.tokens_out == 4
+
+
+def test_draws_are_those_of_their_seed(writer, tmp_path):
+    def drawn(file, draw):
+        return ask_all(spec(writer), tmp_path / file, TEXTS, temperature=1.5, draw=draw)[0][0].text
+
+    state = torch.random.get_rng_state()
+    first, other, again = drawn("a.sqlite", 0), drawn("b.sqlite", 1), drawn("c.sqlite", 0)
+    assert first == again != other
+    assert torch.equal(torch.random.get_rng_state(), state), "nobody else's draws are touched"
+
+
+def test_a_model_trained_anew_is_another_model(writer, tmp_path):
+    ask_all(spec(writer), tmp_path / "a.sqlite", TEXTS)
+    weights = writer / "model.safetensors"
+    before = weights.read_bytes()
+    try:
+        weights.write_bytes(before[:-4] + b"\x00\x00\x00\x40")
+        _, tally = ask_all(spec(writer), tmp_path / "a.sqlite", TEXTS)
+    finally:
+        weights.write_bytes(before)
+    assert tally.cached == 0 and tally.answered == 2
+
+
+def test_a_text_model_rejects_pictures_and_what_is_too_long(writer, tmp_path, photos):
+    (answer,), _ = ask_all(spec(writer), tmp_path / "a.sqlite", ["x"], images=[photos / "0.png"])
+    assert answer.problem == "rejected by the endpoint" and "sees no images; set image_side: null" in answer.text
+    (answer,), _ = ask_all(spec(writer, image_side=None), tmp_path / "a.sqlite", ["x"], images=[photos / "0.png"])
+    assert answer.problem != "rejected by the endpoint"
+    (answer,), _ = ask_all(spec(writer), tmp_path / "a.sqlite", ["wall " * 3000])
+    assert "more than the model's 2048" in answer.text
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3", "smolvlm"])
+def test_a_vision_model_is_shown_the_picture(family, family_folders, tmp_path, photos):
+    folder = family_folders(family)
+    said, words = {}, "x <image> </s> <|im_end|>"
+    for name in ("0.png", "3.png", None):
+        images = [photos / name] if name else []
+        (answer,), tally = ask_all(spec(folder), tmp_path / f"{name}.sqlite", [words], images=images)
+        assert answer.problem in (None, "cut off", "empty"), answer
+        said[name] = answer.text, tally.tokens_in
+    assert len({text for text, _ in said.values()}) > 1, "pictures change the answer"
+    assert said["0.png"][1] > said[None][1], "pictures take tokens, words that look like one do not"
+
+
+def without_a_weight(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def with_a_wider_config(folder):
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"intermediate_size": 96', '"intermediate_size": 128'))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: (folder / "model.safetensors").unlink(), "cannot be loaded as a checkpoint"),
+        (lambda folder: (folder / "chat_template.jinja").unlink(), "has no chat template"),
+        (without_a_weight, "lacks 1 weights .model.norm.weight"),
+        (with_a_wider_config, "lacks .* weights"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "clip"}'), "is no model that writes text"),
+    ],
+)
+def test_what_cannot_be_asked_stops_with_one_line(writer, tmp_path, change, said):
+    folder = shutil.copytree(writer, tmp_path / "model")
+    change(folder)
+    with pytest.raises(TrifacetError, match=said) as error:
+        ask_all(spec(folder), tmp_path / "a.sqlite", TEXTS)
+    assert "\n" not in str(error.value)
+
+
+def test_a_step_of_a_build_asks_one(writer, tmp_path):
+    keys = {"base_url": "local", "model": str(writer), "max_tokens": 8, "reparse": 1}
+    recipe = BuildRecipe.model_validate(
+        {"sources": [{"path": "posts.jsonl"}], "steps": ["grammar"], "models": {"judge": keys}}
+    )
+
+    async def run(books):
+        async with Asker().open("judge", recipe, books) as model:
+            step = model.for_step("grammar")
+            return await step.ask(PROMPT, {"post": "x"}, parse)
+
+    with Books(tmp_path / "a.sqlite") as books:
+        answer = asyncio.run(run(books))
+    assert answer.problem in ("unparsed", "cut off") and books.tally("grammar", "judge").sent == 2
