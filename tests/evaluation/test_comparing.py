@@ -13,6 +13,9 @@ from fake_comparison import contestants, write_rows
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation import paper
+from trifacet.evaluation.benchmarks import results
+from trifacet.evaluation.benchmarks.benchmark import Benchmark, Outcome
+from trifacet.evaluation.benchmarks.results import Result
 from trifacet.evaluation.comparing import Settings, compare
 from trifacet.evaluation.comparison_document import document
 from trifacet.evaluation.contestants import Contestant
@@ -216,3 +219,29 @@ def test_names_are_told_apart_by_folder(tmp_path):
     assert [model.name for model in entered.contestants] == ["a/scores", "b/scores"]
     with pytest.raises(TrifacetError, match="NAME=PATH"):
         read_entries([f"={Path('x')}", "y"])
+
+
+def test_results_of_a_benchmark_are_compared_by_its_own_measures(tmp_path, monkeypatch):
+    """Its own measures, under its name, with their reasons for not being official."""
+    groups = [f"set {place // 2}" for place in range(60)]
+    said = {"one": 0, "two": 1}
+
+    def load(folder):
+        right = [float((place + said[folder.name]) % 3 > 0) for place in range(60)]
+        measure = share_measure("qAcc", groups, right, np.ones(60), unofficial="another judge")
+        return Result(named("toy"), [], Outcome([measure], notes=["a note"]))
+
+    monkeypatch.setattr(results, "load_result", load)
+    for name in said:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / results.MARK).write_text("{}", encoding="utf-8")
+    entered = read_entries([str(tmp_path / "one"), f"other={tmp_path / 'two'}"])
+    comparison = compare(entered.contestants, FAST, entered.notes)
+    assert comparison.models == ("one", "other")
+    assert [(column.title, column.units) for column in comparison.columns] == [("toy/qAcc", 30)]
+    assert comparison.cells["one", ("toy", "qAcc")].unofficial == "another judge"
+    assert "a note" in comparison.notes
+
+
+def named(name):
+    return Benchmark(name, "", "", "", [], "", lambda folder: [], lambda answered, options: Outcome([]))

@@ -80,6 +80,7 @@ def bar_chart(
     texts: Mapping[str, str],
     chart_id: str,
     spread: Mapping[str, float] | None = None,
+    reach: float = 0.0,
 ) -> Markup:
     """Horizontal bars, one per name, in the given order, each with its text at its end.
 
@@ -89,6 +90,7 @@ def bar_chart(
         texts: what stands at the end of each bar.
         chart_id: unique in the page.
         spread: half-length of a whisker, for means over seeds.
+        reach: the value that the chart has room for at least, so that several charts have one scale.
     """
     names = list(values)
     finite = {name: value if _is_finite(value) else 0.0 for name, value in values.items()}
@@ -104,7 +106,7 @@ def bar_chart(
             axes.annotate(texts[name], (end, row), (5, 0), textcoords="offset points", va="center", color=_INK)
         ends = [(finite[name] or 0.0) + spread.get(name, 0.0) for name in names]
         low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
-        high = max([*ends, 0.0]) or 1.0
+        high = max([*ends, reach, 0.0]) or 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=_INK)

@@ -98,15 +98,13 @@ def _attention(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
         )
         for name, one in found.items()
     ]
-    bars = [
-        Chart(
-            label,
-            "Share of the attention.",
-            _bars(f"{label}: share of the attention", {name: one["shares"][group] for name, one in found.items()},
-                  every, f"probe-share-{group}"),
-        )
-        for group, (label, _) in GROUPS.items()
-    ]  # fmt: skip
+    shares = {group: {name: one["shares"][group] for name, one in found.items()} for group in GROUPS}
+    longest = max(value for values in shares.values() for value in values.values())
+    bars = []
+    for group, (label, _) in GROUPS.items():
+        title = f"{label}: share of the attention"
+        svg = _bars(title, shares[group], every, f"probe-share-{group}", reach=longest)
+        bars.append(Chart(label, "Share of the attention.", svg))
     layers = [_layers(name, one["per_layer"], f"probe-layers-{at}") for at, (name, one) in enumerate(found.items())]
     lines = [(swatch(style, f"probe-key-{group}"), *GROUPS[group]) for style, group in enumerate(GROUPS)]
     remarks = [
@@ -167,7 +165,7 @@ def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
         values = {
             name: one["changed"] for name, document in models.items() for one in document["noise"] if one["t"] == t
         }
-        svg = _bars(f"Answers that change at t = {t}", values, every, f"probe-noise-{t}", "{:.0%}")
+        svg = _bars(f"Answers that change at t = {t}", values, every, f"probe-noise-{t}", shape="{:.0%}")
         bars.append(Chart(f"Noise t = {t}", "Share of the answers that change.", svg))
     return render_part(
         "probe_noise.jinja", {}, rows=rows, bars=bars, facts=any(row[-1] is not None for row in rows),
@@ -233,13 +231,19 @@ def _plane(
 
 
 def _bars(
-    title: str, values: Mapping[str, float], every: Sequence[str], chart_id: str, shape: str = "{:.3f}"
+    title: str,
+    values: Mapping[str, float],
+    every: Sequence[str],
+    chart_id: str,
+    *,
+    reach: float = 1.0,
+    shape: str = "{:.3f}",
 ) -> Markup:
-    """Bars of the models in their order, each with its number."""
+    """Bars of the models in their order, each with its number; ``reach`` is the scale."""
     ordered = {name: values[name] for name in every if name in values}
     texts = {name: shape.format(value) for name, value in ordered.items()}
     said = "; ".join(f"{name} {text}" for name, text in texts.items())
-    return bar_chart(ordered, alternative=f"{title}: {said}.", texts=texts, chart_id=chart_id)
+    return bar_chart(ordered, alternative=f"{title}: {said}.", texts=texts, chart_id=chart_id, reach=reach)
 
 
 def _facts(grounding: Document | None) -> Told | None:
