@@ -14,6 +14,7 @@ from trifacet.cli import (
     align,
     benchmarks,
     build,
+    compare,
     data,
     describe,
     diff,
@@ -46,6 +47,7 @@ app.command("describe")(describe.describe)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("lint")(lint.lint)
+app.command("compare")(compare.compare)
 app.command("probe")(probe.probe)
 app.command("review")(review.review)
 app.command("rewards")(rewards.rewards)

@@ -149,14 +149,14 @@ def format_value(value: float | None, metric: Metric) -> str:
 def markdown(summary: Summary) -> str:
     """The summary as a Markdown table; best values in bold, degenerated models named below."""
     lines = [
-        "| Model | " + " | ".join(_markdown_text(metric.title) for metric in summary.metrics) + " |",
+        "| Model | " + " | ".join(markdown_text(metric.title) for metric in summary.metrics) + " |",
         "|---|" + "---:|" * len(summary.metrics),
     ]
     for model, cells in summary.rows:
         shown = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
-        lines.append(f"| {_markdown_text(model.name)} | " + " | ".join(shown) + " |")
+        lines.append(f"| {markdown_text(model.name)} | " + " | ".join(shown) + " |")
     remarks = [
-        f"{_markdown_text(model.name)} degenerated: {_markdown_text(model.degenerate)}"
+        f"{markdown_text(model.name)} degenerated: {markdown_text(model.degenerate)}"
         for model, _ in summary.rows
         if model.degenerate
     ]
@@ -224,9 +224,9 @@ def _best(values: Sequence[float | None], metric: Metric) -> float | None:
     return max(finite) if metric.better == "higher" else min(finite)
 
 
-def _markdown_text(text: str) -> str:
-    """One line without Markdown or HTML of its own."""
-    line = " ".join(text.split())
+def markdown_text(text: str) -> str:
+    """One line without Markdown or HTML of its own, and without control characters."""
+    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     for sign in "\\`*_{}[]<>|#!":
         line = line.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
     return line

@@ -1,0 +1,245 @@
+"""``trifacet compare``: models side by side, with their error. Invariant: nothing is asked of a judge unless named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trifacet.cli.common import err, plain, write_json
+from trifacet.cli.score import ProfileName
+from trifacet.errors import TrifacetError
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from trifacet.evaluation.comparing import Settings
+    from trifacet.evaluation.entries import Entered
+    from trifacet.evaluation.measures import Better
+    from trifacet.evaluation.pairs import Judged
+
+
+class PairsName(StrEnum):
+    """Which pairs are tested."""
+
+    BASELINE = "baseline"
+    ALL = "all"
+
+
+class CorrectionName(StrEnum):
+    """How p-values are corrected for the number of pairs."""
+
+    HOLM = "holm"
+    BH = "bh"
+    NONE = "none"
+
+
+class IntervalName(StrEnum):
+    """How intervals are made of the draws."""
+
+    BCA = "bca"
+    PERCENTILE = "percentile"
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]PATH...",
+            help="Two or more: files of texts, files of metrics per sample (JSONL), folders of benchmark results, or "
+            "the folder of a run, which brings all its models.",
+        ),
+    ],
+    references: Annotated[
+        Path | None, typer.Option(help="What texts are scored against; by default the test set of a run among PATHs.")
+    ] = None,
+    profile: Annotated[
+        list[ProfileName] | None, typer.Option(help="Definitions of the metrics of texts; by default both.")
+    ] = None,
+    common: Annotated[
+        bool, typer.Option("--common", help="Compare the samples that all have, and say how many are left out.")
+    ] = False,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model that the others are held against; default: the first.")
+    ] = None,
+    pairs: Annotated[PairsName, typer.Option(help="baseline: each against it; all: every pair.")] = PairsName.BASELINE,
+    metrics: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only these metrics (cider, or coco/cider); repeatable.")
+    ] = None,
+    better: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC=higher|lower|neither", help="Which direction is better, where it is not known."),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 10_000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 17,
+    interval: Annotated[IntervalName, typer.Option(help="Kind of bootstrap interval.")] = IntervalName.BCA,
+    correction: Annotated[
+        CorrectionName, typer.Option(help="Correction of p-values over the pairs of a metric.")
+    ] = CorrectionName.HOLM,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the pictures, for the page and the judge.")
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Also have a language model judge every pair of texts.")
+    ] = None,
+    judge_prompt: Annotated[Path | None, typer.Option(metavar="FILE", help="A prompt of your own for it.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keeps the judge's answers; default: beside the YAML file.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what judging would still cost, and ask nothing.")
+    ] = False,
+    probe: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="A model's results of 'trifacet probe', for the page.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")] = None,
+    latex: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as LaTeX (booktabs).")] = None,
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="PATH", help="Write everything as JSON; - for standard output.")
+    ] = None,
+) -> None:
+    """Compare models on the same samples: values with intervals, differences, tests, effect sizes, judged pairs.
+
+    Examples:
+    trifacet compare runs/demo --html compare.html
+
+    trifacet compare sft=a.jsonl mcm-dpo=b.jsonl --references test.jsonl --images data/images --latex table.tex
+
+    trifacet compare runs/demo --judge judge.yaml --estimate
+    """
+    from trifacet.cli.compare_view import print_comparison
+    from trifacet.evaluation.comparing import Settings
+    from trifacet.evaluation.comparing import compare as compare_models
+    from trifacet.evaluation.comparison_document import document
+    from trifacet.evaluation.entries import PROFILES, read_entries
+    from trifacet.files import write_atomically
+    from trifacet.reports import comparison_tables
+
+    settings = Settings(
+        draws, level, seed, correction.value, pairs.value, interval.value, baseline, tuple(metrics or ()), common
+    )
+    if (estimate or judge_prompt or answers) and judge is None:
+        raise TrifacetError("--estimate, --judge-prompt and --answers belong to --judge; name the judge's file")
+    sections = _probes(probe or [])
+    entered = read_entries(
+        models,
+        references=references,
+        profiles=[one.value for one in profile] if profile else PROFILES,
+        better=_directions(better or []),
+        common=common,
+    )
+    if estimate:
+        assert judge is not None
+        _estimate(entered, settings, images, judge, judge_prompt, answers, json_path)
+        return
+    comparison = compare_models(entered.contestants, settings, entered.notes)
+    judged = _judge(entered, settings, images, judge, judge_prompt, answers) if judge else None
+    if html is not None:
+        from trifacet.reports.comparison import write_comparison
+
+        shown = images or entered.images
+        write_comparison(
+            html, comparison, entered.contestants, entered.samples, images=shown, judged=judged, extra=sections
+        )
+    if markdown is not None:
+        write_atomically(markdown, comparison_tables.markdown(comparison, judged))
+    if latex is not None:
+        write_atomically(latex, comparison_tables.latex(comparison))
+    if json_path is not None:
+        from trifacet.evaluation.comparison_document import judged_document
+
+        write_json(document(comparison) | {"judged": judged_document(judged) if judged else None}, json_path)
+    for note in comparison.notes:
+        err.print(f"note: {plain(note)}", soft_wrap=True)
+    if json_path != "-":
+        print_comparison(comparison, judged)
+
+
+def _directions(given: Sequence[str]) -> dict[str, Better]:
+    known: dict[str, Better] = {"higher": "higher", "lower": "lower", "neither": "neither"}
+    found: dict[str, Better] = {}
+    for one in given:
+        metric, _, direction = one.rpartition("=")
+        if not metric or direction not in known:
+            raise TrifacetError(f"--better {one!r}: write METRIC=higher, METRIC=lower or METRIC=neither")
+        found[metric] = known[direction]
+    return found
+
+
+def _probes(given: Sequence[str]) -> list[Markup]:
+    """The sections of ``--probe NAME=FILE``; [] without any."""
+    if not given:
+        return []
+    from trifacet.reports.probes import probe_sections, read_probe
+
+    found: dict[str, Mapping[str, Any]] = {}
+    for one in given:
+        name, _, path = one.partition("=")
+        if not name or not path or name in found:
+            raise TrifacetError(f"--probe {one!r}: write NAME=FILE, each name once")
+        found[name] = read_probe(Path(path))
+    return probe_sections(found)
+
+
+def _judge(
+    entered: Entered, settings: Settings, images: Path | None, file: Path, prompt: Path | None, answers: Path | None
+) -> Judged:
+    from rich.progress import Progress
+
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.evaluation.pairs import judge_pairs, text_pairs
+    from trifacet.llm.prompts import load_prompt
+
+    spec, kept = read_asked_model(file), answers or _answers_beside(file)
+    questions = text_pairs(entered, settings, images or entered.images)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("judging")
+        return judge_pairs(
+            spec,
+            load_prompt("judge", prompt),
+            kept,
+            questions,
+            seed=settings.seed,
+            level=settings.level,
+            draws=settings.draws,
+            correction=settings.correction,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _estimate(
+    entered: Entered,
+    settings: Settings,
+    images: Path | None,
+    file: Path,
+    prompt: Path | None,
+    answers: Path | None,
+    json_path: str | None,
+) -> None:
+    from trifacet.cli.common import json_or_table
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.evaluation.pairs import estimate, text_pairs
+    from trifacet.llm.prompts import load_prompt
+
+    questions = text_pairs(entered, settings, images or entered.images)
+    asked = estimate(read_asked_model(file), load_prompt("judge", prompt), answers or _answers_beside(file), questions)
+    document = {
+        "questions": asked.questions,
+        "kept": asked.cached,
+        "tokens_in": asked.tokens_in,
+        "tokens_out": asked.tokens_out,
+        "cost": asked.cost,
+        "paid_before": asked.paid - asked.cost,
+    }
+    rows = [(name, f"{value:.6g}") for name, value in document.items()]
+    title = "What judging would still cost, at most, if no answer had to be asked for again"
+    json_or_table(document, json_path, title, ("of the judge", "value"), rows)
+
+
+def _answers_beside(file: Path) -> Path:
+    return file.with_name(f"{file.stem}.answers.sqlite")

@@ -1,0 +1,258 @@
+"""What ``trifacet compare`` is given: texts, metrics per sample, results of benchmarks, or whole runs.
+
+Invariant: every model is scored on the same samples by the same profiles; ids that differ are refused, or with
+``common`` left out before anything is scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation import coco, paper
+from trifacet.evaluation.contestants import Contestant, Key, check_same, listed
+from trifacet.evaluation.inputs import read_predictions, read_targets
+from trifacet.evaluation.matching import other_data
+from trifacet.evaluation.measures import Better, Measure, mean_measure
+from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
+from trifacet.evaluation.target import Target
+from trifacet.formats.rows import iter_rows
+
+PROFILES: tuple[Profile, ...] = ("coco", "paper")
+TEXTS, PER_SAMPLE = "texts", "per sample"  # where other tables have a profile or a benchmark
+
+
+@dataclass(frozen=True)
+class Entered:
+    """Everything that the arguments named.
+
+    ``samples`` are what the texts are about, by id; ``images`` is the folder of their pictures where a run knows it.
+    """
+
+    contestants: Sequence[Contestant]
+    samples: Mapping[str, Target]
+    images: Path | None
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """One model before it is scored: either its texts or its measures."""
+
+    name: str
+    source: str
+    texts: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[Key, Measure] = field(default_factory=dict)
+    targets: Sequence[Target] = ()
+    images: Path | None = None
+    notes: Sequence[str] = ()
+
+
+def read_entries(
+    specs: Sequence[str],
+    *,
+    references: Path | None = None,
+    profiles: Sequence[Profile] = PROFILES,
+    better: Mapping[str, Better] | None = None,
+    common: bool = False,
+) -> Entered:
+    """The models that ``[NAME=]PATH`` arguments name.
+
+    Args:
+        specs: each a file of texts, a file of metrics per sample, or the folder of a benchmark's result or of a run.
+        references: what texts are scored against; where it is None, the test set of a run among ``specs``.
+        profiles: definitions of the metrics that texts are scored by.
+        better: which direction is better in metrics by name, where it is not known or not meant so.
+        common: keep the samples that all models have, where they differ.
+
+    Raises:
+        DataError: naming file, row and field; or the ids that models lack.
+        TrifacetError: nothing to score texts against; two models of one name.
+    """
+    opened = _named_apart([one for spec in specs for one in _open(*_name_and_path(spec))])
+    told = [one for one in opened if one.texts]
+    if not told:
+        measured = [Contestant(one.name, one.source, _turned(one.measures, better)) for one in opened]
+        return Entered(measured, {}, None, _once(opened))
+    targets = _targets(told, references)
+    notes = _once(opened)
+    for one in told:
+        if not one.targets and (note := other_data(Path(one.source), one.texts, targets)):
+            notes.append(f"{one.name}: {note}")
+    check_same({one.name: list(one.texts) for one in told}, common)
+    if common:
+        shared = {target.id for target in targets}.intersection(*(one.texts for one in told))
+        if not shared:
+            raise DataError("no id is in all models and in the references", fix="compare models on one test set")
+        left = {one.name: len(one.texts) - len(shared) for one in told} | {"the references": len(targets) - len(shared)}
+        said = ", ".join(f"{count} of {name}" for name, count in left.items())
+        notes.append(f"compared are the {len(shared)} samples that all have; left out: {said}")
+        targets = [target for target in targets if target.id in shared]
+        told = [replace(one, texts={name: text for name, text in one.texts.items() if name in shared}) for one in told]
+    contestants, known = [], {one.name: one for one in told}
+    remarks: dict[str, list[str]] = {}
+    for one in opened:
+        if one.name in known:
+            texts = known[one.name].texts
+            measures, remarks[one.name] = _scored(texts, targets, profiles)
+            contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts))
+        else:
+            contestants.append(Contestant(one.name, one.source, _turned(one.measures, better)))
+    notes += _told_apart(remarks)
+    images = next((one.images for one in told if one.images is not None), None) if references is None else None
+    return Entered(contestants, {target.id: target for target in targets}, images, list(dict.fromkeys(notes)))
+
+
+def _turned(measures: Mapping[Key, Measure], better: Mapping[str, Better] | None) -> dict[Key, Measure]:
+    """The measures with the directions that the user gave."""
+    given = better or {}
+    return {key: replace(one, better=given.get(key[1], one.better)) for key, one in measures.items()}
+
+
+def _once(opened: Sequence[_Opened]) -> list[str]:
+    return list(dict.fromkeys(note for one in opened for note in one.notes))
+
+
+def _told_apart(said: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is said of all models once; what is said of some, with their names."""
+    names: dict[str, list[str]] = {}
+    for name, notes in said.items():
+        for note in notes:
+            names.setdefault(note, []).append(name)
+    return [note if len(of) == len(said) else f"{', '.join(of)}: {note}" for note, of in names.items()]
+
+
+def _name_and_path(spec: str) -> tuple[str, Path]:
+    """The name, or "" where none is given. A path that exists as it stands has none before it."""
+    name, sign, path = spec.partition("=")
+    if not sign or Path(spec).exists():
+        return "", Path(spec)
+    if not name.strip() or not path:
+        raise TrifacetError(f"{spec!r} is no NAME=PATH; give a path, or a name before it")
+    return " ".join(name.split()), Path(path)
+
+
+def _open(name: str, path: Path) -> list[_Opened]:
+    if path.is_dir():
+        return [_open_benchmark(name, path)] if (path / "benchmark.json").exists() else _open_run(name, path)
+    first = next(iter_rows(path), None)
+    if first is None:
+        raise DataError("has no row", fix="give texts, or metrics per sample", file=path)
+    name = name or path.stem
+    if first.values.keys() & {"text", "caption"}:
+        return [_Opened(name, str(path), texts=read_predictions(path))]
+    return [_Opened(name, str(path), measures=_per_sample(path))]
+
+
+def _open_run(name: str, folder: Path) -> list[_Opened]:
+    from trifacet.reports.gather import read_run
+
+    run = read_run(folder)
+    told = [model for model in run.models if model.texts]
+    if not told:
+        raise DataError("holds no generated text", fix="let 'trifacet run' finish first", file=folder)
+    return [
+        _Opened(
+            f"{name}/{model.name}" if name else model.name,
+            f"{folder} ({model.name})",
+            texts=model.texts,
+            targets=run.samples,
+            images=run.image_root,
+        )
+        for model in told
+    ]
+
+
+def _open_benchmark(name: str, folder: Path) -> _Opened:
+    from trifacet.evaluation.benchmarks.results import load_result
+
+    result = load_result(folder)
+    measures = {(result.name, measure.name): measure for measure in result.outcome.measures if measure.units}
+    return _Opened(name or folder.name, str(folder), measures=measures, notes=result.outcome.notes)
+
+
+def _named_apart(opened: Sequence[_Opened]) -> list[_Opened]:
+    """The same, where names are each once; of files in different folders, the folder goes before the name."""
+    names = [one.name for one in opened]
+    if len(set(names)) == len(names):
+        return list(opened)
+    twice = {name for name in names if names.count(name) > 1}
+    longer = [
+        replace(one, name=f"{Path(one.source).parent.name}/{one.name}") if one.name in twice else one for one in opened
+    ]
+    again = [one.name for one in longer]
+    doubled = [name for name in again if again.count(name) > 1]
+    if doubled:
+        raise TrifacetError(f"two models are called {doubled[0]!r}; name them apart: A={opened[0].source} B=...")
+    return longer
+
+
+def _targets(told: Sequence[_Opened], references: Path | None) -> list[Target]:
+    """What the texts are scored against: the file that is named, or the one test set that the runs have."""
+    if references is not None:
+        return read_targets(references)
+    sets = [one.targets for one in told if one.targets]
+    if not sets:
+        raise TrifacetError(f"texts of {listed([one.name for one in told])} need --references to be scored against")
+    first = {target.id: list(target.references) for target in sets[0]}
+    if any({target.id: list(target.references) for target in other} != first for other in sets[1:]):
+        raise TrifacetError("the runs have different test sets; name the one to score against with --references")
+    return list(sets[0])
+
+
+def _scored(
+    texts: Mapping[str, str], targets: Sequence[Target], profiles: Sequence[Profile]
+) -> tuple[dict[Key, Measure], list[str]]:
+    scores = score_texts(texts, targets, profiles=profiles)
+    return {_key(one.name): one for one in scores.measures if one.units}, scores.notes
+
+
+def _key(metric: str) -> Key:
+    """Profile and name of a metric of ours, as ``score_texts`` calls it."""
+    if metric in coco.METRICS:
+        return "coco", metric.removeprefix("coco/")
+    return "paper" if metric in paper.METRICS else TEXTS, metric
+
+
+def _per_sample(path: Path) -> dict[Key, Measure]:
+    """The measures of rows {"id", metric: number, ...}: means. A metric may be absent or null in some rows."""
+    columns: dict[str, dict[str, float]] = {}
+    seen: set[str] = set()
+    for number, row in iter_rows(path):
+        name = row.get("id")
+        if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+            raise DataError("is missing or no text", fix="give each row an id", file=path, row=number, field="id")
+        if str(name) in seen:
+            raise DataError(f"{str(name)!r} occurs twice", fix="keep one row per id", file=path, row=number, field="id")
+        seen.add(str(name))
+        for metric, value in _numbers(row, path, number):
+            columns.setdefault(metric, {})[str(name)] = value
+    if not columns:
+        raise DataError(
+            'has neither "text" nor a number beside "id"', fix="give texts, or metrics per sample", file=path
+        )
+    elsewhere = f"taken from {path.name} as they stand there"
+    return {
+        (PER_SAMPLE, metric): mean_measure(metric, values, better=_direction(metric), unofficial=elsewhere)
+        for metric, values in columns.items()
+    }
+
+
+def _direction(metric: str) -> Better:
+    """Which direction is better, where the name is one of ours; nothing is guessed of others."""
+    if metric in (*coco.METRICS, *paper.METRICS) or metric.partition("/")[0] == "grounding":
+        return "higher"
+    return next((one.better for one in TEXT_MEASURES if one.name == metric), "neither")
+
+
+def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Iterable[tuple[str, float]]:
+    for metric, value in row.items():
+        if metric == "id" or value is None:
+            continue
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise DataError("is no finite number", fix="give a number, or null", file=path, row=number, field=metric)
+        yield metric, float(value)

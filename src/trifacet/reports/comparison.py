@@ -1,0 +1,161 @@
+"""The page of ``trifacet compare``: tables, differences drawn with their intervals, judged pairs, samples.
+
+Invariant: every name and text is escaped by the template; the only markup let through is SVG that ``svg.svg_of`` made
+and the sections that are handed in as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from trifacet.evaluation.comparing import Column, Comparison
+from trifacet.evaluation.contestants import Contestant
+from trifacet.evaluation.pairs import Judged
+from trifacet.evaluation.target import Target
+from trifacet.files import write_atomically
+from trifacet.reports.comparison_examples import examples
+from trifacet.reports.comparison_tables import (
+    CORRECTIONS,
+    MARKS,
+    by_profile,
+    caveats,
+    cell_of,
+    difference_row,
+    digits,
+    interval_text,
+    legend,
+    number_text,
+    official_text,
+    official_word,
+    p_text,
+    share_text,
+)
+from trifacet.reports.forest import Span, forest_chart
+from trifacet.reports.page import render_page
+from trifacet.reports.story import quantity
+
+
+def write_comparison(
+    path: Path,
+    comparison: Comparison,
+    contestants: Sequence[Contestant],
+    samples: Mapping[str, Target],
+    *,
+    images: Path | None = None,
+    judged: Judged | None = None,
+    extra: Sequence[Markup] = (),
+) -> None:
+    """Write the page, whole or not at all; see ``render_comparison``. Raises TrifacetError where that fails."""
+    write_atomically(
+        path, render_comparison(comparison, contestants, samples, images=images, judged=judged, extra=extra)
+    )
+
+
+def render_comparison(
+    comparison: Comparison,
+    contestants: Sequence[Contestant],
+    samples: Mapping[str, Target],
+    *,
+    images: Path | None = None,
+    judged: Judged | None = None,
+    extra: Sequence[Markup] = (),
+) -> str:
+    """The page as text.
+
+    Args:
+        comparison: what was compared.
+        contestants: the models, for their texts and where they come from.
+        samples: what the texts are about.
+        images: folder of the samples' pictures; None shows none.
+        judged: what a language model made of the pairs.
+        extra: ready sections for the end, trusted as they are.
+    """
+    return render_page(
+        "comparison.html.jinja",
+        {"quantity": quantity, "p": p_text, "share": share_text, "interval": _shares},
+        comparison=comparison,
+        contestants=contestants,
+        samples=len(samples),
+        opening=_opening(comparison, len(samples)),
+        correction=CORRECTIONS[comparison.settings.correction],
+        legend=legend(comparison),
+        tables=[
+            (profile, [(column, official_word(comparison, column)) for column in columns], _rows(comparison, columns))
+            for profile, columns in by_profile(comparison)
+        ],
+        charts=[_forest(comparison, column, index) for index, column in enumerate(comparison.columns)],
+        differences=[
+            (difference_row(comparison, one), p_text(one.p_over_all), one.chance.exact, _tone(one.verdict))
+            for one in comparison.differences
+        ],
+        pairs=len({(one.model, one.other) for one in comparison.differences}),
+        official=official_text(comparison),
+        caveats=[*comparison.notes, *caveats(comparison)],
+        judged=judged,
+        examples=examples(comparison, {one.name: one.texts for one in contestants}, samples, images),
+        extra=extra,
+    )
+
+
+def _opening(comparison: Comparison, samples: int) -> str:
+    others = [name for name in comparison.models if name != comparison.baseline]
+    most = max(column.units for column in comparison.columns)
+    found = sum(one.verdict != "" for one in comparison.differences)
+    tests = len(comparison.differences)
+    correction = CORRECTIONS[comparison.settings.correction]
+    who = others[0] if len(others) == 1 else f"{len(others)} models"
+    what = "samples" if most == samples else "units (samples, or groups of them)"
+    return (
+        f"{who} against {comparison.baseline} on {most} {what}. "
+        f"In {found} of {tests} comparisons of a pair in a metric "
+        f"the {correction} p-value is at most {1 - comparison.settings.level:.2g}."
+    )
+
+
+def _rows(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, list[dict[str, Any]]]]:
+    rows = []
+    for model in comparison.models:
+        cells = []
+        for column in columns:
+            _, value, interval, verdict = cell_of(comparison, model, column)
+            one = comparison.against_baseline(model, column)
+            cells.append(
+                {
+                    "value": value,
+                    "interval": interval,
+                    "verdict": verdict,
+                    "mark": MARKS[verdict],
+                    "tone": _tone(verdict),
+                    "p": p_text(one.p_corrected) if one else "",
+                }
+            )
+        rows.append((model, cells))
+    return rows
+
+
+def _tone(verdict: str) -> str:
+    """The colour of a verdict; none where neither direction is better."""
+    return {"better": "right", "worse": "wrong"}.get(verdict, "")
+
+
+def _forest(comparison: Comparison, column: Column, index: int) -> tuple[Column, str, Markup]:
+    places = digits(comparison, column)
+    spans, said = [], []
+    for one in comparison.differences:
+        if one.column.key == column.key:
+            name = f"{one.model} – {one.other}" if comparison.settings.pairs == "all" else one.model
+            value = number_text(one.value, places, signed=True)
+            text = f"{value} {interval_text(one.interval, places, signed=True)} {MARKS[one.verdict]}".strip()
+            spans.append(Span(name, one.value, one.interval, text, bool(one.verdict)))
+            said.append(f"{one.model} less {one.other} {text}, corrected p {p_text(one.p_corrected)}")
+    hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}
+    chart = forest_chart(spans, alternative=f"{column.title}: {'; '.join(said)}.", chart_id=f"forest-{index}")
+    return column, hint[column.better], chart
+
+
+def _shares(interval: tuple[float, float]) -> str:
+    return f"[{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"

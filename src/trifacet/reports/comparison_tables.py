@@ -1,0 +1,265 @@
+"""A comparison as tables for the terminal, Markdown and LaTeX, and what has to be said beside them in words.
+
+Invariant: numbers show as many digits as their intervals bear; nothing is marked without the p-value and the
+correction being named; names from outside are escaped for where they go.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from trifacet.evaluation.comparing import Cell, Column, Comparison, Difference, Verdict
+from trifacet.evaluation.entries import TEXTS
+from trifacet.evaluation.pairs import Judged
+from trifacet.reports.tables import markdown_text
+
+MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
+_LATEX_MARKS: dict[Verdict, str] = {"better": "$^{+}$", "worse": "$^{-}$", "differs": r"$^{\neq}$", "": ""}
+CORRECTIONS = {"holm": "Holm-corrected", "bh": "Benjamini–Hochberg-corrected", "none": "uncorrected"}
+ABSENT = "–"
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",  # after a line's end it would be an option
+    "\N{EN DASH}": "--",
+} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
+
+
+def by_profile(comparison: Comparison) -> list[tuple[str, list[Column]]]:
+    """The columns of each profile; numbers of two profiles never share a table."""
+    found: dict[str, list[Column]] = {}
+    for column in comparison.columns:
+        found.setdefault(column.profile, []).append(column)
+    return list(found.items())
+
+
+def digits(comparison: Comparison, column: Column) -> int:
+    """Decimals at which the widest interval of the column's values shows two digits; 1 to 5."""
+    cells = [comparison.cells[model, column.key] for model in comparison.models]
+    spans = [cell.interval for cell in cells if cell.interval]
+    halves = [(high - low) / 2 for low, high in spans if high - low > 1e-9 * abs(high)]  # less is rounding
+    size = max(halves or [abs(cell.value) for cell in cells if math.isfinite(cell.value)], default=0.0)
+    return min(5, max(1, 1 - math.floor(math.log10(size)))) if size > 0 else 1
+
+
+def number_text(value: float | None, places: int, *, signed: bool = False) -> str:
+    """The number with so many decimals; never "-0.0"."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    rounded = round(value, places) + 0.0
+    return f"{rounded:+.{places}f}" if signed and rounded else f"{rounded:.{places}f}"
+
+
+def interval_text(interval: tuple[float, float] | None, places: int, *, signed: bool = False) -> str:
+    """[lower, upper], or nothing."""
+    if interval is None:
+        return ""
+    return f"[{', '.join(number_text(end, places, signed=signed) for end in interval)}]"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value as papers print it."""
+    if p is None:
+        return ABSENT
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def cell_of(comparison: Comparison, model: str, column: Column) -> tuple[Cell, str, str, Verdict]:
+    """A cell, its value and interval as text, and the verdict against the baseline."""
+    cell, places = comparison.cells[model, column.key], digits(comparison, column)
+    one = comparison.against_baseline(model, column)
+    verdict: Verdict = one.verdict if one else ""
+    return cell, number_text(cell.value, places), interval_text(cell.interval, places), verdict
+
+
+def tally_text(one: Difference) -> str:
+    """Units won, tied and lost."""
+    size = one.effect
+    return ABSENT if size.wins is None else f"{size.wins} / {size.ties} / {size.losses}"
+
+
+def legend(comparison: Comparison) -> str:
+    """What the marks mean, with the test and the correction by name."""
+    settings = comparison.settings
+    limit = f"{1 - settings.level:.2g}"
+    return (
+        f"Brackets: {100 * settings.level:g} % intervals ({'BCa' if settings.method == 'bca' else 'percentile'} "
+        f"bootstrap, {settings.draws} draws). ▲ better, ▼ worse than {comparison.baseline}, ≠ differs where neither "
+        f"direction is better: paired permutation test, {CORRECTIONS[settings.correction]} p ≤ {limit} over "
+        f"{_family(comparison)} of each metric."
+    )
+
+
+def _family(comparison: Comparison) -> str:
+    pairs = len({(one.model, one.other) for one in comparison.differences})
+    return f"the {pairs} pairs" if pairs > 1 else "the one pair"
+
+
+def official_word(comparison: Comparison, column: Column) -> str:
+    """Whether a metric's values are those of its own program."""
+    if column.profile == TEXTS:
+        return "our own"
+    return "not official" if _unofficial(comparison, column) else "official"
+
+
+def official_text(comparison: Comparison) -> list[str]:
+    """Which metrics are official values, and why the others are not."""
+    named: dict[str, list[str]] = {}
+    for column in comparison.columns:
+        named.setdefault(official_word(comparison, column), []).append(column.title)
+    lines = [f"official values: {', '.join(named['official'])}"] if "official" in named else []
+    if "our own" in named:
+        lines.append(f"defined by this program, so that no other gives them: {', '.join(named['our own'])}")
+    for column in comparison.columns:
+        if reasons := _unofficial(comparison, column):
+            lines.append(f"{column.title} is not official: {'; '.join(reasons)}")
+    return lines
+
+
+def _unofficial(comparison: Comparison, column: Column) -> list[str]:
+    said = [comparison.cells[model, column.key].unofficial for model in comparison.models]
+    return list(dict.fromkeys(reason for reason in said if reason))
+
+
+def caveats(comparison: Comparison) -> list[str]:
+    """What these numbers do not say; true of every comparison of this kind."""
+    said = [
+        "Intervals are over the samples of this test set: another training run, another seed of generation or another "
+        "judge may differ by more.",
+        "Whether two models differ is told by the interval of their difference and by the test, not by whether their "
+        "own intervals overlap: the samples are the same, so the models' errors go together.",
+        "An interval and a test can disagree near the limit; they answer slightly different questions.",
+        "No difference found is not the same as no difference: look at how wide the interval is.",
+    ]
+    if any("cider" in column.name.lower() for column in comparison.columns):
+        said.append(
+            "CIDEr's word weights come from all references of this set and stay fixed when samples are drawn: its "
+            "intervals say nothing about sets with other references."
+        )
+    if comparison.settings.correction == "none":
+        said.append("The p-values are not corrected: of many pairs, some will be small by chance.")
+    else:
+        said.append(
+            "Each metric is a family of its own. Who picks one of several metrics after looking takes the p-value over "
+            "all metrics instead."
+        )
+    return said
+
+
+def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
+    """The tables as Markdown, one for each profile, then the differences and what the judge said."""
+    lines: list[str] = []
+    for profile, columns in by_profile(comparison):
+        lines += [f"### {markdown_text(profile)}", ""] if profile else []
+        lines += [
+            "| Model | " + " | ".join(f"{markdown_text(column.name)}{_arrow(column)}" for column in columns) + " |",
+            "|---|" + "---:|" * len(columns),
+        ]
+        for model in comparison.models:
+            cells = [_markdown_cell(comparison, model, column) for column in columns]
+            note = " (baseline)" if model == comparison.baseline else ""
+            lines.append(f"| {markdown_text(model)}{note} | " + " | ".join(cells) + " |")
+        lines.append("")
+    lines += [
+        markdown_text(legend(comparison)),
+        "",
+        "| Metric | Model | Against | Difference | p | p corrected | Win / tie / lose | d_z | Cliff's delta |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in comparison.differences:
+        lines.append("| " + " | ".join(markdown_text(cell) for cell in difference_row(comparison, one)) + " |")
+    if judged:
+        lines += [
+            "",
+            f"Judged by {markdown_text(judged.asked.model)}, in both orders; {markdown_text(judged.prompt)}.",
+            "",
+            "| Model | Against | Win | Tie | Lose | Not parsed | Orders agree | First position |",
+            "|---|---|---:|---:|---:|---:|---:|---:|",
+            *("| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in judged_rows(judged)),
+        ]
+    said = [*official_text(comparison), *comparison.notes, *caveats(comparison)]
+    return "\n".join([*lines, "", *(f"* {markdown_text(note)}" for note in said)]) + "\n"
+
+
+def difference_row(comparison: Comparison, one: Difference) -> list[str]:
+    """Metric, model, other, difference with interval, p, corrected p, units won / tied / lost, effect sizes."""
+    places, size = digits(comparison, one.column), one.effect
+    return [
+        one.column.title,
+        one.model,
+        one.other,
+        f"{number_text(one.value, places, signed=True)} {interval_text(one.interval, places, signed=True)}".strip(),
+        p_text(one.chance.p),
+        f"{p_text(one.p_corrected)} {MARKS[one.verdict]}".strip(),
+        tally_text(one),
+        number_text(size.d_z, 2, signed=True),
+        number_text(size.cliffs_delta, 2, signed=True),
+    ]
+
+
+def judged_rows(judged: Judged) -> list[list[str]]:
+    """Model, other, counts with the intervals of their shares, share of agreeing orders, first-position rate."""
+    rows = []
+    for pair in judged.pairs:
+        counts = [
+            f"{pair.summary.counts[one]} [{100 * low:.0f}, {100 * high:.0f} %]"
+            for one, (low, high) in pair.summary.intervals.items()
+        ]
+        rows.append([pair.model, pair.other, *counts, share_text(pair.consistency), share_text(pair.first_position)])
+    return rows
+
+
+def share_text(value: float | None) -> str:
+    """A share in per cent."""
+    return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def _markdown_cell(comparison: Comparison, model: str, column: Column) -> str:
+    _, value, interval, verdict = cell_of(comparison, model, column)
+    return " ".join(part for part in (value, MARKS[verdict], markdown_text(interval)) if part)
+
+
+def _arrow(column: Column) -> str:
+    return {"higher": " ↑", "lower": " ↓", "neither": ""}[column.better]
+
+
+def latex(comparison: Comparison) -> str:
+    r"""The tables as LaTeX for ``booktabs``: a row of values, below it one of intervals, for each model."""
+    return "\n".join(_latex_table(comparison, profile, columns) for profile, columns in by_profile(comparison))
+
+
+def _latex_table(comparison: Comparison, profile: str, columns: Sequence[Column]) -> str:
+    arrows = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "neither": ""}
+    heads = [latex_text(column.name) + arrows[column.better] for column in columns]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering",
+        f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
+        "\\toprule",
+        f"Model & {' & '.join(heads)} \\\\",
+        "\\midrule",
+    ]
+    for model in comparison.models:
+        cells = [cell_of(comparison, model, column) for column in columns]
+        note = " (baseline)" if model == comparison.baseline else ""
+        values = [f"{latex_text(value)}{_LATEX_MARKS[verdict]}" for _, value, _, verdict in cells]
+        spans = [rf"{{\scriptsize {latex_text(interval)}}}" if interval else "" for _, _, interval, _ in cells]
+        lines += [f"{latex_text(model)}{note} & {' & '.join(values)} \\\\", f" & {' & '.join(spans)} \\\\"]
+    said = legend(comparison).replace("▲", "+").replace("▼", "-").replace("≠ differs", "unequal sign: differs")
+    unofficial = [line for line in official_text(comparison) if "is not official" in line]
+    caption = " ".join([f"{profile} profile." if profile else "", said, *(f"{line}." for line in unofficial)])
+    caption = latex_text(caption.strip()).replace("≤", r"$\leq$")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"\\caption{{{caption}}}", "\\end{table}", ""])
+
+
+def latex_text(text: str) -> str:
+    """One line in which no character commands LaTeX."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return "".join(_LATEX.get(char, char) for char in line)

@@ -1,0 +1,83 @@
+"""Effect sizes by their definitions, corrections and the sign test against scipy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trifacet.evaluation.effects import corrected, effect, sign_test
+from trifacet.evaluation.measures import mean_measure, share_measure
+
+RNG = np.random.default_rng(1)
+OURS, THEIRS = RNG.integers(0, 6, 40).astype(float), RNG.integers(0, 5, 40).astype(float)
+
+
+def means(values, better="higher"):
+    return mean_measure("m", {str(place): value for place, value in enumerate(values)}, better=better)
+
+
+def test_effects_are_those_of_their_definitions():
+    found = effect(means(OURS), means(THEIRS))
+    apart = OURS - THEIRS
+    assert found.d_z == pytest.approx(apart.mean() / apart.std(ddof=1))
+    naive = np.sign(OURS[:, None] - THEIRS[None, :]).mean()
+    assert found.cliffs_delta == pytest.approx(naive)
+    assert (found.wins, found.ties, found.losses) == ((apart > 0).sum(), (apart == 0).sum(), (apart < 0).sum())
+    assert found.superiority == pytest.approx((found.wins + found.ties / 2) / 40)
+
+
+def test_a_win_is_the_better_value():
+    higher, lower = effect(means(OURS), means(THEIRS)), effect(means(OURS, "lower"), means(THEIRS, "lower"))
+    assert (higher.wins, higher.losses) == (lower.losses, lower.wins)
+    assert higher.cliffs_delta == lower.cliffs_delta  # of values, whatever is better
+    neither = effect(means(OURS, "neither"), means(THEIRS, "neither"))
+    assert neither.wins is neither.ties is neither.losses is neither.superiority is None
+    assert neither.d_z == higher.d_z
+
+
+def test_what_is_no_mean_over_units_has_no_d_z():
+    units = [str(place) for place in range(40)]
+    one = share_measure("s", units, OURS, THEIRS + 1)
+    found = effect(one, share_measure("s", units, THEIRS, OURS + 1))
+    assert found.d_z is None
+    assert found.units == 40
+    assert found.wins is not None
+
+
+def test_units_without_a_value_do_not_count():
+    one = share_measure("s", ["a", "b", "c"], [1, 1, 0], [1, 2, 0])
+    other = share_measure("s", ["a", "b", "c"], [0, 1, 1], [1, 2, 1])
+    found = effect(one, other)
+    assert (found.units, found.wins, found.ties, found.losses) == (2, 1, 1, 0)
+    nothing = share_measure("s", ["a"], [0], [0])
+    assert effect(nothing, nothing).cliffs_delta is None
+
+
+def test_a_difference_of_rounding_is_a_tie():
+    almost = replace(means([1.0, 1e-308]), sums_UK=np.array([[1.0 + 1e-13, 1.0], [0.0, 1.0]]))
+    found = effect(means([1.0, 1e-308]), almost)
+    assert (found.wins, found.ties, found.losses, found.cliffs_delta) == (0, 2, 0, 0.0)
+
+
+@pytest.mark.parametrize("values", [[0.01, 0.04, 0.03, 0.2], [0.5], [0.05, 0.05, 0.05], list(RNG.uniform(size=12))])
+def test_corrections(values):
+    assert corrected(values, "bh") == pytest.approx(stats.false_discovery_control(values))
+    assert corrected(values, "none") == values
+    ordered = sorted(values)
+    steps = np.maximum.accumulate([min(1, (len(values) - rank) * p) for rank, p in enumerate(ordered)])
+    assert corrected(values, "holm") == pytest.approx([steps[ordered.index(p)] for p in values])
+
+
+def test_what_was_not_tested_is_not_in_the_family():
+    assert corrected([0.02, None, 0.03], "holm") == pytest.approx([0.04, None, 0.04])
+    assert corrected([None, 0.02, 0.03], "bh") == pytest.approx([None, 0.03, 0.03])
+    assert corrected([], "holm") == []
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (3, 0), (7, 12), (10, 10), (700, 600), (900, 2100)])
+def test_the_sign_test_is_the_binomial_one(wins, losses):
+    peer = stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    assert sign_test(wins, losses) == pytest.approx(peer, rel=1e-6, abs=1e-300)
