@@ -76,8 +76,12 @@ def test_a_baseline_and_metrics_can_be_chosen():
         compare(contestants(), replace(FAST, metrics=("nonsense",)))
     with pytest.raises(TrifacetError, match="baseline 'nobody'"):
         compare(contestants(), replace(FAST, baseline="nobody"))
-    with pytest.raises(TrifacetError, match="only one model"):
-        compare(contestants()[:1], FAST)
+
+
+def test_one_model_alone_has_its_values_and_intervals():
+    alone = compare(contestants()[:1], FAST)
+    assert alone.differences == ()
+    assert all(cell == compare(contestants(), FAST).cells[key] for key, cell in alone.cells.items())
 
 
 def test_the_order_of_rows_changes_nothing():

@@ -137,6 +137,8 @@ def compare(
         assert judge is not None
         _estimate(entered, settings, images, judge, judge_prompt, answers, json_path)
         return
+    if len(entered.contestants) < 2:
+        raise TrifacetError(f"only one model is given ({entered.contestants[0].name}); give two or more")
     comparison = compare_models(entered.contestants, settings, entered.notes)
     judged = _judge(entered, settings, images, judge, judge_prompt, answers) if judge else None
     if html is not None:

@@ -27,7 +27,8 @@ def print_comparison(comparison: Comparison, judged: Judged | None) -> None:
             ]
             print_table(plain(profile), ["model", *(plain(column.name) for column in some)], rows)
     out.print(plain(tables.legend(comparison)))
-    _print_differences(comparison)
+    if comparison.differences:
+        _print_differences(comparison)
     if judged:
         titles = ["model", "against", "win", "tie", "lose", "not parsed", "orders agree", "first position"]
         print_table(

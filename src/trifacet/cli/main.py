@@ -18,6 +18,7 @@ from trifacet.cli import (
     data,
     describe,
     diff,
+    evaluate,
     families,
     generate,
     lint,
@@ -47,6 +48,7 @@ app.command("describe")(describe.describe)
 app.command("generate")(generate.generate)
 app.command("score")(score.score)
 app.command("lint")(lint.lint)
+app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("probe")(probe.probe)
 app.command("review")(review.review)

@@ -119,10 +119,10 @@ class Comparison:
 
 
 def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequence[str] = ()) -> Comparison:
-    """Compare at least two models in the metrics that all of them have.
+    """Compare models in the metrics that all of them have; of one alone, its values with their intervals.
 
     Raises:
-        TrifacetError: fewer than two models, no shared metric, an unknown metric or baseline.
+        TrifacetError: no shared metric, an unknown metric or baseline.
         DataError: the models' units differ and ``settings.common`` is off, or they share none.
     """
     models = tuple(one.name for one in contestants)
@@ -150,8 +150,6 @@ def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequen
 
 
 def _baseline(models: Sequence[str], settings: Settings) -> str:
-    if len(models) < 2:
-        raise TrifacetError(f"only one model is given ({models[0] if models else 'none'}); give two or more")
     if settings.baseline is not None and settings.baseline not in models:
         raise TrifacetError(f"baseline {settings.baseline!r} is not one of the models: {', '.join(models)}")
     return settings.baseline or models[0]
@@ -161,7 +159,7 @@ def compared_pairs(models: Sequence[str], settings: Settings) -> list[tuple[str,
     """(model, other): every model against the baseline; for all pairs, the later against the earlier besides.
 
     Raises:
-        TrifacetError: fewer than two models, an unknown baseline.
+        TrifacetError: an unknown baseline.
     """
     baseline = _baseline(models, settings)
     others = [name for name in models if name != baseline]

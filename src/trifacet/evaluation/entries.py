@@ -23,7 +23,7 @@ from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
 
 PROFILES: tuple[Profile, ...] = ("coco", "paper")
-TEXTS, PER_SAMPLE = "texts", "per sample"  # where other tables have a profile or a benchmark
+TEXTS, PER_SAMPLE, PROBE = "texts", "per sample", "probe"  # where other tables have a profile or a benchmark
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def read_entries(
         if one.name in known:
             texts = known[one.name].texts
             measures, remarks[one.name] = _scored(texts, targets, profiles)
+            measures = {**measures, **one.measures}
             contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts))
         else:
             contestants.append(Contestant(one.name, one.source, _turned(one.measures, better)))
@@ -137,6 +138,8 @@ def _name_and_path(spec: str) -> tuple[str, Path]:
 
 
 def _open(name: str, path: Path) -> list[_Opened]:
+    if (path / "evaluation.json").exists():
+        return _open_evaluation(name, path)
     if path.is_dir():
         return [_open_benchmark(name, path)] if (path / "benchmark.json").exists() else _open_run(name, path)
     first = next(iter_rows(path), None)
@@ -164,6 +167,24 @@ def _open_run(name: str, folder: Path) -> list[_Opened]:
             images=run.image_root,
         )
         for model in told
+    ]
+
+
+def _open_evaluation(name: str, folder: Path) -> list[_Opened]:
+    from trifacet.evaluation.evaluating import read_evaluation
+
+    evaluation = read_evaluation(folder)
+    return [
+        _Opened(
+            f"{name}/{model.name}" if name else model.name,
+            f"{folder} ({model.name})",
+            texts=model.texts,
+            measures=model.measures,
+            targets=evaluation.targets,
+            images=evaluation.images,
+            notes=model.notes,
+        )
+        for model in evaluation.models
     ]
 
 

@@ -105,6 +105,8 @@ def permutation_tests(pairs: Sequence[tuple[Measure, Measure]], *, draws: int, s
     Raises:
         ValueError: the measures have not the same units in the same order.
     """
+    if not pairs:
+        return []
     units = _same_units([measure for pair in pairs for measure in pair])
     tests: list[Chance | None] = [None] * len(pairs)
     drawn: list[int] = []

@@ -104,6 +104,8 @@ def render_comparison(
 def _opening(comparison: Comparison, samples: int) -> str:
     others = [name for name in comparison.models if name != comparison.baseline]
     most = max(column.units for column in comparison.columns)
+    if not others:
+        return f"{comparison.baseline} on {most} samples or groups of them, drawn as wholes."
     found = sum(one.verdict != "" for one in comparison.differences)
     tests = len(comparison.differences)
     correction = CORRECTIONS[comparison.settings.correction]

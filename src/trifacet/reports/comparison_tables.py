@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from trifacet.evaluation.comparing import Cell, Column, Comparison, Difference, Verdict
-from trifacet.evaluation.entries import TEXTS
+from trifacet.evaluation.entries import PROBE, TEXTS
 from trifacet.evaluation.pairs import Judged
 from trifacet.reports.tables import markdown_text
 
@@ -88,9 +88,14 @@ def legend(comparison: Comparison) -> str:
     """What the marks mean, with the test and the correction by name."""
     settings = comparison.settings
     limit = f"{1 - settings.level:.2g}"
-    return (
+    intervals = (
         f"Brackets: {100 * settings.level:g} % intervals ({'BCa' if settings.method == 'bca' else 'percentile'} "
-        f"bootstrap, {settings.draws} draws). ▲ better, ▼ worse than {comparison.baseline}, ≠ differs where neither "
+        f"bootstrap, {settings.draws} draws)."
+    )
+    if not comparison.differences:
+        return intervals
+    return (
+        f"{intervals} ▲ better, ▼ worse than {comparison.baseline}, ≠ differs where neither "
         f"direction is better: paired permutation test, {CORRECTIONS[settings.correction]} p ≤ {limit} over "
         f"{_family(comparison)} of each metric."
     )
@@ -103,7 +108,7 @@ def _family(comparison: Comparison) -> str:
 
 def official_word(comparison: Comparison, column: Column) -> str:
     """Whether a metric's values are those of its own program."""
-    if column.profile == TEXTS:
+    if column.profile in (TEXTS, PROBE):
         return "our own"
     return "not official" if _unofficial(comparison, column) else "official"
 
@@ -116,10 +121,19 @@ def official_text(comparison: Comparison) -> list[str]:
     lines = [f"official values: {', '.join(named['official'])}"] if "official" in named else []
     if "our own" in named:
         lines.append(f"defined by this program, so that no other gives them: {', '.join(named['our own'])}")
+    for reasons, titles in _by_reasons(comparison).items():
+        are = "is not official" if len(titles) == 1 else "are not official"
+        lines.append(f"{', '.join(titles)} {are}: {'; '.join(reasons)}")
+    return lines
+
+
+def _by_reasons(comparison: Comparison) -> dict[tuple[str, ...], list[str]]:
+    """The metrics that are not official, by why: of a benchmark all for the same reason, as a rule."""
+    found: dict[tuple[str, ...], list[str]] = {}
     for column in comparison.columns:
         if reasons := _unofficial(comparison, column):
-            lines.append(f"{column.title} is not official: {'; '.join(reasons)}")
-    return lines
+            found.setdefault(tuple(reasons), []).append(column.title)
+    return found
 
 
 def _unofficial(comparison: Comparison, column: Column) -> list[str]:
@@ -132,16 +146,21 @@ def caveats(comparison: Comparison) -> list[str]:
     said = [
         "Intervals are over the samples of this test set: another training run, another seed of generation or another "
         "judge may differ by more.",
-        "Whether two models differ is told by the interval of their difference and by the test, not by whether their "
-        "own intervals overlap: the samples are the same, so the models' errors go together.",
-        "An interval and a test can disagree near the limit; they answer slightly different questions.",
-        "No difference found is not the same as no difference: look at how wide the interval is.",
     ]
+    if comparison.differences:
+        said += [
+            "Whether two models differ is told by the interval of their difference and by the test, not by whether "
+            "their own intervals overlap: the samples are the same, so the models' errors go together.",
+            "An interval and a test can disagree near the limit; they answer slightly different questions.",
+            "No difference found is not the same as no difference: look at how wide the interval is.",
+        ]
     if any("cider" in column.name.lower() for column in comparison.columns):
         said.append(
             "CIDEr's word weights come from all references of this set and stay fixed when samples are drawn: its "
             "intervals say nothing about sets with other references."
         )
+    if not comparison.differences:
+        return said
     if comparison.settings.correction == "none":
         said.append("The p-values are not corrected: of many pairs, some will be small by chance.")
     else:
@@ -253,7 +272,7 @@ def _latex_table(comparison: Comparison, profile: str, columns: Sequence[Column]
         spans = [rf"{{\scriptsize {latex_text(interval)}}}" if interval else "" for _, _, interval, _ in cells]
         lines += [f"{latex_text(model)}{note} & {' & '.join(values)} \\\\", f" & {' & '.join(spans)} \\\\"]
     said = legend(comparison).replace("▲", "+").replace("▼", "-").replace("≠ differs", "unequal sign: differs")
-    unofficial = [line for line in official_text(comparison) if "is not official" in line]
+    unofficial = [line for line in official_text(comparison) if "not official" in line]
     caption = " ".join([f"{profile} profile." if profile else "", said, *(f"{line}." for line in unofficial)])
     caption = latex_text(caption.strip()).replace("≤", r"$\leq$")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"\\caption{{{caption}}}", "\\end{table}", ""])

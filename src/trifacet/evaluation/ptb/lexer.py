@@ -26,7 +26,9 @@ _QUOTES = (
 # Tokens that are written otherwise; "" are those that the list of punctuation takes away.
 _WRITTEN = (
     dict.fromkeys(PUNCTUATION, "")
-    | dict.fromkeys(("---", "----", "....", ".....", ". . .", ". . . .", ". . . . .", "&quot;", "&nbsp;", "&apos;", '"'), "")
+    | dict.fromkeys(
+        ("---", "----", "....", ".....", ". . .", ". . . .", ". . . . .", "&quot;", "&nbsp;", "&apos;", '"'), ""
+    )
     | dict.fromkeys(("\x85", "\u2026", "\xad", "&mdash;", "&ndash;", "&md;"), "")
     | {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
     | {"&amp;": "&", "&lt;": "<", "&gt;": ">", "\xa2": "cents", "\xa3": "#"}
@@ -112,5 +114,9 @@ def _as_written(token: str) -> str:
     if _BRACKETS_WITHIN.match(token):
         for bracket in "()":
             token = token.replace(bracket, _WRITTEN[bracket])
-    token = token.replace(" ", "\xa0").replace("&amp;", "&") if "<" not in token and "/" not in token else token.replace(" ", "\xa0")
+    token = (
+        token.replace(" ", "\xa0").replace("&amp;", "&")
+        if "<" not in token and "/" not in token
+        else token.replace(" ", "\xa0")
+    )
     return token.replace("\xad", "")

@@ -1,0 +1,184 @@
+"""``trifacet evaluate``: models through a test set and benchmarks, side by side.
+
+Invariant: the same command continues what was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trifacet.cli.common import err, out, plain, write_json
+from trifacet.cli.describe import (
+    BatchOption,
+    BeamsOption,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    NewTokensOption,
+    PromptOption,
+    SeedOption,
+    TemperatureOption,
+    load_for_generation,
+)
+from trifacet.errors import TrifacetError
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.benchmarks.running import Task
+    from trifacet.evaluation.evaluating import Tests
+    from trifacet.training.recipe import Generation
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="[NAME=]MODEL...", help="Folders or hub ids of checkpoints.", show_default=False),
+    ],
+    *,
+    output: Annotated[Path, typer.Option(help="Folder of the evaluation, made or continued.", show_default=False)],
+    data: Annotated[Path | None, typer.Option(help="Test set in any data format.", show_default=False)] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of its pictures; by default that of the data.", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples of the test set only.")] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DATA[,IMAGES]", help="A benchmark and the folder of its files; give it again."),
+    ] = None,
+    benchmark_limit: Annotated[
+        int | None, typer.Option(min=1, help="The first N items of each benchmark only; not official then.")
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="YAML file with the judge's model, for the benchmarks that need one.")
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option(help="Also look into the models: attention, answers under noise, embeddings.")
+    ] = True,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model that the others are held against; default: the first.")
+    ] = None,
+    beams: BeamsOption = 3,
+    temperature: TemperatureOption = 0.0,
+    max_new_tokens: NewTokensOption = 256,
+    answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer to a benchmark in tokens.")] = 512,
+    batch_size: BatchOption = 8,
+    prompt: PromptOption = None,
+    seed: SeedOption = 17,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")] = False,
+) -> None:
+    """All measures of one or several models: texts of a test set by both profiles, benchmarks, looks inside; and how
+    sure each number and each difference is. Ends with the path of a page.
+
+    Examples:
+    trifacet evaluate runs/demo/models/sft/model runs/demo/models/mcm-dpo/model --data runs/demo/data/test.jsonl
+    --output results/demo
+
+    trifacet evaluate base=llava-hf/llava-1.5-7b-hf mine=runs/mine/models/mcm-dpo/model --output results/mine
+    --benchmark pope=data/pope,coco/val2014 --benchmark mmhal=data/mmhal --judge judge.yaml
+    """
+    from trifacet.evaluation.evaluating import evaluate as run_all
+    from trifacet.evaluation.evaluating import name_models
+    from trifacet.training.progress import Bar
+    from trifacet.training.recipe import Generation
+
+    if data is None and not benchmark:
+        raise TrifacetError("there is nothing to evaluate on; give a test set with --data, or a --benchmark")
+    named = name_models(models)
+    if baseline is not None and baseline not in named:
+        raise TrifacetError(f"--baseline {baseline!r} is none of the models; there are {', '.join(named)}")
+    writing = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
+    answering = Generation(beams=1, temperature=0.0, max_new_tokens=answer_tokens, batch_size=batch_size)
+    tasks = _tasks(benchmark or [], benchmark_limit)
+    tests = _tests(data, images, limit, tasks, judge, probe, writing, answering, seed, dtype.value)
+    run_all(
+        named,
+        tests,
+        output,
+        lambda checkpoint: load_for_generation(checkpoint, prompt=prompt, dtype=dtype, device=device),
+        lambda name: Bar(plain(name)),
+        overwrite=overwrite,
+    )
+    _report(output, baseline, seed)
+
+
+def _tests(
+    data: Path | None,
+    images: Path | None,
+    limit: int | None,
+    tasks: Sequence[Task],
+    judge: Path | None,
+    probe: bool,
+    writing: Generation,
+    answering: Generation,
+    seed: int,
+    dtype: str,
+) -> Tests:
+    """What is asked for, with every file looked at: what is missing is told before minutes go into a model."""
+    from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.evaluation.benchmarks.running import require_images, require_judge
+    from trifacet.evaluation.evaluating import Tests
+    from trifacet.evaluation.probing.probe import Looks
+    from trifacet.formats import read_samples
+    from trifacet.generation.results import check_images
+    from trifacet.records import TestSample
+
+    samples = [one for one in read_samples(data, "test") if isinstance(one, TestSample)][:limit] if data else []
+    root = images or (data.parent if data else None)
+    if root is not None:
+        check_images(samples, root)
+    asked = read_asked_model(judge) if judge else None
+    for task in tasks:
+        if task.judge is not None:
+            require_judge(task, asked)
+        require_images(task)
+    looks = None
+    if probe and data:
+        looks = Looks(max_new_tokens=writing.max_new_tokens, batch_size=writing.batch_size, seed=seed)
+    return Tests(data, root, samples, writing, tasks, answering, asked, looks, seed, dtype)
+
+
+def _tasks(given: Sequence[str], limit: int | None) -> list[Task]:
+    """The benchmarks of ``NAME=DATA[,IMAGES]``, each once."""
+    from trifacet.evaluation.benchmarks.running import open_task
+
+    tasks: dict[str, Task] = {}
+    for one in given:
+        name, _, places = one.partition("=")
+        data, _, images = places.partition(",")
+        if not name or not data or name in tasks:
+            raise TrifacetError(f"--benchmark {one!r}: write NAME=DATA or NAME=DATA,IMAGES, each name once")
+        tasks[name] = open_task(name, Path(data), images=Path(images) if images else None, limit=limit)
+    return list(tasks.values())
+
+
+def _report(folder: Path, baseline: str | None, seed: int) -> None:
+    """Tables on standard output, the same as Markdown, LaTeX and JSON, and a page; its path comes last."""
+    from trifacet.cli.compare_view import print_comparison
+    from trifacet.evaluation.comparing import Settings, compare
+    from trifacet.evaluation.comparison_document import document
+    from trifacet.evaluation.entries import read_entries
+    from trifacet.evaluation.evaluating import read_evaluation
+    from trifacet.files import write_atomically
+    from trifacet.reports import comparison_tables
+    from trifacet.reports.comparison import write_comparison
+    from trifacet.reports.probes import probe_sections
+
+    entered = read_entries([str(folder)])
+    comparison = compare(entered.contestants, Settings(seed=seed, baseline=baseline), entered.notes)
+    looks = {one.name: one.probe for one in read_evaluation(folder).models if one.probe}
+    page = folder / "report.html"
+    write_comparison(
+        page, comparison, entered.contestants, entered.samples, images=entered.images, extra=probe_sections(looks)
+    )
+    write_atomically(folder / "tables.md", comparison_tables.markdown(comparison))
+    write_atomically(folder / "tables.tex", comparison_tables.latex(comparison))
+    write_json(document(comparison), str(folder / "comparison.json"))
+    for note in comparison.notes:
+        err.print(f"note: {plain(note)}", soft_wrap=True)
+    print_comparison(comparison, None)
+    out.print(f"report: {plain(str(page))}")

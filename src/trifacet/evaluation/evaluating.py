@@ -1,0 +1,280 @@
+"""Models over one test set and public benchmarks: each model's texts, answers and looks, in one folder.
+
+``evaluation.json`` says what the folder belongs to. Each model has a folder below it: ``texts.jsonl``,
+``benchmarks/<name>/`` (as ``trifacet benchmarks run`` leaves them) and ``probe.json``. Invariant: a piece is on the
+disk when it is done, and whoever does the same again after a kill does what was not done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from trifacet.engine.encode import SampleEncoder
+from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation.benchmarks import results, running
+from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
+from trifacet.evaluation.benchmarks.asking import AskedModel
+from trifacet.evaluation.benchmarks.running import Task
+from trifacet.evaluation.entries import PROBE
+from trifacet.evaluation.inputs import read_predictions, read_targets
+from trifacet.evaluation.measures import Measure
+from trifacet.evaluation.probing.document import read_document
+from trifacet.evaluation.probing.measuring import measures_of
+from trifacet.evaluation.probing.probe import Looks, Prober
+from trifacet.evaluation.target import Target
+from trifacet.files import write_atomically
+from trifacet.folders import locked
+from trifacet.generation.results import generate_to_file
+from trifacet.models.loading import LoadedModel, weights_fingerprint
+from trifacet.records import TestSample
+from trifacet.training.recipe import Generation
+
+MARK, TEXTS, LOOKS, BENCHMARKS = "evaluation.json", "texts.jsonl", "probe.json", "benchmarks"
+
+
+class Progress(Protocol):
+    """What is told how far a step has come."""
+
+    def update(self, done: int, total: int, note: str = "") -> None: ...
+
+
+Step = Callable[[str], AbstractContextManager[Progress]]  # by a step's name
+
+
+@dataclass(frozen=True)
+class Tests:
+    """What every model goes through.
+
+    ``data`` is the file of ``samples``, None without a test set; ``writing`` are the settings of its texts, and
+    ``answering`` those of the benchmarks' answers. ``looks`` is None where models are not looked into.
+    """
+
+    data: Path | None
+    images: Path | None
+    samples: Sequence[TestSample]
+    writing: Generation
+    tasks: Sequence[Task]
+    answering: Generation
+    judge: AskedModel | None
+    looks: Looks | None
+    seed: int
+    dtype: str
+
+    def manifest(self, models: Mapping[str, str]) -> dict[str, Any]:
+        """What ``evaluation.json`` says: the models, and what may not change as long as the folder stays."""
+        looks = None if self.looks is None else json.loads(json.dumps(asdict(self.looks)))
+        return {
+            "models": dict(models),
+            "data": str(self.data.resolve()) if self.data else None,
+            "images": str(self.images.resolve()) if self.images else None,
+            "benchmarks": [task.benchmark.name for task in self.tasks],
+            "probe": looks,
+        }
+
+
+class Evaluated(NamedTuple):
+    """One model of a finished evaluation: its texts by id, what benchmarks and looks measured, and the looks."""
+
+    name: str
+    texts: Mapping[str, str]
+    measures: Mapping[tuple[str, str], Measure]
+    probe: Mapping[str, Any] | None
+    notes: Sequence[str]
+
+
+class Evaluation(NamedTuple):
+    """A folder that was read back; ``targets`` is empty without a test set."""
+
+    models: Sequence[Evaluated]
+    targets: Sequence[Target]
+    images: Path | None
+
+
+def name_models(given: Sequence[str]) -> dict[str, str]:
+    """Checkpoints by name, from ``[NAME=]MODEL`` arguments: folders or hub ids.
+
+    Without a name a checkpoint is called after its folder, and one at ``.../<name>/model``, as runs leave them, after
+    the folder above.
+
+    Raises:
+        TrifacetError: a name that can be no folder's, or two of one name.
+    """
+    models: dict[str, str] = {}
+    for one in given:
+        name, sign, place = one.partition("=")
+        if not sign or Path(one).exists():
+            place = one
+            parts = [part for part in Path(one).parts if part not in (".", "/")]
+            name = parts[-2] if len(parts) > 1 and parts[-1] == "model" else (parts or [""])[-1]
+        if not re.fullmatch(r"[\w.+-]+", name) or not place or name in (".", ".."):
+            raise TrifacetError(f"{one!r}: a model's name has letters, digits, '.', '_', '+' and '-'; write NAME=MODEL")
+        if name in models:
+            raise TrifacetError(f"two models are called {name!r}; name them apart: A={models[name]} B={place}")
+        models[name] = place
+    return models
+
+
+def evaluate(
+    models: Mapping[str, str],
+    tests: Tests,
+    folder: Path,
+    load: Callable[[str], tuple[LoadedModel, SampleEncoder]],
+    step: Step,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Do all that ``tests`` asks for and ``folder`` does not hold yet; one model is in memory at a time.
+
+    Args:
+        models: checkpoints by name.
+        tests: what they go through.
+        folder: the evaluation's; made, or continued.
+        load: opens a checkpoint.
+        step: called with a step's name; what it returns is entered for the step, and told how far it has come.
+        overwrite: begin anew, whatever was done with other settings.
+
+    Raises:
+        TrifacetError: the folder holds an evaluation of other data or looks; whatever a step raises.
+    """
+    manifest = tests.manifest(models)
+    with locked(folder, MARK):
+        _begin(folder, manifest, overwrite=overwrite)
+        for name, checkpoint in models.items():
+            loaded, encoder = load(checkpoint)
+            model = _Model(name, checkpoint, loaded, encoder, weights_fingerprint(loaded.model), folder / name)
+            if tests.samples:
+                _write_texts(model, tests, step, overwrite)
+            for task in tests.tasks:
+                _run_benchmark(model, task, tests, step, overwrite)
+            if tests.looks is not None:
+                _look_into(model, tests.looks, tests, step)
+            del loaded, encoder, model  # before the next one is opened
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """What ``evaluate`` left in ``folder``.
+
+    Raises:
+        DataError: it is no such folder, or not finished.
+    """
+    try:
+        manifest = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        names, data, images = list(manifest["models"]), manifest["data"], manifest["images"]
+        benchmarks, probed = list(manifest["benchmarks"]), manifest["probe"] is not None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError("is damaged", fix="run 'trifacet evaluate' with --overwrite", file=folder / MARK) from None
+    models = []
+    for name in names:
+        texts = read_predictions(folder / name / TEXTS) if data else {}
+        measures: dict[tuple[str, str], Measure] = {}
+        notes: list[str] = []
+        for benchmark in benchmarks:
+            outcome = results.load_result(folder / name / BENCHMARKS / benchmark).outcome
+            measures |= {(benchmark, measure.name): measure for measure in outcome.measures if measure.units}
+            notes += [f"{benchmark}: {note}" for note in outcome.notes]
+        probe = read_document(folder / name / LOOKS) if probed else None
+        if probe:
+            measures |= {(PROBE, measure.name): measure for measure in measures_of(probe) if measure.units}
+        models.append(Evaluated(name, texts, measures, probe, notes))
+    targets = _first(read_targets(Path(data)), models[0].texts) if data else []
+    return Evaluation(models, targets, Path(images) if images else None)
+
+
+def _first(targets: Sequence[Target], texts: Mapping[str, str]) -> list[Target]:
+    """The samples that were asked for: with a limit, the first ones."""
+    return [target for target in targets if target.id in texts]
+
+
+class _Model(NamedTuple):
+    name: str
+    checkpoint: str
+    loaded: LoadedModel
+    encoder: SampleEncoder
+    weights: str
+    folder: Path
+
+
+def _begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Mark the folder; models may come and go, all else stays."""
+    mark = folder / MARK
+    if mark.exists() and not overwrite:
+        try:
+            there = json.loads(mark.read_text(encoding="utf-8"))
+            differing = [key for key in manifest if key != "models" and there[key] != manifest[key]]
+        except (ValueError, KeyError, TypeError):
+            raise DataError("is damaged", fix="say --overwrite", file=mark) from None
+        if differing:
+            raise TrifacetError(
+                f"{folder} holds an evaluation of other settings ({', '.join(differing)}); choose another output, or "
+                "--overwrite"
+            )
+    write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _write_texts(model: _Model, tests: Tests, step: Step, overwrite: bool) -> None:
+    assert tests.images is not None
+    model.folder.mkdir(parents=True, exist_ok=True)
+    with step(f"{model.name}: texts") as bar:
+        generate_to_file(
+            model.loaded.model,
+            model.encoder,
+            tests.samples,
+            model.folder / TEXTS,
+            images_root=tests.images,
+            settings=tests.writing,
+            weights=model.weights,
+            seed=tests.seed,
+            overwrite=overwrite,
+            on_progress=bar.update,
+        )
+
+
+def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrite: bool) -> None:
+    folder = model.folder / BENCHMARKS / task.benchmark.name
+    settings = settings_of(model.checkpoint, tests.answering, tests.seed, tests.dtype)
+    with locked(folder, results.MARK):
+        results.begin(folder, task.manifest(settings, tests.judge), overwrite=overwrite)
+        with step(f"{model.name}: {task.benchmark.name}") as bar:
+            answers = answer_here(
+                task, model.loaded, model.encoder, folder, tests.answering, tests.seed, on_progress=bar.update
+            )
+        items = list(task.items)
+        with step(f"{model.name}: {task.benchmark.name}, judged") as bar:
+            scored = running.judge_and_score(
+                task,
+                items,
+                answers,
+                tests.judge,
+                folder / "judge.sqlite",
+                told=settings,
+                on_progress=bar.update,
+                on_verdicts=lambda verdicts: results.write_verdicts(folder, items, verdicts),
+            )
+        results.write_document(folder, scored.document)
+
+
+def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step) -> None:
+    """Look into the model, unless the same looks at the same weights and samples are there."""
+    assert tests.images is not None and tests.data is not None
+    output, sidecar = model.folder / LOOKS, model.folder / f"{LOOKS}.settings.json"
+    asked = {
+        "weights": model.weights,
+        "looks": tests.manifest({})["probe"],
+        "samples": hashlib.sha256("\0".join(map(repr, tests.samples)).encode()).hexdigest(),
+    }
+    if output.exists() and sidecar.exists() and json.loads(sidecar.read_text(encoding="utf-8")) == asked:
+        return
+    references = {sample.id: sample.references[0] for sample in tests.samples if sample.references}
+    with step(f"{model.name}: looks") as bar:
+        prober = Prober(model.loaded, model.encoder, tests.samples, references, tests.images, looks, bar.update)
+        document, _ = prober.probe(model=model.name, data=tests.data.name)
+    sidecar.unlink(missing_ok=True)
+    write_atomically(output, document.model_dump_json(indent=1) + "\n")
+    write_atomically(sidecar, json.dumps(asked) + "\n")
