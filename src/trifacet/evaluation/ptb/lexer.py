@@ -23,10 +23,13 @@ _QUOTES = (
     | dict.fromkeys("\x93\u201c\xab", "``")
     | dict.fromkeys("\x94\u201d\xbb", "''")
 )
+_QUOTED = {*_QUOTES, *"`\u201a\u201e\u201f"}
 # Tokens that are written otherwise; "" are those that the list of punctuation takes away.
 _WRITTEN = (
     dict.fromkeys(PUNCTUATION, "")
-    | dict.fromkeys(("---", "----", "....", ".....", ". . .", ". . . .", ". . . . .", "&quot;", "&nbsp;", "&apos;", '"'), "")
+    | dict.fromkeys(
+        ("---", "----", "....", ".....", ". . .", ". . . .", ". . . . .", "&quot;", "&nbsp;", "&apos;", '"'), ""
+    )
     | dict.fromkeys(("\x85", "\u2026", "\xad", "&mdash;", "&ndash;", "&md;"), "")
     | {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
     | {"&amp;": "&", "&lt;": "<", "&gt;": ">", "\xa2": "cents", "\xa3": "#"}
@@ -37,10 +40,11 @@ _LINE_ENDS = re.compile("[\n\r\v\f\u2028\u2029]")
 _CONTRACTION = re.compile(f"(?:n(?={ANY_QUOTE}t\\Z))?{ANY_QUOTE}(?:t|[smd]|ll|re|ve)", re.IGNORECASE)
 _LEFT_QUOTES = re.compile("[\u2018\u201b\x91]")
 _RIGHT_QUOTES = re.compile(QUOTE)
-_BRACKETS_WITHIN = re.compile("[<>]?[:;=][-o*']?[()]|\\(.*[0-9]", re.DOTALL)
+_BRACKETS_WITHIN = re.compile("[<>]?[:;=][-o*']?[()]|\\(.", re.DOTALL)
 # A word, or words joined by hyphens, that nothing can change: what follows is a space, a comma or a sentence's end.
 _PLAIN = re.compile(r"[ \t]*+([A-Za-z]++(?:-[A-Za-z]++)*+)(?:,?+(?=[ \t]|\Z)|(\.)(?=[ \t]|\Z))")
 _TWO_WORDS = frozenset(("cannot", "gonna", "gotta", "lemme", "gimme", "wanna"))
+_ADDRESS_OR_TAG = frozenset("<@/.")
 _LONGEST_TAG = 2000
 
 _rules_by_character: dict[str, tuple[Rule, ...]] = {}
@@ -104,7 +108,7 @@ def _as_written(token: str) -> str:
     token = token.lower()
     if (written := _WRITTEN.get(token)) is not None:
         return written
-    if len(token) < 3 and (set(token) & _QUOTES.keys()):
+    if len(token) < 3 and token[-1] in _QUOTED and token[0] in _QUOTED:
         token = "".join(_QUOTES.get(character, character) for character in token)
         return "" if token in PUNCTUATION else token
     if len(token) < 9 and _CONTRACTION.fullmatch(token):
@@ -112,5 +116,6 @@ def _as_written(token: str) -> str:
     if _BRACKETS_WITHIN.match(token):
         for bracket in "()":
             token = token.replace(bracket, _WRITTEN[bracket])
-    token = token.replace(" ", "\xa0").replace("&amp;", "&") if "<" not in token and "/" not in token else token.replace(" ", "\xa0")
-    return token.replace("\xad", "")
+    elif "&amp;" in token and not (_ADDRESS_OR_TAG & set(token)):
+        token = token.replace("&amp;", "&")
+    return token.replace(" ", "\xa0").replace("\xad", "")

@@ -36,7 +36,7 @@ _FILE_END = re.compile(
 _DOTTED_RUN = re.compile("(?<![A-Za-z0-9.,])[A-Za-z0-9.,]++(?=-)")
 _DOTTED_FIRST = re.compile("[A-Za-z0-9]")
 _PERIOD_BEFORE_MARK = re.compile("\\.[,;:]")
-_HYPHENED = re.compile("(?:-[A-Za-z0-9]++)++")
+_HYPHENED = re.compile("(?:-(?:(?:[A-Za-z]\\.){2,}+|[A-Za-z0-9]++))++")
 
 
 @dataclass(frozen=True)
