@@ -1,4 +1,4 @@
-"""The tokeniser equals the COCO toolkit's recorded tokens; its documented habits, one by one; no text is too much for it."""
+"""The tokeniser equals the COCO toolkit's recorded tokens; its habits, one by one; no text is too much for it."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ needs_oracle = pytest.mark.skipif(not ORACLE.is_file(), reason="no ../shared/dat
 @needs_oracle
 def test_equals_the_recorded_tokens():
     same = defaultdict(list)
-    for line in gzip.open(ORACLE, "rt", encoding="utf-8"):
+    for line in gzip.decompress(ORACLE.read_bytes()).decode("utf-8").split("\n")[:-1]:
         pair = json.loads(line)
         same[pair["group"] == "tricky"].append(" ".join(tokenize(pair["text"])) == pair["ptb"])
     assert all(same[False]) and len(same[False]) > 6000
@@ -69,7 +69,7 @@ HABITS = {
     "tags": ('<b>x</b> <a href="y z">', '<b> x </b> <a\xa0href="y\xa0z">'),
     "entities": ("a &amp; b &quot;c&quot; &lt;", "a & b c <"),
     "accents stay": ("caf\xe9 cafe\u0301 \xbfQu\xe9?", "caf\xe9 cafe\u0301 \xbf qu\xe9"),
-    "scripts": ("\u65e5\u672c\u8a9e \u041f\u0440\u0438\u0432\u0435\u0442", "\u65e5\u672c\u8a9e \u043f\u0440\u0438\u0432\u0435\u0442"),
+    "scripts": ("\u65e5\u672c \u041f\u0440\u0438\u0432", "\u65e5\u672c \u043f\u0440\u0438\u0432"),
     "signs": ("100\xb0C Nike\xae", "100 \xb0 c nike \xae"),
     "soft hyphens vanish": ("sun\xadshine", "sunshine"),
     "'em is cut off any word": ("'empty", "'em pty"),
@@ -114,10 +114,10 @@ def test_captions_do_not_touch_each_other(texts):
     assert tokenize_all(texts) == [tokenize(text) for text in texts]
 
 
-# What could make a tokeniser look through the rest of the text again and again: all must end well within the test's time.
+# What could make a tokeniser look through the rest of the text again and again: all must end.
 HOSTILE = [
-    "a", "1", "a.", "a/", "a@", "@", "<a ", '<a b="', "<!a", "http://", "http://-", "www.-", "a~", "~a.com/..", "1a.", "a,b",
-    "'", "&amp;", "5 55 ", "aa'", "\ud800", "\u65e5", "\xad", "o'", "no. ", "A.  ", "a.b-", "a_",
+    "a", "1", "a.", "a/", "a@", "@", "<a ", '<a b="', "<!a", "http://", "http://-", "www.-", "a~", "~a.com/..", "1a.",
+    "a,b", "'", "&amp;", "5 55 ", "aa'", "\ud800", "\u65e5", "\xad", "o'", "no. ", "A.  ", "a.b-", "a_",
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Words whose period belongs to them.
 
-Found by trying every word of up to five letters, and longer ones from lists, on the original. **Invariant:** every entry
-is in lower case and without its period, and no abbreviation stands in two lists.
+Found by trying every word of up to five letters, and longer ones from lists, on the original. **Invariant:** every
+entry is in lower case and without its period, and no abbreviation stands in two lists.
 """
 
 

@@ -12,8 +12,8 @@ from trifacet.evaluation.ptb import abbreviations
 from trifacet.evaluation.ptb.rules import ANY_QUOTE, QUOTE, RULES, Rule
 from trifacet.evaluation.ptb.runs import Reaches
 
-# Source: PUNCTUATIONS of pycocoevalcap 1.2, tokenizer/ptbtokenizer.py. As its lower-case brackets ("-lrb-") are not the ones
-# of this list, brackets stay.
+# Source: PUNCTUATIONS of pycocoevalcap 1.2, tokenizer/ptbtokenizer.py. The brackets of a text become
+# "-lrb-" in lower case, which is not in this list: so they stay.
 PUNCTUATION = frozenset(
     ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";")
 )
@@ -53,8 +53,8 @@ _rules_by_character: dict[str, tuple[Rule, ...]] = {}
 def tokenize(text: str) -> list[str]:
     """The tokens of one text, in lower case and without punctuation, as the COCO caption toolkit has them.
 
-    Any ``str`` will do, lone surrogates and control characters included; an end of line is a space. A token can hold no-break
-    spaces ("1\xa01/2", a tag with attributes): the toolkit's metrics split there, after joining tokens by spaces.
+    Any ``str`` will do, lone surrogates and control characters included; an end of line is a space. A token can
+    hold no-break spaces (a fraction after a number, a tag with attributes): the toolkit's metrics split there.
     """
     text = _LINE_ENDS.sub(" ", text)
     tokens: list[str] = []

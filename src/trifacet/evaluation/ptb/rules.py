@@ -34,8 +34,8 @@ QUOTES = "`\x91-\x94\xab\xbb\u2018-\u201f\u2039\u203a"  # one or two of them are
 class Rule:
     """A kind of token, tried where ``start`` matches.
 
-    Group 1 of ``pattern`` is the token where there is one, and the rest is only looked at: but all that is matched counts
-    when the longest match is sought.
+    Group 1 of ``pattern`` is the token where there is one, and the rest is only looked at: but all that is matched
+    counts when the longest match is sought.
     """
 
     start: re.Pattern[str]
