@@ -40,10 +40,20 @@ def tokenized(
     if tokenize is None:
         from trifacet.evaluation import ptb
 
-        tokenize = remembering(ptb.tokenize)
+        tokenize = remembering(_at_spaces(ptb.tokenize))
     return Tokenized(
         tuple(ids), list(map(tokenize, hypotheses)), [[tokenize(text) for text in texts] for texts in references]
     )
+
+
+def _at_spaces(tokenize: Tokenize) -> Tokenize:
+    """The toolkit splits tokenised captions at spaces, also at those within a token ("1 1/2" holds U+00A0)."""
+
+    def tokens(text: str) -> Tokens:
+        found = tokenize(text)
+        return [part for token in found for part in token.split()] if any("\xa0" in one for one in found) else found
+
+    return tokens
 
 
 def remembering(tokenize: Tokenize) -> Tokenize:

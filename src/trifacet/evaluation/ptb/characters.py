@@ -1,7 +1,7 @@
 """Which characters are letters, marks, digits or symbols to the tokeniser; what is in no list separates and is dropped.
 
-Measured one character at a time on the original's output, as it knows an older Unicode than Python does and does not know
-anything beyond U+FFFF. **Invariant:** the lists are disjoint, and none of them holds an ASCII character.
+Measured one character at a time on the original's output, as it knows an older Unicode than Python does and nothing
+beyond U+FFFF. **Invariant:** the lists are disjoint, and none of them holds an ASCII character.
 """
 
 # What can stand anywhere in a word.
@@ -62,7 +62,7 @@ _SYMBOLS = """
 
 
 def _as_class(ranges: str) -> str:
-    """The inside of a character class of ``re``: ``b5 c0-d6`` becomes ``\\u00b5\\u00c0-\\u00d6``."""
+    """The inside of a character class of ``re``, from ranges such as ``b5 c0-d6``."""
     return "".join("-".join(f"\\u{int(end, 16):04x}" for end in span.split("-")) for span in ranges.split())
 
 

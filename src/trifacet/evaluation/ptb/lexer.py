@@ -12,8 +12,8 @@ from trifacet.evaluation.ptb import abbreviations
 from trifacet.evaluation.ptb.rules import ANY_QUOTE, QUOTE, RULES, Rule
 from trifacet.evaluation.ptb.runs import Reaches
 
-# Source: PUNCTUATIONS of pycocoevalcap 1.2, tokenizer/ptbtokenizer.py. As its lower-case brackets ("-lrb-") are not the ones
-# of this list, brackets stay.
+# Source: PUNCTUATIONS of pycocoevalcap 1.2, tokenizer/ptbtokenizer.py. The brackets of a text become
+# "-lrb-" in lower case, which is not in this list: so they stay.
 PUNCTUATION = frozenset(
     ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";")
 )
@@ -23,6 +23,7 @@ _QUOTES = (
     | dict.fromkeys("\x93\u201c\xab", "``")
     | dict.fromkeys("\x94\u201d\xbb", "''")
 )
+_QUOTED = {*_QUOTES, *"`\u201a\u201e\u201f"}
 # Tokens that are written otherwise; "" are those that the list of punctuation takes away.
 _WRITTEN = (
     dict.fromkeys(PUNCTUATION, "")
@@ -39,10 +40,11 @@ _LINE_ENDS = re.compile("[\n\r\v\f\u2028\u2029]")
 _CONTRACTION = re.compile(f"(?:n(?={ANY_QUOTE}t\\Z))?{ANY_QUOTE}(?:t|[smd]|ll|re|ve)", re.IGNORECASE)
 _LEFT_QUOTES = re.compile("[\u2018\u201b\x91]")
 _RIGHT_QUOTES = re.compile(QUOTE)
-_BRACKETS_WITHIN = re.compile("[<>]?[:;=][-o*']?[()]|\\(.*[0-9]", re.DOTALL)
+_BRACKETS_WITHIN = re.compile("[<>]?[:;=][-o*']?[()]|\\(.", re.DOTALL)
 # A word, or words joined by hyphens, that nothing can change: what follows is a space, a comma or a sentence's end.
 _PLAIN = re.compile(r"[ \t]*+([A-Za-z]++(?:-[A-Za-z]++)*+)(?:,?+(?=[ \t]|\Z)|(\.)(?=[ \t]|\Z))")
 _TWO_WORDS = frozenset(("cannot", "gonna", "gotta", "lemme", "gimme", "wanna"))
+_ADDRESS_OR_TAG = frozenset("<@/.")
 _LONGEST_TAG = 2000
 
 _rules_by_character: dict[str, tuple[Rule, ...]] = {}
@@ -51,8 +53,8 @@ _rules_by_character: dict[str, tuple[Rule, ...]] = {}
 def tokenize(text: str) -> list[str]:
     """The tokens of one text, in lower case and without punctuation, as the COCO caption toolkit has them.
 
-    Any ``str`` will do, lone surrogates and control characters included; an end of line is a space. A token can hold no-break
-    spaces ("1\xa01/2", a tag with attributes): the toolkit's metrics split there, after joining tokens by spaces.
+    Any ``str`` will do, lone surrogates and control characters included; an end of line is a space. A token can
+    hold no-break spaces (a fraction after a number, a tag with attributes): the toolkit's metrics split there.
     """
     text = _LINE_ENDS.sub(" ", text)
     tokens: list[str] = []
@@ -106,7 +108,7 @@ def _as_written(token: str) -> str:
     token = token.lower()
     if (written := _WRITTEN.get(token)) is not None:
         return written
-    if len(token) < 3 and (set(token) & _QUOTES.keys()):
+    if len(token) < 3 and token[-1] in _QUOTED and token[0] in _QUOTED:
         token = "".join(_QUOTES.get(character, character) for character in token)
         return "" if token in PUNCTUATION else token
     if len(token) < 9 and _CONTRACTION.fullmatch(token):
@@ -114,9 +116,6 @@ def _as_written(token: str) -> str:
     if _BRACKETS_WITHIN.match(token):
         for bracket in "()":
             token = token.replace(bracket, _WRITTEN[bracket])
-    token = (
-        token.replace(" ", "\xa0").replace("&amp;", "&")
-        if "<" not in token and "/" not in token
-        else token.replace(" ", "\xa0")
-    )
-    return token.replace("\xad", "")
+    elif "&amp;" in token and not (_ADDRESS_OR_TAG & set(token)):
+        token = token.replace("&amp;", "&")
+    return token.replace(" ", "\xa0").replace("\xad", "")

@@ -34,8 +34,8 @@ QUOTES = "`\x91-\x94\xab\xbb\u2018-\u201f\u2039\u203a"  # one or two of them are
 class Rule:
     """A kind of token, tried where ``start`` matches.
 
-    Group 1 of ``pattern`` is the token where there is one, and the rest is only looked at: but all that is matched counts
-    when the longest match is sought.
+    Group 1 of ``pattern`` is the token where there is one, and the rest is only looked at: but all that is matched
+    counts when the longest match is sought.
     """
 
     start: re.Pattern[str]
@@ -63,6 +63,9 @@ _ENDING = (
     f"|{_with_capital(abbreviations.ENDINGS_WITH_CAPITAL)}"
 )
 _TITLE = f"(?i:{_either(abbreviations.TITLES)})|{_not_in_capitals(abbreviations.TITLES_NOT_IN_CAPITALS)}"
+_BEGINNINGS = _either(
+    frozenset(form for word in abbreviations.BEGINNINGS for form in (word.capitalize(), word.upper()))
+)
 _ANY_CASE = re.IGNORECASE
 
 WORDS = (
@@ -74,16 +77,18 @@ WORDS = (
     _rule("['\u2019\x92&]", CONTRACTED, _ANY_CASE),
     _rule("['&]", "((?:'|&apos;)t)(?:is|was)", _ANY_CASE),
     _rule("['\u2019\x92&]", f"{QUOTE}(?:cause|em|till?|n{QUOTE}|[2-9]0s|[0-9]{{2}}(?!\\S)|n(?!\\S))", _ANY_CASE),
+    _rule("[\u2019\x92&]", "(?:[\u2019\x92]|&apos;)n", _ANY_CASE),
     # words with a period
     _rule("[A-Za-z]", f"((?:{_ENDING})\\.)-?{ALNUM}?"),
     _rule("[A-Za-z]", f"(?:{_TITLE})\\."),
     _rule("[A-Za-z]", f"((?:{_either(abbreviations.BEFORE_A_NUMBER)})\\.)\\s*+[0-9]", _ANY_CASE),
+    _rule("[A-Za-z]", f"([A-Za-z])\\.\\s++(?:{_BEGINNINGS})(?=\\s|\\Z)"),
     _rule("[A-Za-z]", "[A-Za-z]\\.(?:[A-Za-z]\\.)*+"),
-    _rule(LETTER, f"({WORD}(?:[.!?]{WORD})*+\\.)[,;:]"),
+    _rule(WORD_START, f"({WORD}(?:[.!?]{WORD})*+\\.)[,;:]"),
     _rule(ALNUM, f"({NAME_PART}(?:[-_\u058a\u2010\u2011]\xad*{NAME_PART})*+\\.)[,;:]"),
     # words
     _rule(WORD_START, WORD),
-    _rule("[nodlA-HJ-Z]", f"[nodlA-HJ-Z]{ANY_QUOTE}{LETTER}{{2}}{LETTER}*+"),
+    _rule("[nodlA-HJ-XZ]", f"[nodlA-HJ-XZ]{ANY_QUOTE}{LETTER}{{2}}{LETTER}*+"),
     _rule(LETTER, f"{LETTER}{LETTER}*?[aeiouyAEIOUY]{ANY_QUOTE}[aeiouA-Z]{LETTER}*+"),
     _rule("[A-Za-z]", f"(?:li'l|ev'ry|s'mores|c'mon|nat'l|o'o|e'er|cap{QUOTE}n)", _ANY_CASE),
     _rule("[jdlJDL]", f"[jdl]{QUOTE}", _ANY_CASE),
@@ -91,7 +96,7 @@ WORDS = (
     _rule("[yY]", f"(y{QUOTE}){LETTER}", _ANY_CASE),
     _rule(ALNUM, f"{NAME_PART}(?:[-_\u058a\u2010\u2011]\xad*{NAME_PART})*+"),
     _rule(ALNUM, f"(?:{PART}{HYPHEN})+(?:[A-Za-z]\\.){{2,}}+"),
-    _rule(LETTER, f"{WORD}(?:[.!?]{WORD})++"),
+    _rule(WORD_START, f"{WORD}(?:[.!?]{WORD})++"),
     _rule("[A-Za-z0-9]", f"{SLASHED}(?:\\\\?/{SLASHED}){{1,2}}+"),
     _rule("[A-Z]", "[A-Z]++(?:(?:\\+|&(?:amp;|AMP;)?)[A-Z]++)++"),
     _rule("[A-Z]", "[A-Z]++\\$"),
@@ -113,7 +118,7 @@ MARKUP = (
     _rule(
         "<",
         f"<{TAG_NAME}(?:{TAG_SPACE}++{TAG_NAME}(?:{TAG_SPACE}*+=(?>{TAG_SPACE}*+(?:'[^']*'|\"[^\"]*\")))?+)*"
-        f"{TAG_SPACE}*+/?>",
+        f"{TAG_SPACE}*+/?{TAG_SPACE}*+>",
     ),
     _rule("&", "&(?:amp|lt|gt|quot|nbsp|apos|mdash|ndash);|&(?i:amp|lt|gt|quot|md);"),
     _rule("&", "&(?:#[0-9]+|(?:[aeiou](?i:acute|grave|uml)|HT|TL|UR|LR|QC|QL|QR|odq|cdq|QUOT));", _ANY_CASE),
@@ -122,7 +127,8 @@ MARKUP = (
 )
 MARKS_AND_SYMBOLS = (
     _rule("[<>:;=]", "[<>]?[:;=][-o*']?[()DPdpO@{|\\[\\]\\\\](?![A-Za-z0-9])"),
-    _rule("['<=>^x~-]", "['<=>^x~-]_['<=>^x~-](?![A-Za-z0-9])"),
+    _rule("['<=>^x~-]", "['<=>^x~-]_['<=>^x~-]"),
+    _rule("\\(", "\\(['<=>^x~-][-_.]?['<=>^x~-]\\)"),
     _rule("-", "-(?i:lrb|rrb|lsb|rsb|lcb|rcb)-|-++"),
     _rule("[!?]", "[!?]++"),
     _rule("\\.", "\\.{3,5}|\\.(?: \\.){2,4}"),

@@ -1,4 +1,4 @@
-"""Tokens that may reach far before it is known whether they are one: e-mail and web addresses, file names, ``U.S.-led``.
+"""Tokens that may reach far before it is known whether they are one: e-mail and web addresses, files, ``U.S.-led``.
 
 **Invariant:** a stretch of text is looked through once, however many tokens begin in it; so all work is linear.
 """
@@ -36,7 +36,7 @@ _FILE_END = re.compile(
 _DOTTED_RUN = re.compile("(?<![A-Za-z0-9.,])[A-Za-z0-9.,]++(?=-)")
 _DOTTED_FIRST = re.compile("[A-Za-z0-9]")
 _PERIOD_BEFORE_MARK = re.compile("\\.[,;:]")
-_HYPHENED = re.compile("(?:-[A-Za-z0-9]++)++")
+_HYPHENED = re.compile("(?:-(?:(?:[A-Za-z]\\.){2,}+|[A-Za-z0-9]++))++")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Reaches:
         best = -1
         for number, (kind, reach) in enumerate(self._waiting):
             while reach.before <= position and (following := next(kind, None)):
-                reach = following
+                reach = following  # noqa: PLW2901
                 self._waiting[number] = (kind, reach)
             if reach.start <= position < reach.before and reach.end > best:
                 first = reach.first.match(self._text, position)
