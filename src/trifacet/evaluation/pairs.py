@@ -41,8 +41,8 @@ class JudgedPair:
     """``model`` (whose wins are told) against ``other``.
 
     ``summary`` counts all samples; ``same`` of them have the same text twice. Consistency and first-position rate are
-    those of the samples that were asked about (None: none was). ``p`` is that of the sign test, wins against losses, and
-    ``p_corrected`` the same for the number of pairs.
+    those of the samples that were asked about (None: none was). ``p`` is that of the sign test, wins against losses,
+    and ``p_corrected`` the same for the number of pairs.
     """
 
     model: str
