@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from parity.row import Row
 from trifacet.evaluation.benchmarks.benchmark import Answered, Outcome
 from trifacet.evaluation.benchmarks.known import amber, hallusionbench, pope
 from trifacet.evaluation.benchmarks.known.chair import Counts, count
+from trifacet.evaluation.hallucination import amber_counts
 from trifacet.evaluation.hallucination.coco_objects import ObjectFinder, read_synonyms
 from trifacet.evaluation.measures import share_measure
 
@@ -38,6 +42,8 @@ HALLUSION_COUNTS = {
     "figures": "figures",
     "easy_groups": "easy_groups",
     "hard_groups": "hard_groups",
+    "easy_q": "easy_questions",
+    "hard_q": "hard_questions",
 }
 AMBER_PARTS = {
     "Descriminative Task": "all",
@@ -53,6 +59,7 @@ AMBER_PARTS = {
 def rows(data: Path) -> Iterator[Row]:
     yield from _pope(data / "pope")
     yield from _amber(data / "amber")
+    yield from _amber_published(data)
     yield from _chair(data)
     yield from _hallusion(data)
 
@@ -87,15 +94,17 @@ def hallusion_outcome(folder: Path) -> Outcome:
     )
 
 
-def chair_counts(folder: Path) -> Iterator[tuple[str, list[Counts], dict[str, Any]]]:
-    """Per model: its name, our counts of each caption, and the target."""
+def chair_pairs(folder: Path) -> Iterator[tuple[str, list[Callable[[], Counts]], dict[str, Any]]]:
+    """Per model: its name, what counts each of its captions, and the target."""
     truth = json.loads(gzip.decompress((folder / "coco_chair_objects.json.gz").read_bytes()))
     finder = ObjectFinder(read_synonyms(folder / "synonyms.txt"))
     targets = json.loads(gzip.decompress((folder / "chair_pope_oracle.json.gz").read_bytes()))
     for name, target in targets.items():
         text = gzip.decompress((folder / "pope_caption_data" / f"{name}.gz").read_bytes()).decode("utf-8")
-        captions = list(_objects(text))
-        yield name, [count(row["text"], truth[str(row["image_id"])], finder) for row in captions], target
+        captions: list[Callable[[], Counts]] = [
+            partial(count, row["text"], truth[str(row["image_id"])], finder) for row in _objects(text)
+        ]
+        yield name, captions, target
 
 
 def printed(outcome: Outcome, digits: int) -> dict[str, float]:
@@ -124,9 +133,21 @@ def _amber(folder: Path) -> Iterator[Row]:
             yield Row(f"AMBER {name}", title, ours[f"{prefix}{name.lower()}"], float(value))
 
 
+def _amber_published(data: Path) -> Iterator[Row]:
+    """The table of AMBER's authors: its F1 follows from its P and R, and its score from its CHAIR and F1."""
+    table = json.loads((data / "EXPECTED.json").read_text())["amber_published_table"]
+    for model, values in table["rows"].items():
+        row = dict(zip(table["columns"], np.array(values), strict=True))
+        f1 = float(amber_counts.f1_of(row["P"], row["R"], 0.0001))
+        yield Row("AMBER F1 from P and R", f"published, {model}", round(f1, 1), row["F1"])
+        score = float(amber_counts.both(row["CHAIR"], row["F1"]))
+        yield Row("AMBER score from CHAIR and F1", f"published, {model}", score, row["AMBER"], 0.050001)
+
+
 def _chair(data: Path) -> Iterator[Row]:
     published = json.loads((data / "EXPECTED.json").read_text())["chair_pope_captions"]["measured"]
-    for name, counts, target in chair_counts(data / "chair"):
+    for name, captions, target in chair_pairs(data / "chair"):
+        counts = [caption() for caption in captions]
         label = name.removeprefix("Instruction1_").removesuffix(".json")
         wrong = sum(tuple(row[1:]) != ours for row, ours in zip(target["rows"], counts, strict=True))
         yield Row("CHAIR captions that differ", label, wrong, 0)
@@ -161,6 +182,8 @@ def _hallusion(data: Path) -> Iterator[Row]:
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """JSON objects one after the other, whatever white space stands between and within them."""
     decoder, at = json.JSONDecoder(), 0
-    while (at := at + len(text[at:]) - len(text[at:].lstrip())) < len(text):
+    while at < len(text):
         value, at = decoder.raw_decode(text, at)
         yield value
+        while at < len(text) and text[at].isspace():
+            at += 1

@@ -90,8 +90,8 @@ def grouped_measure(
     better: Better = "higher",
     unofficial: str = "",
 ) -> Measure:
-    """A formula over N rows of statistics, where ``units`` names the unit of each; rows of one unit are added up."""
-    rows_NK = np.asarray(sums_NK, dtype=np.float64).reshape(len(units), -1)
+    """A formula over N x K statistics, where ``units`` names the unit of each row; rows of one unit are added up."""
+    rows_NK = np.asarray(sums_NK, dtype=np.float64)
     order = {unit: row for row, unit in enumerate(dict.fromkeys(units))}
     sums_UK = np.zeros((len(order), rows_NK.shape[1]))
     np.add.at(sums_UK, [order[unit] for unit in units], rows_NK)

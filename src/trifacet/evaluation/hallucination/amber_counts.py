@@ -117,17 +117,23 @@ def recall(sums: Array) -> Array:
 
 def f1(epsilon: float) -> Formula:
     """F1 of the rounded precision and recall; the program adds ``epsilon`` below: 0.0001, for existence 0.001."""
+    return lambda sums: f1_of(rounded(precision(sums)), rounded(recall(sums)), epsilon)
 
-    def formula(sums: Array) -> Array:
-        p, r = rounded(precision(sums)) / 100, rounded(recall(sums)) / 100
-        return 100.0 * 2 * p * r / (p + r + epsilon)
 
-    return formula
+def f1_of(precision: Array, recall: Array, epsilon: float) -> Array:
+    """F1 of precision and recall, all in per cent."""
+    p, r = precision / 100, recall / 100
+    return 100.0 * 2 * p * r / (p + r + epsilon)
 
 
 def amber_score(sums: Array) -> Array:
-    """(100 - CHAIR + F1) / 2 from the rounded numbers; two statistics for CHAIR, then those of all questions."""
-    return (100.0 - rounded(rate(sums[..., :2])) + rounded(f1(0.0001)(sums[..., 2:]))) / 2
+    """The AMBER score from the rounded numbers; two statistics for CHAIR, then those of all questions."""
+    return both(rounded(rate(sums[..., :2])), rounded(f1(0.0001)(sums[..., 2:])))
+
+
+def both(chair: Array, f1: Array) -> Array:
+    """(100 - CHAIR + F1) / 2."""
+    return (100.0 - chair + f1) / 2
 
 
 def rounded(values: Array) -> Array:

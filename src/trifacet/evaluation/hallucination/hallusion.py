@@ -12,10 +12,12 @@ from typing import Literal
 import numpy as np
 
 from trifacet.evaluation.hallucination.yes_no import YesNo
-from trifacet.evaluation.measures import Array, Measure, grouped_measure, ratio, share_measure
+from trifacet.evaluation.measures import Array, Better, Measure, grouped_measure, ratio, share_measure
 
 Grade = Literal["correct", "incorrect", "unclear"]
 Cause = Literal["language", "vision", "mixed"]  # LH, VI and Mixed of the original
+CAUSES: tuple[Cause, ...] = ("language", "vision", "mixed")
+OUTCOMES: dict[str, Better] = {"correct": "higher", "inconsistent": "lower", "wrong": "lower"}  # of a figure
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def cause(judged: Judged, original: Judged | None) -> Cause | None:
 
 
 def measures_of(judged: Sequence[Judged], why: str, why_cause: str) -> tuple[list[Measure], dict[str, int]]:
-    """The leaderboard's numbers and the counts behind them.
+    """The leaderboard's numbers and the counts behind them; no number where no question has a judgement.
 
     Args:
         judged: one per question.
@@ -101,66 +103,63 @@ def measures_of(judged: Sequence[Judged], why: str, why_cause: str) -> tuple[lis
         why_cause: why those of the causes are not, where nobody was asked whether answers say the same.
     """
     read = [one for one in judged if one.grade is not None]
-    groups = _all_right(judged, lambda question: question.group)
-    figures = _figures(judged)
-    easy = _all_right([one for one in judged if one.question.visual != "2"], lambda question: question.group)
-    hard = _all_right([one for one in judged if one.question.visual == "2"], lambda question: question.group)
+    groups = {
+        "question": _all_right(judged, lambda question: question.group),
+        "figure": _figures(judged),
+        "easy": _all_right([one for one in judged if one.question.visual != "2"], lambda question: question.group),
+        "hard": _all_right([one for one in judged if one.question.visual == "2"], lambda question: question.group),
+    }
+    units, outcomes = [unit for unit, _, _ in groups["figure"]], [_outcome(*row) for row in groups["figure"]]
+    measures = [
+        _share(f"{name}_accuracy", [unit for unit, _, _ in rows], [right == all_ for _, right, all_ in rows], why)
+        for name, rows in groups.items()
+    ]
+    measures += _of_questions(read, why)
+    measures += [
+        _share(f"consistency_{name}", units, [one == name for one in outcomes], why, better)
+        for name, better in OUTCOMES.items()
+    ]
     originals = {one.question.group: one for one in judged if one.question.figure == "0"}
     causes = [cause(one, originals.get(one.question.group)) for one in read]
-    units = [one.question.unit for one in read]
-    outcomes = [_outcome(right, all_) for _, right, all_ in figures]
-
-    def share(name: str, named: Sequence[str], flags: Sequence[bool], better: Literal["higher", "lower"]) -> Measure:
-        return share_measure(name, named, flags, [1] * len(flags), better=better, unofficial=why)
-
-    def share_of_groups(name: str, rows: Sequence[tuple[str, int, int]]) -> Measure:
-        return share(name, [unit for unit, _, _ in rows], [right == all_ for _, right, all_ in rows], "higher")
-
-    figure_units = [unit for unit, _, _ in figures]
-    measures = [
-        share_of_groups("question_accuracy", groups),
-        share_of_groups("figure_accuracy", figures),
-        share_of_groups("easy_accuracy", easy),
-        share_of_groups("hard_accuracy", hard),
-        share("accuracy", units, [one.right for one in read], "higher"),
-        grouped_measure(
-            "yes_bias",
-            units,
-            [(one.says_yes, one.question.label == "yes", 1) for one in read],
-            _difference,
-            better="neither",
-            unofficial=why,
-        ),
-        grouped_measure(
-            "yes_share_of_errors",
-            units,
-            [(not one.right and one.question.label == "no", not one.right) for one in read],
-            ratio,
-            better="neither",
-            unofficial=why,
-        ),
-        share("consistency_correct", figure_units, [outcome == "correct" for outcome in outcomes], "higher"),
-        share("consistency_inconsistent", figure_units, [outcome == "inconsistent" for outcome in outcomes], "lower"),
-        share("consistency_wrong", figure_units, [outcome == "wrong" for outcome in outcomes], "lower"),
-    ]
-    why_causes = "; ".join(filter(None, (why, why_cause)))
-    for name in ("language", "vision", "mixed"):
-        flags = [one == name for one in causes]
-        known = [one is not None for one in causes]
-        measures.append(share_measure(f"errors_{name}", units, flags, known, better="neither", unofficial=why_causes))
+    measures += _of_causes(read, causes, "; ".join(filter(None, (why, why_cause))))
     counts = {
         "questions": len(read),
+        "easy_questions": sum(one.question.visual != "2" for one in read),
+        "hard_questions": sum(one.question.visual == "2" for one in read),
         "correct": sum(one.right for one in read),
-        "groups": len(groups),
-        "groups_correct": sum(right == all_ for _, right, all_ in groups),
-        "figures": len(figures),
-        **{f"figures_{name}": outcomes.count(name) for name in ("correct", "inconsistent", "wrong")},
-        "easy_groups": len(easy),
-        "hard_groups": len(hard),
-        **{f"errors_{name}": causes.count(name) for name in ("language", "vision", "mixed")},
+        "groups": len(groups["question"]),
+        "groups_correct": sum(right == all_ for _, right, all_ in groups["question"]),
+        "easy_groups": len(groups["easy"]),
+        "hard_groups": len(groups["hard"]),
+        "figures": len(outcomes),
+        **{f"figures_{name}": outcomes.count(name) for name in OUTCOMES},
+        **{f"errors_{name}": causes.count(name) for name in CAUSES},
         "without_judgement": len(judged) - len(read),
     }
-    return measures, counts
+    return measures if read else [], counts
+
+
+def _of_questions(read: Sequence[Judged], why: str) -> list[Measure]:
+    units = [one.question.unit for one in read]
+    says = np.array([(one.says_yes, one.question.label == "yes", 1) for one in read]).reshape(-1, 3)
+    errors = np.array([(not one.right and one.question.label == "no", not one.right) for one in read]).reshape(-1, 2)
+    return [
+        _share("accuracy", units, [one.right for one in read], why),
+        grouped_measure("yes_bias", units, says, _difference, better="neither", unofficial=why),
+        grouped_measure("yes_share_of_errors", units, errors, ratio, better="neither", unofficial=why),
+    ]
+
+
+def _of_causes(read: Sequence[Judged], causes: Sequence[Cause | None], why: str) -> list[Measure]:
+    units, known = [one.question.unit for one in read], [one is not None for one in causes]
+    return [
+        share_measure(f"errors_{name}", units, [one == name for one in causes], known, better="neither", unofficial=why)
+        for name in CAUSES
+    ]
+
+
+def _share(name: str, units: Sequence[str], flags: Sequence[bool], why: str, better: Better = "higher") -> Measure:
+    return share_measure(name, units, flags, [1] * len(flags), better=better, unofficial=why)
 
 
 def _all_right(judged: Sequence[Judged], key: Callable[[Question], str]) -> list[tuple[str, int, int]]:
@@ -181,7 +180,7 @@ def _figures(judged: Sequence[Judged]) -> list[tuple[str, int, int]]:
     return _all_right(shown, lambda question: question.figure_name)
 
 
-def _outcome(right: int, questions: int) -> str:
+def _outcome(unit: str, right: int, questions: int) -> str:
     return "correct" if right == questions else "inconsistent" if right else "wrong"
 
 

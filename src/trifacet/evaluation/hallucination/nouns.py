@@ -31,7 +31,13 @@ def noun_tagger(name: str) -> Nouns:
     if name == "nltk":
         return _nltk_nouns()
     nlp = spacy_model(spacy_name(name, "tagger", "nltk or words"))
-    return lambda text: [token.lemma_ for token in nlp(text) if token.tag_.startswith("NN")]
+
+    def nouns(text: str) -> list[str]:
+        if len(text) > nlp.max_length:
+            raise TrifacetError(f"a response has {len(text)} characters, and {name} takes {nlp.max_length} at most")
+        return [token.lemma_ for token in nlp(text) if token.tag_.startswith("NN")]
+
+    return nouns
 
 
 def similarity(name: str) -> Alike:
