@@ -45,7 +45,7 @@ def ask_all(model_spec, file, texts, *, images=(), temperature=0.0, draw=0, prom
     async def run():
         async with LanguageModel("judge", model_spec, books) as model:
             asking = (
-                model.ask(PROMPT, {"post": text}, str, images=images, temperature=temperature, draw=draw)
+                model.ask(prompt, {"post": text}, str, images=images, temperature=temperature, draw=draw)
                 for text in texts
             )
             return await asyncio.gather(*asking)
