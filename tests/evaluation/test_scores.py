@@ -6,6 +6,7 @@ import pytest
 
 from trifacet.errors import DataError
 from trifacet.evaluation import paper
+from trifacet.evaluation.lint.metric import LINT
 from trifacet.evaluation.scores import score_texts
 from trifacet.evaluation.texts import degenerate, length, repetition
 from trifacet.evaluation.wordnet import WordNet
@@ -26,12 +27,12 @@ def sample(name, *references, **extra):
 def test_means_are_over_the_samples_that_have_the_metric():
     samples = [sample("1", "a red disc on grass", **COLOURS), sample("2", **COLOURS), sample("3", "two rings on sand")]
     scores = score_texts({"3": "two rings on sand", "2": "a blue box", "1": "a red disc on grass"}, samples)
-    assert list(scores.metrics) == [*paper.METRICS, "grounding/colour", "grounding", "repetition", "length"]
+    assert list(scores.metrics) == [*paper.METRICS, "grounding/colour", "grounding", *LINT, "repetition", "length"]
     assert scores.metrics["bleu_4"] == pytest.approx(100)
     assert scores.metrics["grounding/colour"] == scores.metrics["grounding"] == 50
     assert scores.metrics["length"] == pytest.approx((5 + 3 + 4) / 3)
     assert scores.metrics["meteor"] is None
-    assert set(scores.per_sample["2"]) == {"grounding/colour", "grounding", "repetition", "length"}
+    assert set(scores.per_sample["2"]) == {"grounding/colour", "grounding", *LINT, "repetition", "length"}
     assert list(scores.per_sample) == ["1", "2", "3"]
     assert any("1 of 3 samples have no reference" in note for note in scores.notes)
 

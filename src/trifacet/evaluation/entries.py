@@ -16,6 +16,7 @@ from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation import coco, paper
 from trifacet.evaluation.contestants import Contestant, Key, check_same, listed
 from trifacet.evaluation.inputs import read_predictions, read_targets
+from trifacet.evaluation.lint.metric import LINT
 from trifacet.evaluation.matching import other_data
 from trifacet.evaluation.measures import Better, Measure, mean_measure
 from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
@@ -265,7 +266,7 @@ def _per_sample(path: Path) -> dict[Key, Measure]:
 
 def _direction(metric: str) -> Better:
     """Which direction is better, where the name is one of ours; nothing is guessed of others."""
-    if metric in (*coco.METRICS, *paper.METRICS) or metric.partition("/")[0] == "grounding":
+    if metric in (*coco.METRICS, *paper.METRICS) or metric.partition("/")[0] == "grounding" or metric in LINT:
         return "higher"
     return next((one.better for one in TEXT_MEASURES if one.name == metric), "neither")
 

@@ -15,9 +15,11 @@ from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation import coco, paper, texts
 from trifacet.evaluation.cider import ONE_SAMPLE
 from trifacet.evaluation.grounding import ground
+from trifacet.evaluation.lint.metric import clean_measures
 from trifacet.evaluation.matching import match_ids
 from trifacet.evaluation.measures import Better, Measure, mean_measure
 from trifacet.evaluation.target import Target
+from trifacet.records import TestSample
 
 Profile = Literal["coco", "paper"]
 
@@ -92,6 +94,7 @@ def score_texts(
         *(_PROFILES[profile](written, samples) for profile in dict.fromkeys(profiles)),
         *(extra(written, samples) for extra in extras),
         _facts(written, samples),
+        _lint(written, samples),
         _alone(written, samples),
     ]
     notes = list(
@@ -213,6 +216,13 @@ def _alone(written: Sequence[str], samples: Sequence[Target]) -> Part:
             for name, of, better in TEXT_MEASURES
         }
     )
+
+
+def _lint(written: Sequence[str], samples: Sequence[Target]) -> Part:
+    """The share of texts that the alt-text checks find no fault with."""
+    posts = {sample.id: sample.context for sample in samples if isinstance(sample, TestSample)}
+    texts_by_id = {sample.id: text for sample, text in zip(samples, written, strict=True)}
+    return Part({measure.name: measure for measure in clean_measures(texts_by_id, posts)})
 
 
 def _rows(measures: Iterable[Measure], samples: Sequence[Target]) -> dict[str, dict[str, float]]:

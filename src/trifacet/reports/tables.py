@@ -76,6 +76,8 @@ METRICS = (
         "higher",
         "texts that say the right number, which only the picture tells, in per cent",
     ),
+    Metric("lint_clean", "Clean", _FORM, "higher", "texts that the alt-text checks find no fault with, in per cent"),
+    Metric("lint_no_error", "No error", _FORM, "higher", "texts in which these checks find no error, in per cent"),
     Metric("repetition", "Repetition", _FORM, "lower", "share of the word pairs that stood in the text before, 0 to 1"),
     Metric("length", "Words", _FORM, "neither", "mean number of words of a text; neither long nor short is better"),
 )

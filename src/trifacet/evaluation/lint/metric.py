@@ -12,6 +12,8 @@ from trifacet.evaluation.lint.check import lint_text
 from trifacet.evaluation.lint.linting import key_of
 from trifacet.evaluation.measures import Measure, share_measure
 
+CLEAN, NO_ERROR = LINT = ("lint_clean", "lint_no_error")
+
 
 def clean_measures(
     texts: Mapping[str, str],
@@ -54,6 +56,6 @@ def clean_measures(
         sound.append(float(all(finding.level != "error" for finding in findings)))
     ones = [1.0] * len(texts)
     return [
-        share_measure("lint_clean", list(texts), clean, ones),
-        share_measure("lint_no_error", list(texts), sound, ones),
+        share_measure(CLEAN, list(texts), clean, ones),
+        share_measure(NO_ERROR, list(texts), sound, ones),
     ]
