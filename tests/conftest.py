@@ -1,6 +1,8 @@
 """What the tests share: a tiny checkpoint with real processor classes, and a handful of posts with pictures."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -31,6 +33,15 @@ def world(tmp_path_factory) -> Path:
     """A small demo world."""
     folder = tmp_path_factory.mktemp("world")
     write_world(folder, World(sft=24, preference=16, validation=6, test=6), seed=3, image_size=32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unscored_world(world, tmp_path_factory) -> Path:
+    """The same without references: WordNet, which each process reads anew, can take longer than all else in a run."""
+    folder = shutil.copytree(world, tmp_path_factory.mktemp("unscored") / "world")
+    rows = [json.loads(line) for line in (folder / "test.jsonl").read_text().splitlines()]
+    (folder / "test.jsonl").write_text("".join(json.dumps({**row, "references": []}) + "\n" for row in rows))
     return folder
 
 

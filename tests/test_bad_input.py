@@ -14,8 +14,8 @@ from trifacet.cli import main as command_line
 
 
 @pytest.fixture
-def data(tmp_path, world):
-    return shutil.copytree(world, tmp_path / "data")
+def data(tmp_path, unscored_world):
+    return shutil.copytree(unscored_world, tmp_path / "data")
 
 
 @pytest.fixture

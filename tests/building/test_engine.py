@@ -387,13 +387,19 @@ def test_a_build_that_stopped_has_a_report(tmp_path, trifacet):
 def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path):
     steps = [{"exact-duplicates": {"same": ["context"]}}]
     recipe = write_recipe(tmp_path, tmp_path / "out", posts(60_000), steps, part_rows=30_000)
-    for wait in (0.9, 1.5):  # about when daft's threads are at work
+    hits, waits = 0, iter((0.9, 1.5, 0.6, 0.3, 0.1, 0.0))
+    while hits < 2:
+        wait = next(waits)  # about when daft's threads are at work
         command = start(recipe)
         while not command.stderr.readline().startswith("read: done"):
             assert command.poll() is None
         time.sleep(wait)
         command.send_signal(signal.SIGTERM)
         code, _, err = finish(command)
+        if code == 0:  # it was quicker: begin again
+            shutil.rmtree(tmp_path / "out")
+            continue
+        hits += 1
         assert (code, "the same command continues" in err) == (130, True), (wait, err)
         shutil.rmtree(tmp_path / "out" / "stages" / "01-exact-duplicates", ignore_errors=True)
     assert finish(start(recipe))[0] == 0

@@ -67,16 +67,8 @@ def the_same(ours: dict[str, object], theirs: dict[str, object]) -> None:
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
-def data_for(tmp_path, world):
-    """Without references to score against: WordNet, which each process reads anew, takes longer than all the rest."""
-    data = shutil.copytree(world, tmp_path / "data")
-    rows = [json.loads(line) for line in (data / "test.jsonl").read_text().splitlines()]
-    (data / "test.jsonl").write_text("".join(json.dumps({**row, "references": []}) + "\n" for row in rows))
-    return data
-
-
-def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, world):
-    data = data_for(tmp_path, world)
+def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, unscored_world):
+    data = unscored_world
 
     def recipe(name):
         (tmp_path / name).mkdir()
@@ -137,14 +129,14 @@ PHASES = {  # what shows that the phase has begun
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_sigterm_leaves_with_a_message_and_the_same_command_goes_on(tmp_path, world, tiny_folder, name):
+def test_sigterm_leaves_with_a_message_and_the_same_command_goes_on(tmp_path, unscored_world, tiny_folder, name):
     changes = {
         "sft": None,
         "align.mcm": {**LONG, "objective": "mcm-dpo", "max_steps": 300 if name == "training" else 1},
         "generate": {"beams": 1, "max_new_tokens": 24, "limit": 6, "batch_size": 1},
     }
     path, output = (
-        recipe_file(tmp_path, tmp_path / "out", data_for(tmp_path, world), tiny_folder, changes),
+        recipe_file(tmp_path, tmp_path / "out", unscored_world, tiny_folder, changes),
         tmp_path / "out",
     )
     sign, says = PHASES[name]

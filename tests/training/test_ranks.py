@@ -49,14 +49,14 @@ def ends(commands) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, world, tiny_folder):
+def runs(tmp_path_factory, unscored_world, tiny_folder):
     """Folders of runs by name; what is not made yet is copied or launched by the tests."""
     base = tmp_path_factory.mktemp("ranks")
 
     def recipe(name, **changes):
         (base / f"{name}-recipe").mkdir(exist_ok=True)
         changes = {**copy.deepcopy(CHANGES), **changes}
-        return recipe_file(base / f"{name}-recipe", base / name, world, tiny_folder, changes)
+        return recipe_file(base / f"{name}-recipe", base / name, unscored_world, tiny_folder, changes)
 
     one = Command(base, "run", recipe("one"))
     assert one.wait() == 0, one.stderr[-3000:]

@@ -33,13 +33,13 @@ def digests(folder) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, world, tiny_folder):
+def folders(tmp_path_factory, unscored_world, tiny_folder):
     """A run in one go, and the same run stopped in three places and started again each time."""
     base = tmp_path_factory.mktemp("resume")
     whole, stopped = base / "whole", base / "stopped"
-    run_recipe(load_recipe(recipe_file(base, whole, world, tiny_folder, CHANGES)))
+    run_recipe(load_recipe(recipe_file(base, whole, unscored_world, tiny_folder, CHANGES)))
 
-    recipe = recipe_file(base, stopped, world, tiny_folder, CHANGES)
+    recipe = recipe_file(base, stopped, unscored_world, tiny_folder, CHANGES)
     sft, mcm, texts = stopped / "models/sft", stopped / "models/mcm", stopped / "generations/sft.jsonl"
     code = Command(base, "run", recipe).stop_when((sft / "checkpoint-6/trainer_state.json").exists, signal.SIGKILL)
     assert (code, (sft / "model").exists()) == (-signal.SIGKILL, False)
