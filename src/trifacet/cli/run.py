@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
-from trifacet.cli.common import out, print_table
+from trifacet.cli.common import err, out, print_table
 from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
 
 
@@ -37,6 +38,13 @@ def run(
         metrics = list(next(iter(models.values())).get("metrics", next(iter(models.values()))))
         rows = [[metric, *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
         print_table("scores", ["metric", *models], rows)
+        if len(models) > 1 and not finished.scores.get("seeds"):
+            err.print(
+                f"how sure are the differences? trifacet compare {shlex.quote(str(finished.report.parent))} "
+                "--html compare.html",
+                soft_wrap=True,
+                markup=False,
+            )
     out.print(str(finished.report), markup=False)
 
 
