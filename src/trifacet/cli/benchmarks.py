@@ -131,7 +131,8 @@ def check(
     json_or_table(told, json_path, f"{one.name}: {len(items)} items", ("file", "state"),
                   [[plain(f.need.path), plain(_state(f))] for f in found])  # fmt: skip
     if json_path != "-":
-        out.print(f"pictures: {pictures.usable} of {pictures.wanted} are there and can be read")
+        if complete:
+            out.print(f"pictures: {pictures.usable} of {pictures.wanted} are there and can be read")
         _print_lacking("missing", pictures.missing)
         _print_lacking("unreadable", [f"{image} ({problem})" for image, problem in pictures.unreadable])
         if pictures.missing:

@@ -93,6 +93,7 @@ def describe(
 
     Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model runs/demo/models/sft/model
     """
+    from trifacet.errors import DataError
     from trifacet.generation.local import generate_texts
     from trifacet.generation.results import check_images
     from trifacet.records import TestSample
@@ -100,6 +101,9 @@ def describe(
 
     post = read_context(context, context_file)
     # Files that the user names may lie anywhere; the root of the file system bounds nothing.
+    for path in [*images, *(more_image or ())]:
+        if not path.is_file():
+            raise DataError("no such file", fix="correct the path of the image", file=path)
     paths = [path.resolve() for path in images]
     beside = tuple(str(path.resolve()) for path in more_image or ())
     samples = [

@@ -108,7 +108,7 @@ def require_images(task: Task) -> None:
         some = ", ".join(map(repr, names[:LISTED]))
         raise DataError(
             f"{len(names)} of {found.wanted} pictures are missing or damaged: {some}{' ...' if names[LISTED:] else ''}",
-            fix=f"give their folder with --images; 'trifacet benchmarks check {task.benchmark.name}' says what is there",
+            fix=f"give their folder with --images; see 'trifacet benchmarks check {task.benchmark.name}'",
             file=task.images,
         )  # fmt: skip
 
