@@ -90,8 +90,9 @@ def describe(
     """Describe images: one line of alt-text each, after path and tab where there are several.
 
     Example: trifacet describe photo.jpg --context "Ada's first day at school" --model runs/demo/models/mcm-dpo/model
+    --max-new-tokens 48
 
-    Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model runs/demo/models/sft/model
+    Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model MODEL
     """
     from trifacet.errors import DataError
     from trifacet.generation.local import generate_texts

@@ -75,7 +75,7 @@ def evaluate(
 
     Examples:
     trifacet evaluate runs/demo/models/sft/model runs/demo/models/mcm-dpo/model --data runs/demo/data/test.jsonl
-    --output results/demo
+    --max-new-tokens 48 --output results/demo
 
     trifacet evaluate base=llava-hf/llava-1.5-7b-hf mine=runs/mine/models/mcm-dpo/model --output results/mine
     --benchmark pope=data/pope,coco/val2014 --benchmark mmhal=data/mmhal --judge judge.yaml

@@ -77,7 +77,8 @@ def probe(
 ) -> None:
     """Look into a model: where its words look, which answers noise in the picture changes, how far its texts lie off.
 
-    Example: trifacet probe data/test.jsonl --model runs/demo/models/mcm-dpo/model --images data --html probe.html
+    Example: trifacet probe runs/demo/data/test.jsonl --model runs/demo/models/mcm-dpo/model --max-new-tokens 48
+    --html probe.html
     """
     from rich.markup import escape
 
