@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 
 import pytest
 from cli_compare import run
-from fake_comparison import write_rows
+from fake_comparison import contestants, write_rows
+from rich.console import Console
 
+from trifacet.cli import common, compare_view
 from trifacet.errors import TrifacetError
+from trifacet.evaluation.comparing import Settings, compare
 
 
 @pytest.fixture
@@ -72,3 +77,20 @@ def test_judging_needs_texts(rows, tmp_path):
         result = run(*rows, "--judge", judge, *options)
         assert "texts of a, second are not known" in str(result.exception)
     assert not (tmp_path / "judge.answers.sqlite").exists()
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_each_metric_is_one_line_and_no_interval_is_broken(monkeypatch, width):
+    comparison = compare(contestants(), Settings(draws=200), [])
+    out = Console(file=io.StringIO(), width=width, highlight=False, soft_wrap=True)
+    for module in (common, compare_view):
+        monkeypatch.setattr(module, "out", out)
+    compare_view.print_comparison(comparison, None)
+    lines = out.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    values = [line for line in lines if re.search(r"\baccuracy ↑", line)]
+    shown = [interval for line in values for interval in re.findall(r"\[[-\d.]+, [-\d.]+\]", line)]
+    assert len(shown) == len(comparison.models)
+    assert len(values) == (2 if width == 60 else 1)  # the third model has no room
+    differences = [line for line in lines if re.search(r"\baccuracy [^↑]", line)]
+    assert len(differences) == 2 and all(re.search(r"\[\S+, \S+\]", line) for line in differences)

@@ -72,7 +72,7 @@ def test_further_pictures_of_the_post_are_shown_after_each(tiny_folder, pictures
         assert written["more_images"] == [str(path) for path in further[1::2]]
         rows[len(further) // 2] = written["images"][0]["prompt_tokens"]
     assert rows[2] - rows[1] == rows[1] - rows[0] >= 16
-    with pytest.raises(TrifacetError, match=r"no image file 'none\.png'|no image file"):
+    with pytest.raises(TrifacetError, match=r"none\.png: no such file"):
         run("describe", pictures[0], "--more-image", "none.png", "--model", tiny_folder, *SHORT)
 
 
@@ -141,10 +141,15 @@ def test_paths_and_texts_are_cleaned_before_they_are_printed(tiny_folder, pictur
     assert result.stdout.count("\n") == 2
 
 
+def test_a_path_that_is_no_file_is_named_as_it_was_given():
+    with pytest.raises(TrifacetError, match=r"^no\.png: no such file; correct the path"):
+        run("describe", "no.png", "--model", "nowhere")
+
+
 def test_an_unreadable_image_is_named_before_the_model_loads(pictures, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"not a picture")
-    for name, problem in ((broken, "broken.png"), (tmp_path / "none.png", "no image file")):
+    for name, problem in ((broken, "broken.png"), (tmp_path / "none.png", "no such file")):
         with pytest.raises(TrifacetError, match=problem):
             run("describe", pictures[0], name, "--model", tmp_path / "no-model", *SHORT)
 

@@ -217,6 +217,9 @@ def test_bad_coco_files(results, annotations, images, named, tmp_path):
 def test_files_that_were_swapped_are_recognised(tmp_path):
     files = coco_files(tmp_path, [(7, "a")], [(7, "a")])
     assert "not of references" in str(run(files[0], "--references", files[0]).exception)
+    for row in ('{"id": "7", "texts": ["a"]}', '{"images": [], "annotations": []}'):
+        (tmp_path / "swapped.json").write_text(row)
+        assert "not of generated texts" in str(run(tmp_path / "swapped.json", "--references", files[1]).exception)
     broken = tmp_path / "broken.json"
     broken.write_text('{"annotations": {"image_id": 7}}')
     assert "field 'annotations': is not a list" in str(run(files[0], "--references", broken).exception)

@@ -68,7 +68,7 @@ def test_retry_after_holds_for_all_requests(kind, asked, least, tmp_path):
     assert least <= min(second) - max(first) < 2 * asked
 
 
-def test_an_endpoint_that_stays_down_stops_the_build_and_the_same_command_continues(tmp_path):
+def test_an_endpoint_that_stays_down_stops_the_build_and_the_same_command_continues(tmp_path, caplog):
     file = tmp_path / "a.sqlite"
     with ScriptedEndpoint(backwards) as endpoint:
         ask_all(spec(endpoint), file, posts(10))
@@ -78,6 +78,8 @@ def test_an_endpoint_that_stays_down_stops_the_build_and_the_same_command_contin
     assert isinstance(stop, TrifacetError) and str(stop).endswith("the same command continues")
     assert endpoint.base_url in str(stop) and "503" in str(stop) and "3 times" in str(stop)
     gone, _ = ask_all(spec(endpoint, tries=2), file, posts(30))
+    (told,) = [record.getMessage() for record in caplog.records if "trying again" in record.getMessage()]
+    assert told.startswith("note: http://127.0.0.1") and "2 times in all" in told
     assert isinstance(gone, TrifacetError) and "connection" in str(gone)
     with ScriptedEndpoint(backwards) as endpoint:
         answers, _ = ask_all(spec(endpoint), file, posts(30))

@@ -258,7 +258,7 @@ def _shown(value: float | None) -> str:
 def _told_judge(judge: dict[str, Any]) -> str:
     problems = ", ".join(f"{count} {problem}" for problem, count in judge["problems"].items())
     return (
-        f"judge {judge['model']}: {judge['questions']} questions, {judge['cached']} answered before, "
+        f"judge {judge['model']}: {judge['questions']} questions, {judge['cached']} answers kept before, "
         f"without a verdict: {problems or 'none'}; {judge['tokens_in']} + {judge['tokens_out']} tokens, "
         f"cost {judge['cost']:.6g}, paid in all {judge['paid']:.6g}"
     )

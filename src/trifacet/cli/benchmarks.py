@@ -5,6 +5,7 @@ Invariant: a folder of the user's is looked at and never changed, but for what `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,9 @@ from trifacet.cli.common import EXIT_FINDINGS, json_or_table, out, plain, write_
 if TYPE_CHECKING:
     from trifacet.evaluation.benchmarks.checking import FileFound
 
+LISTED = 5  # pictures that are named; the others are counted
+
 app = typer.Typer(help="Public benchmarks: what goes where, whether it is there, and what a model scores.")
-app.command()(benchmark_runs.run)
-app.command()(benchmark_runs.score)
 
 
 @app.callback(invoke_without_command=True)
@@ -130,11 +131,14 @@ def check(
     json_or_table(told, json_path, f"{one.name}: {len(items)} items", ("file", "state"),
                   [[plain(f.need.path), plain(_state(f))] for f in found])  # fmt: skip
     if json_path != "-":
-        out.print(f"pictures: {pictures.usable} of {pictures.wanted} are there and can be read")
-        for image in pictures.missing[:5]:
-            out.print(f"  missing: {plain(image)}")
-        for image, problem in pictures.unreadable[:5]:
-            out.print(f"  unreadable: {plain(image)} ({plain(problem)})")
+        if complete:
+            out.print(f"pictures: {pictures.usable} of {pictures.wanted} are there and can be read")
+        _print_lacking("missing", pictures.missing)
+        _print_lacking("unreadable", [f"{image} ({problem})" for image, problem in pictures.unreadable])
+        if pictures.missing:
+            out.print(f"  looked for under {plain(str(images or data))}; --images says where they are")
+        if not complete:
+            out.print(f"'trifacet benchmarks show {plain(one.name)}' says what goes where")
     ready = complete and pictures.usable == pictures.wanted and not any(f.state == "other" for f in found)
     if not ready:
         raise typer.Exit(EXIT_FINDINGS)
@@ -162,11 +166,22 @@ def prepare(
     out.print(plain(one.prepare.make(source, data)))
 
 
+app.command()(benchmark_runs.run)  # the order of the help is that of the work
+app.command()(benchmark_runs.score)
+
+
+def _print_lacking(what: str, pictures: Sequence[str]) -> None:
+    for picture in pictures[:LISTED]:
+        out.print(f"  {what}: {plain(picture)}")
+    if pictures[LISTED:]:
+        out.print(f"  {what}: and {len(pictures) - LISTED} more")
+
+
 def _state(found: FileFound) -> str:
     return {
         "known": f"{found.release}",
         "other": "another release than those known: numbers are marked as not official",
         "unknown": "there; no release is known to compare it with",
-        "missing": f"missing; get it from {found.need.source}",
+        "missing": f"missing; source: {found.need.source}",
         "left out": "not there; it may be left out",
     }[found.state]

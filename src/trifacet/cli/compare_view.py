@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trifacet.cli.common import out, plain, print_table
 from trifacet.evaluation.comparing import Column, Comparison
 from trifacet.evaluation.pairs import Judged
 from trifacet.reports import comparison_tables as tables
 
 WIDE = 110  # columns of a terminal that has room for everything
+OFFICIAL = {"official": "yes", "not official": "no", "our own": "own"}  # short for a column
 
 
 def print_comparison(comparison: Comparison, judged: Judged | None) -> None:
     """The tables on standard output, in as many pieces as the terminal is narrow; what must be said, beside them."""
-    names = [plain(model) for model in comparison.models]
     for profile, columns in tables.by_profile(comparison):
-        cells = {
-            (model, column.key): _cell(comparison, model, column) for model in comparison.models for column in columns
-        }
-        widest = max(len(line) for cell in cells.values() for line in cell.split("\n"))
-        step = max(1, (out.width - max(map(len, names)) - 4) // (widest + 3))
-        for begin in range(0, len(columns), step):
-            some = columns[begin : begin + step]
-            rows = [
-                [name, *(cells[model, column.key] for column in some)]
-                for name, model in zip(names, comparison.models, strict=True)
-            ]
-            print_table(plain(profile), ["model", *(plain(column.name) for column in some)], rows)
-    out.print(plain(tables.legend(comparison)))
-    if comparison.differences:
-        _print_differences(comparison)
+        _print_values(comparison, profile, columns)
+    _print_line(tables.legend(comparison))
+    for model, other in dict.fromkeys((one.model, one.other) for one in comparison.differences):
+        _print_differences(comparison, model, other)
     if judged:
         titles = ["model", "against", "win", "tie", "lose", "not parsed", "orders agree", "first position"]
         print_table(
@@ -39,28 +30,63 @@ def print_comparison(comparison: Comparison, judged: Judged | None) -> None:
         out.print(
             f"{judged.asked.questions} questions, {judged.asked.cached} kept before, paid {judged.asked.paid:.6g}"
         )
-    for line in [*tables.official_text(comparison), *tables.caveats(comparison)]:
-        out.print(f"- {plain(line)}")
+    for line in [*tables.unofficial_text(comparison), *tables.caveats(comparison)]:
+        _print_line(f"- {line}")
 
 
-def _print_differences(comparison: Comparison) -> None:
-    """One line, or where the terminal is narrow two, for each pair and metric; a narrow one is told less."""
-    titles = ["metric", "model", "against", "difference", "p", "corrected", "win/tie/lose", "d_z", "delta"]
-    shown, gap = list(range(len(titles))), " "
-    title = "Differences"
-    if comparison.settings.pairs == "baseline":
-        shown.remove(2)
-        title = f"Differences from {plain(comparison.baseline)}"
-    if out.width < WIDE:
-        shown, gap = [place for place in shown if titles[place] not in ("p", "d_z", "delta")], "\n"
-    rows = []
-    for one in comparison.differences:
-        cells = [plain(cell) for cell in tables.difference_row(comparison, one)]
-        cells[3] = cells[3].replace(" ", gap, 1)
-        rows.append([cells[place] for place in shown])
-    print_table(title, [titles[place] for place in shown], rows)
+def _print_values(comparison: Comparison, profile: str, columns: Sequence[Column]) -> None:
+    """One line per metric and one column per model: there are more metrics than models."""
+    words = [tables.official_word(comparison, column) for column in columns]
+    mixed = len(set(words)) > 1
+    title = plain(profile) if mixed else plain(f"{profile} ({words[0]})" if profile else words[0])
+    metrics = ["metric", *(plain(f"{column.name}{tables.arrow(column)}") for column in columns)]
+    ends = [metrics, ["official", *map(OFFICIAL.__getitem__, words)]] if mixed else [metrics]
+    models = [
+        [plain(model), *_aligned([_cell(comparison, model, column) for column in columns])]
+        for model in comparison.models
+    ]
+    while models:
+        count = 1
+        while count < len(models) and _width([*ends, *models[: count + 1]]) <= out.width:
+            count += 1
+        lines = list(zip(metrics, *models[:count], *ends[1:], strict=True))
+        print_table(title, lines[0], lines[1:])
+        models = models[count:]
 
 
-def _cell(comparison: Comparison, model: str, column: Column) -> str:
+def _width(columns: Sequence[Sequence[str]]) -> int:
+    """Columns of a terminal that a table without lines takes."""
+    return sum(max(map(len, column)) + 2 for column in columns) - 2
+
+
+def _print_differences(comparison: Comparison, model: str, other: str) -> None:
+    """One line per metric; a narrow terminal is told less."""
+    titles = ["metric", "difference", "p", "corrected", "win/tie/lose", "d_z", "delta"]
+    shown = [place for place, title in enumerate(titles) if out.width >= WIDE or title not in ("p", "d_z", "delta")]
+    given = [one for one in comparison.differences if (one.model, one.other) == (model, other)]
+    rows = [[metric, *rest] for metric, _, _, *rest in (tables.difference_row(comparison, one) for one in given)]
+    spans = _aligned([(value, "", interval) for value, _, interval in (row[1].partition(" ") for row in rows)])
+    rows = [[plain(row[0]), span, *map(plain, row[2:])] for row, span in zip(rows, spans, strict=True)]
+    print_table(
+        f"Differences: {plain(model)} less {plain(other)}",
+        [titles[place] for place in shown],
+        [[row[place] for place in shown] for row in rows],
+    )
+
+
+def _cell(comparison: Comparison, model: str, column: Column) -> tuple[str, str, str]:
     _, value, interval, verdict = tables.cell_of(comparison, model, column)
-    return plain(f"{value} {tables.MARKS[verdict]}".strip()) + (f"\n{plain(interval)}" if interval else "")
+    return value, tables.MARKS[verdict], interval
+
+
+def _aligned(cells: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Value, mark and interval of each cell of a column on one line, the parts below one another."""
+    parts = [[plain(part) for part in cell] for cell in cells]
+    wide = [max(map(len, part)) for part in zip(*parts, strict=True)]
+    rows = [(value.rjust(wide[0]), mark.ljust(wide[1]), interval) for value, mark, interval in parts]
+    return [" ".join(part for part, width in zip(row, wide, strict=True) if width).rstrip() for row in rows]
+
+
+def _print_line(line: str) -> None:
+    """Prose, broken between words where the terminal is narrow."""
+    out.print(plain(line), soft_wrap=False)

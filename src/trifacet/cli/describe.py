@@ -90,9 +90,11 @@ def describe(
     """Describe images: one line of alt-text each, after path and tab where there are several.
 
     Example: trifacet describe photo.jpg --context "Ada's first day at school" --model runs/demo/models/mcm-dpo/model
+    --max-new-tokens 48
 
-    Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model runs/demo/models/sft/model
+    Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model MODEL
     """
+    from trifacet.errors import DataError
     from trifacet.generation.local import generate_texts
     from trifacet.generation.results import check_images
     from trifacet.records import TestSample
@@ -100,6 +102,9 @@ def describe(
 
     post = read_context(context, context_file)
     # Files that the user names may lie anywhere; the root of the file system bounds nothing.
+    for path in [*images, *(more_image or ())]:
+        if not path.is_file():
+            raise DataError("no such file", fix="correct the path of the image", file=path)
     paths = [path.resolve() for path in images]
     beside = tuple(str(path.resolve()) for path in more_image or ())
     samples = [

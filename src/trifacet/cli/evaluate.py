@@ -71,12 +71,11 @@ def evaluate(
     device: DeviceOption = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")] = False,
 ) -> None:
-    """All measures of one or several models: texts of a test set by both profiles, benchmarks, looks inside; and how
-    sure each number and each difference is. Ends with the path of a page.
+    """All of the below for one or several models: texts, benchmarks, probes, and how sure each difference is; one page.
 
     Examples:
     trifacet evaluate runs/demo/models/sft/model runs/demo/models/mcm-dpo/model --data runs/demo/data/test.jsonl
-    --output results/demo
+    --max-new-tokens 48 --output results/demo
 
     trifacet evaluate base=llava-hf/llava-1.5-7b-hf mine=runs/mine/models/mcm-dpo/model --output results/mine
     --benchmark pope=data/pope,coco/val2014 --benchmark mmhal=data/mmhal --judge judge.yaml

@@ -48,7 +48,8 @@ def generate(
 ) -> None:
     """Write a text for every post of a test set, batch by batch; run it again to continue after an interruption.
 
-    Example: trifacet generate data/test.jsonl --model runs/demo/models/sft/model --output sft.jsonl --images data
+    Example: trifacet generate runs/demo/data/test.jsonl --model runs/demo/models/sft/model --max-new-tokens 48
+    --output sft.jsonl
     """
     from rich.markup import escape
 

@@ -40,24 +40,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("run")(run.run)
-app.command("build")(build.build)
-app.command("sft")(sft.sft)
-app.command("align")(align.align)
-app.command("describe")(describe.describe)
-app.command("generate")(generate.generate)
-app.command("score")(score.score)
-app.command("lint")(lint.lint)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("probe")(probe.probe)
-app.command("review")(review.review)
-app.command("rewards")(rewards.rewards)
-app.command("diff")(diff.diff)
-app.command("report")(report.report)
-app.command("families")(families.families)
-app.add_typer(data.app, name="data")
-app.add_typer(benchmarks.app, name="benchmarks")
+RUNS, WRITING, EVALUATION, LOOKING = "Data, training, report", "Writing texts", "Evaluation", "Data and models"
+for panel, name, function in (  # in the order of the work
+    (RUNS, "run", run.run),
+    (RUNS, "build", build.build),
+    (RUNS, "sft", sft.sft),
+    (RUNS, "align", align.align),
+    (RUNS, "report", report.report),
+    (WRITING, "describe", describe.describe),
+    (WRITING, "generate", generate.generate),
+    (EVALUATION, "evaluate", evaluate.evaluate),
+    (EVALUATION, "score", score.score),
+    (EVALUATION, "compare", compare.compare),
+    (EVALUATION, "probe", probe.probe),
+    (EVALUATION, "review", review.review),
+    (EVALUATION, "lint", lint.lint),
+    (LOOKING, "rewards", rewards.rewards),
+    (LOOKING, "diff", diff.diff),
+    (LOOKING, "families", families.families),
+):
+    app.command(name, rich_help_panel=panel)(function)
+app.add_typer(benchmarks.app, name="benchmarks", rich_help_panel=EVALUATION)
+app.add_typer(data.app, name="data", rich_help_panel=LOOKING)
 
 
 def command() -> None:

@@ -46,7 +46,7 @@ def probe(
         typer.Option(help="JSONL of id and text or texts; by default the data's own.", show_default=False),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the model; by default its path.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the model; by default after its folder.")] = None,
     attention: Annotated[bool, typer.Option(help="Shares of attention.")] = True,
     text: Annotated[Whose, typer.Option(help="Whose words' attention: the model's own or the reference's.")] = (
         Whose.GENERATED
@@ -77,11 +77,13 @@ def probe(
 ) -> None:
     """Look into a model: where its words look, which answers noise in the picture changes, how far its texts lie off.
 
-    Example: trifacet probe data/test.jsonl --model runs/demo/models/mcm-dpo/model --images data --html probe.html
+    Example: trifacet probe runs/demo/data/test.jsonl --model runs/demo/models/mcm-dpo/model --max-new-tokens 48
+    --html probe.html
     """
     from rich.markup import escape
 
     from trifacet.errors import TrifacetError
+    from trifacet.evaluation.evaluating import name_models
     from trifacet.evaluation.probing.probe import Looks, Prober
     from trifacet.evaluation.probing.vectors import read_vectors, write_vectors
     from trifacet.files import write_atomically
@@ -110,9 +112,10 @@ def probe(
     root = images or data.parent
     check_images(samples, root)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
-    with Bar(escape(f"probe {name or model}")) as bar:
+    called = name or next(iter(name_models([model])))
+    with Bar(escape(f"probe {called}")) as bar:
         prober = Prober(loaded, encoder, samples, texts, root, looks, bar.update)
-        document, states = prober.probe(model=name or model, data=data.name, others=others)
+        document, states = prober.probe(model=called, data=data.name, others=others)
     write_atomically(output, document.model_dump_json(indent=1) + "\n")
     if vectors and states:
         write_vectors(states, vectors)

@@ -32,6 +32,9 @@ def read_predictions(path: Path) -> dict[str, str]:
             _once(name, "image_id", path, number, texts)
             texts[name] = checked_text(row["caption"], "caption", path, number)
         else:
+            if "text" not in row and ("texts" in row or "annotations" in row):
+                problem = "is a file of references, not of generated texts"
+                raise DataError(problem, fix="give the texts first and this file as --references", file=path)
             name = _id(row, path, number, texts)
             texts[name] = checked_text(row.get("text"), "text", path, number)
     if not texts:
@@ -59,7 +62,7 @@ def read_targets(path: Path) -> list[Target]:
     row = first.values
     if is_result(row):
         problem = "is a file of COCO results, not of references"
-        raise DataError(problem, fix="give the annotation file (captions_*.json)", file=path)
+        raise DataError(problem, fix="give the annotation file (captions_*.json); the texts come first", file=path)
     if "id" in row and "image" not in row and ("texts" in row or "text" in row):
         return _plain_targets(path)
     return [sample for sample in read_samples(path, "test") if isinstance(sample, TestSample)]

@@ -158,7 +158,7 @@ def detect_format(path: str | Path) -> str:
         fields = ", ".join(sorted(row.values)[:12]) or "none"
         raise DataError(
             f"the format is not known by its fields ({fields})",
-            fix=f"say which it is with --format {' | '.join(FORMATS)}",
+            fix=f"give one of {' | '.join(FORMATS)}; where the command has --format, say which it is",
             file=path,
             row=row.number,
         )

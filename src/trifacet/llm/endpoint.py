@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import os
 import random
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from trifacet.building.recipe import Model
 
+_LOG = logging.getLogger(__name__)
 REJECTED = (400, 413, 422)
 PASSING = (408, 409, 425, 429)  # and 5xx
 LONGEST_PAUSE = 60.0  # seconds, of our own choice
@@ -109,6 +111,7 @@ class Endpoint:
         self._not_before = 0.0
         self.rejected = 0  # requests so far
         self._unusable: TrifacetError | None = None
+        self._told = False  # that there is no connection
         self._on_wire: set[asyncio.Task[Reply]] = set()
 
     async def complete(
@@ -138,7 +141,7 @@ class Endpoint:
             retry=retry_if_exception_type(_PassingError),
             stop=stop_after_attempt(self.spec.tries),
             wait=self._pause,
-            before_sleep=lambda state: _count(tally, state),
+            before_sleep=lambda state: self._failed(tally, state),
             reraise=True,
         )
         try:
@@ -258,18 +261,21 @@ class Endpoint:
         longest = min(LONGEST_PAUSE, self._first_pause * 2 ** (state.attempt_number - 1))
         return random.uniform(longest / 2, longest)
 
+    def _failed(self, tally: Tally, state: RetryCallState) -> None:
+        """Count a try that failed; the first one without a connection is told, since all tries take minutes."""
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, _PassingError)
+        tally.retries[error.cause] += 1
+        if error.cause == "connection" and not self._told:
+            self._told = True
+            _LOG.warning("note: %s: %s; trying again, %d times in all", self._place, error, self.spec.tries)
+
     def _hidden(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
 
     def _shown(self, text: str) -> str:
         """Words of the endpoint's, fit for one line of ours."""
         return " ".join(self._hidden("".join(c if c.isprintable() else " " for c in text)).split())[:200]
-
-
-def _count(tally: Tally, state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, _PassingError)
-    tally.retries[error.cause] += 1
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

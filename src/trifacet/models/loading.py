@@ -273,6 +273,8 @@ def _readable_errors(source: str) -> Iterator[None]:
     except TrifacetError:
         raise
     except Exception as error:  # a loader fed with damaged files raises whatever it trips over
+        if source.count("/") > 1 and not Path(source).exists():  # no hub id either
+            raise TrifacetError(f"{source}: no such folder; give the folder or the hub id of a checkpoint") from None
         message = _first_line(error)
         if "safetensors" in message:
             message += "; convert the weights to safetensors with transformers' save_pretrained"

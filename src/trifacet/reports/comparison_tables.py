@@ -121,6 +121,12 @@ def official_text(comparison: Comparison) -> list[str]:
     lines = [f"official values: {', '.join(named['official'])}"] if "official" in named else []
     if "our own" in named:
         lines.append(f"defined by this program, so that no other gives them: {', '.join(named['our own'])}")
+    return [*lines, *unofficial_text(comparison)]
+
+
+def unofficial_text(comparison: Comparison) -> list[str]:
+    """Which metrics are not official values, and why."""
+    lines = []
     for reasons, titles in _by_reasons(comparison).items():
         are = "is not official" if len(titles) == 1 else "are not official"
         lines.append(f"{', '.join(titles)} {are}: {'; '.join(reasons)}")
@@ -177,7 +183,7 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
     for profile, columns in by_profile(comparison):
         lines += [f"### {markdown_text(profile)}", ""] if profile else []
         lines += [
-            "| Model | " + " | ".join(f"{markdown_text(column.name)}{_arrow(column)}" for column in columns) + " |",
+            "| Model | " + " | ".join(f"{markdown_text(column.name)}{arrow(column)}" for column in columns) + " |",
             "|---|" + "---:|" * len(columns),
         ]
         for model in comparison.models:
@@ -244,7 +250,8 @@ def _markdown_cell(comparison: Comparison, model: str, column: Column) -> str:
     return " ".join(part for part in (value, MARKS[verdict], markdown_text(interval)) if part)
 
 
-def _arrow(column: Column) -> str:
+def arrow(column: Column) -> str:
+    """The direction that is better, to stand after a metric's name."""
     return {"higher": " ↑", "lower": " ↓", "neither": ""}[column.better]
 
 

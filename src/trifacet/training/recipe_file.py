@@ -86,11 +86,9 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise TrifacetError(
-            f"{path}: cannot read the recipe ({error.strerror}); give the path of a YAML file"
-        ) from None
+        raise TrifacetError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
     except UnicodeDecodeError:
-        raise TrifacetError(f"{path}: the recipe is not UTF-8 text; save it as UTF-8") from None
+        raise TrifacetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

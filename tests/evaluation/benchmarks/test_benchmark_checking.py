@@ -71,13 +71,14 @@ def test_check_tells_another_release_and_what_is_missing(trifacet, toy, tmp_path
     assert told["images"]["missing"] == ["3.png"] and told["images"]["unreadable"][0]["image"] == "2.png"
     code, out, _ = trifacet("benchmarks", *arguments)
     assert code == 1 and "another release" in out and "missing: 3.png" in out and "unreadable: 2.png" in out
+    assert f"looked for under {pictures}" in out
 
 
 def test_check_without_the_files(trifacet, toy):
     file, data = toy
     (data / "questions.jsonl").unlink()
     code, out, _ = trifacet("benchmarks", "check", "colours", "--file", file, "--data", data)
-    assert code == 1 and "missing; get it from https://example.org/colours" in out
+    assert code == 1 and "missing; source: https://example.org/colours" in out
     code, _, err = trifacet("benchmarks", "check", "colours", "--file", file, "--data", data / "nowhere")
     assert code == 2 and "is no folder" in err
     code, _, err = trifacet("benchmarks", "score", "colours", "--file", file, "--data", data, "--answers", file)

@@ -108,7 +108,8 @@ def require_images(task: Task) -> None:
         some = ", ".join(map(repr, names[:LISTED]))
         raise DataError(
             f"{len(names)} of {found.wanted} pictures are missing or damaged: {some}{' ...' if names[LISTED:] else ''}",
-            fix=f"see 'trifacet benchmarks check {task.benchmark.name}'", file=task.images,
+            fix=f"give their folder with --images; see 'trifacet benchmarks check {task.benchmark.name}'",
+            file=task.images,
         )  # fmt: skip
 
 
@@ -198,7 +199,8 @@ def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
         official = task.judge.official if task.judge else ""
         original = f" (the original took {official})" if official else ""
         raise TrifacetError(
-            f"{task.benchmark.name} needs a judge{original}; give one with --judge, as docs/benchmarks.md says"
+            f"{task.benchmark.name} needs a judge{original}; give one with --judge judge.yaml, a file "
+            "with at least 'base_url' and 'model'"
         )
     return judge
 
