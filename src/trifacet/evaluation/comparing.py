@@ -13,10 +13,11 @@ from itertools import combinations
 from typing import Literal
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.contestants import Contestant, Key, aligned, listed, shared_keys, title
+from trifacet.evaluation.contestants import Contestant, Key, aligned, listed, shared_keys, title, with_shared_units
 from trifacet.evaluation.effects import Correction, Effect, corrected, effect
 from trifacet.evaluation.measures import Array, Better, Measure
 from trifacet.evaluation.significance import (
+    FEWEST,
     Chance,
     Interval,
     interval,
@@ -129,6 +130,8 @@ def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequen
     baseline = _baseline(models, settings)
     said = [*notes]
     keys = shared_keys(contestants, settings.metrics, said)
+    if settings.common:
+        keys = with_shared_units(contestants, keys, said)
     measures: dict[tuple[str, Key], Measure] = {}
     for key in keys:
         for name, measure in zip(models, aligned(contestants, key, settings.common, said), strict=True):
@@ -192,10 +195,15 @@ def _compared(
     if settings.method == "bca":
         left_out = {name: jackknifed(measures[name]) for name in names}
 
+    enough = columns[0].units >= FEWEST
+
+    def between(value: float, drawn_D: Array, jackknife_U: Array | None) -> Interval | None:
+        return interval(value, drawn_D, settings.level, jackknife_U) if enough else None
+
     cells = {
         name: Cell(
             measures[name].value,
-            interval(measures[name].value, values[name], settings.level, left_out.get(name)),
+            between(measures[name].value, values[name], left_out.get(name)),
             measures[name].unofficial,
         )
         for name in names
@@ -211,7 +219,7 @@ def _compared(
         ours, theirs = (model, column.key), (other, column.key)
         value = cells[ours].value - cells[theirs].value
         apart = left_out[ours] - left_out[theirs] if left_out else None
-        found = interval(value, values[ours] - values[theirs], settings.level, apart)
+        found = between(value, values[ours] - values[theirs], apart)
         size = effect(measures[ours], measures[theirs])
         differences.append(Difference(model, other, column, value, found, chance, None, None, size, ""))
     return cells, differences

@@ -128,6 +128,7 @@ def _order(found: _Found, sample_T: Ints, ours_T: NDArray[np.bool_], reference_T
     ours_P[pair_E[ours_E]] = count_E[ours_E]
     pair_E, count_E, reference_E = pair_E[~ours_E], count_E[~ours_E], reference_T[text_E[~ours_E]]
     if len(pair_E):
-        first_E = np.flatnonzero(np.diff(pair_E, prepend=-1))
-        most_P[pair_E[first_E]] = np.maximum.reduceat(count_E, first_E)
+        most_P[pair_E] = 1
+        twice_E = count_E > 1  # few: most n-grams stand once in a text
+        np.maximum.at(most_P, pair_E[twice_E], count_E[twice_E])
     return Order(sample_P, gram_P, ours_P, most_P, reference_E, pair_E, count_E, int(gram_W.max(initial=-1)) + 1)
