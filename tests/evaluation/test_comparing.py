@@ -92,7 +92,19 @@ def test_one_unit_alone_has_no_interval():
     comparison = compare(single, FAST)
     assert [cell.interval for cell in comparison.cells.values()] == [None, None]
     assert one(comparison, "y", "m").interval is None
+    assert any("of one there is no interval" in note for note in comparison.notes)
     assert one(comparison, "y", "m").chance.p == 1.0  # both ways to swap are as far apart
+
+
+def test_an_interval_without_width_is_told_to_be_no_certainty():
+    right, mixed = ({f"s{place}": float(place % step == 0) for place in range(30)} for step in (1, 2))
+    models = [
+        Contestant(name, "f", {("p", "m"): mean_measure("m", values)}) for name, values in (("x", right), ("y", mixed))
+    ]
+    comparison = compare(models, FAST)
+    assert comparison.cells["x", ("p", "m")].interval == (1.0, 1.0)
+    assert any("no certainty" in note and note.endswith("p/m") for note in comparison.notes)
+    assert not any("no certainty" in note for note in compare(models[1:], FAST).notes)
 
 
 def test_the_order_of_rows_changes_nothing():

@@ -257,8 +257,17 @@ def _warnings(columns: Sequence[Column], cells: Mapping[tuple[str, Key], Cell]) 
     """What a reader of these numbers must know beyond what is always true."""
     said = []
     few = min(column.units for column in columns)
-    if few < FEW:
+    if few < FEWEST:
+        said.append("a metric has a single unit: of one there is no interval")
+    elif few < FEW:
         said.append(f"only {few} units in the smallest metric: intervals of fewer than {FEW} are rough")
+    flat = [title(key) for (_, key), cell in cells.items() if cell.interval and cell.interval[0] == cell.interval[1]]
+    if flat:
+        named = listed(list(dict.fromkeys(flat)), 20)
+        said.append(
+            "the intervals of a model whose units are all alike have no width, which is no certainty: of n samples "
+            f"that are all right, up to about 3 / n of all samples may be wrong: {named}"
+        )
     undefined = [title(key) for (_, key), cell in cells.items() if not math.isfinite(cell.value)]
     if undefined:
         said.append(f"not defined for every model: {listed(list(dict.fromkeys(undefined)), 20)}")
