@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import weakref
+from typing import Any
 
 import pytest
 from fake_comparison import write_rows
 
+from trifacet.cli.describe import load_for_generation
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.entries import read_entries
-from trifacet.evaluation.evaluating import MARK, TEXTS, name_models
+from trifacet.evaluation.evaluating import LOOKS, MARK, TEXTS, evaluate, name_models, read_evaluation
+from trifacet.evaluation.evaluating import Tests as Asked
+from trifacet.evaluation.probing.probe import Looks
+from trifacet.formats import read_samples
 from trifacet.generation.settings import settings_path
+from trifacet.progress import Bar
+from trifacet.training.recipe import Generation
 
 
 @pytest.fixture
@@ -50,3 +58,29 @@ def test_names_are_those_of_folders(tmp_path):
             name_models([wrong])
     with pytest.raises(TrifacetError, match="two models are called 'm'"):
         name_models(["m", "x/m"])
+
+
+def test_one_model_is_in_memory_at_a_time(tmp_path, world, tiny_folder):
+    """Before the next is opened the last one is gone: two models of 7B would not fit beside each other."""
+    earlier: list[weakref.ref[Any]] = []
+
+    def load(checkpoint):
+        assert all(one() is None for one in earlier)
+        loaded, encoder = load_for_generation(checkpoint, prompt=None, dtype="float32", device="cpu")
+        earlier.append(weakref.ref(loaded.model))
+        return loaded, encoder
+
+    data = world / "test.jsonl"
+    writing = Generation(beams=1, max_new_tokens=3)
+    looks = Looks(steps=(900,), max_new_tokens=3)
+    asked = Asked(data, world, read_samples(data, "test")[:2], writing, [], writing, None, looks, 17, "float32")
+    evaluate({"a": str(tiny_folder), "b": str(tiny_folder)}, asked, tmp_path / "out", load, Bar)
+    assert len(earlier) == 2
+    assert read_evaluation(tmp_path / "out").models[1].probe["samples"] == 2
+
+    texts = tmp_path / "out" / "a" / LOOKS
+    texts.write_text(texts.read_text().replace('"data": "test.jsonl"', '"data": "old"'))
+    evaluate({"a": str(tiny_folder)}, asked, tmp_path / "out", load, Bar)
+    assert '"data": "old"' in texts.read_text()  # it was there
+    evaluate({"a": str(tiny_folder)}, asked, tmp_path / "out", load, Bar, overwrite=True)
+    assert '"data": "old"' not in texts.read_text()

@@ -82,7 +82,7 @@ def evaluate(
     """
     from trifacet.evaluation.evaluating import evaluate as run_all
     from trifacet.evaluation.evaluating import name_models
-    from trifacet.training.progress import Bar
+    from trifacet.progress import Bar
     from trifacet.training.recipe import Generation
 
     if data is None and not benchmark:
