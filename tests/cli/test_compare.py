@@ -57,6 +57,7 @@ def test_every_output_says_the_same(rows, tmp_path):
     ("options", "said"),
     [
         (["--better", "score"], "METRIC=higher"),
+        (["--better", "scoer=higher"], "'scoer': no model has such a metric; there are score, length"),
         (["--baseline", "nobody"], "baseline 'nobody' is not one of the models: a, second"),
         (["--metrics", "nothing"], "no metric 'nothing'"),
         (["--estimate"], "belong to --judge"),

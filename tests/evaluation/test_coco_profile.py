@@ -163,7 +163,8 @@ def test_a_token_with_a_space_is_split_as_the_toolkit_splits_it():
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(ODD), max_size=8))
 def test_remembered_words_change_no_token(parts):
-    quick = remembering(ptb.tokenize)
+    quick = remembering()
     for text in (" ".join(parts), "  ".join(parts) + ".", " ".join(reversed(parts)) + " .", ",".join(parts)):
-        assert quick(text) == ptb.tokenize(text)
-        assert quick(text) == ptb.tokenize(text)  # and from memory
+        expected = " ".join(ptb.tokenize(text)).split()  # as the toolkit splits "1\xa01/2"
+        assert quick(text) == expected
+        assert quick(text) == expected  # and from memory

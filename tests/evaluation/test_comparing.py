@@ -84,6 +84,29 @@ def test_one_model_alone_has_its_values_and_intervals():
     assert all(cell == compare(contestants(), FAST).cells[key] for key, cell in alone.cells.items())
 
 
+def test_one_unit_alone_has_no_interval():
+    """A single unit resampled is always itself: an interval without width would claim certainty."""
+    single = [
+        Contestant(name, "f", {("p", "m"): mean_measure("m", {"a": value})}) for name, value in (("x", 1.0), ("y", 2.0))
+    ]
+    comparison = compare(single, FAST)
+    assert [cell.interval for cell in comparison.cells.values()] == [None, None]
+    assert one(comparison, "y", "m").interval is None
+    assert any("of one there is no interval" in note for note in comparison.notes)
+    assert one(comparison, "y", "m").chance.p == 1.0  # both ways to swap are as far apart
+
+
+def test_an_interval_without_width_is_told_to_be_no_certainty():
+    right, mixed = ({f"s{place}": float(place % step == 0) for place in range(30)} for step in (1, 2))
+    models = [
+        Contestant(name, "f", {("p", "m"): mean_measure("m", values)}) for name, values in (("x", right), ("y", mixed))
+    ]
+    comparison = compare(models, FAST)
+    assert comparison.cells["x", ("p", "m")].interval == (1.0, 1.0)
+    assert any("no certainty" in note and note.endswith("p/m") for note in comparison.notes)
+    assert not any("no certainty" in note for note in compare(models[1:], FAST).notes)
+
+
 def test_the_order_of_rows_changes_nothing():
     before = document(compare(contestants(), FAST))
     turned = [
@@ -112,6 +135,10 @@ def test_units_that_differ_are_refused_or_left_out():
     apart = Contestant("apart", "", {key: mean_measure("accuracy", {"x": 1.0})})
     with pytest.raises(DataError, match="no id is in all"):
         compare([first, apart], replace(FAST, common=True))
+    other = Contestant("other", "", {**apart.measures, ("", "errors"): first.measures["", "errors"]})
+    comparison = compare([first, other], replace(FAST, common=True))
+    assert [column.name for column in comparison.columns] == ["errors"]
+    assert "no unit is in all models, so that they are not compared in: accuracy" in comparison.notes
 
 
 def test_metrics_that_not_all_have_are_named():

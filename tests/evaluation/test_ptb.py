@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import string
 from collections import defaultdict
 from pathlib import Path
 
@@ -101,7 +102,10 @@ def test_any_text_gives_tokens_that_joining_by_spaces_keeps(text):
     assert tokenize("q " + text + " q")[:1] == ["q"]
 
 
-@given(st.lists(st.from_regex("[a-z]{3,9}(-[a-z]{3,9})?", fullmatch=True), max_size=8))
+WORDS = st.text(string.ascii_lowercase, min_size=3, max_size=9)
+
+
+@given(st.lists(st.one_of(WORDS, st.tuples(WORDS, WORDS).map("-".join)), max_size=8))
 @settings(max_examples=100, deadline=None)
 def test_plain_words_stay_as_they_are(words):
     once = tokenize(" ".join(words))
@@ -126,7 +130,3 @@ def test_a_hostile_text_is_done_in_one_pass(piece):
     size = 150_000
     tokens = tokenize((piece * size)[:size])
     assert sum(map(len, tokens)) <= 9 * size
-
-
-def test_a_megabyte():
-    assert tokenize('<a b="' * 170_000)[:2] == ["<", "a"]

@@ -13,7 +13,7 @@ from trifacet.review.agreement import MISSING, alpha_measure, percent_measure, w
 from trifacet.review.export import as_csv, vote_rows
 from trifacet.review.pairs import Pair, Review
 from trifacet.review.store import Store
-from trifacet.review.summary import sign_test, summarise
+from trifacet.review.summary import summarise
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units.
 PUBLISHED = """
@@ -92,15 +92,6 @@ def test_pairwise_agreement_counts_pairs_of_judges():
 )
 def test_undefined_alpha_says_why(values, reason):
     assert why_no_alpha(np.array(values)).startswith(reason) and bool(reason) == bool(why_no_alpha(np.array(values)))
-
-
-@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (5, 5), (9, 1), (0, 6), (40, 61), (1000, 1100)])
-def test_sign_test_is_the_exact_binomial_test(wins, losses):
-    stats = pytest.importorskip("scipy.stats")
-    if not wins + losses:
-        assert sign_test(wins, losses) is None
-    else:
-        assert sign_test(wins, losses) == pytest.approx(stats.binomtest(wins, wins + losses).pvalue, rel=1e-9)
 
 
 @pytest.fixture

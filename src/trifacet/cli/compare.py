@@ -125,14 +125,17 @@ def compare(
     )
     if (estimate or judge_prompt or answers) and judge is None:
         raise TrifacetError("--estimate, --judge-prompt and --answers belong to --judge; name the judge's file")
-    sections = _probes(probe or [])
+    sections, directions = _probes(probe or []), _directions(better or [])
     entered = read_entries(
         models,
         references=references,
         profiles=[one.value for one in profile] if profile else PROFILES,
-        better=_directions(better or []),
+        better=directions,
         common=common,
     )
+    there = dict.fromkeys(metric for one in entered.contestants for _, metric in one.measures)
+    if unknown := [name for name in directions if name not in there]:
+        raise TrifacetError(f"--better {unknown[0]!r}: no model has such a metric; there are {', '.join(there)}")
     if estimate:
         assert judge is not None
         _estimate(entered, settings, images, judge, judge_prompt, answers, json_path)

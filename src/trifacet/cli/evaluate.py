@@ -20,7 +20,6 @@ from trifacet.cli.describe import (
     DtypeOption,
     NewTokensOption,
     PromptOption,
-    SeedOption,
     TemperatureOption,
     load_for_generation,
 )
@@ -66,7 +65,7 @@ def evaluate(
     answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer to a benchmark in tokens.")] = 512,
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
-    seed: SeedOption = 17,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 17,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")] = False,
@@ -82,7 +81,7 @@ def evaluate(
     """
     from trifacet.evaluation.evaluating import evaluate as run_all
     from trifacet.evaluation.evaluating import name_models
-    from trifacet.training.progress import Bar
+    from trifacet.progress import Bar
     from trifacet.training.recipe import Generation
 
     if data is None and not benchmark:
@@ -168,7 +167,9 @@ def _report(folder: Path, baseline: str | None, seed: int) -> None:
     from trifacet.reports.probes import probe_sections
 
     entered = read_entries([str(folder)])
-    comparison = compare(entered.contestants, Settings(seed=seed, baseline=baseline), entered.notes)
+    # A verdict that cannot be parsed or an empty text leaves a model without a value there: the others are compared.
+    settings = Settings(seed=seed, baseline=baseline, common=True)
+    comparison = compare(entered.contestants, settings, entered.notes)
     looks = {one.name: one.probe for one in read_evaluation(folder).models if one.probe}
     page = folder / "report.html"
     write_comparison(

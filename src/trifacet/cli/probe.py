@@ -89,9 +89,9 @@ def probe(
     from trifacet.files import write_atomically
     from trifacet.formats import FORMATS, read_samples
     from trifacet.generation.results import check_images
+    from trifacet.progress import Bar
     from trifacet.records import TestSample
     from trifacet.reports.probes import read_probe, write_page
-    from trifacet.training.progress import Bar
 
     if format not in ("auto", *FORMATS):
         raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")

@@ -79,15 +79,16 @@ def score(
     trifacet score captions_val2014_model_results.json --references captions_val2014.json --profile coco --subset
     """
     from trifacet.evaluation.inputs import read_predictions, read_targets
-    from trifacet.evaluation.matching import other_data, predicted_only
+    from trifacet.evaluation.matching import match_ids, other_data, predicted_only
     from trifacet.evaluation.scores import score_texts
     from trifacet.files import write_atomically
 
     hypotheses, samples = read_predictions(predictions), read_targets(references)
     notes = [other_data(predictions, hypotheses, samples)]
     if subset:
-        samples, left = predicted_only(samples, hypotheses)
+        samples, left = predicted_only(samples, hypotheses, predictions)
         notes.append(left)
+    match_ids(hypotheses, samples, predictions)
     asked = profile or [ProfileName.PAPER]
     profiles: list[Profile] = ["coco" if name is ProfileName.COCO else "paper" for name in dict.fromkeys(asked)]
     extras = _extras(meteor, clip, images or references.parent, bert_score, bert_score_layer)

@@ -47,6 +47,11 @@ def bleu(order: int) -> Callable[[Array], Array]:
     return formula
 
 
+def nothing(order: int) -> float:
+    """The most that the guards leave of a caption's BLEU-``order`` x 100 where it has n-grams and none is right."""
+    return float(100.0 * TINY ** (1 / order))
+
+
 def _closest(index: Index) -> Ints:
     apart_R = np.abs(index.reference_words_R - index.hypothesis_words_S[index.sample_R])
     best = np.lexsort((index.reference_words_R, apart_R, index.sample_R))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trifacet.evaluation.bleu import bleu, bleu_statistics
+from trifacet.evaluation.bleu import bleu, bleu_statistics, nothing
 from trifacet.evaluation.cider import cider_of
 from trifacet.evaluation.measures import Array, Measure, mean_measure
 from trifacet.evaluation.ngrams import ORDERS, index
@@ -18,7 +18,6 @@ from trifacet.evaluation.rouge import rouge_l_coco
 METRICS = (*(f"coco/bleu_{order}" for order in range(1, ORDERS + 1)), "coco/rouge_l", "coco/cider")
 
 Tokens = list[str]
-Tokenize = Callable[[str], Tokens]
 
 
 class Tokenized(NamedTuple):
@@ -29,73 +28,45 @@ class Tokenized(NamedTuple):
     references: list[list[Tokens]]
 
 
-def tokenized(
-    ids: Sequence[str],
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    *,
-    tokenize: Tokenize | None = None,
-) -> Tokenized:
-    """Tokenise captions; by default with ``ptb.tokenize``, whose tokens of plain words are remembered."""
-    if tokenize is None:
-        from trifacet.evaluation import ptb
-
-        tokenize = remembering(_at_spaces(ptb.tokenize))
+def tokenized(ids: Sequence[str], hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Tokenized:
+    """Tokenise captions as ``ptb.tokenize`` does, but each plain word once."""
+    tokenize = remembering()
     return Tokenized(
         tuple(ids), list(map(tokenize, hypotheses)), [[tokenize(text) for text in texts] for texts in references]
     )
 
 
-def _at_spaces(tokenize: Tokenize) -> Tokenize:
-    """The toolkit splits tokenised captions at spaces, also at those within a token ("1 1/2" holds U+00A0)."""
+def remembering() -> Callable[[str], Tokens]:
+    """``ptb.tokenize``, quicker for captions of plain words, whose tokens are remembered: equal to it on every text.
+
+    As the toolkit splits tokenised captions at spaces, so is a token that holds one ("1 1/2" holds U+00A0).
+    """
+    from trifacet.evaluation import ptb
+
+    known = _Plain(ptb.plain_token)
 
     def tokens(text: str) -> Tokens:
-        found = tokenize(text)
+        try:
+            return list(map(known.__getitem__, text.strip(" ").split(" ")))
+        except LookupError:
+            found = ptb.tokenize(text)
         return [part for token in found for part in token.split()] if any("\xa0" in one for one in found) else found
 
     return tokens
 
 
-def remembering(tokenize: Tokenize) -> Tokenize:
-    """``tokenize``, quicker for captions of plain English words: equal to it on every text.
-
-    Between spaces, the tokens of letters (perhaps with hyphens, perhaps a comma at the end) do not depend on what
-    stands around them, and neither do those of the last word with its full stop. All other captions are given to
-    ``tokenize`` whole.
-    """
-    inner: dict[str, str] = _Plain(tokenize, ",")
-    last: dict[str, str] = _Plain(tokenize, ".")
-
-    def tokens(text: str) -> Tokens:
-        if text.isascii() and text.isprintable():  # so that nothing but spaces separates
-            *words, end = text.split() or [""]
-            try:
-                return [*map(inner.__getitem__, words), last[end]]
-            except LookupError:
-                pass
-        return tokenize(text)
-
-    return tokens
-
-
 class _Plain(dict[str, str]):
-    """The token of each word met so far, perhaps with ``mark`` behind it.
+    """The token of each word met so far. Raises LookupError for one that its neighbours might change."""
 
-    Raises LookupError for what is no plain word, and for the few that are more than one token ("cannot").
-    """
-
-    def __init__(self, tokenize: Tokenize, mark: str) -> None:
-        self._tokenize, self._mark = tokenize, mark
+    def __init__(self, token_of: Callable[[str], str | None]) -> None:
+        self._token_of = token_of
 
     def __missing__(self, word: str) -> str:
-        bare = word.removesuffix(self._mark)
-        if not (bare.isalpha() or all(map(str.isalpha, bare.split("-")))):
+        token = self._token_of(word)
+        if token is None:
             raise LookupError(word)
-        tokens = self._tokenize(word)
-        if len(tokens) != 1:
-            raise LookupError(word)
-        self[word] = tokens[0]
-        return tokens[0]
+        self[word] = token
+        return token
 
 
 def coco_measures(captions: Tokenized) -> list[Measure]:
@@ -111,7 +82,10 @@ def coco_measures(captions: Tokenized) -> list[Measure]:
     sums_SK, ciders = _counted(hypotheses, references)
     rouges = map(rouge_l_coco, hypotheses, references)
     return [
-        *(Measure(f"coco/bleu_{order}", ids, sums_SK, bleu(order)) for order in range(1, ORDERS + 1)),
+        *(
+            Measure(f"coco/bleu_{order}", ids, sums_SK, bleu(order), nothing=nothing(order))
+            for order in range(1, ORDERS + 1)
+        ),
         mean_measure("coco/rouge_l", {name: 100.0 * value for name, value in zip(ids, rouges, strict=True)}),
         mean_measure("coco/cider", {name: 100.0 * value for name, value in zip(ids, ciders, strict=True)}),
     ]

@@ -13,10 +13,11 @@ from itertools import combinations
 from typing import Literal
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.contestants import Contestant, Key, aligned, listed, shared_keys, title
+from trifacet.evaluation.contestants import Contestant, Key, aligned, listed, shared_keys, title, with_shared_units
 from trifacet.evaluation.effects import Correction, Effect, corrected, effect
 from trifacet.evaluation.measures import Array, Better, Measure
 from trifacet.evaluation.significance import (
+    FEWEST,
     Chance,
     Interval,
     interval,
@@ -129,6 +130,8 @@ def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequen
     baseline = _baseline(models, settings)
     said = [*notes]
     keys = shared_keys(contestants, settings.metrics, said)
+    if settings.common:
+        keys = with_shared_units(contestants, keys, said)
     measures: dict[tuple[str, Key], Measure] = {}
     for key in keys:
         for name, measure in zip(models, aligned(contestants, key, settings.common, said), strict=True):
@@ -192,10 +195,15 @@ def _compared(
     if settings.method == "bca":
         left_out = {name: jackknifed(measures[name]) for name in names}
 
+    enough = columns[0].units >= FEWEST
+
+    def between(value: float, drawn_D: Array, jackknife_U: Array | None) -> Interval | None:
+        return interval(value, drawn_D, settings.level, jackknife_U) if enough else None
+
     cells = {
         name: Cell(
             measures[name].value,
-            interval(measures[name].value, values[name], settings.level, left_out.get(name)),
+            between(measures[name].value, values[name], left_out.get(name)),
             measures[name].unofficial,
         )
         for name in names
@@ -211,7 +219,7 @@ def _compared(
         ours, theirs = (model, column.key), (other, column.key)
         value = cells[ours].value - cells[theirs].value
         apart = left_out[ours] - left_out[theirs] if left_out else None
-        found = interval(value, values[ours] - values[theirs], settings.level, apart)
+        found = between(value, values[ours] - values[theirs], apart)
         size = effect(measures[ours], measures[theirs])
         differences.append(Difference(model, other, column, value, found, chance, None, None, size, ""))
     return cells, differences
@@ -249,8 +257,17 @@ def _warnings(columns: Sequence[Column], cells: Mapping[tuple[str, Key], Cell]) 
     """What a reader of these numbers must know beyond what is always true."""
     said = []
     few = min(column.units for column in columns)
-    if few < FEW:
+    if few < FEWEST:
+        said.append("a metric has a single unit: of one there is no interval")
+    elif few < FEW:
         said.append(f"only {few} units in the smallest metric: intervals of fewer than {FEW} are rough")
+    flat = [title(key) for (_, key), cell in cells.items() if cell.interval and cell.interval[0] == cell.interval[1]]
+    if flat:
+        named = listed(list(dict.fromkeys(flat)), 20)
+        said.append(
+            "the intervals of a model whose units are all alike have no width, which is no certainty: of n samples "
+            f"that are all right, up to about 3 / n of all samples may be wrong: {named}"
+        )
     undefined = [title(key) for (_, key), cell in cells.items() if not math.isfinite(cell.value)]
     if undefined:
         said.append(f"not defined for every model: {listed(list(dict.fromkeys(undefined)), 20)}")

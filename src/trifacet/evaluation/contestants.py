@@ -51,6 +51,15 @@ def shared_keys(contestants: Sequence[Contestant], metrics: Sequence[str], notes
     return wanted
 
 
+def with_shared_units(contestants: Sequence[Contestant], keys: Sequence[Key], notes: list[str]) -> list[Key]:
+    """The metrics with a unit that all models have; the others are noted. Where no metric has one, all of them."""
+    shared = [key for key in keys if set.intersection(*(set(one.measures[key].units) for one in contestants))]
+    apart = [title(key) for key in keys if key not in shared]
+    if shared and apart:
+        notes.append(f"no unit is in all models, so that they are not compared in: {listed(apart, 20)}")
+    return shared or list(keys)
+
+
 def aligned(contestants: Sequence[Contestant], key: Key, common: bool, notes: list[str]) -> list[Measure]:
     """The measures with the same units, sorted: the order of rows in a file changes no draw."""
     measures = [one.measures[key] for one in contestants]

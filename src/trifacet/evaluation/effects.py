@@ -42,10 +42,13 @@ def effect(first: Measure, second: Measure) -> Effect:
     """Effect sizes of two measures with the same units in the same order."""
     ours_U, theirs_U = first.of_units(), second.of_units()
     both = np.isfinite(ours_U) & np.isfinite(theirs_U)
-    ours, theirs = ours_U[both], theirs_U[both]
-    count = len(ours)
+    count = int(both.sum())
     if not count:
         return Effect(0, None, None, None, None, None, None)
+    ours, theirs = ours_U[both], theirs_U[both]
+    means = _is_mean(first, ours) and _is_mean(second, theirs)
+    d_z = _standardised(ours - theirs) if means else None
+    ours, theirs = (np.where(values <= first.nothing, np.minimum(values, 0.0), values) for values in (ours, theirs))
     step = SAME * float(max(np.abs(ours).max(), np.abs(theirs).max())) or 1.0
     ours_steps, theirs_steps = np.round(ours / step), np.round(theirs / step)  # NLTK's BLEU has 1e-308 for nothing
     larger, smaller = int((ours_steps > theirs_steps).sum()), int((ours_steps < theirs_steps).sum())
@@ -53,7 +56,7 @@ def effect(first: Measure, second: Measure) -> Effect:
     sided = first.better != "neither"
     return Effect(
         units=count,
-        d_z=_standardised(ours - theirs) if _is_mean(first, ours) and _is_mean(second, theirs) else None,
+        d_z=d_z,
         cliffs_delta=_cliffs_delta(ours_steps, theirs_steps),
         wins=wins if sided else None,
         ties=count - wins - losses if sided else None,

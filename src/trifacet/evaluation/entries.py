@@ -17,7 +17,7 @@ from trifacet.evaluation import coco, paper
 from trifacet.evaluation.contestants import Contestant, Key, check_same, listed
 from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.lint.metric import LINT
-from trifacet.evaluation.matching import other_data
+from trifacet.evaluation.matching import match_ids, other_data
 from trifacet.evaluation.measures import Better, Measure, mean_measure
 from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
 from trifacet.evaluation.target import Target
@@ -99,6 +99,7 @@ def read_entries(
     for one in opened:
         if one.name in known:
             texts = known[one.name].texts
+            match_ids(texts, targets, Path(one.source))
             measures, remarks[one.name] = _scored(texts, targets, profiles)
             measures = {**measures, **one.measures}
             contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts))

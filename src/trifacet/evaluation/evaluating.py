@@ -32,6 +32,7 @@ from trifacet.evaluation.target import Target
 from trifacet.files import write_atomically
 from trifacet.folders import locked
 from trifacet.generation.results import generate_to_file
+from trifacet.generation.settings import settings_path
 from trifacet.models.loading import LoadedModel, weights_fingerprint
 from trifacet.records import TestSample
 from trifacet.training.recipe import Generation
@@ -113,8 +114,10 @@ def name_models(given: Sequence[str]) -> dict[str, str]:
             place = one
             parts = [part for part in Path(one).parts if part not in (".", "/")]
             name = parts[-2] if len(parts) > 1 and parts[-1] == "model" else (parts or [""])[-1]
-        if not re.fullmatch(r"[\w.+-]+", name) or not place or name in (".", ".."):
-            raise TrifacetError(f"{one!r}: a model's name has letters, digits, '.', '_', '+' and '-'; write NAME=MODEL")
+        if not re.fullmatch(r"[\w+][\w.+-]*", name) or not place:
+            raise TrifacetError(
+                f"{one!r}: a model's name has letters, digits, '_' and '+', later also '.' and '-'; write NAME=MODEL"
+            )
         if name in models:
             raise TrifacetError(f"two models are called {name!r}; name them apart: A={models[name]} B={place}")
         models[name] = place
@@ -154,7 +157,7 @@ def evaluate(
             for task in tests.tasks:
                 _run_benchmark(model, task, tests, step, overwrite)
             if tests.looks is not None:
-                _look_into(model, tests.looks, tests, step)
+                _look_into(model, tests.looks, tests, step, overwrite)
             del loaded, encoder, model  # before the next one is opened
 
 
@@ -172,7 +175,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         raise DataError("is damaged", fix="run 'trifacet evaluate' with --overwrite", file=folder / MARK) from None
     models = []
     for name in names:
-        texts = read_predictions(folder / name / TEXTS) if data else {}
+        texts = _finished_texts(folder / name / TEXTS) if data else {}
         measures: dict[tuple[str, str], Measure] = {}
         notes: list[str] = []
         for benchmark in benchmarks:
@@ -185,6 +188,18 @@ def read_evaluation(folder: Path) -> Evaluation:
         models.append(Evaluated(name, texts, measures, probe, notes))
     targets = _first(read_targets(Path(data)), models[0].texts) if data else []
     return Evaluation(models, targets, Path(images) if images else None)
+
+
+def _finished_texts(file: Path) -> dict[str, str]:
+    """The texts, where there is one for each sample that was asked for."""
+    try:
+        asked = json.loads(settings_path(file).read_text(encoding="utf-8"))["samples"]
+        texts = read_predictions(file) if file.stat().st_size else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        asked, texts = None, {}
+    if len(texts) != asked:
+        raise DataError("is not finished", fix="run the same 'trifacet evaluate' command again", file=file)
+    return texts
 
 
 def _first(targets: Sequence[Target], texts: Mapping[str, str]) -> list[Target]:
@@ -243,8 +258,9 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
         results.begin(folder, task.manifest(settings, tests.judge), overwrite=overwrite)
         with step(f"{model.name}: {task.benchmark.name}") as bar:
             answers = answer_here(
-                task, model.loaded, model.encoder, folder, tests.answering, tests.seed, on_progress=bar.update
-            )
+                task, model.loaded, model.encoder, folder, tests.answering, tests.seed,
+                weights=model.weights, on_progress=bar.update,
+            )  # fmt: skip
         items = list(task.items)
         with step(f"{model.name}: {task.benchmark.name}, judged") as bar:
             scored = running.judge_and_score(
@@ -260,16 +276,18 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
         results.write_document(folder, scored.document)
 
 
-def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step) -> None:
+def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step, overwrite: bool) -> None:
     """Look into the model, unless the same looks at the same weights and samples are there."""
     assert tests.images is not None and tests.data is not None
     output, sidecar = model.folder / LOOKS, model.folder / f"{LOOKS}.settings.json"
     asked = {
         "weights": model.weights,
         "looks": tests.manifest({})["probe"],
+        "dtype": tests.dtype,
+        "asked": [model.encoder.prompt, model.encoder.context_label, model.encoder.max_length],
         "samples": hashlib.sha256("\0".join(map(repr, tests.samples)).encode()).hexdigest(),
     }
-    if output.exists() and sidecar.exists() and json.loads(sidecar.read_text(encoding="utf-8")) == asked:
+    if not overwrite and output.exists() and _holds(sidecar, asked):
         return
     references = {sample.id: sample.references[0] for sample in tests.samples if sample.references}
     with step(f"{model.name}: looks") as bar:
@@ -278,3 +296,10 @@ def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step) -> None:
     sidecar.unlink(missing_ok=True)
     write_atomically(output, document.model_dump_json(indent=1) + "\n")
     write_atomically(sidecar, json.dumps(asked) + "\n")
+
+
+def _holds(sidecar: Path, asked: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(sidecar.read_text(encoding="utf-8")) == asked)
+    except (OSError, ValueError):
+        return False

@@ -20,8 +20,8 @@ FEW = 0.5  # of the ids in both files: below this share they hardly belong toget
 _ROW_NUMBER = re.compile(r"row-\d+")  # what a row without an id gets as its id
 
 
-def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target]) -> None:
-    """Refuse texts that are not one for each sample.
+def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target], file: Path | None = None) -> None:
+    """Refuse texts that are not one for each sample; ``file`` is where they come from.
 
     Raises:
         DataError: naming the ids that are doubled, missing or too many.
@@ -42,21 +42,21 @@ def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target]) -> None:
     if all(name in counts for name in hypotheses) and hypotheses:
         fix += " (--subset scores only the samples that have one)"
     if common < FEW * larger:
-        raise DataError(
-            "; ".join(found), fix=f"only {common} of {larger} ids are in both: is this file of another run? {fix}"
-        )
-    raise DataError("; ".join(found), fix=fix)
+        fix = f"only {common} of {larger} ids are in both: is this file of another run? {fix}"
+    raise DataError("; ".join(found), fix=fix, file=file)
 
 
-def predicted_only(samples: Sequence[Target], hypotheses: Mapping[str, str]) -> tuple[list[Target], str | None]:
-    """The samples that have a text, and a note on those that have none.
+def predicted_only(
+    samples: Sequence[Target], hypotheses: Mapping[str, str], file: Path | None = None
+) -> tuple[list[Target], str | None]:
+    """The samples that have a text, and a note on those that have none; ``file`` is where the texts come from.
 
     Raises:
         DataError: no sample has one.
     """
     kept = [sample for sample in samples if sample.id in hypotheses]
     if not kept:
-        match_ids(hypotheses, samples)
+        match_ids(hypotheses, samples, file)
     left = len(samples) - len(kept)
     note = f"{left} of {len(samples)} samples have no text and are left out, as asked" if left else None
     return kept, note

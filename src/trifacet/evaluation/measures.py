@@ -26,7 +26,8 @@ class Measure:
     ``units`` name the rows of ``sums_UK``: what is drawn as a whole when the set is resampled. That is the sample's id,
     or the name of a group whose samples belong together (all questions of a HallusionBench set). A name stands once.
     ``formula`` takes (..., K) sums to (...) values, nan where there is nothing to divide by. ``unofficial`` says why
-    the value is not the one that the metric's own program gives; empty: it is.
+    the value is not the one that the metric's own program gives; empty: it is. ``nothing``: a unit's value up to this
+    stands for 0, as what guards against division leave of BLEU; between two such values there is no winner.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Measure:
     formula: Formula
     better: Better = "higher"
     unofficial: str = ""
+    nothing: float = 0.0
 
     @property
     def value(self) -> float:

@@ -97,7 +97,7 @@ def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints, numbers: dict[st
     gram_at = np.empty(total, np.int64)  # the number of the n-gram that starts at a place of the corpus
     for order in range(1, ORDERS + 1):
         sorted_W, key_W = _by_key(key_W, start_W, total)
-        gram_W = np.cumsum(np.diff(key_W, prepend=-1) != 0) - 1
+        gram_W = _group(np.diff(key_W, prepend=-1) != 0)
         gram_at[sorted_W] = gram_W
         yield _Found(text_W[sorted_W], gram_W)
         start_W = start_W[left_W[start_W] > order]
@@ -106,12 +106,19 @@ def _occurrences(texts: Sequence[Sequence[str]], words_T: Ints, numbers: dict[st
 
 def _by_key(key_W: Ints, start_W: Ints, total: int) -> tuple[Ints, Ints]:
     """The places in the order of their keys, equal keys in the order of the places; and the keys in that order."""
-    bits = total.bit_length()
-    if int(key_W.max(initial=0)).bit_length() + bits > 63:
-        order = np.argsort(key_W, kind="stable")
+    bits, highest = total.bit_length(), int(key_W.max(initial=0))
+    if highest < 2**16 or highest.bit_length() + bits > 63:
+        small = np.uint16 if highest < 2**16 else np.int64  # numpy sorts the small ones in linear time
+        order = np.argsort(key_W.astype(small), kind="stable")
         return start_W[order], key_W[order]
     both_W = np.sort(key_W << bits | start_W)  # quicker than to sort by reference
     return both_W & (1 << bits) - 1, both_W >> bits
+
+
+def _group(first_W: NDArray[np.bool_]) -> Ints:
+    """The number of the group that each place is in, where groups begin at the marked places, the first at 0."""
+    narrow = np.int32 if len(first_W) < 2**31 else np.int64  # sums of 32 bits take a tenth of the time
+    return np.cumsum(first_W, dtype=narrow).astype(np.int64) - 1
 
 
 def _order(found: _Found, sample_T: Ints, ours_T: NDArray[np.bool_], reference_T: Ints) -> Order:
@@ -122,12 +129,13 @@ def _order(found: _Found, sample_T: Ints, ours_T: NDArray[np.bool_], reference_T
     text_E, gram_E = text_W[first_E], gram_W[first_E]
     sample_E, ours_E = sample_T[text_E], ours_T[text_E]
     first_P = (np.diff(sample_E, prepend=-1) != 0) | (np.diff(gram_E, prepend=-1) != 0)
-    pair_E = np.cumsum(first_P) - 1
+    pair_E = _group(first_P)
     sample_P, gram_P = sample_E[first_P], gram_E[first_P]
     ours_P, most_P = np.zeros_like(sample_P), np.zeros_like(sample_P)
     ours_P[pair_E[ours_E]] = count_E[ours_E]
     pair_E, count_E, reference_E = pair_E[~ours_E], count_E[~ours_E], reference_T[text_E[~ours_E]]
     if len(pair_E):
-        first_E = np.flatnonzero(np.diff(pair_E, prepend=-1))
-        most_P[pair_E[first_E]] = np.maximum.reduceat(count_E, first_E)
+        most_P[pair_E] = 1
+        twice_E = count_E > 1  # few: most n-grams stand once in a text
+        np.maximum.at(most_P, pair_E[twice_E], count_E[twice_E])
     return Order(sample_P, gram_P, ours_P, most_P, reference_E, pair_E, count_E, int(gram_W.max(initial=-1)) + 1)

@@ -20,6 +20,7 @@ from trifacet.evaluation.measures import Array, Measure
 
 BLOCK = 4_000_000  # weights at a time: 32 MB
 SAME = 1e-9  # relative: values nearer to each other than this differ by rounding only
+FEWEST = 2  # units that an interval takes: one alone shows nothing of how units differ
 _NORMAL = NormalDist()
 
 Interval = tuple[float, float]
@@ -43,7 +44,7 @@ def resampled(measures: Sequence[Measure], *, draws: int, seed: int) -> list[Arr
     sums_UP, places = _beside_each_other([measure.sums_UK for measure in measures])
     rng = np.random.default_rng([seed, 0, units])
     values = [np.empty(draws) for _ in measures]
-    for begin, end in _blocks(draws, units):
+    for begin, end in _blocks(draws, max(units, sums_UP.shape[1])):
         weights_BU = np.empty((end - begin, units))
         for weights_U in weights_BU:
             weights_U[:] = np.bincount(rng.integers(0, units, units), minlength=units)
@@ -72,6 +73,14 @@ def interval(value: float, drawn_D: Array, level: float, jackknife_U: Array | No
         tails = _bca_tails(value, known, tails, jackknife_U)
     low, high = np.quantile(known, tails).tolist()
     return low, high
+
+
+def percentile_interval(measure: Measure, *, draws: int, level: float, seed: int) -> Interval | None:
+    """The interval of percentiles of one measure; None as in ``interval``, and for fewer than two units."""
+    if len(measure.units) < FEWEST:
+        return None
+    (drawn_D,) = resampled([measure], draws=draws, seed=seed)
+    return interval(measure.value, drawn_D, level)
 
 
 def _bca_tails(value: float, known: Array, tails: Array, jackknife_U: Array) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import matplotlib
 from markupsafe import Markup
 
-from trifacet.reports.plots import _INK, _QUIET, _SERIES, _STYLE, _VARIABLES, _figure, shorten
+from trifacet.reports.plots import INK, QUIET, SERIES, STYLE, VARIABLES, empty_figure, shorten
 from trifacet.reports.svg import svg_of
 
 _GROUND = "#010206"  # stands for the card's colour, inside hollow dots
@@ -37,13 +37,13 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
         alternative: what the chart says, in words.
         chart_id: unique in the page.
     """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
-        figure, axes = _figure(44 * len(spans) + 34)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
+        figure, axes = empty_figure(44 * len(spans) + 34)
         known = [0.0]
         for row, span in enumerate(spans):
-            axes.plot([0, 0], [row - 0.18, row + 0.18], color=_QUIET, linewidth=1)  # not through the words
+            axes.plot([0, 0], [row - 0.18, row + 0.18], color=QUIET, linewidth=1)  # not through the words
             if span.value is not None and math.isfinite(span.value):
-                ink = _SERIES[row % len(_SERIES)]
+                ink = SERIES[row % len(SERIES)]
                 if span.interval is not None:
                     axes.plot(span.interval, [row, row], color=ink, linewidth=2, marker="|", markersize=7)
                     known += span.interval
@@ -52,7 +52,7 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
             said = f"{shorten(span.label, 30)}  {span.text}"
             above = (0, row - 0.28)
             axes.annotate(
-                said, above, (0, 0), xycoords=("axes fraction", "data"), textcoords="offset points", color=_INK
+                said, above, (0, 0), xycoords=("axes fraction", "data"), textcoords="offset points", color=INK
             )
         room = 0.06 * ((max(known) - min(known)) or 1.0)
         axes.set_xlim(min(known) - room, max(known) + room)
@@ -61,5 +61,5 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=5)
         figure.subplots_adjust(left=0.03, right=0.97, top=0.99, bottom=24 / (44 * len(spans) + 34))
-        variables = {**_VARIABLES, _GROUND: "--card"}
+        variables = {**VARIABLES, _GROUND: "--card"}
         return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=variables)

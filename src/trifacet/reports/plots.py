@@ -22,10 +22,10 @@ WIDTH = 340  # user units (px at scale 1) of every chart: on a phone it fills th
 FONT_SIZE = 8.25  # points: 11 user units
 
 # Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of report.css.
-_INK, _QUIET, _GRID = "#010203", "#010204", "#010205"
-_SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")
-_VARIABLES = {_INK: "--ink", _QUIET: "--quiet", _GRID: "--line"} | {
-    stand_in: f"--series-{index}" for index, stand_in in enumerate(_SERIES)
+INK, QUIET, _GRID = "#010203", "#010204", "#010205"
+SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")
+VARIABLES = {INK: "--ink", QUIET: "--quiet", _GRID: "--line"} | {
+    stand_in: f"--series-{index}" for index, stand_in in enumerate(SERIES)
 }
 _DASHES: tuple[Any, ...] = (
     "solid",
@@ -36,15 +36,15 @@ _DASHES: tuple[Any, ...] = (
     (0, (7, 1.2, 1, 1.2, 1, 1.2)),
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_STYLE = {
+STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a model may be called $x$
     "font.size": FONT_SIZE,
-    "text.color": _INK,
-    "axes.edgecolor": _QUIET,
-    "axes.labelcolor": _QUIET,
-    "xtick.color": _QUIET,
-    "ytick.color": _QUIET,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": QUIET,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
@@ -95,21 +95,21 @@ def bar_chart(
     names = list(values)
     finite = {name: value if _is_finite(value) else 0.0 for name, value in values.items()}
     spread = spread or {}
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
-        figure, axes = _figure(26 * len(names) + 8)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
+        figure, axes = empty_figure(26 * len(names) + 8)
         for row, name in enumerate(names):
             length = finite[name] or 0.0
-            axes.barh(row, length, height=0.62, color=_SERIES[row % len(_SERIES)])
+            axes.barh(row, length, height=0.62, color=SERIES[row % len(SERIES)])
             if spread.get(name):
-                axes.errorbar(length, row, xerr=spread[name], color=_INK, capsize=3, linewidth=1.2)
+                axes.errorbar(length, row, xerr=spread[name], color=INK, capsize=3, linewidth=1.2)
             end = max(length, 0.0) + spread.get(name, 0.0)
-            axes.annotate(texts[name], (end, row), (5, 0), textcoords="offset points", va="center", color=_INK)
+            axes.annotate(texts[name], (end, row), (5, 0), textcoords="offset points", va="center", color=INK)
         ends = [(finite[name] or 0.0) + spread.get(name, 0.0) for name in names]
         low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
         high = max([*ends, reach, 0.0]) or 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=_INK)
+        axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=INK)
         axes.tick_params(length=0)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
@@ -138,12 +138,12 @@ def line_chart(
         from_zero: the vertical axis begins at 0: for lengths and shares, of which a small change is to look small.
         across: what the horizontal axis counts.
     """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
-        figure, axes = _figure(210)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
+        figure, axes = empty_figure(210)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         if level is not None:
-            axes.axhline(level, color=_QUIET, linewidth=1)
+            axes.axhline(level, color=QUIET, linewidth=1)
         for line in lines:
             axes.plot(
                 line.steps,
@@ -153,7 +153,7 @@ def line_chart(
             )
             if named and line.steps and _is_finite(line.values[-1]):
                 end = (line.steps[-1], line.values[-1])
-                axes.annotate(shorten(line.label, 14), end, (6, 0), textcoords="offset points", va="center", color=_INK)
+                axes.annotate(shorten(line.label, 14), end, (6, 0), textcoords="offset points", va="center", color=INK)
         if from_zero:
             tops = [value for line in lines for value in line.values if _is_finite(value)]
             top = max([*tops, 0.05])
@@ -175,16 +175,16 @@ def pair_chart(clouds: Sequence[Cloud], *, axes: tuple[str, str], alternative: s
         alternative: what the chart says, in words.
         chart_id: unique in the page.
     """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
-        figure, plane = _figure(300)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
+        figure, plane = empty_figure(300)
         for cloud in clouds:
             look = {"linestyle": "none", "marker": _MARKERS[cloud.style % len(_MARKERS)], "markersize": 4.5}
-            colour = _SERIES[cloud.style % len(_SERIES)]
+            colour = SERIES[cloud.style % len(SERIES)]
             across, up = (
                 [value for full, hollow in cloud.pairs for value in (full[axis], hollow[axis], math.nan)]
                 for axis in (0, 1)
             )
-            plane.plot(across, up, color=_QUIET, linewidth=0.6)
+            plane.plot(across, up, color=QUIET, linewidth=0.6)
             plane.plot(across[1::3], up[1::3], **look, markerfacecolor="none", markeredgecolor=colour)
             plane.plot(across[::3], up[::3], **look, markerfacecolor=colour, markeredgecolor=colour)
         plane.set_aspect("equal", adjustable="datalim")
@@ -197,7 +197,7 @@ def pair_chart(clouds: Sequence[Cloud], *, axes: tuple[str, str], alternative: s
 
 def swatch(style: int, chart_id: str) -> Markup:
     """A short piece of the curve with this style, for the legend; decoration, since its name stands beside it."""
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": chart_id}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
         figure = Figure(figsize=(40 / 72, 12 / 72))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
@@ -214,7 +214,7 @@ def shorten(text: str, length: int) -> str:
 
 def _look(style: int) -> dict[str, Any]:
     return {
-        "color": _SERIES[style % len(_SERIES)],
+        "color": SERIES[style % len(SERIES)],
         "linestyle": _DASHES[style % len(_DASHES)],
         "marker": _MARKERS[style % len(_MARKERS)],
         "markersize": 4.5,
@@ -222,7 +222,8 @@ def _look(style: int) -> dict[str, Any]:
     }
 
 
-def _figure(height: float) -> tuple[Figure, Any]:
+def empty_figure(height: float) -> tuple[Figure, Any]:
+    """A figure of the common width, ``height`` in the same units, and its axes."""
     figure = Figure(figsize=(WIDTH / 96, height / 96))
     return figure, figure.add_subplot()
 
@@ -232,4 +233,4 @@ def _is_finite(value: float | None) -> bool:
 
 
 def _svg(figure: Figure, alternative: str | None, chart_id: str) -> Markup:
-    return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=_VARIABLES)
+    return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=VARIABLES)

@@ -10,19 +10,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trifacet.evaluation.effects import sign_test
 from trifacet.evaluation.measures import Array, Measure, ratio
+from trifacet.evaluation.significance import percentile_interval
 from trifacet.review.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
 from trifacet.review.order import Outcome
 from trifacet.review.store import Store, Vote
 
 OUTCOMES: tuple[Outcome, ...] = ("lose", "tie", "win")  # in the order of their rank
 SEED, DRAWS, LEVEL = 17, 10_000, 0.95
-_AT_ONCE = 2_000_000  # weights that are held at a time
 
 
 def summarise(store: Store, *, seed: int = SEED, draws: int = DRAWS) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def summarise(store: Store, *, seed: int = SEED, draws: int = DRAWS) -> dict[str
     table_UJ = _table(counting, units, judges)
     counts_UV = np.stack([(table_UJ == value).sum(axis=1) for value in range(3)], axis=1).astype(np.float64)
     majority_UV = _majority(counts_UV)
-    sample = _Resampling(len(units), seed, draws)
+    sample = _Resampling(seed, draws)
     same = {entry.id for entry in store.samples if entry.same}
     return {
         "models": list(store.names),
@@ -52,34 +53,18 @@ def summarise(store: Store, *, seed: int = SEED, draws: int = DRAWS) -> dict[str
     }
 
 
-def sign_test(wins: int, losses: int) -> float | None:
-    """The two-sided exact p-value of ``wins`` against ``losses``, each as likely as the other; None without any."""
-    n = wins + losses
-    if not n:
-        return None
-    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1))
-    return min(1.0, 2 * tail / 2**n)
+class _Resampling(NamedTuple):
+    """The same ``draws`` sets of samples, drawn with replacement, for every measure."""
 
-
-class _Resampling:
-    """The same ``draws`` sets of ``count`` samples, drawn with replacement, for every measure."""
-
-    def __init__(self, count: int, seed: int, draws: int) -> None:
-        self._count, self._seed, self._draws = count, seed, draws
+    seed: int
+    draws: int
 
     def described(self, measure: Measure) -> dict[str, Any]:
-        """{"value", "low", "high"}; None where it is not defined. Draws for which it is not are left out."""
+        """{"value", "low", "high"}; None where one is not defined."""
         value = measure.value
-        if not self._count or math.isnan(value):
-            return {"value": None, "low": None, "high": None}
-        rng = np.random.default_rng(self._seed)
-        even = np.full(self._count, 1.0 / self._count)
-        found = []
-        for start in range(0, self._draws, step := max(1, _AT_ONCE // self._count)):
-            size = min(step, self._draws - start)
-            found.append(measure.resampled(rng.multinomial(self._count, even, size=size).astype(np.float64)))
-        low, high = np.nanquantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-        return {"value": value, "low": low, "high": high}
+        found = percentile_interval(measure, draws=self.draws, level=LEVEL, seed=self.seed)
+        low, high = found or (None, None)
+        return {"value": None if math.isnan(value) else value, "low": low, "high": high}
 
 
 def _table(votes: Sequence[Vote], units: Sequence[str], judges: Sequence[str]) -> NDArray[np.int64]:
@@ -115,7 +100,7 @@ def _share(described: dict[str, Any]) -> dict[str, Any]:
 
 def _sign_test(majority_UV: Array) -> dict[str, Any]:
     losses, _, wins = (int(count) for count in majority_UV.sum(axis=0))
-    return {"wins": wins, "losses": losses, "p": sign_test(wins, losses)}
+    return {"wins": wins, "losses": losses, "p": sign_test(wins, losses) if wins + losses else None}
 
 
 def _agreement(units: tuple[str, ...], table_UJ: NDArray[np.int64], sample: _Resampling) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from trifacet.errors import DataError
 from trifacet.evaluation.probing.embeddings import distance_measures, principal_plane, silhouette
-from trifacet.evaluation.probing.intervals import interval
 from trifacet.evaluation.probing.vectors import Vectors, read_vectors, write_vectors
+from trifacet.evaluation.significance import percentile_interval
 
 IDS = [f"s{number}" for number in range(9)]
 
@@ -25,7 +25,7 @@ def test_equal_texts_have_distance_nought(clouds):
     assert {name: measures[name].value for name in ("euclidean", "cosine", "centroids")} == {
         "euclidean": 0.0, "cosine": 0.0, "centroids": 0.0,
     }  # fmt: skip
-    assert interval(measures["centroids"], seed=1) == (0.0, 0.0)
+    assert percentile_interval(measures["centroids"], draws=50, level=0.95, seed=1) == (0.0, 0.0)
     assert measures["spread"].value > 1
     assert silhouette(clouds[0], clouds[0].copy()) < 0.01
 

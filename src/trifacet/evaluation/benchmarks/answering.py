@@ -33,9 +33,10 @@ def answer_here(
     generation: Generation,
     seed: int,
     *,
+    weights: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, str]:
-    """The answers by item id; raises as ``generate_to_file``."""
+    """The answers by item id; raises as ``generate_to_file``. ``weights``: their fingerprint, where it is known."""
     texts = generate_to_file(
         loaded.model,
         encoder,
@@ -43,7 +44,7 @@ def answer_here(
         folder / ANSWERS,
         images_root=task.images,
         settings=generation,
-        weights=weights_fingerprint(loaded.model),
+        weights=weights or weights_fingerprint(loaded.model),
         seed=seed,
         on_progress=on_progress,
     )

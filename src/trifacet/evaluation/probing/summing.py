@@ -14,8 +14,10 @@ from trifacet.evaluation.measures import Measure, mean_measure
 from trifacet.evaluation.probing import document as made
 from trifacet.evaluation.probing.attention import SHARES, Floats, Shares
 from trifacet.evaluation.probing.embeddings import Plane, distance_measures, principal_plane, silhouette
-from trifacet.evaluation.probing.intervals import interval
 from trifacet.evaluation.probing.vectors import Vectors
+from trifacet.evaluation.significance import percentile_interval
+
+DRAWS, LEVEL = 2000, 0.95  # of intervals
 
 
 def attention_of(
@@ -100,5 +102,5 @@ def four(values_4: Floats) -> dict[str, float]:
 
 def between(measure: Measure, seed: int) -> list[float] | None:
     """The measure's bootstrap interval, as documents have it."""
-    found = interval(measure, seed=seed)
+    found = percentile_interval(measure, draws=DRAWS, level=LEVEL, seed=seed)
     return None if found is None else list(found)

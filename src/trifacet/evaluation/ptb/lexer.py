@@ -61,12 +61,10 @@ def tokenize(text: str) -> list[str]:
     reaches: Reaches | None = None
     plain, position, length = _PLAIN.match, 0, len(text)
     while position < length:
-        if match := plain(text, position):
-            word = match[1].lower()
-            if word not in _TWO_WORDS and not (match[2] and (len(word) == 1 or word in abbreviations.ALL)):
-                tokens.append(word)
-                position = match.end()
-                continue
+        if (match := plain(text, position)) and (word := _plain(match)):
+            tokens.append(word)
+            position = match.end()
+            continue
         character = text[position]
         if character == " ":
             position += 1
@@ -78,6 +76,23 @@ def tokenize(text: str) -> list[str]:
             tokens.append(token)
         position = after
     return tokens
+
+
+def plain_token(word: str) -> str | None:
+    """The token of a word that stands between spaces, where no neighbour can change it; None: not so plain.
+
+    A text of such words alone has exactly their tokens. They are of ASCII letters and hyphens, perhaps with a comma or
+    a full stop behind.
+    """
+    match = _PLAIN.fullmatch(word)
+    return _plain(match) if match else None
+
+
+def _plain(match: re.Match[str]) -> str | None:
+    word = match[1].lower()
+    if word in _TWO_WORDS or (match[2] and (len(word) == 1 or word in abbreviations.ALL)):
+        return None
+    return word
 
 
 def tokenize_all(texts: Iterable[str]) -> list[list[str]]:
