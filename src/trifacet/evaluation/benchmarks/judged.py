@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all, pictures_of
 from trifacet.evaluation.benchmarks.benchmark import Answered, Item, Judge
 from trifacet.llm.model import LanguageModel
@@ -108,6 +109,20 @@ def why_not_official(judge: Judge, spec: AskedModel, verdicts: Mapping[str, Verd
         told = ", ".join(f"{count} {problem}" for problem, count in sorted(problems.items()))
         reasons.append(f"{problems.total()} of {len(verdicts)} answers have no verdict ({told})")
     return reasons
+
+
+def require_some(verdicts: Mapping[str, Verdict], asked: Asked) -> None:
+    """Raise TrifacetError where the judge was asked, and nothing that it said is a verdict."""
+    lost = [verdict for verdict in verdicts.values() if verdict.problem]
+    if not lost or len(lost) < asked.questions:
+        return
+    problems = ", ".join(f"{count} {name}" for name, count in Counter(one.problem for one in lost).most_common())
+    said = next((one.text for one in lost if one.text.strip()), "")
+    such = f", such as {' '.join(said.split())[:120]!r}" if said else ""
+    raise TrifacetError(
+        f"the judge {asked.model} gave no verdict on any of {len(lost)} answers ({problems}){such}; its answers are "
+        "kept and paid for: take another model, or more max_tokens where they are cut off"
+    )
 
 
 def _questions(
