@@ -280,3 +280,17 @@ def test_an_items_alias_may_not_pass_for_anothers_id(tmp_path):
     found = read(tmp_path, [{"id": "1", "answer": "a"}, {"id": "2", "answer": "b"}], items, aliases=lambda item: ["2"])
     assert found.answers == {"1": "a", "2": "b"}
     assert dataclasses.asdict(found)["answers"] == found.answers
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"id": "q1", "answer": "x"}, {"id": "q2", "answer": "y"}], "'q1' is no item of toy, .* such as 'random/1'"),
+        ([{"id": "random/1", "answer": True}], "row 1, field 'answer': is no text"),
+    ],
+)
+def test_answers_to_another_benchmark_and_values_that_are_no_words(tmp_path, rows, said):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=said):
+        read_answers(benchmark(ITEMS), ITEMS, [path])

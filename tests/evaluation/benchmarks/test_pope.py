@@ -110,7 +110,11 @@ def test_each_part_is_official_or_not_by_its_own_file_and_answers(trifacet, tmp_
     ]
     monkeypatch.setattr(pope, "BENCHMARK", dataclasses.replace(pope.BENCHMARK, needs=needs))
     answers = tmp_path / "answers.jsonl"
-    rows = [{"id": item.id, "answer": "Yes"} for item in pope.read(tmp_path) if item.id != "popular/2"]
+    rows = [
+        {"id": item.id, "answer": "Yes" if item.id != "random/2" else " "}
+        for item in pope.read(tmp_path)
+        if item.id != "popular/2"
+    ]
     answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "result"
     code, out, err = trifacet(
@@ -127,4 +131,5 @@ def test_each_part_is_official_or_not_by_its_own_file_and_answers(trifacet, tmp_
     read = load_result(output).outcome
     assert {one.name: one.unofficial for one in read.measures if one.name in reasons} == reasons
     items = {row["id"]: row["metrics"] for row in map(json.loads, (tmp_path / "items.jsonl").open())}
+    assert "1 of 6 answers are empty" in told["notes"]
     assert items["random/1"] == {"correct": 1.0} and items["gqa/random/1"] == {"correct": 0.0}

@@ -83,7 +83,10 @@ def load_result(folder: Path, data: Path | None = None, file: Path | None = None
 def score(benchmark: Benchmark, answered: Sequence[Answered], options: Section, reasons: Reasons) -> Outcome:
     """What the answers are worth, every measure marked with the ``reasons`` for which it is not the official one."""
     outcome = benchmark.score(answered, options)
-    return dataclasses.replace(outcome, measures=[_marked(measure, reasons) for measure in outcome.measures])
+    measures = [_marked(measure, reasons) for measure in outcome.measures]
+    empty = sum(not one.answer.strip() for one in answered)
+    notes = [f"{empty} of {len(answered)} answers are empty"] if empty else []
+    return dataclasses.replace(outcome, measures=measures, notes=[*outcome.notes, *notes])
 
 
 def _marked(measure: Measure, reasons: Reasons) -> Measure:
