@@ -268,6 +268,20 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
 
 
+def test_a_workbook_whose_second_row_says_that_it_is_the_billionth_is_refused(tmp_path, monkeypatch):
+    from openpyxl import Workbook
+
+    from trifacet.evaluation.benchmarks import foreign
+
+    monkeypatch.setattr(foreign, "MAX_ROWS", 100)
+    book = Workbook()
+    book.active.append(["id", "answer"])
+    book.active["A200"] = "random/1"
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match="has more than 100 rows"):
+        read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
+
+
 def test_questions_are_the_same_up_to_an_instruction_after_them():
     assert same_question("<image>\nIs there  a cat?" + SUFFIX, "Is there a cat?")
     assert same_question("is there a cat?", "Is there a cat? Answer yes or no.")

@@ -86,6 +86,15 @@ def test_a_judge_that_says_nothing_to_be_read_is_told_and_not_paid_again(triface
     verdicts = [json.loads(line) for line in (tmp_path / "result" / "verdicts.jsonl").open()]
     assert sum(row["problem"] == "unparsed" for row in verdicts) == 10
     assert not (tmp_path / "scores.json").exists() and not (tmp_path / "result" / "scores.json").exists()
+    with ScriptedEndpoint(judge, model="another") as endpoint:
+        command[-3] = judge_file(tmp_path, endpoint, model="mistyped")
+        code, _, err = trifacet(*command)
+        assert code == 2 and "knows no model 'mistyped'" in err
+        judge_file(tmp_path, endpoint)
+        assert trifacet(*command)[0] == 0, "a judge that gave no scores stands in the way of none"
+        judge_file(tmp_path, endpoint, max_tokens=7)
+        code, _, err = trifacet(*command)
+        assert code == 2 and "holds a result of other settings (judge max_tokens" in err
 
 
 def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tmp_path):

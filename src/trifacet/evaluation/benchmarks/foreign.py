@@ -112,6 +112,8 @@ def _sheet_rows(path: Path) -> Iterator[Row]:
             rows = book.worksheets[0].iter_rows(values_only=True)
             header = [str(name) for name in next(rows, ()) if name is not None]
             for number, cells in enumerate(rows, start=2):
+                if number > MAX_ROWS + 1:  # rows that are not there count too: a row may say that it is the billionth
+                    raise DataError(f"has more than {MAX_ROWS} rows", fix="save it as .tsv", file=path)
                 values = dict(zip(header, cells, strict=False))
                 if any(value is not None for value in values.values()):
                     yield Row(number, values)

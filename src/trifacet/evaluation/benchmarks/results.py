@@ -110,13 +110,18 @@ def hashes(found: Sequence[FileFound]) -> dict[str, str]:
 def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
     """Make ``folder``, which the caller has locked, the place of a result with these settings.
 
+    As long as there are no scores the judge may be another one: answers stay, verdicts are made anew.
+
     Raises:
         TrifacetError: it holds a result of other settings.
     """
     mark = folder / MARK
     if mark.exists() and not overwrite:
         there = _read_json(mark, f"{mark} is damaged; say --overwrite")
-        if differing := [key for key in DECIDING if there.get(key) != manifest[key]]:
+        differing = [key for key in DECIDING if there.get(key) != manifest[key]]
+        if differing == ["judge"] and not (folder / SCORES).exists():  # it failed, or said nothing to be read
+            (folder / VERDICTS).unlink(missing_ok=True)
+        elif differing:
             told = ", ".join(f"{key} {_differences(there.get(key), manifest[key])}" for key in differing)
             raise TrifacetError(
                 f"{folder} holds a result of other settings ({told}); choose another output, or --overwrite"
