@@ -39,6 +39,7 @@ def judge_answers(
     images_root: Path | None,
     on_progress: Progress | None = None,
     first_pause: float = 1.0,
+    counting: bool = False,
 ) -> tuple[dict[str, Verdict], Asked]:
     """A verdict on every item's answer, by item id.
 
@@ -51,6 +52,7 @@ def judge_answers(
         images_root: folder of the pictures, for a judge that is shown them.
         on_progress: called with (verdicts, answers) at the start and after each.
         first_pause: see ``Endpoint``.
+        counting: ask nothing, and see what it would take; the verdicts mean nothing then.
 
     Raises:
         TrifacetError: the endpoint fails or the budget is reached; what was answered is kept.
@@ -64,7 +66,10 @@ def judge_answers(
         verdicts[name] = Verdict(said.value, said.problem, said.text[:CUT])
 
     prompt = prompt_of(judge)
-    asked = ask_all(one, list(questions), spec, books_file, "judge", on_progress=on_progress, first_pause=first_pause)
+    asked = ask_all(
+        one, list(questions), spec, books_file, "judge", on_progress=on_progress, first_pause=first_pause,
+        counting=counting,
+    )  # fmt: skip
     return verdicts, asked
 
 
@@ -78,13 +83,8 @@ def estimate_judging(
     images_root: Path | None,
 ) -> Asked:
     """What judging would still cost: questions not answered yet, each once, with answers as long as they may be."""
-    questions, prompt = _questions(judge, items, answers, images_root), prompt_of(judge)
-
-    async def one(model: LanguageModel, name: str) -> None:
-        fields, images = questions[name]
-        await model.ask(prompt, fields, judge.parse, images=images)
-
-    return ask_all(one, list(questions), spec, books_file, "judge", counting=True)
+    counted = judge_answers(judge, items, answers, spec, books_file, images_root=images_root, counting=True)
+    return counted[1]
 
 
 def put_together(items: Sequence[Item], answers: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> list[Answered]:

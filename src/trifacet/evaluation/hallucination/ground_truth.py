@@ -22,6 +22,7 @@ _RULE = "COCO's captions were split into sentences by a rule and not by NLTK's p
 # 2017 are the same, divided otherwise.
 _COMPLETE = {
     (896_782, 616_767): "COCO 2014 or 2017, train and val",
+    (1_793_564, 1_233_534): "COCO 2014 and 2017, train and val",  # in one folder: the same objects twice
     (291_875, 202_654): "COCO 2014, val",
     (36_781, 25_014): "COCO 2017, val",
 }
