@@ -1,6 +1,7 @@
 """A checkpoint of this machine in an endpoint's place: same answers to the same questions, in builds and benchmarks."""
 
 import asyncio
+import json
 import shutil
 
 import pytest
@@ -14,6 +15,7 @@ from trifacet.building.asking import Asker
 from trifacet.building.recipe import BuildRecipe, Model
 from trifacet.errors import TrifacetError
 from trifacet.llm.books import Books
+from trifacet.llm.local_chat import ChatModel
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import make_prompt
 
@@ -141,6 +143,17 @@ def test_what_cannot_be_asked_stops_with_one_line(writer, tmp_path, change, said
     with pytest.raises(TrifacetError, match=said) as error:
         ask_all(spec(folder), tmp_path / "a.sqlite", TEXTS)
     assert "\n" not in str(error.value)
+
+
+def test_code_of_a_checkpoint_is_not_run_though_somebody_sits_there_who_would_say_yes(writer, tmp_path, monkeypatch):
+    folder, ran = shutil.copytree(writer, tmp_path / "model"), tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    keys = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}}
+    (folder / "config.json").write_text(json.dumps(keys))
+    monkeypatch.setattr("builtins.input", lambda prompt="": "y")
+    with pytest.raises(TrifacetError, match="cannot be loaded as a checkpoint"):
+        ChatModel(str(folder), "models.judge")
+    assert not ran.exists()
 
 
 def test_a_step_of_a_build_asks_one(writer, tmp_path):

@@ -42,7 +42,16 @@ def test_exact_keys_and_types(changed):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[" * 100_000, '{"a": "x", "a": "y"}', '{"a": NaN}', '{"a": "x"', '{"a": "' + "x" * 300_000 + '"}']
+    "text",
+    [
+        "",
+        "[" * 100_000,
+        '{"a": "x", "a": "y"}',
+        '{"a": NaN}',
+        '{"a": "x"',
+        '{"a": "' + "x" * 300_000 + '"}',
+        '{"a": "\\ud800"}',
+    ],
 )
 def test_hostile_json(text):
     with pytest.raises(UnparsedError):

@@ -9,6 +9,8 @@ from reviews import NAMES, SECONDS, chromium, running, write_lines, write_review
 
 from trifacet.review.store import Store
 
+LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")  # axe-core's names
+
 pytest.importorskip("fastapi", reason="pip install 'trifacet[review]'")
 
 
@@ -211,7 +213,7 @@ def odd(tmp_path_factory):
     """A review whose samples are as awkward as they come, and its server."""
     folder = tmp_path_factory.mktemp("odd")
     arguments = write_review(folder, count=1)
-    Image.effect_noise((6000, 3000), 90).save(folder / "huge.jpg")
+    Image.effect_noise((3400, 1700), 90).save(folder / "huge.jpg")
     posts = [
         ("huge.jpg", "long " * 2000, "x" * 4000, "ثلاثة أقراص حمراء"),
         (None, "منشور بلا صورة", "same text", "same text"),
@@ -231,10 +233,12 @@ def odd(tmp_path_factory):
 def test_every_page_passes_axe_and_never_scrolls_sideways(browser, odd, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
     judge = Judge(browser, odd, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
-    page = judge.page
+    page, asked = judge.page, {"resultTypes": ["violations"]}
+    if scheme == "dark":  # the elements are the same: what is left is what they look like
+        asked |= {"runOnly": {"type": "rule", "values": list(LOOKS)}}
 
     def sound(place):
-        violations = axe.run(page).response["violations"]
+        violations = axe.run(page, options=asked).response["violations"]
         assert not violations, [(place, one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
         assert page.evaluate("document.documentElement.scrollWidth") <= width, place
         assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")

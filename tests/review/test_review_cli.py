@@ -59,12 +59,12 @@ def test_a_kill_loses_no_answer_and_the_same_command_and_link_go_on(tmp_path):
         assert "Traceback" not in err and not out
 
 
-def test_each_judge_gets_a_link_and_the_time_can_be_bounded(tmp_path):
-    arguments = [*write_review(tmp_path), "--judge", "Ada", "--judge", "Bob"]
-    with running(arguments, minutes=0.01) as server:
-        assert len(set(server.links)) == 2
-        _, err = server.communicate(timeout=SECONDS)
-        assert server.returncode == 0 and "0 answers of 0 judges on 4 samples" in err
+def test_each_judge_gets_a_link_and_the_time_can_be_bounded(tmp_path, trifacet):
+    arguments = [*write_review(tmp_path), "--judge", "Ada", "--judge", "Bob", "--port", "0", "--for", "0.002"]
+    code, out, err = trifacet(*arguments)
+    links = dict(re.findall(r"^(\w+): http://127.0.0.1:\d+/\?token=(\S+)$", out, re.MULTILINE))
+    assert code == 0 and list(links) == ["Ada", "Bob"] and links["Ada"] != links["Bob"]
+    assert "0 answers of 0 judges on 4 samples" in err
 
 
 def test_summary_and_export_of_a_store(tmp_path, trifacet):

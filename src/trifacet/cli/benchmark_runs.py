@@ -72,13 +72,14 @@ def run(
 
     Example: trifacet benchmarks run pope --data data/pope --images coco/val2014 --model MODEL --output results/pope
     """
-    from rich.markup import escape
-
+    from trifacet.cli.describe import load_for_generation
     from trifacet.errors import TrifacetError
     from trifacet.evaluation.benchmarks import results, running
+    from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
     from trifacet.evaluation.benchmarks.asking import read_asked_model
     from trifacet.folders import locked
     from trifacet.progress import Bar
+    from trifacet.training.recipe import Generation
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
@@ -88,13 +89,14 @@ def run(
     if task.judge is not None:
         running.require_judge(task, asked_judge)
     running.require_images(task)
-    settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+    generation = Generation(
+        beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size
+    )  # fmt: skip
     if asked_model is None:
-        place = str(Path(str(model)).resolve()) if Path(str(model)).is_dir() else model
-        settings |= {"by": "model", "model": place, "beams": beams, "dtype": dtype.value}
-        settings |= {"seed": seed} if temperature > 0 else {}
+        settings = settings_of(str(model), generation, seed, dtype.value)
     else:
-        settings |= {"by": "endpoint", "model": asked_model.model, "image_side": asked_model.image_side}
+        settings = {"max_new_tokens": max_new_tokens, "temperature": temperature, "by": "endpoint",
+                    "model": asked_model.model, "image_side": asked_model.image_side}  # fmt: skip
     if estimate:
         costs = running.estimate(
             task, {}, asked_judge, output / "judge.sqlite", endpoint=asked_model,
@@ -104,12 +106,10 @@ def run(
     with locked(output, results.MARK):
         results.begin(output, task.manifest(settings, asked_judge), overwrite=overwrite)
         told = dict(settings)
-        with Bar(escape("answers")) as bar:
+        with Bar("answers") as bar:
             if asked_model is None:
-                answers = _answer_here(
-                    task, str(model), output, beams=beams, temperature=temperature, max_new_tokens=max_new_tokens,
-                    batch_size=batch_size, seed=seed, dtype=dtype, device=device, on_progress=bar.update,
-                )  # fmt: skip
+                loaded, encoder = load_for_generation(str(model), prompt=None, dtype=dtype, device=device)
+                answers = answer_here(task, loaded, encoder, output, generation, seed, on_progress=bar.update)
             else:
                 answers, asked = running.answer_by_endpoint(
                     task, asked_model, output, max_new_tokens=max_new_tokens, temperature=temperature,
@@ -177,31 +177,6 @@ def score(
             scored = _judge_and_score(task, items, matched.answers, asked_judge, output, told)
             results.write_document(output, scored.document)
     _print_scored(scored, json_path, per_sample)
-
-
-def _answer_here(task: Task, model: str, output: Path, **how: Any) -> dict[str, str]:
-    """The answers of a local model, batch by batch."""
-    from trifacet.cli.describe import load_for_generation
-    from trifacet.evaluation.benchmarks.results import ANSWERS
-    from trifacet.evaluation.benchmarks.running import samples_of
-    from trifacet.generation.results import generate_to_file
-    from trifacet.models.loading import weights_fingerprint
-    from trifacet.training.recipe import Generation
-
-    settings = Generation(**{key: how[key] for key in ("beams", "temperature", "max_new_tokens", "batch_size")})
-    loaded, encoder = load_for_generation(model, prompt=None, dtype=how["dtype"], device=how["device"])
-    texts = generate_to_file(
-        loaded.model,
-        encoder,
-        samples_of(task.items),
-        output / ANSWERS,
-        images_root=task.images,
-        settings=settings,
-        weights=weights_fingerprint(loaded.model),
-        seed=how["seed"],
-        on_progress=how["on_progress"],
-    )
-    return {text.id: text.text for text in texts}
 
 
 def _judge_and_score(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trifacet.cli import benchmark_runs
-from trifacet.cli.benchmark_runs import DataOption, FileOption, ImagesOption, JsonOption, NameArgument
+from trifacet.cli.benchmark_runs import DataOption, FileOption, ImagesOption, JsonOption, NameArgument, SetOption
 from trifacet.cli.common import EXIT_FINDINGS, json_or_table, out, plain, write_json
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = No
         out.print(f"      {plain(need.what)}")
         out.print(f"      source: {plain(need.source)}")
         releases = ", ".join(f"{plain(release)} ({digest[:12]})" for digest, release in need.known.items())
-        out.print(f"      known releases: {releases or 'none, so that numbers are marked as not official'}")
+        else_ = "your own choice" if need.own else "none: it is judged by what it was made of" if need.made else ""
+        out.print(f"      known releases: {releases or else_ or 'none, so that numbers are marked as not official'}")
     if one.images:
         out.print(f"IMAGES/                      (--images; by default DATA)\n      {plain(one.images)}")
     if one.prepare:
@@ -149,13 +150,15 @@ def prepare(
     name: NameArgument,
     data: DataOption,
     source: Annotated[Path, typer.Option(help="File or folder that the data are made of.", show_default=False)],
+    set_: SetOption = None,
     file: FileOption = None,
 ) -> None:
     """Make those of a benchmark's files that come out of others you have.
 
-    Example: trifacet benchmarks prepare chair --source coco/annotations --data data/chair
+    Example: trifacet benchmarks prepare chair --source coco/annotations --data data/chair --set sentences=punkt
     """
     from trifacet.errors import DataError, TrifacetError
+    from trifacet.evaluation.benchmarks.results import read_options
     from trifacet.evaluation.benchmarks.table import find_benchmark
 
     one = find_benchmark(name, file)
@@ -163,7 +166,7 @@ def prepare(
         raise TrifacetError(f"{one.name} has nothing to prepare; see 'trifacet benchmarks show {one.name}'")
     if not source.exists():
         raise DataError("no such file or folder", fix=one.prepare.what, file=source)
-    out.print(plain(one.prepare.make(source, data)))
+    out.print(plain(one.prepare.make(source, data, read_options(one, {}, set_ or ()))))
 
 
 app.command()(benchmark_runs.run)  # the order of the help is that of the work
@@ -182,6 +185,9 @@ def _state(found: FileFound) -> str:
         "known": f"{found.release}",
         "other": "another release than those known: numbers are marked as not official",
         "unknown": "there; no release is known to compare it with",
+        "made": "; ".join([f"made of {found.release or 'other files'}", *found.problems]),
+        "own": "there; your own choice",
+        "unread": "not read: another file holds the same",
         "missing": f"missing; source: {found.need.source}",
         "left out": "not there; it may be left out",
     }[found.state]

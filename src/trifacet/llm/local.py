@@ -132,7 +132,8 @@ def _revision(name: str) -> str:
     from transformers import AutoConfig
 
     try:
-        return str(getattr(AutoConfig.from_pretrained(name), "_commit_hash", None) or "unknown")
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return str(getattr(config, "_commit_hash", None) or "unknown")
     except Exception as error:  # whatever a loader trips over
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise TrifacetError(f"{name}: cannot be loaded as a checkpoint: {lines[0]}") from None

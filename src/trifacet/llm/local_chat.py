@@ -55,11 +55,15 @@ class ChatModel:
 
     def __init__(self, source: str, setting: str) -> None:
         try:
-            config = AutoConfig.from_pretrained(source)
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             self.sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
             if not self.sees and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
                 raise TrifacetError(f"{setting}: {source} is no model that writes text ({config.model_type})")
-            self.processor = read_processor(source, config) if self.sees else AutoTokenizer.from_pretrained(source)
+            self.processor = (
+                read_processor(source, config, trust_remote_code=False)
+                if self.sees
+                else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            )
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
             with quiet():
                 self.model, info = kind.from_pretrained(
@@ -67,6 +71,7 @@ class ChatModel:
                     config=config,
                     dtype="auto",
                     use_safetensors=True,
+                    trust_remote_code=False,
                     ignore_mismatched_sizes=True,  # they are reported then, and refused below
                     output_loading_info=True,
                 )

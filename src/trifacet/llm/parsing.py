@@ -39,6 +39,7 @@ def parse_object(text: str, keys: Mapping[str, type | Collection[str]]) -> dict[
     fenced = _FENCE.fullmatch(text.strip())
     try:
         value = json.loads(fenced[1] if fenced else text, object_pairs_hook=_once, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair could be written to no file
     except (ValueError, RecursionError) as error:
         raise UnparsedError(f"not JSON: {error}") from None
     if not isinstance(value, dict):

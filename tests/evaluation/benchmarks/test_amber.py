@@ -7,6 +7,7 @@ import pytest
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks.benchmark import Answered
+from trifacet.evaluation.benchmarks.checking import check_files
 from trifacet.evaluation.benchmarks.known import amber
 from trifacet.evaluation.hallucination.amber_counts import Counts, WordList, count_nouns, f1, rounded
 from trifacet.evaluation.hallucination.nouns import noun_tagger, similarity
@@ -179,3 +180,28 @@ def test_the_files_by_task_do_as_well(tmp_path):
     assert [item.id for item in amber.read(folder)] == ["2", "3", "4"]
     (queries / "query_generative.json").write_text(json.dumps(rows[:1]))
     assert [item.id for item in amber.read(folder)] == ["1", "2", "3", "4"]
+
+
+def test_files_that_are_not_read_decide_nothing(tmp_path):
+    """A copy of AMBER's own folder holds the questions twice: all together, and by task."""
+    write(tmp_path)
+    queries = tmp_path / "query"
+    for task in ("generative", "discriminative", "discriminative-relation"):
+        (queries / f"query_{task}.json").write_text("[]")
+
+    def states():
+        found = check_files(amber.BENCHMARK, tmp_path)
+        return {one.need.path.removeprefix("query/query_"): one.state for one in found if "query" in one.need.path}
+
+    assert states() == {
+        "all.json": "other",
+        "generative.json": "unread",
+        "discriminative.json": "unread",
+        "discriminative-existence.json": "left out",
+        "discriminative-attribute.json": "left out",
+        "discriminative-relation.json": "unread",
+    }
+    (queries / "query_all.json").unlink()
+    assert (states()["generative.json"], states()["discriminative-relation.json"]) == ("unknown", "unread")
+    (queries / "query_discriminative.json").unlink()
+    assert states()["discriminative-relation.json"] == "unknown"

@@ -268,6 +268,20 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
 
 
+def test_a_workbook_whose_second_row_says_that_it_is_the_billionth_is_refused(tmp_path, monkeypatch):
+    from openpyxl import Workbook
+
+    from trifacet.evaluation.benchmarks import foreign
+
+    monkeypatch.setattr(foreign, "MAX_ROWS", 100)
+    book = Workbook()
+    book.active.append(["id", "answer"])
+    book.active["A200"] = "random/1"
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match="has more than 100 rows"):
+        read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
+
+
 def test_questions_are_the_same_up_to_an_instruction_after_them():
     assert same_question("<image>\nIs there  a cat?" + SUFFIX, "Is there a cat?")
     assert same_question("is there a cat?", "Is there a cat? Answer yes or no.")
@@ -280,3 +294,17 @@ def test_an_items_alias_may_not_pass_for_anothers_id(tmp_path):
     found = read(tmp_path, [{"id": "1", "answer": "a"}, {"id": "2", "answer": "b"}], items, aliases=lambda item: ["2"])
     assert found.answers == {"1": "a", "2": "b"}
     assert dataclasses.asdict(found)["answers"] == found.answers
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"id": "q1", "answer": "x"}, {"id": "q2", "answer": "y"}], "'q1' is no item of toy, .* such as 'random/1'"),
+        ([{"id": "random/1", "answer": True}], "row 1, field 'answer': is no text"),
+    ],
+)
+def test_answers_to_another_benchmark_and_values_that_are_no_words(tmp_path, rows, said):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=said):
+        read_answers(benchmark(ITEMS), ITEMS, [path])

@@ -101,7 +101,7 @@ def test_prepare_makes_what_a_benchmark_says(trifacet, tmp_path, toy):
     file.write_text(
         source_of_page()
         + "\nimport dataclasses\nfrom trifacet.evaluation.benchmarks.benchmark import Preparation\n"
-        + "make = lambda source, data: str((data / 'made').write_bytes(source.read_bytes()))\n"
+        + "make = lambda source, data, options: str((data / 'made').write_bytes(source.read_bytes()))\n"
         + "BENCHMARK = dataclasses.replace(BENCHMARK, prepare=Preparation('of a file', make))\n"
     )
     (tmp_path / "source").write_text("abc")

@@ -74,6 +74,29 @@ def test_scores_with_a_judge_that_fails_and_talks_nonsense(trifacet, arguments, 
     assert second["judge"]["paid"] == pytest.approx(first["judge"]["paid"])
 
 
+def test_a_judge_that_says_nothing_to_be_read_is_told_and_not_paid_again(trifacet, arguments, tmp_path):
+    answers = answers_file(tmp_path, wrong=lambda number: number < 10)
+    with ScriptedEndpoint(lambda messages: "I like kites.\nAll of them.") as endpoint:
+        command = ["benchmarks", "score", *arguments, "--answers", answers, "--output", tmp_path / "result"]
+        command += ["--judge", judge_file(tmp_path, endpoint, reparse=1), "--json", tmp_path / "scores.json"]
+        for _ in range(2):
+            code, _, err = trifacet(*command)
+            assert code == 2 and "scripted gave no verdict on any of 10 answers (10 unparsed)" in err
+            assert "'I like kites. All of them.'" in err and endpoint.calls.delivered == 20
+    verdicts = [json.loads(line) for line in (tmp_path / "result" / "verdicts.jsonl").open()]
+    assert sum(row["problem"] == "unparsed" for row in verdicts) == 10
+    assert not (tmp_path / "scores.json").exists() and not (tmp_path / "result" / "scores.json").exists()
+    with ScriptedEndpoint(judge, model="another") as endpoint:
+        command[-3] = judge_file(tmp_path, endpoint, model="mistyped")
+        code, _, err = trifacet(*command)
+        assert code == 2 and "knows no model 'mistyped'" in err
+        judge_file(tmp_path, endpoint)
+        assert trifacet(*command)[0] == 0, "a judge that gave no scores stands in the way of none"
+        judge_file(tmp_path, endpoint, max_tokens=7)
+        code, _, err = trifacet(*command)
+        assert code == 2 and "holds a result of other settings (judge max_tokens" in err
+
+
 def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tmp_path):
     file, data = toy
     with ScriptedEndpoint(judge, model="gpt-4-0314") as endpoint:

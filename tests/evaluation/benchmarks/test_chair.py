@@ -6,7 +6,9 @@ import pytest
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks.benchmark import Answered
+from trifacet.evaluation.benchmarks.checking import check_files, why_not_official
 from trifacet.evaluation.benchmarks.known import chair
+from trifacet.evaluation.hallucination import ground_truth
 from trifacet.evaluation.hallucination.coco_objects import ObjectFinder, read_synonyms
 from trifacet.evaluation.hallucination.ground_truth import build_ground_truth
 from trifacet.evaluation.hallucination.words import word_splitter
@@ -147,11 +149,11 @@ def coco(tmp_path):
 
 def test_ground_truth_is_outlines_and_captions(tmp_path):
     source = coco(tmp_path)
-    assert chair.build(source, tmp_path) == "objects.json: 3 images"
+    assert chair.build(source, tmp_path, chair.Options()).startswith("objects.json: 3 images")
     assert json.loads((tmp_path / "objects.json").read_text()) == {"7": ["dog", "person"], "9": ["person"], "11": []}
     assert len(chair.read(tmp_path)) == 3
     files = [source / "instances_val2014.json"], [source / "captions_val2014.json"]
-    assert build_ground_truth(*files, tmp_path / "synonyms.txt", only={9}) == {"9": ["person"]}
+    assert build_ground_truth(*files, tmp_path / "synonyms.txt", only={9}).objects == {"9": ["person"]}
 
 
 @pytest.mark.parametrize(
@@ -169,10 +171,46 @@ def test_bad_annotations_are_named(tmp_path, old, new, message):
     path = source / "instances_val2014.json"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=message):
-        chair.build(source, tmp_path)
+        chair.build(source, tmp_path, chair.Options())
     assert not (tmp_path / "objects.json").exists()
 
 
 def test_a_folder_without_annotations_is_named(tmp_path):
     with pytest.raises(DataError, match=r"has no instances_\*.json"):
-        chair.build(tmp_path, tmp_path)
+        chair.build(tmp_path, tmp_path, chair.Options())
+
+
+def reasons(data):
+    return why_not_official(check_files(chair.BENCHMARK, data), [], [])[""]
+
+
+def test_a_prepared_file_is_official_where_it_was_made_of_cocos_whole_files_as_the_original_makes_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ground_truth, "ObjectFinder", lambda table, rules, sentences: ObjectFinder(table, rules))
+    monkeypatch.setattr(ground_truth, "_COMPLETE", {(3, 2): "the whole of it"})
+    source = coco(tmp_path)
+    (tmp_path / "images.txt").write_text("7.jpg\n")
+    chair.build(source, tmp_path, chair.Options(sentences="punkt"))
+    record = json.loads((tmp_path / "objects.json.made.json").read_text())
+    assert list(record["sources"]) == ["instances_val2014.json", "captions_val2014.json", "synonyms.txt"]
+    files = check_files(chair.BENCHMARK, tmp_path)
+    assert [one.state for one in files] == ["other", "made", "own"] and files[1].release == "the whole of it"
+    assert [reason for reason in reasons(tmp_path) if "synonyms" not in reason] == []
+    chair.build(source, tmp_path, chair.Options())
+    assert "by a rule" in reasons(tmp_path)[1]
+    monkeypatch.setattr(ground_truth, "_COMPLETE", {})
+    assert "3 outlines and 2 captions are not" in chair.build(source, tmp_path, chair.Options(sentences="punkt"))
+    assert "3 outlines and 2 captions are not" in reasons(tmp_path)[1]
+
+
+@pytest.mark.parametrize("record", [None, "{", "[]", "{}", '{"sha256": 7}', "[" * 100_000])
+def test_a_file_of_truth_that_was_edited_or_has_no_record_is_not_official(tmp_path, record):
+    source = coco(tmp_path)
+    chair.build(source, tmp_path, chair.Options())
+    if record is None:
+        path = tmp_path / "objects.json"
+        path.write_text(path.read_text().replace('"dog", ', ""))
+    else:
+        (tmp_path / "objects.json.made.json").write_text(record)
+    assert any("has no record of what it was made of" in reason for reason in reasons(tmp_path))

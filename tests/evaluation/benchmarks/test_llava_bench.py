@@ -49,7 +49,13 @@ def test_the_judge_sees_the_reference_first_and_the_prompt_has_these_places(tmp_
 
 def test_grades_are_read_strictly():
     assert parse_grades('{"first": 7, "second": 5.5}') == [7.0, 5.5]
-    for text in ('{"first": 11, "second": 5}', "7 5", '{"first": true, "second": 5}', '{"first": 7}'):
+    for text in (
+        '{"first": 11, "second": 5}',
+        "7 5",
+        '{"first": true, "second": 5}',
+        '{"first": 7}',
+        '{"first": %s, "second": 5}' % ("9" * 400),
+    ):
         with pytest.raises(UnparsedError):
             parse_grades(text)
 
@@ -59,3 +65,10 @@ def test_files_of_other_releases_are_named(tmp_path):
         released(tmp_path, described=False)
     with pytest.raises(DataError, match="is no category"):
         released(tmp_path, categories=("conv", "chat", "conv"))
+
+
+def test_a_question_that_stands_twice_is_named(tmp_path):
+    released(tmp_path)
+    (tmp_path / "questions.jsonl").open("a").write((tmp_path / "questions.jsonl").read_text().splitlines()[0])
+    with pytest.raises(DataError, match=r"questions.jsonl, row 4, field 'question_id': a second row with the id '0'"):
+        BENCHMARK.read(tmp_path)

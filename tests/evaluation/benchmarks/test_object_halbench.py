@@ -138,7 +138,7 @@ def annotations(folder):
 @needs_wordnet
 def test_pictures_are_unpacked_and_objects_built(tmp_path):
     data = write(tmp_path, [row(1, image=picture()), row("2", image=picture())])
-    bench.build(annotations(tmp_path), data)
+    bench.build(annotations(tmp_path), data, bench.Options())
     assert json.loads((data / "objects.json").read_text()) == {"1": ["bus", "dog"], "2": []}
     for item in bench.read(data):
         assert Image.open(data / item.image).size == (8, 6)
@@ -159,7 +159,7 @@ def test_pictures_that_are_none_are_named(tmp_path, monkeypatch, image, message)
         monkeypatch.setattr(bench, "MAX_IMAGE_BYTES", 100)
     data = write(tmp_path, [row(1, image=image)])
     with pytest.raises(DataError, match=message) as caught:
-        bench.build(annotations(tmp_path), data)
+        bench.build(annotations(tmp_path), data, bench.Options())
     assert (caught.value.row, caught.value.field) == (1, "image")
     assert not list(data.glob("images/*"))
 

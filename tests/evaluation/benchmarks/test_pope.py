@@ -1,5 +1,7 @@
 """POPE: what its program reads off an answer, and what follows from the counts."""
 
+import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from trifacet.errors import DataError
 from trifacet.evaluation.benchmarks.benchmark import Answered
 from trifacet.evaluation.benchmarks.known import pope
+from trifacet.evaluation.benchmarks.results import load_result
 
 
 def write(folder, name, rows):
@@ -92,3 +95,41 @@ def test_no_file_broken_json_and_doubled_answers_are_errors(tmp_path):
         pope.score([Answered(item, "Yes"), Answered(item, "No")])
     with pytest.raises(DataError, match="is no text"):
         pope.score([Answered(item, None)])
+
+
+def test_each_part_is_official_or_not_by_its_own_file_and_answers(trifacet, tmp_path, monkeypatch):
+    """GQA's files, of which no release is known, beside COCO's change nothing about COCO's numbers."""
+    known = {}
+    for part in pope.PARTS:
+        write(tmp_path, f"coco_pope_{part}.json", [question(1, "yes"), question(2, "no")])
+        known[f"coco_pope_{part}.json"] = hashlib.sha256((tmp_path / f"coco_pope_{part}.json").read_bytes()).hexdigest()
+    write(tmp_path, "gqa_pope_random.json", [question(1, "no")])
+    needs = [
+        dataclasses.replace(need, known={known[need.path]: "1"} if need.path in known else {})
+        for need in pope.BENCHMARK.needs
+    ]
+    monkeypatch.setattr(pope, "BENCHMARK", dataclasses.replace(pope.BENCHMARK, needs=needs))
+    answers = tmp_path / "answers.jsonl"
+    rows = [
+        {"id": item.id, "answer": "Yes" if item.id != "random/2" else " "}
+        for item in pope.read(tmp_path)
+        if item.id != "popular/2"
+    ]
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    output = tmp_path / "result"
+    code, out, err = trifacet(
+        "benchmarks", "score", "pope", "--data", tmp_path, "--answers", answers, "--partial", "--json", "-",
+        "--output", output, "--per-sample", tmp_path / "items.jsonl",
+    )  # fmt: skip
+    assert code == 0, err
+    told = json.loads(out)
+    reasons = {name: metric["reason"] for name, metric in told["metrics"].items() if name.endswith("/accuracy")}
+    assert reasons["random/accuracy"] == reasons["adversarial/accuracy"] == ""
+    assert reasons["popular/accuracy"] == "1 of 2 items of popular were answered"
+    assert reasons["gqa/random/accuracy"].startswith("no release of gqa_pope_random.json is known")
+    assert not told["official"] and told["reasons"] == []
+    read = load_result(output).outcome
+    assert {one.name: one.unofficial for one in read.measures if one.name in reasons} == reasons
+    items = {row["id"]: row["metrics"] for row in map(json.loads, (tmp_path / "items.jsonl").open())}
+    assert "1 of 6 answers are empty" in told["notes"]
+    assert items["random/1"] == {"correct": 1.0} and items["gqa/random/1"] == {"correct": 0.0}

@@ -69,11 +69,11 @@ def match_rows(
         if found is not None:
             return found
     try:
-        return _by_order(items, rows, path)
+        return _by_order(benchmark, items, rows, path)
     except DataError:
         shown = [item for item in items if item.image is not None]  # toolkits may leave out what has no picture
         if len(shown) == len(rows) < len(items):
-            return _by_order(shown, rows, path)
+            return _by_order(benchmark, shown, rows, path)
         raise
 
 
@@ -178,10 +178,18 @@ def _plain(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
-def _by_order(items: Sequence[Item], rows: Sequence[AnswerRow], path: Path) -> tuple[dict[str, str], str]:
+def _by_order(
+    benchmark: Benchmark, items: Sequence[Item], rows: Sequence[AnswerRow], path: Path
+) -> tuple[dict[str, str], str]:
     """By order, in runs of rows whose questions are those of as many items one after the other."""
     cure = 'give {"id", "answer"} per row, as docs/benchmarks.md says'
     if any(row.question is None for row in rows):
+        if all("id" in row.ids for row in rows) and items:
+            raise DataError(
+                f"{rows[0].ids['id']!r} is no item of {benchmark.name}, and neither is any other of its ids",
+                fix=f"give answers to this benchmark, whose ids are such as {items[0].id!r}",
+                file=path, row=rows[0].number, field="id",
+            )  # fmt: skip
         raise DataError("has rows that do not say which item they answer", fix=cure, file=path)
     answers: dict[str, str] = {}
     runs, at = 0, 0

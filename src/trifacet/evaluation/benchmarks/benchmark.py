@@ -22,7 +22,10 @@ class Need:
     """A file that the user brings: where in the benchmark's folder it lies, what it is, and where it comes from.
 
     ``known`` maps SHA-256 to the release that has it. A file with another one is another release: its numbers are
-    computed, and marked as not official.
+    computed, and marked as not official. ``part``: it decides only about numbers and items whose names begin so.
+    ``unread_beside`` names files that are read in its place where one of them is there. ``made``: it comes out of
+    ``prepare``, and is judged by the record of what it was made of (see ``made``). ``own``: the user's choice, which no
+    release prescribes.
     """
 
     path: str
@@ -30,6 +33,10 @@ class Need:
     source: str
     known: Mapping[str, str] = field(default_factory=dict)
     required: bool = True
+    part: str = ""
+    unread_beside: Sequence[str] = ()
+    made: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,12 +89,14 @@ class Judge:
 class Outcome:
     """What the answers are worth. ``counts`` are integers to hold against the original's, such as {"random/tp": 1368}.
 
-    ``notes`` are what a reader of the numbers must know.
+    ``notes`` are what a reader of the numbers must know. ``of_items`` are values of single items by id, for those who
+    want to see which went wrong, such as {"random/1": {"correct": 0.0}}.
     """
 
     measures: Sequence[Measure]
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    of_items: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class NoOptions(Section):
@@ -98,12 +107,12 @@ class NoOptions(Section):
 class Preparation:
     """A file of the data folder that is made of what the user has already.
 
-    ``make(source, data)`` reads ``source``, writes into ``data`` and gives a line that says what was made; it raises
-    DataError for a source that is not as ``what`` says.
+    ``make(source, data, options)`` reads ``source``, writes into ``data`` and gives a line that says what was made; it
+    raises DataError for a source that is not as ``what`` says.
     """
 
     what: str
-    make: Callable[[Path, Path], str]
+    make: Callable[[Path, Path, Any], str]
 
 
 @dataclass(frozen=True)

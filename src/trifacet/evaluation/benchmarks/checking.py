@@ -6,30 +6,34 @@ Invariant: a release is told by the bytes of the files, never by their names; no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from trifacet.errors import DataError
 from trifacet.evaluation.benchmarks.benchmark import Benchmark, Item, Need
+from trifacet.evaluation.benchmarks.made import read_record
 from trifacet.images import image_facts, resolve_inside
 
-State = Literal["known", "other", "unknown", "missing", "left out"]
+State = Literal["known", "other", "unknown", "made", "own", "unread", "missing", "left out"]
+Reasons = Mapping[str, Sequence[str]]  # why numbers are not official, by what their names begin with; "": all
 
 
 @dataclass(frozen=True)
 class FileFound:
     """A needed file as it was found. ``release`` is the one that its hash belongs to; empty where none is known for it.
 
-    ``state``: of a known release; of another one than those that are known; of a file for which none is known; missing;
-    left out, which an optional file may be.
+    ``state``: of a known release; of another one than those that are known; of a file for which none is known; made by
+    ``prepare``, with what keeps it from being the official one in ``problems``; the user's own choice; not read, since
+    another file holds the same; missing; left out, which an optional file may be.
     """
 
     need: Need
     state: State
     sha256: str = ""
     release: str = ""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class ImagesFound:
 
 def check_files(benchmark: Benchmark, data: Path) -> list[FileFound]:
     """Every needed file, in the benchmark's order."""
-    return [_file(need, data / need.path) for need in benchmark.needs]
+    return [_file(need, data) for need in benchmark.needs]
 
 
 def require_files(benchmark: Benchmark, data: Path) -> list[FileFound]:
@@ -65,17 +69,35 @@ def require_files(benchmark: Benchmark, data: Path) -> list[FileFound]:
     return found
 
 
-def why_not_official(found: Iterable[FileFound]) -> list[str]:
-    """A reason for each file that is not of a known release."""
-    reasons = []
+def why_not_official(found: Sequence[FileFound], items: Sequence[Item], answered: Sequence[Item]) -> Reasons:
+    """A reason for each file that is not of a known release, and for items that were not answered.
+
+    Args:
+        found: the benchmark's files.
+        items: all its questions.
+        answered: those among them that have an answer.
+    """
+    reasons: dict[str, list[str]] = {"": []}
+    parts = list(dict.fromkeys(one.need.part for one in found if one.state not in ("missing", "left out", "unread")))
     for one in found:
-        if one.state == "other":
-            reasons.append(f"{one.need.path} is of another release than {_releases(one.need)}")
-        elif one.state == "unknown":
-            reasons.append(
-                f"no release of {one.need.path} is known, so it cannot be told whether it is the official one"
-            )
-    return reasons
+        reasons.setdefault(one.need.part, []).extend(_problems(one))
+    for part in parts if any(parts) else [""]:
+        of = sum(item.id.startswith(part) for item in items)
+        count = sum(item.id.startswith(part) for item in answered)
+        if count < of:
+            among = f" of {part.removesuffix('/')}" if part else ""
+            reasons[part].append(f"{count} of {of} items{among} were answered")
+    return {part: told for part, told in reasons.items() if told or not part}
+
+
+def _problems(one: FileFound) -> list[str]:
+    if one.state == "other":
+        return [f"{one.need.path} is of another release than {_releases(one.need)}"]
+    if one.state == "unknown" and one.need.made:
+        return [f"{one.need.path} has no record of what it was made of; make it with 'trifacet benchmarks prepare'"]
+    if one.state == "unknown":
+        return [f"no release of {one.need.path} is known, so it cannot be told whether it is the official one"]
+    return [f"{one.need.path}: {problem}" for problem in one.problems]
 
 
 def check_images(items: Iterable[Item], root: Path) -> ImagesFound:
@@ -96,9 +118,12 @@ def check_images(items: Iterable[Item], root: Path) -> ImagesFound:
     return ImagesFound(len(names), missing, unreadable)
 
 
-def _file(need: Need, path: Path) -> FileFound:
+def _file(need: Need, data: Path) -> FileFound:
+    path = data / need.path
     if not path.is_file():
         return FileFound(need, "missing" if need.required else "left out")
+    if any((data / other).is_file() for other in need.unread_beside):
+        return FileFound(need, "unread")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -106,6 +131,10 @@ def _file(need: Need, path: Path) -> FileFound:
         raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
     if digest in need.known:
         return FileFound(need, "known", digest, need.known[digest])
+    if need.made and (record := read_record(path, digest)) is not None:
+        return FileFound(need, "made", digest, record.release, tuple(record.problems))
+    if need.own:
+        return FileFound(need, "own", digest)
     return FileFound(need, "other" if need.known else "unknown", digest)
 
 

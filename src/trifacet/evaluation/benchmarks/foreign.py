@@ -25,7 +25,7 @@ from trifacet.errors import DataError
 from trifacet.formats.rows import Row, stop
 
 MAX_BYTES = 500_000_000  # of a file
-MAX_UNPACKED = 1_000_000_000  # bytes of a workbook's parts
+MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; its texts are held in memory, some ten times as large
 MAX_ROWS = 1_000_000
 MAX_ANSWER = 1_000_000  # characters
 TEXTS = ("model_prediction", "model_answer", "prediction", "response", "caption", "answer", "text")
@@ -112,6 +112,8 @@ def _sheet_rows(path: Path) -> Iterator[Row]:
             rows = book.worksheets[0].iter_rows(values_only=True)
             header = [str(name) for name in next(rows, ()) if name is not None]
             for number, cells in enumerate(rows, start=2):
+                if number > MAX_ROWS + 1:  # rows that are not there count too: a row may say that it is the billionth
+                    raise DataError(f"has more than {MAX_ROWS} rows", fix="save it as .tsv", file=path)
                 values = dict(zip(header, cells, strict=False))
                 if any(value is not None for value in values.values()):
                     yield Row(number, values)
@@ -155,7 +157,8 @@ def _plain_row(row: Row, path: Path) -> AnswerRow:
             )
         texts, values[empty[0]] = empty, ""
     text = values[texts[0]]
-    text = str(text) if isinstance(text, int | float) else text  # a table's cell that looks like a number
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        text = str(text)  # a table's cell that looks like a number
     if not isinstance(text, str) or len(text) > MAX_ANSWER:
         problem = "is no text" if not isinstance(text, str) else f"is longer than {MAX_ANSWER} characters"
         raise DataError(problem, fix="give the answer as a text", file=path, row=row.number, field=texts[0])

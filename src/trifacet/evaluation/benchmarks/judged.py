@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all, pictures_of
 from trifacet.evaluation.benchmarks.benchmark import Answered, Item, Judge
 from trifacet.llm.model import LanguageModel
@@ -38,6 +39,7 @@ def judge_answers(
     images_root: Path | None,
     on_progress: Progress | None = None,
     first_pause: float = 1.0,
+    counting: bool = False,
 ) -> tuple[dict[str, Verdict], Asked]:
     """A verdict on every item's answer, by item id.
 
@@ -50,6 +52,7 @@ def judge_answers(
         images_root: folder of the pictures, for a judge that is shown them.
         on_progress: called with (verdicts, answers) at the start and after each.
         first_pause: see ``Endpoint``.
+        counting: ask nothing, and see what it would take; the verdicts mean nothing then.
 
     Raises:
         TrifacetError: the endpoint fails or the budget is reached; what was answered is kept.
@@ -63,7 +66,10 @@ def judge_answers(
         verdicts[name] = Verdict(said.value, said.problem, said.text[:CUT])
 
     prompt = prompt_of(judge)
-    asked = ask_all(one, list(questions), spec, books_file, "judge", on_progress=on_progress, first_pause=first_pause)
+    asked = ask_all(
+        one, list(questions), spec, books_file, "judge", on_progress=on_progress, first_pause=first_pause,
+        counting=counting,
+    )  # fmt: skip
     return verdicts, asked
 
 
@@ -77,13 +83,8 @@ def estimate_judging(
     images_root: Path | None,
 ) -> Asked:
     """What judging would still cost: questions not answered yet, each once, with answers as long as they may be."""
-    questions, prompt = _questions(judge, items, answers, images_root), prompt_of(judge)
-
-    async def one(model: LanguageModel, name: str) -> None:
-        fields, images = questions[name]
-        await model.ask(prompt, fields, judge.parse, images=images)
-
-    return ask_all(one, list(questions), spec, books_file, "judge", counting=True)
+    counted = judge_answers(judge, items, answers, spec, books_file, images_root=images_root, counting=True)
+    return counted[1]
 
 
 def put_together(items: Sequence[Item], answers: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> list[Answered]:
@@ -108,6 +109,20 @@ def why_not_official(judge: Judge, spec: AskedModel, verdicts: Mapping[str, Verd
         told = ", ".join(f"{count} {problem}" for problem, count in sorted(problems.items()))
         reasons.append(f"{problems.total()} of {len(verdicts)} answers have no verdict ({told})")
     return reasons
+
+
+def require_some(verdicts: Mapping[str, Verdict], asked: Asked) -> None:
+    """Raise TrifacetError where the judge was asked, and nothing that it said is a verdict."""
+    lost = [verdict for verdict in verdicts.values() if verdict.problem]
+    if not lost or len(lost) < asked.questions:
+        return
+    problems = ", ".join(f"{count} {name}" for name, count in Counter(one.problem for one in lost).most_common())
+    said = next((one.text for one in lost if one.text.strip()), "")
+    such = f", such as {' '.join(said.split())[:120]!r}" if said else ""
+    raise TrifacetError(
+        f"the judge {asked.model} gave no verdict on any of {len(lost)} answers ({problems}){such}; its answers are "
+        "kept and paid for: take another model, or more max_tokens where they are cut off"
+    )
 
 
 def _questions(

@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks.asking import Asked
 from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Outcome
-from trifacet.evaluation.benchmarks.checking import FileFound, require_files
+from trifacet.evaluation.benchmarks.checking import FileFound, Reasons, require_files
 from trifacet.evaluation.benchmarks.judged import Verdict, put_together
 from trifacet.evaluation.benchmarks.table import find_benchmark
+from trifacet.evaluation.measures import Measure
 from trifacet.files import write_atomically
 from trifacet.formats.rows import iter_rows
 from trifacet.training.recipe import Section
@@ -67,25 +68,30 @@ def load_result(folder: Path, data: Path | None = None, file: Path | None = None
         if hashes(found) != manifest["files"]:
             raise TrifacetError(f"{where} no longer holds the files that {folder} was made with; say where they are")
         options = read_options(benchmark, manifest["options"])
-        reasons = [str(reason) for reason in scores["reasons"]]
+        parts = {"": scores["reasons"], **scores["part_reasons"]}
+        reasons = {str(part): [str(reason) for reason in told] for part, told in parts.items()}
         answers = {name: row["text"] for name, row in _rows(folder / ANSWERS).items()}
         verdicts = {
             name: Verdict(row["verdict"], row["problem"], row["text"]) for name, row in _rows(folder / VERDICTS).items()
         }
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise TrifacetError(f"{folder}: is damaged ({error}); run the same command again") from None
     answered = put_together([item for item in benchmark.read(where) if item.id in answers], answers, verdicts)
     return Result(benchmark, answered, score(benchmark, answered, options, reasons))
 
 
-def score(benchmark: Benchmark, answered: Sequence[Answered], options: Section, reasons: Sequence[str]) -> Outcome:
-    """What the answers are worth, every measure marked with ``reasons`` for which it is not the official one."""
+def score(benchmark: Benchmark, answered: Sequence[Answered], options: Section, reasons: Reasons) -> Outcome:
+    """What the answers are worth, every measure marked with the ``reasons`` for which it is not the official one."""
     outcome = benchmark.score(answered, options)
-    measures = [
-        dataclasses.replace(measure, unofficial="; ".join([*reasons, *filter(None, [measure.unofficial])]))
-        for measure in outcome.measures
-    ]
-    return dataclasses.replace(outcome, measures=measures)
+    measures = [_marked(measure, reasons) for measure in outcome.measures]
+    empty = sum(not one.answer.strip() for one in answered)
+    notes = [f"{empty} of {len(answered)} answers are empty"] if empty else []
+    return dataclasses.replace(outcome, measures=measures, notes=[*outcome.notes, *notes])
+
+
+def _marked(measure: Measure, reasons: Reasons) -> Measure:
+    told = [reason for part, some in reasons.items() if measure.name.startswith(part) for reason in some]
+    return dataclasses.replace(measure, unofficial="; ".join([*told, *filter(None, [measure.unofficial])]))
 
 
 def read_options(benchmark: Benchmark, values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Section:
@@ -104,13 +110,18 @@ def hashes(found: Sequence[FileFound]) -> dict[str, str]:
 def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
     """Make ``folder``, which the caller has locked, the place of a result with these settings.
 
+    As long as there are no scores the judge may be another one: answers stay, verdicts are made anew.
+
     Raises:
         TrifacetError: it holds a result of other settings.
     """
     mark = folder / MARK
     if mark.exists() and not overwrite:
         there = _read_json(mark, f"{mark} is damaged; say --overwrite")
-        if differing := [key for key in DECIDING if there.get(key) != manifest[key]]:
+        differing = [key for key in DECIDING if there.get(key) != manifest[key]]
+        if differing == ["judge"] and not (folder / SCORES).exists():  # it failed, or said nothing to be read
+            (folder / VERDICTS).unlink(missing_ok=True)
+        elif differing:
             told = ", ".join(f"{key} {_differences(there.get(key), manifest[key])}" for key in differing)
             raise TrifacetError(
                 f"{folder} holds a result of other settings ({told}); choose another output, or --overwrite"
@@ -143,13 +154,13 @@ def document(
     found: Sequence[FileFound],
     answered: Sequence[Answered],
     outcome: Outcome,
-    reasons: Sequence[str],
+    reasons: Reasons,
     *,
     of: int,
     answers: Mapping[str, Any],
     judge: Asked | None,
 ) -> dict[str, Any]:
-    """What ``scores.json`` and ``--json`` hold; ``reasons`` hold for every metric, a metric's own are beside it."""
+    """What ``scores.json`` and ``--json`` hold; a metric's own reasons are beside it. Without a metric all is open."""
     metrics = {
         measure.name: {
             "value": None if math.isnan(measure.value) else measure.value,
@@ -164,8 +175,9 @@ def document(
         "benchmark": benchmark.name,
         "title": benchmark.title,
         "release": {one.need.path: one.release or None for one in found},
-        "official": all(metric["official"] for metric in metrics.values()),
-        "reasons": list(reasons),
+        "official": bool(metrics) and all(metric["official"] for metric in metrics.values()),
+        "reasons": list(reasons.get("", ())),
+        "part_reasons": {part: list(told) for part, told in reasons.items() if part},
         "items": len(answered),
         "of": of,
         "metrics": metrics,
@@ -177,8 +189,8 @@ def document(
 
 
 def per_sample_rows(answered: Sequence[Answered], outcome: Outcome) -> list[dict[str, Any]]:
-    """A row per item: answer, verdict, and the measures whose units are items."""
-    values: dict[str, dict[str, float]] = {one.item.id: {} for one in answered}
+    """A row per item: answer, verdict, what the benchmark says of the item, and the measures whose units are items."""
+    values: dict[str, dict[str, float]] = {one.item.id: dict(outcome.of_items.get(one.item.id, {})) for one in answered}
     for measure in outcome.measures:
         for unit, value in zip(measure.units, measure.of_units().tolist(), strict=True):
             if unit in values and not math.isnan(value):

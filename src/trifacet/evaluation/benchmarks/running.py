@@ -16,7 +16,7 @@ from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks import asking, checking, judged, results
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress
 from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outcome
-from trifacet.evaluation.benchmarks.checking import FileFound
+from trifacet.evaluation.benchmarks.checking import FileFound, Reasons
 from trifacet.evaluation.benchmarks.judged import Verdict
 from trifacet.evaluation.benchmarks.table import find_benchmark
 from trifacet.records import TestSample
@@ -50,12 +50,9 @@ class Task:
         """The questions to answer."""
         return self.all_items[: self.limit]
 
-    def reasons(self, answered: int) -> list[str]:
-        """Why numbers over so many items are not the official ones, as far as it lies in files and items."""
-        reasons = checking.why_not_official(self.found)
-        if answered < len(self.all_items):
-            reasons.append(f"{answered} of {len(self.all_items)} items were answered")
-        return reasons
+    def reasons(self, answered: Sequence[Item]) -> Reasons:
+        """Why numbers over these items are not the official ones, as far as it lies in files and items."""
+        return checking.why_not_official(self.found, self.all_items, answered)
 
     def manifest(self, answers: Mapping[str, Any], judge: AskedModel | None) -> dict[str, Any]:
         """What ``benchmark.json`` says."""
@@ -173,18 +170,20 @@ def judge_and_score(
         first_pause: see ``Endpoint``.
 
     Raises:
-        TrifacetError: no judge was given, or it fails.
+        TrifacetError: no judge was given, it fails, or nothing that it said can be read.
     """
     benchmark, verdicts, asked = task.benchmark, dict[str, Verdict](), None
-    reasons = task.reasons(len(items))
+    reasons = task.reasons(items)
     if task.judge is not None:
         spec = require_judge(task, judge)
         verdicts, asked = judged.judge_answers(
             task.judge, items, answers, spec, books_file, images_root=task.images, on_progress=on_progress,
             first_pause=first_pause,
         )  # fmt: skip
-        reasons += judged.why_not_official(task.judge, spec, verdicts)
+        reasons = {**reasons, "": [*reasons[""], *judged.why_not_official(task.judge, spec, verdicts)]}
     on_verdicts(verdicts)
+    if asked is not None:
+        judged.require_some(verdicts, asked)
     answered = judged.put_together(items, answers, verdicts)
     outcome = results.score(benchmark, answered, task.options, reasons)
     told_all = results.document(

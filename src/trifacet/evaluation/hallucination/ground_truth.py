@@ -8,13 +8,32 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trifacet.errors import DataError
+from trifacet.evaluation.benchmarks.made import write_record
 from trifacet.evaluation.hallucination.coco_objects import ObjectFinder, Rules, read_synonyms
 from trifacet.evaluation.hallucination.records import read_object
 from trifacet.evaluation.hallucination.words import Sentences
 from trifacet.files import write_atomically
+
+_RULE = "COCO's captions were split into sentences by a rule and not by NLTK's punkt (prepare with sentences=punkt)"
+# How many annotations COCO's complete files hold together: of instances, and of captions. The images of 2014 and of
+# 2017 are the same, divided otherwise.
+_COMPLETE = {
+    (896_782, 616_767): "COCO 2014 or 2017, train and val",
+    (1_793_564, 1_233_534): "COCO 2014 and 2017, train and val",  # in one folder: the same objects twice
+    (291_875, 202_654): "COCO 2014, val",
+    (36_781, 25_014): "COCO 2017, val",
+}
+
+
+class GroundTruth(NamedTuple):
+    """{image id: sorted names}, images in the order of their ids; and how many annotations the files held in all."""
+
+    objects: dict[str, list[str]]
+    instances: int
+    captions: int
 
 
 def build_ground_truth(
@@ -25,8 +44,8 @@ def build_ground_truth(
     rules: Rules = "chair",
     sentences: Sentences = "rule",
     only: Collection[int] | None = None,
-) -> dict[str, list[str]]:
-    """The objects of each image, {image id: sorted names}; images in the order of their ids.
+) -> GroundTruth:
+    """The objects of each image.
 
     Args:
         instances: COCO's ``instances_*.json``, train and val.
@@ -42,6 +61,7 @@ def build_ground_truth(
     table = read_synonyms(synonyms, rules)
     finder = ObjectFinder(table, rules, sentences)
     found: dict[int, set[str]] = {}
+    counts = {"instances": 0, "captions": 0}
     for path in instances:
         categories = {}
         for number, category in _stream(path, "categories.item"):
@@ -56,6 +76,7 @@ def build_ground_truth(
                 )
             categories[_whole(category, "id", path, number)] = table.names[name]
         for number, annotation in _stream(path, "annotations.item"):
+            counts["instances"] += 1
             image = _whole(annotation, "image_id", path, number)
             if only is None or image in only:
                 kind = _whole(annotation, "category_id", path, number)
@@ -70,6 +91,7 @@ def build_ground_truth(
                 found.setdefault(image, set()).add(categories[kind])
     for path in captions:
         for number, annotation in _stream(path, "annotations.item"):
+            counts["captions"] += 1
             image = _whole(annotation, "image_id", path, number)
             if only is None or image in only:
                 caption = annotation.get("caption")
@@ -78,7 +100,7 @@ def build_ground_truth(
                         "is missing or no text", fix="give COCO's own file", file=path, row=number, field="caption"
                     )
                 found.setdefault(image, set()).update(mention.object for mention in finder.find(caption))
-    return {str(image): sorted(found[image]) for image in sorted(found)}
+    return GroundTruth({str(image): sorted(found[image]) for image in sorted(found)}, **counts)
 
 
 def annotation_files(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -94,10 +116,31 @@ def annotation_files(folder: Path) -> tuple[list[Path], list[Path]]:
     return found[0], found[1]
 
 
-def write_objects(path: Path, objects: Mapping[str, Sequence[str]]) -> None:
-    """Write what ``build_ground_truth`` gave, one image a line."""
+def write_objects(
+    path: Path,
+    objects: Mapping[str, Sequence[str]],
+    truth: GroundTruth,
+    sources: Sequence[Path],
+    *,
+    sentences: Sentences,
+) -> str:
+    """Write ``objects``, one image a line, and the record of what they were made of; gives a line that says it.
+
+    Args:
+        path: the file to write.
+        objects: all that ``truth`` holds, or those of the images wanted.
+        truth: what was built.
+        sources: the files that it was built from.
+        sentences: how captions were split.
+    """
     lines = ",\n".join(f"{json.dumps(image)}: {json.dumps(list(names))}" for image, names in objects.items())
     write_atomically(path, f"{{{lines}}}\n")
+    count = (truth.instances, truth.captions)
+    release = _COMPLETE.get(count, "")
+    problems = [] if release else [f"{count[0]} outlines and {count[1]} captions are not the numbers of COCO's files"]
+    problems += [_RULE] if sentences == "rule" else []
+    write_record(path, sources, release=release, problems=problems)
+    return "; ".join([f"{path.name}: {len(objects)} images of {release or 'other files than COCO has'}", *problems])
 
 
 def read_objects(path: Path, names: Collection[str]) -> dict[str, list[str]]:

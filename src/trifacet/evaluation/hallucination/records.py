@@ -26,14 +26,9 @@ def read_rows(path: Path) -> list[Row]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object that the file is. Raises DataError."""
+    text = _text(path)
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise DataError("no such file", fix="correct the path", file=path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
-    except UnicodeDecodeError:
-        raise DataError("is not UTF-8 text", fix="save the file as UTF-8", file=path) from None
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})",
@@ -49,8 +44,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file without their ends. Raises DataError."""
+    return _text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
+
+
+def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError("no such file", fix="correct the path", file=path) from None
     except OSError as error:

@@ -136,7 +136,8 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
         measures.append(
             grouped_measure("amber", generative[0] + discriminative[0], rows_N7, amber.amber_score, unofficial=why)
         )
-    return Outcome(measures, counts, notes)
+    of_items = {one.item.id: {"correct": float(_said(one.answer, options) == one.item.extra["label"])} for one in asked}
+    return Outcome(measures, counts, notes, of_items)
 
 
 def _generative_counts(described: Sequence[Answered], options: Options) -> list[amber.Counts]:
@@ -251,6 +252,11 @@ def _query_files(folder: Path) -> list[Path]:
     return there
 
 
+def _read_instead(name: str) -> tuple[str, ...]:
+    """The files that hold the questions of ``name`` too: where one is there, ``_query_files`` takes that."""
+    return (*QUERIES[0], *(QUERIES[1][1:] if "discriminative-" in name else ()))
+
+
 _WHAT = {
     "annotations.json": "labels and words of the images",
     "relation.json": "the vocabulary, and the words associated with each word",
@@ -272,7 +278,8 @@ BENCHMARK = Benchmark(
         ),
         *(
             Need(name, "questions of one task, where query_all.json is left out",
-                 f"github.com/junyangwang0410/AMBER, data/{name}", required=False)
+                 f"github.com/junyangwang0410/AMBER, data/{name}", required=False,
+                 unread_beside=_read_instead(name))
             for name in dict.fromkeys(sum(QUERIES[1:], ()))
         ),
     ],

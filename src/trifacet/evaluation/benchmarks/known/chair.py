@@ -84,11 +84,13 @@ def read(folder: Path) -> list[Item]:
     return list(items.values())
 
 
-def build(source: Path, data: Path) -> str:
+def build(source: Path, data: Path, options: Options) -> str:
     """Make objects.json in ``data`` from COCO's annotations in ``source``; synonyms.txt has to be in ``data``."""
-    objects = build_ground_truth(*annotation_files(source), data / "synonyms.txt")
-    write_objects(data / "objects.json", objects)
-    return f"objects.json: {len(objects)} images"
+    instances, captions = annotation_files(source)
+    synonyms, sentences = data / "synonyms.txt", options.sentences
+    truth = build_ground_truth(instances, captions, synonyms, sentences=sentences)
+    files = [*instances, *captions, synonyms]
+    return write_objects(data / "objects.json", truth.objects, truth, files, sentences=sentences)
 
 
 def score(answered: Sequence[Answered], options: Options | None = None) -> Outcome:
@@ -144,8 +146,15 @@ BENCHMARK = Benchmark(
             "objects.json",
             'the objects of each image, {"image id": ["object", ...]}',
             "built from COCO's instances_*.json and captions_*.json (cocodataset.org, annotations_trainval2014.zip)",
+            made=True,
         ),
-        Need("images.txt", "file names of the images to describe, one a line; left out: all", "you", required=False),
+        Need(
+            "images.txt",
+            "file names of the images to describe, one a line; left out: all",
+            "you",
+            required=False,
+            own=True,
+        ),
     ],
     images="COCO (cocodataset.org), named as in images.txt, else COCO_val2014_<12 digits>.jpg",
     read=read,

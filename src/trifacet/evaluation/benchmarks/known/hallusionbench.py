@@ -101,7 +101,12 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
     if unread:
         notes.append(f"{unread} questions without a judgement are left out, with the groups and figures they belong to")
     derived = _DERIVED if any(one.same is None and one.question.figure != "0" for one in judged) else ""
-    return Outcome(*measures_of(judged, why, derived), notes)
+    of_items = {
+        one.item.id: {"correct": float(graded.right)}
+        for one, graded in zip(answered, judged, strict=True)
+        if graded.grade is not None
+    }
+    return Outcome(*measures_of(judged, why, derived), notes, of_items)
 
 
 def _by_judge(one: Answered) -> Judged:

@@ -15,6 +15,7 @@ from typing import Any
 
 from trifacet.errors import DataError
 from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Need, NoOptions, Outcome
+from trifacet.evaluation.hallucination.records import once, text_of
 from trifacet.evaluation.measures import share_measure
 from trifacet.formats.rows import Row, iter_rows
 from trifacet.llm.parsing import UnparsedError, parse_object
@@ -26,14 +27,16 @@ OURS = "the prompt is our own"
 
 def read(folder: Path) -> list[Item]:
     """The questions with the picture's description and GPT-4's answer; raises DataError naming file, row and field."""
-    contexts = {_text(row, "image", folder / "context.jsonl"): _caption(row, folder / "context.jsonl") for row in
+    contexts = {text_of(row, "image", folder / "context.jsonl"): _caption(row, folder / "context.jsonl") for row in
                 iter_rows(folder / "context.jsonl")}  # fmt: skip
     answers_file = folder / "answers_gpt4.jsonl"
-    references = {_id(row, answers_file): _text(row, "text", answers_file) for row in iter_rows(answers_file)}
+    references = {
+        _id(row, answers_file): text_of(row, "text", answers_file, empty=True) for row in iter_rows(answers_file)
+    }
     path = folder / "questions.jsonl"
-    items = []
+    items: dict[str, Item] = {}
     for row in iter_rows(path):
-        name, image, category = _id(row, path), _text(row, "image", path), _text(row, "category", path)
+        name, image, category = _id(row, path), text_of(row, "image", path), text_of(row, "category", path)
         if category not in CATEGORIES:
             raise DataError(
                 f"{category!r} is no category", fix=f"one of {', '.join(CATEGORIES)}", file=path, row=row.number
@@ -45,15 +48,9 @@ def read(folder: Path) -> list[Item]:
             raise DataError(f"answers_gpt4.jsonl does not answer {name!r}", fix="take both of one release", file=path,
                             row=row.number, field="question_id")  # fmt: skip
         extra = {"category": category, "description": contexts[image], "reference": references[name]}
-        items.append(Item(name, _text(row, "text", path), image, extra))
-    return items
-
-
-def _text(row: Row, field: str, path: Path) -> str:
-    value = row.values.get(field)
-    if not isinstance(value, str):
-        raise DataError("is missing or no text", fix="give a text", file=path, row=row.number, field=field)
-    return value
+        item = Item(name, text_of(row, "text", path), image, extra)
+        items[name] = once(item, items, path, row.number, "question_id")
+    return list(items.values())
 
 
 def _id(row: Row, path: Path) -> str:
@@ -88,10 +85,10 @@ def fields(item: Item, answer: str) -> Mapping[str, str]:
 def parse_grades(text: str) -> list[float]:
     """[grade of the first, grade of the second], each 1 to 10; anything else raises UnparsedError."""
     grades: dict[str, Any] = parse_object(text, {"first": float, "second": float})
-    both = [float(grades["first"]), float(grades["second"])]
-    if not all(LOWEST <= grade <= HIGHEST for grade in both):
-        raise UnparsedError(f"grades {both}, not from {LOWEST} to {HIGHEST}")
-    return both
+    both = [grades["first"], grades["second"]]
+    if not all(LOWEST <= grade <= HIGHEST for grade in both):  # before it is a float: a whole number may be too large
+        raise UnparsedError(f"a grade is not from {LOWEST} to {HIGHEST}")
+    return [float(grade) for grade in both]
 
 
 def score(answered: Sequence[Answered], options: NoOptions) -> Outcome:
@@ -123,5 +120,5 @@ BENCHMARK = Benchmark(
     images="the folder images of the release (001.jpg ...)",
     read=read,
     score=score,
-    judge=Judge("llava-bench", fields, parse_grades, official="gpt-4-0314 with the release's prompt"),
+    judge=Judge("llava-bench", fields, parse_grades, official="gpt-4-0314"),
 )

@@ -132,7 +132,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
     )
 
 
-def build(source: Path, data: Path) -> str:
+def build(source: Path, data: Path, options: Options) -> str:
     """Make objects.json for the file's images from COCO's annotations in ``source``, and unpack its pictures.
 
     The pictures stand in the file as base64. Each is written to images/ under its COCO number, if it is an image and no
@@ -145,9 +145,12 @@ def build(source: Path, data: Path) -> str:
         if "image" in row.values:
             text = text_of(row, "image", path)
             _unpack(text, data / _image(number), path, row.number)
-    objects = build_ground_truth(*annotation_files(source), data / SYNONYMS, rules="object-halbench", only=wanted)
-    write_objects(data / "objects.json", {str(n): objects.get(str(n), []) for n in sorted(wanted)})
-    return f"objects.json: {len(wanted)} images; pictures in images/"
+    instances, captions = annotation_files(source)
+    truth = build_ground_truth(instances, captions, data / SYNONYMS, rules="object-halbench", only=wanted)
+    objects = {str(number): truth.objects.get(str(number), []) for number in sorted(wanted)}
+    files = [*instances, *captions, data / SYNONYMS]
+    told = write_objects(data / "objects.json", objects, truth, files, sentences="rule")
+    return f"{told}; pictures in images/"
 
 
 def _unpack(text: str, target: Path, path: Path, row: int) -> None:
@@ -194,6 +197,7 @@ BENCHMARK = Benchmark(
             "objects.json",
             'the objects of each image, {"image id": ["object", ...]}',
             "built from COCO's instances_*.json and captions_*.json (cocodataset.org, annotations_trainval2014.zip)",
+            made=True,
         ),
     ],
     images="unpacked from the file into images/, or COCO's val2014 there as <12 digits>.jpg",

@@ -69,6 +69,7 @@ def score(answered: Sequence[Answered], options: Any = None) -> Outcome:
         rows.append(yes_no.counts_of(said(one.answer), one.item.extra["label"]))
     measures: list[Measure] = []
     counts: dict[str, int] = {}
+    of_items = {one.item.id: {"correct": float(said(one.answer) == one.item.extra["label"])} for one in answered}
     for part, (images, rows) in parts.items():
         sums_N4 = np.array(rows, dtype=np.float64)
         measures += [
@@ -77,7 +78,7 @@ def score(answered: Sequence[Answered], options: Any = None) -> Outcome:
         ]
         totals = sums_N4.sum(axis=0).astype(int).tolist()
         counts |= {f"{part}/{name}": total for name, total in zip(yes_no.COUNTS, totals, strict=True)}
-    return Outcome(measures, counts, ["an empty answer counts as yes, as in POPE's own program"])
+    return Outcome(measures, counts, ["an empty answer counts as yes, as in POPE's own program"], of_items)
 
 
 def _items(path: Path, part: str) -> list[Item]:
@@ -109,6 +110,7 @@ def _need(source: str, part: str) -> Need:
         f"github.com/RUCAIBox/POPE, output/{source}/{name}",
         {_KNOWN[name]: _RELEASE} if name in _KNOWN else {},
         required=source == "coco",
+        part=f"{_part(source, part)}/",
     )
 
 
