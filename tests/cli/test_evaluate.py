@@ -64,6 +64,8 @@ def test_texts_benchmarks_and_looks_stand_side_by_side(tmp_path, evaluate, trifa
     assert document["models"] == ["a", "b"]
     profiles = {metric["profile"] for metric in document["metrics"]}
     assert profiles == {"coco", "paper", "texts", "pope", "probe"}
+    own = [metric for metric in document["metrics"] if metric["profile"] in ("texts", "probe")]
+    assert not any(value["official"] for metric in own for value in metric["values"].values())
     scored = tmp_path / "scores.json"
     trifacet("score", tmp_path / "all/a/texts.jsonl", "--references", world / "test.jsonl", "--json", scored)
     values = {

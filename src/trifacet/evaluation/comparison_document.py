@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from trifacet.evaluation.comparing import Column, Comparison, Difference
+from trifacet.evaluation.contestants import OWN
 from trifacet.evaluation.pairs import Judged
 
 
@@ -31,6 +32,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
 
 def _column_document(comparison: Comparison, column: Column) -> dict[str, Any]:
     cells = {model: comparison.cells[model, column.key] for model in comparison.models}
+    own = "defined by this program" if column.profile in OWN else ""
     return {
         "profile": column.profile,
         "metric": column.name,
@@ -40,8 +42,8 @@ def _column_document(comparison: Comparison, column: Column) -> dict[str, Any]:
             model: {
                 "value": finite(cell.value),
                 "interval": list(cell.interval) if cell.interval else None,
-                "official": not cell.unofficial,
-                "unofficial": cell.unofficial,
+                "official": not cell.unofficial and not own,
+                "unofficial": cell.unofficial or own,
             }
             for model, cell in cells.items()
         },

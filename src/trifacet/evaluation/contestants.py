@@ -13,6 +13,8 @@ from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.measures import Measure
 
 Key = tuple[str, str]  # profile and metric
+TEXTS, PER_SAMPLE, PROBE = "texts", "per sample", "probe"  # where other tables have a profile or a benchmark
+OWN = (TEXTS, PROBE)  # tables of metrics that this program defines: no other gives them
 
 
 @dataclass(frozen=True)

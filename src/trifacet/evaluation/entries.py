@@ -14,7 +14,7 @@ from typing import Any
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation import coco, paper
-from trifacet.evaluation.contestants import Contestant, Key, check_same, listed
+from trifacet.evaluation.contestants import PER_SAMPLE, TEXTS, Contestant, Key, check_same, listed
 from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.lint.metric import LINT
 from trifacet.evaluation.matching import match_ids, other_data
@@ -24,7 +24,6 @@ from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
 
 PROFILES: tuple[Profile, ...] = ("coco", "paper")
-TEXTS, PER_SAMPLE, PROBE = "texts", "per sample", "probe"  # where other tables have a profile or a benchmark
 
 
 @dataclass(frozen=True)

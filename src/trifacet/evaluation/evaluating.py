@@ -22,7 +22,7 @@ from trifacet.evaluation.benchmarks import results, running
 from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
 from trifacet.evaluation.benchmarks.asking import AskedModel
 from trifacet.evaluation.benchmarks.running import Task
-from trifacet.evaluation.entries import PROBE
+from trifacet.evaluation.contestants import PROBE
 from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.measures import Measure
 from trifacet.evaluation.probing.document import read_document

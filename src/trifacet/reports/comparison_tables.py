@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from trifacet.evaluation.comparing import Cell, Column, Comparison, Difference, Verdict
-from trifacet.evaluation.entries import PROBE, TEXTS
+from trifacet.evaluation.contestants import OWN
 from trifacet.evaluation.pairs import Judged
 from trifacet.reports.tables import markdown_text
 
@@ -108,7 +108,7 @@ def _family(comparison: Comparison) -> str:
 
 def official_word(comparison: Comparison, column: Column) -> str:
     """Whether a metric's values are those of its own program."""
-    if column.profile in (TEXTS, PROBE):
+    if column.profile in OWN:
         return "our own"
     return "not official" if _unofficial(comparison, column) else "official"
 
