@@ -33,6 +33,9 @@ from trifacet.cli import (
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
 from trifacet.errors import TrifacetError
 
+# What keeps on the disk what it has done.
+CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks")
+
 app = typer.Typer(
     name="trifacet",
     help="Align vision-language models with preferences over image, context and response, and write alt-text.",
@@ -90,7 +93,8 @@ def main() -> None:
         sys.exit(EXIT_BAD_INPUT)
     except SystemExit as end:  # typer has made this of Ctrl-C
         if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
-            err.print(f"interrupted{_by(end)}: the same command continues from here")
+            continues = sys.argv[1:2] and sys.argv[1] in CONTINUED
+            err.print(f"interrupted{_by(end)}{': the same command continues from here' if continues else ''}")
         raise
 
 
