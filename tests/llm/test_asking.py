@@ -181,11 +181,21 @@ def test_a_broken_image_is_the_rows_own_error(tmp_path):
 
 
 def test_lone_surrogates_and_control_characters_pass_through_the_file(tmp_path):
-    with ScriptedEndpoint(lambda messages: '{"answer": "\\ud800 \\u0000 é 👋"}') as endpoint:
+    with ScriptedEndpoint(lambda messages: '{"answer": "\\u0000 é 👋"}') as endpoint:
         for _ in range(2):
             answers, _ = ask_all(spec(endpoint), tmp_path / "a.sqlite", ["\ud800 \x00 \u2028"])
             assert answers[0].value.endswith("é 👋")
     assert endpoint.calls.delivered == 1
+
+
+def test_an_answer_with_half_of_a_surrogate_pair_is_unparsed_since_no_file_could_hold_it(tmp_path):
+    with ScriptedEndpoint(lambda messages: '{"answer": "\\ud800 é"}') as endpoint:
+        delivered = []
+        for _ in range(2):
+            answers, _ = ask_all(spec(endpoint), tmp_path / "a.sqlite", ["x"])
+            assert (answers[0].value, answers[0].problem) == (None, "unparsed")
+            delivered.append(endpoint.calls.delivered)
+    assert delivered[0] == delivered[1]  # the second time it is known
 
 
 def test_fields_that_the_prompt_does_not_ask_for_are_a_programming_error():
