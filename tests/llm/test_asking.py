@@ -6,13 +6,16 @@ import hashlib
 import io
 import json
 import random
+import sys
 
 import pytest
 from PIL import Image
 from questions import PROMPT, ask_all, backwards, parse, post_of, posts, spec, tally
 
+from trifacet.building.recipe import Model
 from trifacet.errors import DataError, TrifacetError
 from trifacet.llm.books import Books
+from trifacet.llm.endpoint import Endpoint
 from trifacet.llm.model import FIRST_REJECTED, PROBLEMS, LanguageModel
 from trifacet.llm.prompts import make_prompt
 from trifacet.world.endpoint_server import CONTENT, KINDS, REFUSAL, Faults, ScriptedEndpoint, images_of, parts_of
@@ -203,3 +206,10 @@ def test_fields_that_the_prompt_does_not_ask_for_are_a_programming_error():
     with pytest.raises(ValueError, match="takes"):
         prompt.render({"text": "x"})
     assert parse('{"answer": "x"}') == "x" and PROMPT.placeholders == {"post"}
+
+
+@pytest.mark.parametrize("package", ["openai", "tenacity"])
+def test_a_package_that_is_missing_is_told_with_its_cure(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(TrifacetError, match=rf"needs {package}; install it: pip install 'trifacet\[evaluate\]'"):
+        Endpoint("judge", Model(base_url="http://127.0.0.1:9/v1", model="m"))

@@ -83,12 +83,17 @@ class Endpoint:
         first_pause: seconds, at most, before a failed request is sent again; the pauses double.
 
     Raises:
-        TrifacetError: an address or key that cannot be one.
+        TrifacetError: an address or key that cannot be one; a package is missing.
     """
 
     def __init__(self, name: str, spec: Model, *, first_pause: float = 1.0) -> None:
-        from openai import AsyncOpenAI
-
+        try:
+            import tenacity  # noqa: F401  # wanted when the first request fails
+            from openai import AsyncOpenAI
+        except ImportError as error:
+            raise TrifacetError(
+                f"asking a model behind an endpoint needs {error.name}; install it: pip install 'trifacet[evaluate]'"
+            ) from None
         parts = urlsplit(spec.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise TrifacetError(f"models.{name}.base_url is no address; write one such as http://127.0.0.1:8000/v1")
