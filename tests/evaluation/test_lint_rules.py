@@ -35,6 +35,7 @@ def test_every_rule_is_documented_with_its_example(rule):
     (line,) = [line for line in page.splitlines() if line.startswith(f"| `{rule.name}` |")]
     assert rule.example.strip()[:20] in line
     assert rule.level in line
+    assert rule.detail and rule.detail in line.replace("`", "")
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,7 @@ def _tell_rules(settings: Settings, explain: str | None, json_path: str | None) 
         rule = chosen[0]
         given = "".join(f", where {name.replace('_', ' ')} is {value!r}" for name, value in rule.given.items())
         out.print(f"[bold]{rule.name}[/] ({rule.level}): {plain(rule.message)}")
+        out.print(f"looks for: {plain(rule.detail)}")
         out.print(f"example: {plain(rule.example) if rule.example.strip() else '(nothing to read)'}{plain(given)}")
         out.print(f"cure: {plain(rule.cure)}")
 
@@ -219,6 +220,7 @@ def _told_rule(rule: Rule) -> dict[str, Any]:
         "rule": rule.name,
         "level": rule.level,
         "message": rule.message,
+        "detail": rule.detail,
         "cure": rule.cure,
         "example": rule.example,
         "given": dict(rule.given),

@@ -37,8 +37,17 @@ COMPAT: tuple[Rule, ...] = (
         "describe it if it is not",
         "",
         _when(lambda text: text == ""),
+        detail="the empty text",
     ),
-    Rule("empty-alt-text", "error", "a text of one space", "describe the image", " ", _when(lambda text: text == " ")),
+    Rule(
+        "empty-alt-text",
+        "error",
+        "a text of one space",
+        "describe the image",
+        " ",
+        _when(lambda text: text == " "),
+        detail="one space; two are a text that ends without a full stop",
+    ),
     Rule(
         "avoid-emoji",
         "warning",
@@ -46,6 +55,7 @@ COMPAT: tuple[Rule, ...] = (
         "say it in words",
         "An orange 🐈.",
         _when(_EMOJI.search),
+        detail="emoji, keycaps and signs such as ©",
     ),
     Rule(
         "contains-unhelpful-word",
@@ -54,6 +64,7 @@ COMPAT: tuple[Rule, ...] = (
         "leave 'image of' out",
         "An image of a train.",
         _when(_OF.search),
+        detail='"image of", "photo of", "picture of", "photograph of", "screenshot of", anywhere',
     ),
     Rule(
         "character-length",
@@ -62,6 +73,7 @@ COMPAT: tuple[Rule, ...] = (
         "shorten it",
         "x" * 124 + ".",
         _when(lambda text: _units(text) >= 125),
+        detail="125 UTF-16 units and more",
     ),
     Rule(
         "end-with-punctuation",
@@ -70,6 +82,7 @@ COMPAT: tuple[Rule, ...] = (
         "end it with one, and with no space after it",
         "a red fire hydrant in a field",
         _when(lambda text: _units(text) > 1 and text[-1] not in ".?!"),
+        detail="two characters and more of which the last is none of .?!; white space counts as one",
     ),
     Rule(
         "should-not-end-with",
@@ -78,6 +91,7 @@ COMPAT: tuple[Rule, ...] = (
         "leave that out",
         "A nice graphic",
         _when(_ENDS.search),
+        detail='"image", "graphic", or an image file\'s ending',
     ),
     Rule(
         "is-unhelpful",
@@ -86,6 +100,7 @@ COMPAT: tuple[Rule, ...] = (
         "describe the image",
         "logo",
         _when(lambda text: text.lower() in _UNHELPFUL),
+        detail='"image", "graphic", "logo", "*"',
     ),
     Rule(
         "should-not-start-with",
@@ -94,5 +109,6 @@ COMPAT: tuple[Rule, ...] = (
         "leave that out",
         "Picture this!",
         _when(_STARTS.match),
+        detail='words that begin with "image", "photo", "picture", "graphic", "screenshot", "spacer"',
     ),
 )

@@ -71,6 +71,7 @@ class Rule:
     find: Callable[[Case], str | None]
     last: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
+    detail: str = ""  # what exactly it looks for, as docs/lint.md has it
 
 
 def words(text: str) -> list[str]:

@@ -136,7 +136,16 @@ def _same_text(case: Case) -> str | None:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("missing", "error", "no alt-text", "describe the image", " ", _missing, last=True),
+    Rule(
+        "missing",
+        "error",
+        "no alt-text",
+        "describe the image",
+        " ",
+        _missing,
+        last=True,
+        detail="nothing that can be seen: empty, white space, control and format characters",
+    ),
     Rule(
         "file-name",
         "error",
@@ -145,6 +154,10 @@ RULES: tuple[Rule, ...] = (
         "IMG_2043.JPG",
         _file_name,
         last=True,
+        detail=(
+            "a path or up to five words that end like an image file, the names that cameras, phones and "
+            "sites give, a checksum"
+        ),
     ),
     Rule(
         "placeholder",
@@ -154,6 +167,10 @@ RULES: tuple[Rule, ...] = (
         "Image",
         _placeholder,
         last=True,
+        detail=(
+            'a word or phrase that stands for a text ("photo", "spacer", "alt text here", "no '
+            'description available"), or punctuation only'
+        ),
     ),
     Rule(
         "over-limit",
@@ -163,6 +180,7 @@ RULES: tuple[Rule, ...] = (
         "A long row of boats, " * 25 + "seen from a bridge.",
         _over_limit,
         given={"platform": "pinterest"},
+        detail="longer than the platform takes",
     ),
     Rule(
         "starts-with-image-of",
@@ -171,6 +189,10 @@ RULES: tuple[Rule, ...] = (
         "leave that out: readers know that it is an image",
         "Image of a dog jumping through a hoop.",
         lambda case: found.group() if (found := _STARTS.match(case.plain)) else None,
+        detail=(
+            '"image of", "a photo showing", "this is a picture of", "in this image", and labels such as '
+            '"Alt text:". Not "a black and white photo of": that says something'
+        ),
     ),
     Rule(
         "ends-with-image",
@@ -179,6 +201,7 @@ RULES: tuple[Rule, ...] = (
         "leave that out: readers know that it is an image",
         "Red bicycle by a wall photo",
         matching(_ENDS),
+        detail='"... photo". Not "posing for a photo": there it is what the image shows',
     ),
     Rule(
         "repeats-post",
@@ -188,6 +211,10 @@ RULES: tuple[Rule, ...] = (
         "Our summer sale starts today!",
         _repeats_post,
         given={"context": "Our summer sale starts today! https://example.com"},
+        detail=(
+            "the post's words, but for case, punctuation, links and #; or four words and more of which "
+            "one text holds the other as it stands"
+        ),
     ),
     Rule(
         "markup",
@@ -196,8 +223,17 @@ RULES: tuple[Rule, ...] = (
         "use plain text: markup is read aloud",
         "A <b>red</b> bicycle by a wall.",
         matching(_MARKUP),
+        detail="HTML tags and entities, Markdown links and emphasis, forum codes",
     ),
-    Rule("url", "warning", "a link", "put it into the post", "A poster, see https://example.com/fair", matching(URL)),
+    Rule(
+        "url",
+        "warning",
+        "a link",
+        "put it into the post",
+        "A poster, see https://example.com/fair",
+        matching(URL),
+        detail="a link, with or without https://",
+    ),
     Rule(
         "hashtags",
         "warning",
@@ -205,6 +241,7 @@ RULES: tuple[Rule, ...] = (
         "put them into the post",
         "A red bicycle by a wall. #cycling #paris",
         matching(HASHTAGS),
+        detail="hashtags in any script; not #1, C#, &#39;, #ff8800 or a link's fragment",
     ),
     Rule(
         "all-capitals",
@@ -213,8 +250,17 @@ RULES: tuple[Rule, ...] = (
         "write it in sentence case: capitals may be spelled out",
         "A RED BICYCLE BY A WALL",
         _all_capitals,
+        detail="three words and ten letters or more, nine in ten of them capitals",
     ),
-    Rule("very-short", "warning", "very short", "say what matters in the image", "A bicycle.", _very_short),
+    Rule(
+        "very-short",
+        "warning",
+        "very short",
+        "say what matters in the image",
+        "A bicycle.",
+        _very_short,
+        detail="fewer than min_words words (3); in scripts without spaces two characters count as a word",
+    ),
     Rule(
         "too-long",
         "warning",
@@ -224,6 +270,7 @@ RULES: tuple[Rule, ...] = (
         "with two pots on its sill.",
         _too_long,
         given={"max_chars": 125},
+        detail="longer than max_chars",
     ),
     Rule(
         "same-text",
@@ -233,6 +280,7 @@ RULES: tuple[Rule, ...] = (
         "Handmade ring from our new collection.",
         _same_text,
         given={"images": 5},
+        detail="more than max_images (4) different images have it",
     ),
     Rule(
         "boilerplate",
@@ -241,6 +289,21 @@ RULES: tuple[Rule, ...] = (
         "describe this image",
         "As an AI I think that a dog is on a beach.",
         matching(_BOILERPLATE),
+        detail=(
+            'what assistants say of themselves, captions that platforms and office programs make ("May '
+            'be an image of ..."), "click to enlarge", "link in bio"'
+        ),
     ),
-    Rule("cut-off", "warning", "stops in the middle of a sentence", "end it", "A dog runs along the", matching(_CUT)),
+    Rule(
+        "cut-off",
+        "warning",
+        "stops in the middle of a sentence",
+        "end it",
+        "A dog runs along the",
+        matching(_CUT),
+        detail=(
+            'ends with a word that cannot end a description ("the", "of", "and", "wearing"), a comma, a '
+            "dash, an open bracket, or dots"
+        ),
+    ),
 )

@@ -54,7 +54,8 @@ def sarif_log(findings: Iterable[Told], rules: Sequence[Rule], problems: Sequenc
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
-    words = f"{rule.message.capitalize()}: {rule.cure}." if rule.cure else f"{rule.message.capitalize()}."
+    looked_for = f"{rule.message.capitalize()}: {rule.detail}."
+    words = f"{looked_for} Cure: {rule.cure}." if rule.cure else looked_for
     example = rule.example[:200] if rule.example.strip() else "(an empty text)"
     return {
         "id": rule.name,
