@@ -8,6 +8,8 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 import yaml
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from trifacet.cli.report import report
 from trifacet.errors import DataError, TrifacetError
+from trifacet.reports.gather import read_run
 from trifacet.reports.report import write_report
 
 
@@ -222,6 +225,19 @@ def test_a_run_on_files_has_no_columns_and_no_marks_of_facts(tmp_path):
     assert "Facts right" not in page.text
     assert "<mark" not in html
     assert len(page.values("src")) == 2
+
+
+def test_the_posts_of_a_built_test_set_are_found_in_its_shards(tmp_path):
+    rows = [{"id": f"s{k}", "image": f"{k}.png", "context": "a post", "references": ["a disc"]} for k in range(3)]
+    (tmp_path / "data/test").mkdir(parents=True)
+    for number, some in enumerate((rows[:2], rows[2:])):
+        pq.write_table(pa.Table.from_pylist(some), tmp_path / f"data/test/test-{number:05d}.parquet")
+    run = tmp_path / "run"
+    run.mkdir()
+    data = {"root": str(tmp_path / "data"), "format": "auto"}
+    for test, ids in (("test", ["s0", "s1", "s2"]), (None, []), ("gone", [])):
+        (run / "recipe.yaml").write_text(yaml.safe_dump({"data": {**data, "test": test}}))
+        assert [sample.id for sample in read_run(run).samples] == ids
 
 
 def test_a_half_written_last_line_is_left_out(tmp_path):

@@ -151,7 +151,7 @@ def _model_names(folder: Path, recipe: dict[str, Any], scores: dict[str, Any]) -
 
 
 def _samples(folder: Path, recipe: dict[str, Any]) -> tuple[list[TestSample], Path]:
-    """The held-out posts in the order of their file, and the folder that their image paths are relative to.
+    """The held-out posts in the order of their file (or shards), and the folder that image paths are relative to.
 
     [] where the run has no such file or its data have moved away since.
     """
@@ -163,9 +163,9 @@ def _samples(folder: Path, recipe: dict[str, Any]) -> tuple[list[TestSample], Pa
     root = Path(str(data.get("root") or "."))
     folders = data.get("images") or ""
     images = root / str(folders.get("test", "") if isinstance(folders, dict) else folders)
-    file = root / str(data.get("test") or "")
-    skip = data.get("on_bad_row") == "skip"
-    return (_test_samples(file, str(data.get("format") or "auto"), skip) if file.is_file() else []), images
+    if not data.get("test") or not (file := root / str(data["test"])).exists():
+        return [], images
+    return _test_samples(file, str(data.get("format") or "auto"), data.get("on_bad_row") == "skip"), images
 
 
 def _test_samples(file: Path, form: str, skip: bool = False) -> list[TestSample]:
