@@ -160,7 +160,7 @@ def _report(folder: Path, baseline: str | None, seed: int) -> None:
     from trifacet.evaluation.comparing import Settings, compare
     from trifacet.evaluation.comparison_document import document
     from trifacet.evaluation.entries import read_entries
-    from trifacet.evaluation.evaluating import read_evaluation
+    from trifacet.evaluation.evaluating import read_probes
     from trifacet.files import write_atomically
     from trifacet.reports import comparison_tables
     from trifacet.reports.comparison import write_comparison
@@ -170,10 +170,14 @@ def _report(folder: Path, baseline: str | None, seed: int) -> None:
     # A verdict that cannot be parsed or an empty text leaves a model without a value there: the others are compared.
     settings = Settings(seed=seed, baseline=baseline, common=True)
     comparison = compare(entered.contestants, settings, entered.notes)
-    looks = {one.name: one.probe for one in read_evaluation(folder).models if one.probe}
     page = folder / "report.html"
     write_comparison(
-        page, comparison, entered.contestants, entered.samples, images=entered.images, extra=probe_sections(looks)
+        page,
+        comparison,
+        entered.contestants,
+        entered.samples,
+        images=entered.images,
+        extra=probe_sections(read_probes(folder)),
     )
     write_atomically(folder / "tables.md", comparison_tables.markdown(comparison))
     write_atomically(folder / "tables.tex", comparison_tables.latex(comparison))

@@ -160,15 +160,14 @@ def _open_run(name: str, folder: Path) -> list[_Opened]:
     if not told:
         raise DataError("holds no generated text", fix="let 'trifacet run' finish first", file=folder)
     return [
-        _Opened(
-            f"{name}/{model.name}" if name else model.name,
-            f"{folder} ({model.name})",
-            texts=model.texts,
-            targets=run.samples,
-            images=run.image_root,
-        )
+        _Opened(*_called(name, folder, model.name), texts=model.texts, targets=run.samples, images=run.image_root)
         for model in told
     ]
+
+
+def _called(name: str, folder: Path, model: str) -> tuple[str, str]:
+    """Name and source of one of a folder's models."""
+    return f"{name}/{model}" if name else model, f"{folder} ({model})"
 
 
 def _open_evaluation(name: str, folder: Path) -> list[_Opened]:
@@ -177,8 +176,7 @@ def _open_evaluation(name: str, folder: Path) -> list[_Opened]:
     evaluation = read_evaluation(folder)
     return [
         _Opened(
-            f"{name}/{model.name}" if name else model.name,
-            f"{folder} ({model.name})",
+            *_called(name, folder, model.name),
             texts=model.texts,
             measures=model.measures,
             targets=evaluation.targets,

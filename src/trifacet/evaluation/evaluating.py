@@ -70,14 +70,18 @@ class Tests:
 
     def manifest(self, models: Mapping[str, str]) -> dict[str, Any]:
         """What ``evaluation.json`` says: the models, and what may not change as long as the folder stays."""
-        looks = None if self.looks is None else json.loads(json.dumps(asdict(self.looks)))
         return {
             "models": dict(models),
             "data": str(self.data.resolve()) if self.data else None,
             "images": str(self.images.resolve()) if self.images else None,
             "benchmarks": [task.benchmark.name for task in self.tasks],
-            "probe": looks,
+            "probe": self.looks_told,
         }
+
+    @property
+    def looks_told(self) -> dict[str, Any] | None:
+        """The looks as JSON has them, or None."""
+        return None if self.looks is None else json.loads(json.dumps(asdict(self.looks)))
 
 
 class Evaluated(NamedTuple):
@@ -167,27 +171,44 @@ def read_evaluation(folder: Path) -> Evaluation:
     Raises:
         DataError: it is no such folder, or not finished.
     """
-    try:
-        manifest = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        names, data, images = list(manifest["models"]), manifest["data"], manifest["images"]
-        benchmarks, probed = list(manifest["benchmarks"]), manifest["probe"] is not None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError("is damaged", fix="run 'trifacet evaluate' with --overwrite", file=folder / MARK) from None
+    held = _held(folder)
+    data, images = held["data"], held["images"]
     models = []
-    for name in names:
+    for name in held["models"]:
         texts = _finished_texts(folder / name / TEXTS) if data else {}
         measures: dict[tuple[str, str], Measure] = {}
         notes: list[str] = []
-        for benchmark in benchmarks:
+        for benchmark in held["benchmarks"]:
             outcome = results.load_result(folder / name / BENCHMARKS / benchmark).outcome
             measures |= {(benchmark, measure.name): measure for measure in outcome.measures if measure.units}
             notes += [f"{benchmark}: {note}" for note in outcome.notes]
-        probe = read_document(folder / name / LOOKS) if probed else None
+        probe = _looks_of(folder, name, held)
         if probe:
             measures |= {(PROBE, measure.name): measure for measure in measures_of(probe) if measure.units}
         models.append(Evaluated(name, texts, measures, probe, notes))
     targets = _first(read_targets(Path(data)), models[0].texts) if data else []
     return Evaluation(models, targets, Path(images) if images else None)
+
+
+def read_probes(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """The looks into each model that ``folder`` holds, by name; empty where none were asked for. Raises DataError."""
+    held = _held(folder)
+    found = {name: _looks_of(folder, name, held) for name in held["models"]}
+    return {name: looks for name, looks in found.items() if looks}
+
+
+def _looks_of(folder: Path, name: str, held: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return None if held["probe"] is None else read_document(folder / name / LOOKS)
+
+
+def _held(folder: Path) -> dict[str, Any]:
+    """What ``evaluation.json`` says, each key looked at."""
+    try:
+        manifest = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        lists = {key: list(manifest[key]) for key in ("models", "benchmarks")}
+        return {**{key: manifest[key] for key in ("data", "images", "probe")}, **lists}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError("is damaged", fix="run 'trifacet evaluate' with --overwrite", file=folder / MARK) from None
 
 
 def _finished_texts(file: Path) -> dict[str, str]:
@@ -282,7 +303,7 @@ def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step, overwrite:
     output, sidecar = model.folder / LOOKS, model.folder / f"{LOOKS}.settings.json"
     asked = {
         "weights": model.weights,
-        "looks": tests.manifest({})["probe"],
+        "looks": tests.looks_told,
         "dtype": tests.dtype,
         "asked": [model.encoder.prompt, model.encoder.context_label, model.encoder.max_length],
         "samples": hashlib.sha256("\0".join(map(repr, tests.samples)).encode()).hexdigest(),

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from trifacet.errors import DataError
+from trifacet.evaluation.contestants import listed
 from trifacet.evaluation.target import Target
 from trifacet.generation.settings import data_digest, settings_path
 from trifacet.records import TestSample
@@ -88,7 +89,5 @@ def other_data(predictions: Path, hypotheses: Collection[str], samples: Sequence
     return note
 
 
-def _named(ids: list[str], shown: int = 5) -> str:
-    listed = ", ".join(repr(name) for name in ids[:shown])
-    more = f" and {len(ids) - shown} more" if len(ids) > shown else ""
-    return f"{len(ids)} id{'s' if len(ids) > 1 else ''}: {listed}{more}"
+def _named(ids: list[str]) -> str:
+    return f"{len(ids)} id{'s' if len(ids) > 1 else ''}: {listed([repr(name) for name in ids])}"
