@@ -42,7 +42,7 @@ def write_lines(path: Path, rows: list[dict]) -> None:
 
 
 @contextmanager
-def running(arguments, port=0, minutes=2):
+def running(arguments, port=0, minutes=5):
     """The command as a process of its own, with the links that it prints as ``links``; stopped at the end."""
     command = [sys.executable, "-m", "trifacet", *arguments, "--port", str(port), "--for", str(minutes)]
     process = subprocess.Popen(

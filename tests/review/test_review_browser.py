@@ -53,11 +53,15 @@ class Judge:
         raise AssertionError(f"the keyboard does not reach {words!r}")
 
     def heading(self, words):
+        """Wait until the page that has this heading is there whole, with the heading as what is read first."""
         self.page.wait_for_function(
-            "words => document.querySelector('h1').innerText.includes(words) && document.readyState === 'complete'",
+            """words => {
+                const heading = document.querySelector("h1");  // null while a page is on its way
+                const ready = document.readyState === "complete" && document.activeElement === heading;
+                return ready && heading !== null && heading.innerText.includes(words);
+            }""",
             arg=words,
         )
-        self.page.wait_for_function("document.activeElement === document.querySelector('h1')")  # what is read first
 
     def shown(self):
         """The post's number and the numbers' models in the order of the screen."""
