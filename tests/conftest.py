@@ -11,6 +11,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from trifacet.models.loading import LoadedModel, load_model
@@ -18,6 +19,11 @@ from trifacet.models.tiny import make_tiny_llava
 from trifacet.records import PreferenceSample
 from trifacet.training.recipe import TinyModel, World
 from trifacet.world.make import write_world
+
+# The same examples in every run, however slow the machine; `pytest --hypothesis-profile search` looks for new ones.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeat", settings.get_profile("search"), derandomize=True)
+settings.load_profile("repeat")
 
 PHOTOS = [(32, 32), (90, 40), (33, 75), (64, 60)]  # width, height
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
