@@ -80,7 +80,7 @@ def evaluate(
     --benchmark pope=data/pope,coco/val2014 --benchmark mmhal=data/mmhal --judge judge.yaml
     """
     from trifacet.evaluation.evaluating import evaluate as run_all
-    from trifacet.evaluation.evaluating import name_models
+    from trifacet.evaluation.naming import name_models
     from trifacet.progress import Bar
     from trifacet.training.recipe import Generation
 

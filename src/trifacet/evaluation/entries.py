@@ -19,6 +19,7 @@ from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.lint.metric import LINT
 from trifacet.evaluation.matching import match_ids, other_data
 from trifacet.evaluation.measures import Better, Measure, mean_measure
+from trifacet.evaluation.naming import name_and_place
 from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
 from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
@@ -73,7 +74,7 @@ def read_entries(
         DataError: naming file, row and field; or the ids that models lack.
         TrifacetError: nothing to score texts against; two models of one name.
     """
-    opened = _named_apart([one for spec in specs for one in _open(*_name_and_path(spec))])
+    opened = _named_apart([one for spec in specs for one in _open(*name_and_place(spec))])
     told = [one for one in opened if one.texts]
     if not told:
         measured = [Contestant(one.name, one.source, _turned(one.measures, better)) for one in opened]
@@ -128,17 +129,8 @@ def _told_apart(said: Mapping[str, Sequence[str]]) -> list[str]:
     return [note if len(of) == len(said) else f"{', '.join(of)}: {note}" for note, of in names.items()]
 
 
-def _name_and_path(spec: str) -> tuple[str, Path]:
-    """The name, or "" where none is given. A path that exists as it stands has none before it."""
-    name, sign, path = spec.partition("=")
-    if not sign or Path(spec).exists():
-        return "", Path(spec)
-    if not name.strip() or not path:
-        raise TrifacetError(f"{spec!r} is no NAME=PATH; give a path, or a name before it")
-    return " ".join(name.split()), Path(path)
-
-
-def _open(name: str, path: Path) -> list[_Opened]:
+def _open(name: str, place: str) -> list[_Opened]:
+    path = Path(place)
     if (path / "evaluation.json").exists():
         return _open_evaluation(name, path)
     if path.is_dir():

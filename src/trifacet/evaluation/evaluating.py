@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -100,32 +99,6 @@ class Evaluation(NamedTuple):
     models: Sequence[Evaluated]
     targets: Sequence[Target]
     images: Path | None
-
-
-def name_models(given: Sequence[str]) -> dict[str, str]:
-    """Checkpoints by name, from ``[NAME=]MODEL`` arguments: folders or hub ids.
-
-    Without a name a checkpoint is called after its folder, and one at ``.../<name>/model``, as runs leave them, after
-    the folder above.
-
-    Raises:
-        TrifacetError: a name that can be no folder's, or two of one name.
-    """
-    models: dict[str, str] = {}
-    for one in given:
-        name, sign, place = one.partition("=")
-        if not sign or Path(one).exists():
-            place = one
-            parts = [part for part in Path(one).parts if part not in (".", "/")]
-            name = parts[-2] if len(parts) > 1 and parts[-1] == "model" else (parts or [""])[-1]
-        if not re.fullmatch(r"[\w+][\w.+-]*", name) or not place:
-            raise TrifacetError(
-                f"{one!r}: a model's name has letters, digits, '_' and '+', later also '.' and '-'; write NAME=MODEL"
-            )
-        if name in models:
-            raise TrifacetError(f"two models are called {name!r}; name them apart: A={models[name]} B={place}")
-        models[name] = place
-    return models
 
 
 def evaluate(
