@@ -21,6 +21,7 @@ from trifacet.evaluation.benchmarks import results, running
 from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
 from trifacet.evaluation.benchmarks.asking import AskedModel
 from trifacet.evaluation.benchmarks.running import Task
+from trifacet.evaluation.benchmarks.table import Entry
 from trifacet.evaluation.contestants import PROBE
 from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.measures import Measure
@@ -74,6 +75,7 @@ class Tests:
             "data": str(self.data.resolve()) if self.data else None,
             "images": str(self.images.resolve()) if self.images else None,
             "benchmarks": [task.benchmark.name for task in self.tasks],
+            "benchmark_files": {task.benchmark.name: sha for task in self.tasks if (sha := task.entry.sha256)},
             "probe": self.looks_told,
         }
 
@@ -138,11 +140,12 @@ def evaluate(
             del loaded, encoder, model  # before the next one is opened
 
 
-def read_evaluation(folder: Path) -> Evaluation:
-    """What ``evaluate`` left in ``folder``.
+def read_evaluation(folder: Path, own: Mapping[str, Entry] | None = None) -> Evaluation:
+    """What ``evaluate`` left in ``folder``; ``own`` are the benchmarks of the user's files, as in ``load_result``.
 
     Raises:
         DataError: it is no such folder, or not finished.
+        TrifacetError: a benchmark's result cannot be read back, as ``load_result`` says.
     """
     held = _held(folder)
     data, images = held["data"], held["images"]
@@ -152,7 +155,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         measures: dict[tuple[str, str], Measure] = {}
         notes: list[str] = []
         for benchmark in held["benchmarks"]:
-            outcome = results.load_result(folder / name / BENCHMARKS / benchmark).outcome
+            outcome = results.load_result(folder / name / BENCHMARKS / benchmark, own=own).outcome
             measures |= {(benchmark, measure.name): measure for measure in outcome.measures if measure.units}
             notes += [f"{benchmark}: {note}" for note in outcome.notes]
         probe = _looks_of(folder, name, held)
@@ -215,7 +218,7 @@ def _begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> Non
     mark = folder / MARK
     if mark.exists() and not overwrite:
         try:
-            there = json.loads(mark.read_text(encoding="utf-8"))
+            there = {"benchmark_files": {}, **json.loads(mark.read_text(encoding="utf-8"))}
             differing = [key for key in manifest if key != "models" and there[key] != manifest[key]]
         except (ValueError, KeyError, TypeError):
             raise DataError("is damaged", fix="say --overwrite", file=mark) from None
