@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.evaluating import name_models, read_evaluation
+from trifacet.evaluation.evaluating import read_evaluation
+from trifacet.evaluation.naming import name_models
 
 QUICK = ("--beams", 1, "--max-new-tokens", 8, "--answer-tokens", 4, "--device", "cpu")
 

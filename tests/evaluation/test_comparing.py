@@ -257,7 +257,7 @@ def test_results_of_a_benchmark_are_compared_by_its_own_measures(tmp_path, monke
     groups = [f"set {place // 2}" for place in range(60)]
     said = {"one": 0, "two": 1}
 
-    def load(folder):
+    def load(folder, own):
         right = [float((place + said[folder.name]) % 3 > 0) for place in range(60)]
         measure = share_measure("qAcc", groups, right, np.ones(60), unofficial="another judge")
         return Result(named("toy"), [], Outcome([measure], notes=["a note"]))

@@ -12,8 +12,9 @@ from fake_comparison import write_rows
 from trifacet.cli.describe import load_for_generation
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.entries import read_entries
-from trifacet.evaluation.evaluating import LOOKS, MARK, TEXTS, evaluate, name_models, read_evaluation
+from trifacet.evaluation.evaluating import LOOKS, MARK, TEXTS, evaluate, read_evaluation
 from trifacet.evaluation.evaluating import Tests as Asked
+from trifacet.evaluation.naming import name_models
 from trifacet.evaluation.probing.probe import Looks
 from trifacet.formats import read_samples
 from trifacet.generation.settings import settings_path

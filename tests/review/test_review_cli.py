@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from reviews import NAMES, SECONDS, running, write_lines, write_review
+from reviews import NAMES, SECONDS, running, write_review
 
 from trifacet.review.store import Store
 
@@ -140,11 +140,3 @@ def test_opening_it_to_others_is_warned_of_and_images_that_are_missing_are_told(
     assert "whoever has a link can read the posts and vote" in err
     assert "1 of 4 samples have an image that cannot be shown; the first is sample 's2'" in err
     assert "whoever has a link" not in trifacet(*command, "--port", "0")[2]
-
-
-def test_a_path_may_hold_an_equals_sign(tmp_path):
-    from trifacet.cli.review import _named
-
-    write_lines(tmp_path / "a=b.jsonl", [{"id": "1", "text": "x"}])
-    assert _named(str(tmp_path / "a=b.jsonl")) == ("a=b", tmp_path / "a=b.jsonl")
-    assert _named("name=a=b.jsonl")[0] == "name" and _named("x.jsonl")[0] == "x"

@@ -25,6 +25,10 @@ ImagesOption = Annotated[
 FileOption = Annotated[
     Path | None, typer.Option(help="A Python file of your own that holds a BENCHMARK; it is run.", show_default=False)
 ]
+FilesOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="A Python file of your own that holds a BENCHMARK; it is run. Repeatable.", show_default=False),
+]
 JsonOption = Annotated[
     str | None, typer.Option("--json", metavar="PATH", help="Write the result as JSON; - for standard output.")
 ]
@@ -77,13 +81,14 @@ def run(
     from trifacet.evaluation.benchmarks import results, running
     from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
     from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.evaluation.benchmarks.table import find_entry
     from trifacet.folders import locked
     from trifacet.progress import Bar
     from trifacet.training.recipe import Generation
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
-    task = running.open_task(name, data, file=file, images=images, overrides=set_ or (), limit=limit)
+    task = running.open_task(find_entry(name, file), data, images=images, overrides=set_ or (), limit=limit)
     asked_judge = read_asked_model(judge) if judge else None
     asked_model = read_asked_model(endpoint) if endpoint else None
     if task.judge is not None:
@@ -152,9 +157,10 @@ def score(
     from trifacet.evaluation.benchmarks import results, running
     from trifacet.evaluation.benchmarks.answers import complete, read_answers
     from trifacet.evaluation.benchmarks.asking import read_asked_model
+    from trifacet.evaluation.benchmarks.table import find_entry
     from trifacet.folders import locked
 
-    task = running.open_task(name, data, file=file, images=images, overrides=set_ or ())
+    task = running.open_task(find_entry(name, file), data, images=images, overrides=set_ or ())
     asked_judge = read_asked_model(judge) if judge else None
     if task.judge is not None:
         running.require_judge(task, asked_judge)

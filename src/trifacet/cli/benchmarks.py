@@ -48,7 +48,7 @@ def list_(json_path: JsonOption = None, file: FileOption = None) -> None:
             "licence": one.licence,
             "paper": one.paper,
         }
-        for one, what in found
+        for one, what, *_ in found
     ]
     if json_path:
         write_json({"benchmarks": rows}, json_path)

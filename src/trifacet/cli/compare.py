@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, plain, write_json
 from trifacet.cli.score import ProfileName
 from trifacet.errors import TrifacetError
@@ -53,6 +54,7 @@ def compare(
             "the folder of a run, which brings all its models.",
         ),
     ],
+    file: FilesOption = None,
     references: Annotated[
         Path | None, typer.Option(help="What texts are scored against; by default the test set of a run among PATHs.")
     ] = None,
@@ -111,8 +113,11 @@ def compare(
     trifacet compare sft=a.jsonl mcm-dpo=b.jsonl --references test.jsonl --images data/images --latex table.tex
 
     trifacet compare runs/demo --judge judge.yaml --estimate
+
+    trifacet compare results/mine colours/other --file colours.py
     """
     from trifacet.cli.compare_view import print_comparison
+    from trifacet.evaluation.benchmarks.table import own_benchmarks
     from trifacet.evaluation.comparing import Settings
     from trifacet.evaluation.comparing import compare as compare_models
     from trifacet.evaluation.comparison_document import document
@@ -132,6 +137,7 @@ def compare(
         profiles=[one.value for one in profile] if profile else PROFILES,
         better=directions,
         common=common,
+        own=own_benchmarks(file or ()),
     )
     there = dict.fromkeys(metric for one in entered.contestants for _, metric in one.measures)
     if unknown := [name for name in directions if name not in there]:

@@ -5,12 +5,13 @@ Invariant: the same command continues what was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, out, plain, write_json
 from trifacet.cli.describe import (
     BatchOption,
@@ -27,6 +28,7 @@ from trifacet.errors import TrifacetError
 
 if TYPE_CHECKING:
     from trifacet.evaluation.benchmarks.running import Task
+    from trifacet.evaluation.benchmarks.table import Entry
     from trifacet.evaluation.evaluating import Tests
     from trifacet.training.recipe import Generation
 
@@ -50,6 +52,7 @@ def evaluate(
     benchmark_limit: Annotated[
         int | None, typer.Option(min=1, help="The first N items of each benchmark only; not official then.")
     ] = None,
+    file: FilesOption = None,
     judge: Annotated[
         Path | None, typer.Option(help="YAML file with the judge's model, for the benchmarks that need one.")
     ] = None,
@@ -78,9 +81,13 @@ def evaluate(
 
     trifacet evaluate base=llava-hf/llava-1.5-7b-hf mine=runs/mine/models/mcm-dpo/model --output results/mine
     --benchmark pope=data/pope,coco/val2014 --benchmark mmhal=data/mmhal --judge judge.yaml
+
+    trifacet evaluate mine=runs/mine/models/mcm-dpo/model --output results/mine --benchmark colours=data/colours
+    --file colours.py
     """
+    from trifacet.evaluation.benchmarks.table import own_benchmarks
     from trifacet.evaluation.evaluating import evaluate as run_all
-    from trifacet.evaluation.evaluating import name_models
+    from trifacet.evaluation.naming import name_models
     from trifacet.progress import Bar
     from trifacet.training.recipe import Generation
 
@@ -91,7 +98,8 @@ def evaluate(
         raise TrifacetError(f"--baseline {baseline!r} is none of the models; there are {', '.join(named)}")
     writing = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
     answering = Generation(beams=1, temperature=0.0, max_new_tokens=answer_tokens, batch_size=batch_size)
-    tasks = _tasks(benchmark or [], benchmark_limit)
+    own = own_benchmarks(file or ())
+    tasks = _tasks(benchmark or [], benchmark_limit, own)
     tests = _tests(data, images, limit, tasks, judge, probe, writing, answering, seed, dtype.value)
     run_all(
         named,
@@ -101,7 +109,7 @@ def evaluate(
         lambda name: Bar(plain(name)),
         overwrite=overwrite,
     )
-    _report(output, baseline, seed)
+    _report(output, baseline, seed, own)
 
 
 def _tests(
@@ -140,21 +148,29 @@ def _tests(
     return Tests(data, root, samples, writing, tasks, answering, asked, looks, seed, dtype)
 
 
-def _tasks(given: Sequence[str], limit: int | None) -> list[Task]:
-    """The benchmarks of ``NAME=DATA[,IMAGES]``, each once."""
+def _tasks(given: Sequence[str], limit: int | None, own: Mapping[str, Entry]) -> list[Task]:
+    """The benchmarks of ``NAME=DATA[,IMAGES]``, each once; every one of the user's files is asked for."""
     from trifacet.evaluation.benchmarks.running import open_task
+    from trifacet.evaluation.benchmarks.table import known_benchmarks, pick
+    from trifacet.evaluation.naming import names_folder
 
+    there = {**known_benchmarks(), **own}
     tasks: dict[str, Task] = {}
     for one in given:
         name, _, places = one.partition("=")
         data, _, images = places.partition(",")
         if not name or not data or name in tasks:
             raise TrifacetError(f"--benchmark {one!r}: write NAME=DATA or NAME=DATA,IMAGES, each name once")
-        tasks[name] = open_task(name, Path(data), images=Path(images) if images else None, limit=limit)
+        entry = pick(name, there)
+        if not names_folder(name):
+            raise TrifacetError(f"--benchmark {one!r}: its results' folder is called so; use a name like 'my-colours'")
+        tasks[name] = open_task(entry, Path(data), images=Path(images) if images else None, limit=limit)
+    if unused := [entry.file for name, entry in own.items() if name not in tasks]:
+        raise TrifacetError(f"--file {unused[0]}: no --benchmark is of this file; add --benchmark NAME=DATA")
     return list(tasks.values())
 
 
-def _report(folder: Path, baseline: str | None, seed: int) -> None:
+def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Entry]) -> None:
     """Tables on standard output, the same as Markdown, LaTeX and JSON, and a page; its path comes last."""
     from trifacet.cli.compare_view import print_comparison
     from trifacet.evaluation.comparing import Settings, compare
@@ -166,7 +182,7 @@ def _report(folder: Path, baseline: str | None, seed: int) -> None:
     from trifacet.reports.comparison import write_comparison
     from trifacet.reports.probes import probe_sections
 
-    entered = read_entries([str(folder)])
+    entered = read_entries([str(folder)], own=own)
     # A verdict that cannot be parsed or an empty text leaves a model without a value there: the others are compared.
     settings = Settings(seed=seed, baseline=baseline, common=True)
     comparison = compare(entered.contestants, settings, entered.notes)

@@ -83,7 +83,7 @@ def probe(
     from rich.markup import escape
 
     from trifacet.errors import TrifacetError
-    from trifacet.evaluation.evaluating import name_models
+    from trifacet.evaluation.naming import name_models
     from trifacet.evaluation.probing.probe import Looks, Prober
     from trifacet.evaluation.probing.vectors import read_vectors, write_vectors
     from trifacet.files import write_atomically

@@ -89,11 +89,11 @@ def _read(first: str, second: str, data: Path, limit: int | None) -> Review:
 
 
 def _named(argument: str) -> tuple[str, Path]:
-    """[NAME=]PATH; without a name it is the file's. A path that holds "=" is one where there is such a file."""
-    name, equals, path = argument.partition("=")
-    if equals and name and path and not Path(argument).is_file():
-        return name, Path(path)
-    return Path(argument).stem, Path(argument)
+    """Name and path of ``[NAME=]PATH``; without a name it is the file's."""
+    from trifacet.evaluation.naming import name_and_place
+
+    name, place = name_and_place(argument)
+    return name or Path(place).stem, Path(place)
 
 
 def _serve(

@@ -14,11 +14,13 @@ from typing import Any
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation import coco, paper
+from trifacet.evaluation.benchmarks.table import Entry
 from trifacet.evaluation.contestants import PER_SAMPLE, TEXTS, Contestant, Key, check_same, listed
 from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.lint.metric import LINT
 from trifacet.evaluation.matching import match_ids, other_data
 from trifacet.evaluation.measures import Better, Measure, mean_measure
+from trifacet.evaluation.naming import name_and_place
 from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
 from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
@@ -59,6 +61,7 @@ def read_entries(
     profiles: Sequence[Profile] = PROFILES,
     better: Mapping[str, Better] | None = None,
     common: bool = False,
+    own: Mapping[str, Entry] | None = None,
 ) -> Entered:
     """The models that ``[NAME=]PATH`` arguments name.
 
@@ -68,12 +71,13 @@ def read_entries(
         profiles: definitions of the metrics that texts are scored by.
         better: which direction is better in metrics by name, where it is not known or not meant so.
         common: keep the samples that all models have, where they differ.
+        own: benchmarks of the user's files by name, for results that were made with them.
 
     Raises:
         DataError: naming file, row and field; or the ids that models lack.
         TrifacetError: nothing to score texts against; two models of one name.
     """
-    opened = _named_apart([one for spec in specs for one in _open(*_name_and_path(spec))])
+    opened = _named_apart([one for spec in specs for one in _open(*name_and_place(spec), own or {})])
     told = [one for one in opened if one.texts]
     if not told:
         measured = [Contestant(one.name, one.source, _turned(one.measures, better)) for one in opened]
@@ -128,21 +132,12 @@ def _told_apart(said: Mapping[str, Sequence[str]]) -> list[str]:
     return [note if len(of) == len(said) else f"{', '.join(of)}: {note}" for note, of in names.items()]
 
 
-def _name_and_path(spec: str) -> tuple[str, Path]:
-    """The name, or "" where none is given. A path that exists as it stands has none before it."""
-    name, sign, path = spec.partition("=")
-    if not sign or Path(spec).exists():
-        return "", Path(spec)
-    if not name.strip() or not path:
-        raise TrifacetError(f"{spec!r} is no NAME=PATH; give a path, or a name before it")
-    return " ".join(name.split()), Path(path)
-
-
-def _open(name: str, path: Path) -> list[_Opened]:
+def _open(name: str, place: str, own: Mapping[str, Entry]) -> list[_Opened]:
+    path = Path(place)
     if (path / "evaluation.json").exists():
-        return _open_evaluation(name, path)
+        return _open_evaluation(name, path, own)
     if path.is_dir():
-        return [_open_benchmark(name, path)] if (path / "benchmark.json").exists() else _open_run(name, path)
+        return [_open_benchmark(name, path, own)] if (path / "benchmark.json").exists() else _open_run(name, path)
     first = next(iter_rows(path), None)
     if first is None:
         raise DataError("has no row", fix="give texts, or metrics per sample", file=path)
@@ -170,10 +165,10 @@ def _called(name: str, folder: Path, model: str) -> tuple[str, str]:
     return f"{name}/{model}" if name else model, f"{folder} ({model})"
 
 
-def _open_evaluation(name: str, folder: Path) -> list[_Opened]:
+def _open_evaluation(name: str, folder: Path, own: Mapping[str, Entry]) -> list[_Opened]:
     from trifacet.evaluation.evaluating import read_evaluation
 
-    evaluation = read_evaluation(folder)
+    evaluation = read_evaluation(folder, own)
     return [
         _Opened(
             *_called(name, folder, model.name),
@@ -187,10 +182,10 @@ def _open_evaluation(name: str, folder: Path) -> list[_Opened]:
     ]
 
 
-def _open_benchmark(name: str, folder: Path) -> _Opened:
+def _open_benchmark(name: str, folder: Path, own: Mapping[str, Entry]) -> _Opened:
     from trifacet.evaluation.benchmarks.results import load_result
 
-    result = load_result(folder)
+    result = load_result(folder, own=own)
     measures = {(result.name, measure.name): measure for measure in result.outcome.measures if measure.units}
     return _Opened(name or folder.name, str(folder), measures=measures, notes=result.outcome.notes)
 

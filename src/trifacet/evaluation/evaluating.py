@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from trifacet.evaluation.benchmarks import results, running
 from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
 from trifacet.evaluation.benchmarks.asking import AskedModel
 from trifacet.evaluation.benchmarks.running import Task
+from trifacet.evaluation.benchmarks.table import Entry
 from trifacet.evaluation.contestants import PROBE
 from trifacet.evaluation.inputs import read_predictions, read_targets
 from trifacet.evaluation.measures import Measure
@@ -75,6 +75,7 @@ class Tests:
             "data": str(self.data.resolve()) if self.data else None,
             "images": str(self.images.resolve()) if self.images else None,
             "benchmarks": [task.benchmark.name for task in self.tasks],
+            "benchmark_files": {task.benchmark.name: sha for task in self.tasks if (sha := task.entry.sha256)},
             "probe": self.looks_told,
         }
 
@@ -100,32 +101,6 @@ class Evaluation(NamedTuple):
     models: Sequence[Evaluated]
     targets: Sequence[Target]
     images: Path | None
-
-
-def name_models(given: Sequence[str]) -> dict[str, str]:
-    """Checkpoints by name, from ``[NAME=]MODEL`` arguments: folders or hub ids.
-
-    Without a name a checkpoint is called after its folder, and one at ``.../<name>/model``, as runs leave them, after
-    the folder above.
-
-    Raises:
-        TrifacetError: a name that can be no folder's, or two of one name.
-    """
-    models: dict[str, str] = {}
-    for one in given:
-        name, sign, place = one.partition("=")
-        if not sign or Path(one).exists():
-            place = one
-            parts = [part for part in Path(one).parts if part not in (".", "/")]
-            name = parts[-2] if len(parts) > 1 and parts[-1] == "model" else (parts or [""])[-1]
-        if not re.fullmatch(r"[\w+][\w.+-]*", name) or not place:
-            raise TrifacetError(
-                f"{one!r}: a model's name has letters, digits, '_' and '+', later also '.' and '-'; write NAME=MODEL"
-            )
-        if name in models:
-            raise TrifacetError(f"two models are called {name!r}; name them apart: A={models[name]} B={place}")
-        models[name] = place
-    return models
 
 
 def evaluate(
@@ -165,11 +140,12 @@ def evaluate(
             del loaded, encoder, model  # before the next one is opened
 
 
-def read_evaluation(folder: Path) -> Evaluation:
-    """What ``evaluate`` left in ``folder``.
+def read_evaluation(folder: Path, own: Mapping[str, Entry] | None = None) -> Evaluation:
+    """What ``evaluate`` left in ``folder``; ``own`` are the benchmarks of the user's files, as in ``load_result``.
 
     Raises:
         DataError: it is no such folder, or not finished.
+        TrifacetError: a benchmark's result cannot be read back, as ``load_result`` says.
     """
     held = _held(folder)
     data, images = held["data"], held["images"]
@@ -179,7 +155,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         measures: dict[tuple[str, str], Measure] = {}
         notes: list[str] = []
         for benchmark in held["benchmarks"]:
-            outcome = results.load_result(folder / name / BENCHMARKS / benchmark).outcome
+            outcome = results.load_result(folder / name / BENCHMARKS / benchmark, own=own).outcome
             measures |= {(benchmark, measure.name): measure for measure in outcome.measures if measure.units}
             notes += [f"{benchmark}: {note}" for note in outcome.notes]
         probe = _looks_of(folder, name, held)
@@ -242,7 +218,7 @@ def _begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> Non
     mark = folder / MARK
     if mark.exists() and not overwrite:
         try:
-            there = json.loads(mark.read_text(encoding="utf-8"))
+            there = {"benchmark_files": {}, **json.loads(mark.read_text(encoding="utf-8"))}
             differing = [key for key in manifest if key != "models" and there[key] != manifest[key]]
         except (ValueError, KeyError, TypeError):
             raise DataError("is damaged", fix="say --overwrite", file=mark) from None

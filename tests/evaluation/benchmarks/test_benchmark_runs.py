@@ -11,6 +11,7 @@ from toy_benchmark import QUESTIONS, judge_file, lines, make_toy, questions
 
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.results import load_result
+from trifacet.evaluation.benchmarks.table import own_benchmarks
 from trifacet.world.endpoint_server import Faults, ScriptedEndpoint, images_of, last_text
 
 LABELS = {row["id"]: row["label"] for row in questions()}
@@ -106,7 +107,7 @@ def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tm
     told = json.loads((tmp_path / "scores.json").read_text())
     with pytest.raises(TrifacetError, match="say --file to run that file"):
         load_result(tmp_path / "result")
-    found = load_result(tmp_path / "result", file=file)
+    found = load_result(tmp_path / "result", own=own_benchmarks([file]))
     benchmark, answered, outcome = found
     assert found.name == benchmark.name == "colours" and len(answered) == QUESTIONS
     assert found.outcome.measures[0].value == told["metrics"]["accuracy"]["value"]
@@ -117,7 +118,7 @@ def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tm
     assert samples[2]["metrics"] == {"accuracy": 100.0} and samples[4]["metrics"] == {}
     (data / "questions.jsonl").open("a").write("\n")
     with pytest.raises(TrifacetError, match="no longer holds the files"):
-        load_result(tmp_path / "result", file=file)
+        load_result(tmp_path / "result", own=own_benchmarks([file]))
 
 
 def test_official_and_not_are_printed_with_every_number(trifacet, tmp_path, photos):

@@ -22,7 +22,7 @@ from trifacet.evaluation.benchmarks.asking import Asked
 from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Outcome
 from trifacet.evaluation.benchmarks.checking import FileFound, Reasons, require_files
 from trifacet.evaluation.benchmarks.judged import Verdict, put_together
-from trifacet.evaluation.benchmarks.table import find_benchmark
+from trifacet.evaluation.benchmarks.table import Entry, known_benchmarks, pick
 from trifacet.evaluation.measures import Measure
 from trifacet.files import write_atomically
 from trifacet.formats.rows import iter_rows
@@ -30,7 +30,8 @@ from trifacet.training.recipe import Section
 from trifacet.training.recipe_file import explain_invalid, overridden
 
 MARK, ANSWERS, VERDICTS, SCORES = "benchmark.json", "answers.jsonl", "verdicts.jsonl", "scores.json"
-DECIDING = ("benchmark", "files", "options", "limit", "answers", "judge")  # what another run must agree in
+# What another run must agree in.
+DECIDING = ("benchmark", "file_sha256", "files", "options", "limit", "answers", "judge")
 
 
 class Result(NamedTuple):
@@ -46,23 +47,22 @@ class Result(NamedTuple):
         return self.benchmark.name
 
 
-def load_result(folder: Path, data: Path | None = None, file: Path | None = None) -> Result:
+def load_result(folder: Path, data: Path | None = None, own: Mapping[str, Entry] | None = None) -> Result:
     """Read a result's folder and compute its numbers again.
 
     Args:
         folder: made by ``trifacet benchmarks run`` or ``score --output``.
         data: the benchmark's files, where they no longer lie where they did.
-        file: the benchmark's own file, where the user had named one; what a folder names is not run by itself.
+        own: the benchmarks of files that the user names, by name; what a folder names is not run by itself.
 
     Raises:
-        TrifacetError: it is no such folder, is not finished, or the benchmark's files have changed.
+        TrifacetError: it is no such folder, is not finished, is of a file that is not named, or the benchmark's files
+            have changed.
     """
     manifest = _read_json(folder / MARK, f"{folder} holds no result of 'trifacet benchmarks run'")
     scores = _read_json(folder / SCORES, f"{folder}: is not finished; run the same 'trifacet benchmarks' command again")
-    if manifest.get("file") and file is None:
-        raise TrifacetError(f"{folder} was made with a benchmark of {manifest['file']}; say --file to run that file")
     try:
-        benchmark = find_benchmark(manifest["benchmark"], file)
+        benchmark = _benchmark_of(folder, manifest, own or {})
         where = data or Path(manifest["data"])
         found = require_files(benchmark, where)
         if hashes(found) != manifest["files"]:
@@ -78,6 +78,20 @@ def load_result(folder: Path, data: Path | None = None, file: Path | None = None
         raise TrifacetError(f"{folder}: is damaged ({error}); run the same command again") from None
     answered = put_together([item for item in benchmark.read(where) if item.id in answers], answers, verdicts)
     return Result(benchmark, answered, score(benchmark, answered, options, reasons))
+
+
+def _benchmark_of(folder: Path, manifest: Mapping[str, Any], own: Mapping[str, Entry]) -> Benchmark:
+    """The benchmark of a result; one of a file only where that file is among ``own``, as it was."""
+    name, file = manifest["benchmark"], manifest.get("file")
+    if not file:
+        return pick(name, known_benchmarks(), f", of which {folder} is").benchmark
+    if name not in own:
+        raise TrifacetError(f"{folder} was made with the benchmark {name!r} of {file}; say --file to run that file")
+    if own[name].sha256 != manifest.get("file_sha256"):
+        raise TrifacetError(
+            f"{own[name].file} is not as it was when {folder} was made; name it as it was, or make the result anew"
+        )
+    return own[name].benchmark
 
 
 def score(benchmark: Benchmark, answered: Sequence[Answered], options: Section, reasons: Reasons) -> Outcome:

@@ -18,7 +18,7 @@ from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress
 from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outcome
 from trifacet.evaluation.benchmarks.checking import FileFound, Reasons
 from trifacet.evaluation.benchmarks.judged import Verdict
-from trifacet.evaluation.benchmarks.table import find_benchmark
+from trifacet.evaluation.benchmarks.table import Entry
 from trifacet.records import TestSample
 from trifacet.training.recipe import Section
 
@@ -30,14 +30,18 @@ PLACEHOLDER = "word "  # stands for a token of an answer that is not there yet, 
 class Task:
     """A benchmark with the user's files, pictures and options, and the questions to answer."""
 
-    benchmark: Benchmark
-    file: Path | None
+    entry: Entry
     data: Path
     images: Path
     options: Section
     found: Sequence[FileFound]
     all_items: Sequence[Item]
     limit: int | None = None
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """The benchmark itself."""
+        return self.entry.benchmark
 
     @property
     def judge(self) -> Judge | None:
@@ -58,7 +62,8 @@ class Task:
         """What ``benchmark.json`` says."""
         return {
             "benchmark": self.benchmark.name,
-            "file": str(self.file.resolve()) if self.file else None,
+            "file": str(self.entry.file.resolve()) if self.entry.file else None,
+            "file_sha256": self.entry.sha256,
             "data": str(self.data.resolve()),
             "images": str(self.images.resolve()),
             "files": results.hashes(self.found),
@@ -71,26 +76,26 @@ class Task:
 
 
 def open_task(
-    name: str,
+    entry: Entry,
     data: Path,
     *,
-    file: Path | None = None,
     images: Path | None = None,
     overrides: Sequence[str] = (),
     limit: int | None = None,
 ) -> Task:
-    """Find the benchmark and read its files.
+    """Read the benchmark's files.
 
     Raises:
-        TrifacetError: no such benchmark, a file that is missing or can't be read, an option that is none.
+        TrifacetError: a file that is missing or can't be read, an option that is none.
     """
-    benchmark = find_benchmark(name, file)
+    benchmark = entry.benchmark
     options = results.read_options(benchmark, {}, overrides)
     if not data.is_dir():
-        raise DataError("is no folder", fix=f"give the one that 'trifacet benchmarks show {name}' describes", file=data)
+        fix = f"give the one that 'trifacet benchmarks show {benchmark.name}' describes"
+        raise DataError("is no folder", fix=fix, file=data)
     found = checking.require_files(benchmark, data)
     items = benchmark.read(data)
-    return Task(benchmark, file, data, images or data, options, found, items, limit)
+    return Task(entry, data, images or data, options, found, items, limit)
 
 
 def require_images(task: Task) -> None:
