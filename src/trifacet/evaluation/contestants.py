@@ -7,10 +7,10 @@ in silence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from trifacet.errors import DataError, TrifacetError
-from trifacet.evaluation.measures import Measure
+from trifacet.evaluation.measures import Measure, in_order
 
 Key = tuple[str, str]  # profile and metric
 TEXTS, PER_SAMPLE, PROBE = "texts", "per sample", "probe"  # where other tables have a profile or a benchmark
@@ -71,14 +71,7 @@ def aligned(contestants: Sequence[Contestant], key: Key, common: bool, notes: li
     if len(shared) < most:
         notes.append(f"{title(key)}: the {len(shared)} units that all models have; one of them has {most}")
     order = sorted(shared)
-    return [_ordered(measure, order) for measure in measures]
-
-
-def _ordered(measure: Measure, order: list[str]) -> Measure:
-    if list(measure.units) == order:
-        return measure
-    rows = {unit: row for row, unit in enumerate(measure.units)}
-    return replace(measure, units=tuple(order), sums_UK=measure.sums_UK[[rows[unit] for unit in order]])
+    return [in_order(measure, order) for measure in measures]
 
 
 def check_same(ids: Mapping[str, Sequence[str]], common: bool, key: Key | None = None) -> None:
