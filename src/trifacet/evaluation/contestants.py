@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.measures import Measure, in_order
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.benchmarks.results import Result
 
 Key = tuple[str, str]  # profile and metric
 TEXTS, PER_SAMPLE, PROBE = "texts", "per sample", "probe"  # where other tables have a profile or a benchmark
@@ -19,12 +23,16 @@ OWN = (TEXTS, PROBE)  # tables of metrics that this program defines: no other gi
 
 @dataclass(frozen=True)
 class Contestant:
-    """One model: its measures by (profile, metric) and, where they are known, its texts by sample id."""
+    """One model: its measures by (profile, metric) and, where they are known, its texts by sample id.
+
+    ``results`` are the results of benchmarks that measures come from.
+    """
 
     name: str
     source: str
     measures: Mapping[Key, Measure]
     texts: Mapping[str, str] = field(default_factory=dict)
+    results: Sequence[Result] = ()
 
 
 def shared_keys(contestants: Sequence[Contestant], metrics: Sequence[str], notes: list[str]) -> list[Key]:
