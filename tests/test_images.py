@@ -51,6 +51,11 @@ def test_paths_that_leave_the_root(tmp_path):
     assert resolve_inside(root, "fine.png") == (root / "fine.png").resolve()
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+def test_names_that_can_be_no_path(tmp_path, name):
+    assert "can be no path" in refusal(tmp_path, name)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_truncated_files(tmp_path, kind):
     buffer = io.BytesIO()

@@ -38,10 +38,14 @@ def resolve_inside(root: str | Path, name: str) -> Path:
         DataError: when the path leaves the root (absolute, ``..``, a link) or there is no such file.
     """
     base = Path(root).resolve()
-    path = (base / name).resolve()
+    try:
+        path = (base / name).resolve()
+        there = path.is_file()
+    except (OSError, ValueError):  # too long, or with a character that no path has
+        raise DataError(f"{name!r} can be no path", fix="correct the path") from None
     if not path.is_relative_to(base):
         raise DataError(f"path {name!r} lies outside the data root {base}", fix="use a path below the data root")
-    if not path.is_file():
+    if not there:
         raise DataError(f"no image file {name!r} under {base}", fix="correct the path or set data.images")
     return path
 

@@ -75,6 +75,14 @@ def test_texts_benchmarks_and_looks_stand_side_by_side(tmp_path, evaluate, trifa
         if metric["profile"] == "paper"
     }
     assert values == {name: pytest.approx(json.loads(scored.read_text())["metrics"][name]) for name in values}
+    intervals = {m["metric"]: m["values"]["b"]["interval"] for m in document["metrics"] if m["profile"] == "probe"}
+    probe = json.loads((tmp_path / "all/b/probe.json").read_text())
+    told = {f"attention/{group}": ends for group, ends in probe["attention"]["intervals"].items()}
+    for noise in probe["noise"]:
+        told[f"changed/t={noise['t']}"] = noise["interval"]
+        told[f"similarity/t={noise['t']}"] = noise["similarity_interval"]
+    assert intervals == {name: pytest.approx(ends, rel=1e-12, abs=1e-12) for name, ends in told.items()}
+    assert any(low < high for low, high in told.values())
     code, _, err = trifacet("compare", tmp_path / "all", "--metrics", "probe/changed/t=900", "--draws", 200)
     assert code == 0, err
 

@@ -9,8 +9,10 @@ import pytest
 from scipy import stats
 
 from trifacet.evaluation import significance
+from trifacet.evaluation.comparing import Settings, compare
+from trifacet.evaluation.contestants import Contestant
 from trifacet.evaluation.measures import Measure, mean_measure, ratio, share_measure
-from trifacet.evaluation.significance import interval, jackknifed, permutation_tests, resampled
+from trifacet.evaluation.significance import bca_interval, interval, jackknifed, permutation_tests, resampled
 
 
 def means(values, name="m"):
@@ -167,3 +169,18 @@ def test_p_values_are_uniform_where_nothing_differs():
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
     assert np.mean(np.array(found) <= 0.05) <= 0.09
     assert np.mean(np.array(found) <= 0.5) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_number_alone_has_the_interval_that_a_comparison_gives_it():
+    rng = np.random.default_rng(8)
+    names = [f"s{place}" for place in rng.permutation(70)]  # in no order
+    values = dict(zip(names, rng.exponential(size=70) ** 2, strict=True))
+    skewed, other = mean_measure("a", values), mean_measure("b", {name: 2.0 * value for name, value in values.items()})
+    measures = {("", one.name): one for one in (skewed, other)}
+    both = [Contestant("x", "", measures), Contestant("y", "", measures)]
+    compared = compare(both, Settings(seed=5)).cells["x", ("", "a")].interval
+    assert bca_interval(skewed, seed=5) == pytest.approx(compared, rel=1e-12)
+    assert bca_interval(skewed, seed=6) != pytest.approx(compared, rel=1e-6)
+    alike = mean_measure("c", dict.fromkeys(names, 3.0))
+    assert bca_interval(alike, seed=5) == (3.0, 3.0)
+    assert bca_interval(mean_measure("d", {"one": 3.0}), seed=5) is None

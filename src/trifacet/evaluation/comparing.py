@@ -17,7 +17,9 @@ from trifacet.evaluation.contestants import Contestant, Key, aligned, listed, sh
 from trifacet.evaluation.effects import Correction, Effect, corrected, effect
 from trifacet.evaluation.measures import Array, Better, Measure
 from trifacet.evaluation.significance import (
+    DRAWS,
     FEWEST,
+    LEVEL,
     Chance,
     Interval,
     interval,
@@ -39,8 +41,8 @@ class Settings:
     differ, those that all have.
     """
 
-    draws: int = 10_000
-    level: float = 0.95
+    draws: int = DRAWS
+    level: float = LEVEL
     seed: int = 17
     correction: Correction = "holm"
     pairs: Literal["baseline", "all"] = "baseline"

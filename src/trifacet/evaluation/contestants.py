@@ -7,10 +7,14 @@ in silence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from trifacet.errors import DataError, TrifacetError
-from trifacet.evaluation.measures import Measure
+from trifacet.evaluation.measures import Measure, in_order
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.benchmarks.results import Result
 
 Key = tuple[str, str]  # profile and metric
 TEXTS, PER_SAMPLE, PROBE = "texts", "per sample", "probe"  # where other tables have a profile or a benchmark
@@ -19,12 +23,16 @@ OWN = (TEXTS, PROBE)  # tables of metrics that this program defines: no other gi
 
 @dataclass(frozen=True)
 class Contestant:
-    """One model: its measures by (profile, metric) and, where they are known, its texts by sample id."""
+    """One model: its measures by (profile, metric) and, where they are known, its texts by sample id.
+
+    ``results`` are the results of benchmarks that measures come from.
+    """
 
     name: str
     source: str
     measures: Mapping[Key, Measure]
     texts: Mapping[str, str] = field(default_factory=dict)
+    results: Sequence[Result] = ()
 
 
 def shared_keys(contestants: Sequence[Contestant], metrics: Sequence[str], notes: list[str]) -> list[Key]:
@@ -71,14 +79,7 @@ def aligned(contestants: Sequence[Contestant], key: Key, common: bool, notes: li
     if len(shared) < most:
         notes.append(f"{title(key)}: the {len(shared)} units that all models have; one of them has {most}")
     order = sorted(shared)
-    return [_ordered(measure, order) for measure in measures]
-
-
-def _ordered(measure: Measure, order: list[str]) -> Measure:
-    if list(measure.units) == order:
-        return measure
-    rows = {unit: row for row, unit in enumerate(measure.units)}
-    return replace(measure, units=tuple(order), sums_UK=measure.sums_UK[[rows[unit] for unit in order]])
+    return [in_order(measure, order) for measure in measures]
 
 
 def check_same(ids: Mapping[str, Sequence[str]], common: bool, key: Key | None = None) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation import coco, paper
@@ -24,6 +24,9 @@ from trifacet.evaluation.naming import name_and_place
 from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
 from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
+
+if TYPE_CHECKING:
+    from trifacet.evaluation.benchmarks.results import Result
 
 PROFILES: tuple[Profile, ...] = ("coco", "paper")
 
@@ -52,6 +55,7 @@ class _Opened:
     targets: Sequence[Target] = ()
     images: Path | None = None
     notes: Sequence[str] = ()
+    results: Sequence[Result] = ()
 
 
 def read_entries(
@@ -80,7 +84,9 @@ def read_entries(
     opened = _named_apart([one for spec in specs for one in _open(*name_and_place(spec), own or {})])
     told = [one for one in opened if one.texts]
     if not told:
-        measured = [Contestant(one.name, one.source, _turned(one.measures, better)) for one in opened]
+        measured = [
+            Contestant(one.name, one.source, _turned(one.measures, better), results=one.results) for one in opened
+        ]
         return Entered(measured, {}, None, _once(opened))
     targets = _targets(told, references)
     notes = _once(opened)
@@ -105,9 +111,9 @@ def read_entries(
             match_ids(texts, targets, Path(one.source))
             measures, remarks[one.name] = _scored(texts, targets, profiles)
             measures = {**measures, **one.measures}
-            contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts))
+            contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts, one.results))
         else:
-            contestants.append(Contestant(one.name, one.source, _turned(one.measures, better)))
+            contestants.append(Contestant(one.name, one.source, _turned(one.measures, better), results=one.results))
     notes += _told_apart(remarks)
     images = next((one.images for one in told if one.images is not None), None) if references is None else None
     return Entered(contestants, {target.id: target for target in targets}, images, list(dict.fromkeys(notes)))
@@ -177,6 +183,7 @@ def _open_evaluation(name: str, folder: Path, own: Mapping[str, Entry]) -> list[
             targets=evaluation.targets,
             images=evaluation.images,
             notes=model.notes,
+            results=model.results,
         )
         for model in evaluation.models
     ]
@@ -187,7 +194,7 @@ def _open_benchmark(name: str, folder: Path, own: Mapping[str, Entry]) -> _Opene
 
     result = load_result(folder, own=own)
     measures = {(result.name, measure.name): measure for measure in result.outcome.measures if measure.units}
-    return _Opened(name or folder.name, str(folder), measures=measures, notes=result.outcome.notes)
+    return _Opened(name or folder.name, str(folder), measures=measures, notes=result.outcome.notes, results=[result])
 
 
 def _named_apart(opened: Sequence[_Opened]) -> list[_Opened]:

@@ -86,13 +86,14 @@ class Tests:
 
 
 class Evaluated(NamedTuple):
-    """One model of a finished evaluation: its texts by id, what benchmarks and looks measured, and the looks."""
+    """One model of a finished evaluation: its texts by id, what benchmarks and looks measured, and both."""
 
     name: str
     texts: Mapping[str, str]
     measures: Mapping[tuple[str, str], Measure]
     probe: Mapping[str, Any] | None
     notes: Sequence[str]
+    results: Sequence[results.Result]
 
 
 class Evaluation(NamedTuple):
@@ -154,14 +155,15 @@ def read_evaluation(folder: Path, own: Mapping[str, Entry] | None = None) -> Eva
         texts = _finished_texts(folder / name / TEXTS) if data else {}
         measures: dict[tuple[str, str], Measure] = {}
         notes: list[str] = []
-        for benchmark in held["benchmarks"]:
-            outcome = results.load_result(folder / name / BENCHMARKS / benchmark, own=own).outcome
-            measures |= {(benchmark, measure.name): measure for measure in outcome.measures if measure.units}
-            notes += [f"{benchmark}: {note}" for note in outcome.notes]
+        places = [folder / name / BENCHMARKS / benchmark for benchmark in held["benchmarks"]]
+        scored = [results.load_result(place, own=own) for place in places]
+        for one in scored:
+            measures |= {(one.name, measure.name): measure for measure in one.outcome.measures if measure.units}
+            notes += [f"{one.name}: {note}" for note in one.outcome.notes]
         probe = _looks_of(folder, name, held)
         if probe:
             measures |= {(PROBE, measure.name): measure for measure in measures_of(probe) if measure.units}
-        models.append(Evaluated(name, texts, measures, probe, notes))
+        models.append(Evaluated(name, texts, measures, probe, notes, scored))
     targets = _first(read_targets(Path(data)), models[0].texts) if data else []
     return Evaluation(models, targets, Path(images) if images else None)
 

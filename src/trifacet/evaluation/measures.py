@@ -8,7 +8,7 @@ Shape letters: U units, K statistics of a unit, D draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -50,6 +50,14 @@ class Measure:
     def resampled(self, weights_DU: Array) -> Array:
         """The metric of D resampled sets, (D,); a weight says how often a unit was drawn."""
         return self.formula(weights_DU @ self.sums_UK)
+
+
+def in_order(measure: Measure, units: Sequence[str]) -> Measure:
+    """The measure of these of its units, in this order."""
+    if tuple(units) == measure.units:
+        return measure
+    rows = {unit: row for row, unit in enumerate(measure.units)}
+    return replace(measure, units=tuple(units), sums_UK=measure.sums_UK[[rows[unit] for unit in units]])
 
 
 def per_hundred(sums: Array) -> Array:

@@ -18,6 +18,7 @@ from trifacet.evaluation.pairs import Judged
 from trifacet.evaluation.target import Target
 from trifacet.files import write_atomically
 from trifacet.reports.comparison_examples import examples
+from trifacet.reports.comparison_items import sections
 from trifacet.reports.comparison_tables import (
     CORRECTIONS,
     MARKS,
@@ -70,7 +71,8 @@ def render_comparison(
         comparison: what was compared.
         contestants: the models, for their texts and where they come from.
         samples: what the texts are about.
-        images: folder of the samples' pictures; None shows none.
+        images: folder of the samples' pictures, None shows none; without samples, that of the benchmarks' pictures,
+            where it is not the one that a result names.
         judged: what a language model made of the pairs.
         extra: ready sections for the end, trusted as they are.
     """
@@ -97,6 +99,7 @@ def render_comparison(
         caveats=[*comparison.notes, *caveats(comparison)],
         judged=judged,
         examples=examples(comparison, {one.name: one.texts for one in contestants}, samples, images),
+        items=sections(comparison, contestants, None if samples else images),
         extra=extra,
     )
 

@@ -117,16 +117,16 @@ def _example(
         for reason in reasons:
             measure = comparison.measures[model, reason.column.key]
             value = float(measure.of_units()[measure.units.index(unit)])
-            values.append((reason.column.title, number_text(value, _places(abs(value)))))
+            values.append((reason.column.title, value_text(value)))
         text = texts.get(model, {}).get(unit)
-        told.append(Told(model, None if text is None else _clipped(text), values))
+        told.append(Told(model, None if text is None else clipped(text), values))
     names = getattr(sample, "pictures", ())
     return Example(
         unit,
         _lines(reasons),
         picture(images, names[0], side=SIDE) if images is not None and names else None,
-        _clipped(str(getattr(sample, "context", ""))),
-        [_clipped(text) for text in sample.references[:5]],
+        clipped(str(getattr(sample, "context", ""))),
+        [clipped(text) for text in sample.references[:5]],
         told,
     )
 
@@ -135,5 +135,11 @@ def _places(size: float) -> int:
     return 1 if size >= 10 or size == 0 or not math.isfinite(size) else 2 if size >= 1 else 3
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters in all)"
+def value_text(value: float) -> str:
+    """A single value with as many digits as its size bears."""
+    return number_text(value, _places(abs(value)))
+
+
+def clipped(text: str, longest: int = LONGEST) -> str:
+    """The text, or its beginning and how long it is."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters in all)"

@@ -108,7 +108,7 @@ def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tm
     with pytest.raises(TrifacetError, match="say --file to run that file"):
         load_result(tmp_path / "result")
     found = load_result(tmp_path / "result", own=own_benchmarks([file]))
-    benchmark, answered, outcome = found
+    benchmark, answered, outcome, _ = found
     assert found.name == benchmark.name == "colours" and len(answered) == QUESTIONS
     assert found.outcome.measures[0].value == told["metrics"]["accuracy"]["value"]
     assert outcome.measures[0].unofficial == told["metrics"]["accuracy"]["reason"]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from trifacet.errors import DataError
 from trifacet.evaluation.probing.embeddings import distance_measures, principal_plane, silhouette
+from trifacet.evaluation.probing.summing import embeddings_of
 from trifacet.evaluation.probing.vectors import Vectors, read_vectors, write_vectors
 from trifacet.evaluation.significance import percentile_interval
 
@@ -95,3 +96,13 @@ def test_vectors_come_back_as_they_were_and_nothing_else_is_read(clouds, tmp_pat
     path.write_text("{}")
     with pytest.raises(DataError, match="holds no vectors"):
         read_vectors(path)
+
+
+def test_the_centres_of_equal_clouds_have_an_interval_with_a_width():
+    rng = np.random.default_rng(1)
+    generated, reference = (rng.normal(size=(60, 40)).astype(np.float32) for _ in range(2))
+    ids = tuple(map(str, range(60)))
+    distances = embeddings_of(Vectors("a", ids, generated, reference), [], 60, 17).distances
+    for name in distances:
+        low, high = distances[name].interval
+        assert high - low > 0.01 * distances[name].value, name

@@ -90,7 +90,8 @@ class Outcome:
     """What the answers are worth. ``counts`` are integers to hold against the original's, such as {"random/tp": 1368}.
 
     ``notes`` are what a reader of the numbers must know. ``of_items`` are values of single items by id, for those who
-    want to see which went wrong, such as {"random/1": {"correct": 0.0}}.
+    want to see which went wrong, such as {"random/1": {"correct": 0.0}}. By the first value of an item, else by the
+    first measure whose unit it is, a comparison picks the items that it shows.
     """
 
     measures: Sequence[Measure]
@@ -122,7 +123,7 @@ class Benchmark:
     ``read`` gives the questions in the files' order, or raises DataError naming file, row and field. ``score`` takes
     one ``Answered`` per item and the options. ``images`` says where the pictures come from and how they are called;
     empty: there are none. ``options`` is the model of ``--set`` keys. ``aliases`` are other names of an item, by which
-    answer files of others may call it.
+    answer files of others may call it. ``expected`` is the right answer to show to a reader, or "".
     """
 
     name: str
@@ -137,3 +138,4 @@ class Benchmark:
     options: type[Section] = NoOptions
     prepare: Preparation | None = None
     aliases: Callable[[Item], Sequence[str]] = lambda item: ()
+    expected: Callable[[Item], str] = lambda item: ""

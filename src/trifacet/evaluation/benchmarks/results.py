@@ -35,11 +35,12 @@ DECIDING = ("benchmark", "file_sha256", "files", "options", "limit", "answers", 
 
 
 class Result(NamedTuple):
-    """A result that was read back."""
+    """A result that was read back; ``images`` is the folder of its pictures, which may have gone since."""
 
     benchmark: Benchmark
     answered: Sequence[Answered]
     outcome: Outcome
+    images: Path | None = None
 
     @property
     def name(self) -> str:
@@ -77,7 +78,8 @@ def load_result(folder: Path, data: Path | None = None, own: Mapping[str, Entry]
     except (KeyError, TypeError, AttributeError) as error:
         raise TrifacetError(f"{folder}: is damaged ({error}); run the same command again") from None
     answered = put_together([item for item in benchmark.read(where) if item.id in answers], answers, verdicts)
-    return Result(benchmark, answered, score(benchmark, answered, options, reasons))
+    images = Path(str(manifest["images"])) if manifest.get("images") else None
+    return Result(benchmark, answered, score(benchmark, answered, options, reasons), images)
 
 
 def _benchmark_of(folder: Path, manifest: Mapping[str, Any], own: Mapping[str, Entry]) -> Benchmark:
@@ -204,16 +206,22 @@ def document(
 
 def per_sample_rows(answered: Sequence[Answered], outcome: Outcome) -> list[dict[str, Any]]:
     """A row per item: answer, verdict, what the benchmark says of the item, and the measures whose units are items."""
-    values: dict[str, dict[str, float]] = {one.item.id: dict(outcome.of_items.get(one.item.id, {})) for one in answered}
-    for measure in outcome.measures:
-        for unit, value in zip(measure.units, measure.of_units().tolist(), strict=True):
-            if unit in values and not math.isnan(value):
-                values[unit][measure.name] = value
+    values = values_of_items(answered, outcome)
     return [
         {"id": one.item.id, "answer": one.answer, "verdict": one.verdict, "problem": one.problem,
          "metrics": values[one.item.id]}
         for one in answered
     ]  # fmt: skip
+
+
+def values_of_items(answered: Sequence[Answered], outcome: Outcome) -> dict[str, dict[str, float]]:
+    """By item: what the benchmark says of it (``of_items``), then the measures whose units are items, where defined."""
+    values: dict[str, dict[str, float]] = {one.item.id: dict(outcome.of_items.get(one.item.id, {})) for one in answered}
+    for measure in outcome.measures:
+        for unit, value in zip(measure.units, measure.of_units().tolist(), strict=True):
+            if unit in values and not math.isnan(value):
+                values[unit][measure.name] = value
+    return values
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

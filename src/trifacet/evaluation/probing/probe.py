@@ -214,7 +214,7 @@ class Prober:
     def _noise(self, t: int, clean: Mapping[str, str], texts: Mapping[str, str]) -> made.Noise:
         samples = [sample for sample in self.samples if sample.id in texts]
         measures = noise_measures(clean, texts, samples)
-        known = {name: between(measure, self.looks.seed) for name, measure in measures.items()}
+        known = {name: between(measures[name], self.looks.seed) for name in ("changed", "similarity", "drop")}
         grounding = None
         if facts := len(measures["drop"].units):
             values = {name: measures[name].value for name in ("clean", "noised", "drop")}

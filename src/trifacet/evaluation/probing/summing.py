@@ -1,6 +1,7 @@
 """From what single texts showed to a model's numbers, with their intervals.
 
-Invariant: a number over samples is a mean over samples, each counting alike, or says what else it is.
+Invariant: a number over samples is a mean over samples, each counting alike, or says what else it is; it has the
+interval that a comparison with its default settings and the same seed gives it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from trifacet.evaluation.probing import document as made
 from trifacet.evaluation.probing.attention import SHARES, Floats, Shares
 from trifacet.evaluation.probing.embeddings import Plane, distance_measures, principal_plane, silhouette
 from trifacet.evaluation.probing.vectors import Vectors
-from trifacet.evaluation.significance import percentile_interval
-
-DRAWS, LEVEL = 2000, 0.95  # of intervals
+from trifacet.evaluation.significance import DRAWS, LEVEL, bca_interval, percentile_interval
 
 
 def attention_of(
@@ -62,7 +61,7 @@ def embeddings_of(vectors: Vectors, others: Sequence[Vectors], samples: int, see
         width=generated_Sd.shape[1],
         explained=list(plane.explained),
         distances={
-            name: made.Distance(value=measure.value, interval=between(measure, seed))
+            name: made.Distance(value=measure.value, interval=between(measure, seed, bca=name != "centroids"))
             for name, measure in measures.items()
         },
         silhouette=silhouette(generated_Sd, reference_Sd),
@@ -100,7 +99,14 @@ def four(values_4: Floats) -> dict[str, float]:
     return {name: float(value) for name, value in zip(SHARES, values_4, strict=True)}
 
 
-def between(measure: Measure, seed: int) -> list[float] | None:
-    """The measure's bootstrap interval, as documents have it."""
-    found = percentile_interval(measure, draws=DRAWS, level=LEVEL, seed=seed)
+def between(measure: Measure, seed: int, *, bca: bool = True) -> list[float] | None:
+    """The measure's bootstrap interval, as documents have it.
+
+    ``bca``: off for a number that is larger on nearly every resampled set, as the length of a mean is. BCa would take
+    that for bias and read both ends off the same few draws: an interval of no width, beside the value.
+    """
+    if bca:
+        found = bca_interval(measure, seed=seed)
+    else:
+        found = percentile_interval(measure, draws=DRAWS, level=LEVEL, seed=seed)
     return None if found is None else list(found)

@@ -116,6 +116,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
     notes = ["an empty or other answer to a yes-no question is wrong, and an empty description has no hallucination"]
     counts: dict[str, int] = {}
     measures: list[Measure] = []
+    of_items: dict[str, dict[str, float]] = {}
     generative: tuple[list[str], list[list[float]]] = ([], [])
     if described:
         try:
@@ -124,6 +125,9 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
             notes.append(f"CHAIR, Cover, Hal, Cog and the AMBER score are not computed: {error}")
         else:
             units = [str(one.item.image) for one in described]
+            of_items |= {
+                one.item.id: {"hallucinated": float(row.hallucinated)} for one, row in zip(described, rows, strict=True)
+            }
             measures += _generative(units, rows, options)
             generative = (units, [[row.hallucinated, row.nouns] for row in rows])
             totals = np.array(rows).sum(axis=0).tolist()
@@ -136,8 +140,15 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
         measures.append(
             grouped_measure("amber", generative[0] + discriminative[0], rows_N7, amber.amber_score, unofficial=why)
         )
-    of_items = {one.item.id: {"correct": float(_said(one.answer, options) == one.item.extra["label"])} for one in asked}
+    of_items |= {
+        one.item.id: {"correct": float(_said(one.answer, options) == one.item.extra["label"])} for one in asked
+    }
     return Outcome(measures, counts, notes, of_items)
+
+
+def expected(item: Item) -> str:
+    """The label of a yes-no question, or what is in the picture."""
+    return str(item.extra["label"]) if "label" in item.extra else ", ".join(item.extra["truth_words"].words)
 
 
 def _generative_counts(described: Sequence[Answered], options: Options) -> list[amber.Counts]:
@@ -287,4 +298,5 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     options=Options,
+    expected=expected,
 )  # fmt: skip

@@ -123,6 +123,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
             "recalled": sum(recalled),
         },
         ["an empty caption counts as one without a hallucination, as in CHAIR's own program"],
+        {unit: {"hallucinated": float(number)} for unit, number in zip(units, wrong, strict=True)},
     )
 
 
@@ -161,4 +162,5 @@ BENCHMARK = Benchmark(
     score=score,
     options=Options,
     prepare=Preparation("the folder of COCO's instances_*.json and captions_*.json", build),
+    expected=lambda item: ", ".join(item.extra["objects"]),
 )

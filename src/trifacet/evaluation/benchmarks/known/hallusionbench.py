@@ -170,4 +170,5 @@ BENCHMARK = Benchmark(
     ),
     options=Options,
     aliases=aliases,
+    expected=lambda item: f"{item.extra['question'].label}: {item.extra['reference']}",
 )

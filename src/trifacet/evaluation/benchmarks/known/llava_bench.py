@@ -121,4 +121,5 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     judge=Judge("llava-bench", fields, parse_grades, official="gpt-4-0314"),
+    expected=lambda item: item.extra["reference"],
 )

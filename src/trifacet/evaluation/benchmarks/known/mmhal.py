@@ -132,4 +132,5 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     judge=Judge("mmhal", fields, parse, official="gpt-4-0314"),
+    expected=lambda item: item.extra["reference"],
 )

@@ -129,6 +129,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
             "without_list": unread,
         },
         notes,
+        {unit: {"hallucinated": float(number)} for unit, number in zip(units, wrong, strict=True)},
     )
 
 
@@ -212,4 +213,5 @@ BENCHMARK = Benchmark(
     ),
     options=Options,
     prepare=Preparation("the folder of COCO's instances_*.json and captions_*.json", build),
+    expected=lambda item: ", ".join(item.extra["objects"]),
 )

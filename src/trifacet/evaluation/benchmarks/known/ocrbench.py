@@ -81,7 +81,9 @@ def score(answered: Sequence[Answered], options: NoOptions) -> Outcome:
             hits: Array = np.array([right[at] for at in mine], dtype=np.float64)
             measures.append(_share(name, ids, hits, unofficial))
             counts[f"points/{name}"] = int(hits.sum())
-    return Outcome(measures, counts, ["points are right answers; the published score is points/accuracy, of 1,000"])
+    of_items = {one.item.id: {"correct": float(hit)} for one, hit in zip(answered, right, strict=True)}
+    notes = ["points are right answers; the published score is points/accuracy, of 1,000"]
+    return Outcome(measures, counts, notes, of_items)
 
 
 def _groups() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -108,4 +110,5 @@ BENCHMARK = Benchmark(
     images="the folder OCRBench_Images of the release, whose paths the questions name",
     read=read,
     score=score,
+    expected=lambda item: " / ".join(item.extra["answers"]),
 )

@@ -123,4 +123,5 @@ BENCHMARK = Benchmark(
     images="COCO val2014 (cocodataset.org), file names as there: COCO_val2014_000000310196.jpg",
     read=read,
     score=score,
+    expected=lambda item: item.extra["label"],
 )
