@@ -46,6 +46,9 @@ def test_paths_that_leave_the_root(tmp_path):
         assert "outside the data root" in refusal(root, name)
     assert "no image file" in refusal(root, "none.png")
     assert "no image file" in refusal(root, ".")
+    (root / "circle.png").symlink_to("circle.png")
+    for name in ("circle.png", "x" * 300 + ".png"):
+        assert "cannot be reached" in refusal(root, name) or "no image file" in refusal(root, name)
     (root / "inside.png").symlink_to(root / "fine.png")
     assert load_image(root, "inside.png").size == (48, 40)
     assert resolve_inside(root, "fine.png") == (root / "fine.png").resolve()

@@ -38,10 +38,15 @@ def resolve_inside(root: str | Path, name: str) -> Path:
         DataError: when the path leaves the root (absolute, ``..``, a link) or there is no such file.
     """
     base = Path(root).resolve()
-    path = (base / name).resolve()
+    try:
+        path = (base / name).resolve()
+        found = path.is_relative_to(base) and path.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be read; a circle
+        reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+        raise DataError(f"image {name[:80]!r} cannot be reached ({reason})", fix="correct the path") from None
     if not path.is_relative_to(base):
         raise DataError(f"path {name!r} lies outside the data root {base}", fix="use a path below the data root")
-    if not path.is_file():
+    if not found:
         raise DataError(f"no image file {name!r} under {base}", fix="correct the path or set data.images")
     return path
 
