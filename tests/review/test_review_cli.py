@@ -93,6 +93,21 @@ def test_summary_and_export_of_a_store(tmp_path, trifacet):
     assert code == 0 and json.loads(out) == document
 
 
+def test_the_summary_of_a_single_sample_has_no_interval(tmp_path, trifacet):
+    from trifacet.review.pairs import read_review
+
+    write_review(tmp_path)
+    review = read_review(tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "test.jsonl", names=NAMES)
+    store = Store(tmp_path / "votes.sqlite", review)
+    for judge in ("Ada", "Bob"):
+        store.begin(judge, sees=True)
+        store.vote("s0", judge, "A", "first", saw=True)
+    store.close()
+    code, out, _ = trifacet("review", "--store", tmp_path / "votes.sqlite", "--summary")
+    assert code == 0 and re.search(r"majority per sample +1 +100\.0 +0\.0 +0\.0 *\n", out.replace("│", ""))
+    assert re.search(r"pairs of judges that agree +1\.000 *\n", out.replace("│", ""))
+
+
 def test_bad_input_is_one_line(tmp_path, trifacet):
     command = write_review(tmp_path)
     store = tmp_path / "votes.sqlite"
