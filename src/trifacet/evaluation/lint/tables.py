@@ -87,11 +87,12 @@ def first_bytes(path: Path) -> bytes:
 
 
 def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProblem, tabs: bool) -> Iterator[AltText]:
-    before = file.tell()
+    before, rows = file.tell(), None
     try:
         header = file.readline(1_000_000)
         file.seek(before)
-        rows = csv.reader(file, delimiter="\t" if tabs else max(",;", key=header.count), strict=False)
+        # Strict: a quote that is never closed would make one text of all rows behind it.
+        rows = csv.reader(file, delimiter="\t" if tabs else max(",;", key=header.count), strict=True)
         names = next(rows, None)
         if not names:
             raise DataError("has no row", fix="give a header and one row per image", file=path)
@@ -99,7 +100,9 @@ def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProble
     except UnicodeDecodeError:
         on_problem(DataError("is not UTF-8 text", fix="save the file as UTF-8", file=path))
     except csv.Error as error:
-        on_problem(DataError(f"cannot be read as a table ({error})", fix="check its quotes", file=path))
+        line = rows.line_num if rows is not None else 1
+        problem = f"cannot be read as a table from line {line} or before ({error})"
+        on_problem(DataError(problem, fix="check its quotes", file=path))
 
 
 def _named(rows: Any, names: list[str]) -> Iterator[Row]:
