@@ -134,10 +134,11 @@ def test_places_in_markdown_whose_text_is_not_as_written(lint):
 
 
 def test_a_quote_that_is_not_closed_is_told(lint, tmp_path):
-    (tmp_path / "a.csv").write_text('alt,src\nphoto,a\n"a dog,b\n' + "logo,c\n" * 50)
+    (tmp_path / "a.csv").write_text('alt,src\n"He said "hi",x\nphoto,a\n"a dog,b\n' + "logo,c\n" * 50)
     code, findings, document = lint("a.csv")
-    assert code == 2 and places(findings) == [(2, None, "placeholder")]
-    assert "a.csv: cannot be read as a table from line 53 or before" in document["problems"][0]
+    assert code == 2 and places(findings) == [(3, None, "placeholder")]
+    told = [problem.partition(" (")[0] for problem in document["problems"]]
+    assert told == [f"a.csv, row {row}: cannot be read as a row of a table" for row in (2, 4)]
 
 
 def test_tables_and_rows_of_every_kind(lint, tmp_path):

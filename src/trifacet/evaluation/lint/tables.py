@@ -87,7 +87,7 @@ def first_bytes(path: Path) -> bytes:
 
 
 def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProblem, tabs: bool) -> Iterator[AltText]:
-    before, rows = file.tell(), None
+    before = file.tell()
     try:
         header = file.readline(1_000_000)
         file.seek(before)
@@ -96,22 +96,30 @@ def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProble
         names = next(rows, None)
         if not names:
             raise DataError("has no row", fix="give a header and one row per image", file=path)
-        yield from _texts(_named(rows, names), path, columns, on_problem, by_lines=True)
+        yield from _texts(_named(rows, names, path, on_problem), path, columns, on_problem, by_lines=True)
     except UnicodeDecodeError:
         on_problem(DataError("is not UTF-8 text", fix="save the file as UTF-8", file=path))
     except csv.Error as error:
-        line = rows.line_num if rows is not None else 1
-        problem = f"cannot be read as a table from line {line} or before ({error})"
-        on_problem(DataError(problem, fix="check its quotes", file=path))
+        on_problem(_not_a_row(error, path, 1))  # the header
 
 
-def _named(rows: Any, names: list[str]) -> Iterator[Row]:
-    """The rows with the line that each begins in; what a short row lacks is missing."""
-    line = rows.line_num + 1
-    for cells in rows:
+def _named(rows: Any, names: list[str], path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The rows with the line that each begins in; what a short row lacks is missing, wrong quotes are told."""
+    while True:
+        line = rows.line_num + 1
+        try:
+            cells = next(rows, None)
+        except csv.Error as error:
+            on_problem(_not_a_row(error, path, line))
+            continue  # with the next line
+        if cells is None:
+            return
         if cells:
             yield Row(line, dict(zip(names, cells, strict=False)))
-        line = rows.line_num + 1
+
+
+def _not_a_row(error: csv.Error, path: Path, line: int) -> DataError:
+    return DataError(f"cannot be read as a row of a table ({error})", fix="check its quotes", file=path, row=line)
 
 
 def _texts(
