@@ -40,14 +40,22 @@ def resolve_inside(root: str | Path, name: str) -> Path:
     base = Path(root).resolve()
     try:
         path = (base / name).resolve()
-        there = path.is_file()
-    except (OSError, ValueError):  # too long, or with a character that no path has
-        raise DataError(f"{name!r} can be no path", fix="correct the path") from None
+        found = path.is_relative_to(base) and path.is_file()
+    except OSError as error:  # a name too long, a folder that may not be read
+        raise _unreachable(name, error.strerror) from None
+    except RuntimeError:
+        raise _unreachable(name, "a link that leads to itself") from None
+    except ValueError:
+        raise _unreachable(name, "no path has such a character") from None
     if not path.is_relative_to(base):
         raise DataError(f"path {name!r} lies outside the data root {base}", fix="use a path below the data root")
-    if not there:
+    if not found:
         raise DataError(f"no image file {name!r} under {base}", fix="correct the path or set data.images")
     return path
+
+
+def _unreachable(name: str, reason: str | None) -> DataError:
+    return DataError(f"image {name[:80]!r} cannot be reached ({reason})", fix="correct the path")
 
 
 def image_facts(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:

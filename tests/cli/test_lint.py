@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,34 @@ def test_html_is_read_as_a_screen_reader_does_with_exact_places(lint, tmp_path):
         assert lines[one["line"] - 1][one["column"] - 1] == "<"
 
 
+def test_what_a_template_names_is_not_judged(lint):
+    page = b"""<img src=a :alt="title"><img src=b [attr.alt]="title"><img src=c v-bind="all">
+<img src=d {{ attributes }}>
+<img src=e {% if x %}alt="{{ y }}"{% endif %}><img src=f alt="{% trans "Logo" %}"><img src=g alt="<?= t("Logo") ?>">
+<a href=x><img src=h :alt=t></a><a href=x><img src=i :alt=t><img src=j alt=""></a>
+<button [title]=t><img alt=""></button>"""
+    code, findings, document = lint("-", "--format", "html", stdin=page)
+    assert (code, findings) == (0, [])
+    assert (document["templates"], document["decorative"], document["texts"]) == (9, 2, 0)
+
+
+def test_one_word_may_name_a_link_and_a_button(lint):
+    page = b"""<a href=/><img alt="Home"></a><input type=image alt="Search">
+<span role=img aria-label="rocket">&#128640;</span>
+<button><svg><title>Menu</title></svg></button><map><area href=q alt="Shop"></map><a name=x><img alt="Dog"></a>"""
+    assert places(lint("-", "--format", "html", stdin=page)[1]) == [(3, 93, "very-short")]
+    markdown = b"[![Build Status](a.svg)](https://ci.example) ![Dog](b.png)"
+    assert places(lint("-", "--format", "markdown", stdin=markdown)[1]) == [(1, 46, "very-short")]
+    assert lint("-", "--format", "html", stdin=b"<a href=/><img alt='photo'></a>")[0] == 1
+
+
+def test_decorative_is_said_by_the_first_role_and_an_anchor_is_no_link(lint):
+    page = b"""<img role="none presentation" src=a><img role=presentation alt="a.png"><a name=top><img alt=""></a>
+<img role=none aria-label="photo"><a href=x><img role=none alt=""></a>"""
+    _, findings, document = lint("-", "--format", "html", stdin=page)
+    assert places(findings) == [(2, 1, "placeholder"), (2, 45, "missing")] and document["decorative"] == 3
+
+
 def test_a_link_without_a_name_is_one_finding_however_many_images_it_has(lint):
     page = b'<a href=x><img alt=""><img alt=""></a><a href=y><img alt=""><img alt="Three boats at sea"></a>'
     _, findings, document = lint("-", "--format", "html", stdin=page)
@@ -94,6 +123,22 @@ def test_markdown_is_read_with_exact_places(lint, tmp_path):
         (13, 4, "missing"),
     ]
     assert [one["image"] for one in findings] == ["b.png", "r.png", "1.png", "2.png", "c.png"]
+
+
+def test_places_in_markdown_whose_text_is_not_as_written(lint):
+    page = "| a | b |\n|--|--|\n| x | \\| y \\| ![photo](1.png) |\n\n> - q\n\t> w\n\t# ![photo](2.png)\n"
+    _, findings, _ = lint("-", "--format", "markdown", "--only", "placeholder", stdin=page.encode())
+    assert len(findings) == 2
+    for one in findings:
+        assert page.splitlines()[one["line"] - 1][one["column"] - 1 :].startswith("![photo](")
+
+
+def test_a_quote_that_is_not_closed_is_told(lint, tmp_path):
+    (tmp_path / "a.csv").write_text('alt,src\n"He said "hi",x\nphoto,a\n"a dog,b\n' + "logo,c\n" * 50)
+    code, findings, document = lint("a.csv")
+    assert code == 2 and places(findings) == [(3, None, "placeholder")]
+    told = [problem.partition(" (")[0] for problem in document["problems"]]
+    assert told == [f"a.csv, row {row}: cannot be read as a row of a table" for row in (2, 4)]
 
 
 def test_tables_and_rows_of_every_kind(lint, tmp_path):
@@ -181,6 +226,10 @@ def test_options_choose_rules_levels_and_limits(lint):
         ["--level", "note"],
         ["--rules", "x"],
         ["--format", "x"],
+        ["--only", "missing", "--ignore", "missing"],
+        ["--only", "very-short", "--level", "error"],
+        ["--rules", "compat", "--platform", "x"],
+        ["--rules", "compat", "--max-chars", 125],
     ):
         assert lint("-", *wrong, stdin=texts)[0] == 2
 
@@ -257,6 +306,16 @@ def test_sarif_is_valid_and_says_nothing_of_the_machine(trifacet, tmp_path, monk
     markup = next(result for result in run["results"] if result["ruleId"] == "markup")
     assert r"\[this\](http" in markup["message"]["text"]
     assert len({result["partialFingerprints"]["altText/v1"] for result in run["results"]}) == len(run["results"])
+
+
+def test_a_file_name_that_is_no_utf8_can_be_told(trifacet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(os.fsdecode(b"\xff.html")).write_text("<img>")
+    assert trifacet("lint", ".", "--sarif", "out.sarif", "--json", "out.json")[0] == 1
+    (result,) = json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "%FF.html"
+    (finding,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["findings"]
+    assert os.fsencode(finding["path"]) == b"\xff.html"
 
 
 def test_compat_gives_the_recorded_verdicts_through_the_command(lint, tmp_path):

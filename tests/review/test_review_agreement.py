@@ -1,5 +1,7 @@
 """Agreement and outcomes: equal to the published values, to the definition, and to counts by hand."""
 
+import csv
+import io
 from fractions import Fraction
 from itertools import permutations
 
@@ -158,3 +160,6 @@ def test_exported_votes_name_the_models_and_keep_the_history(voted):
     }  # fmt: skip
     assert [row["winner"] for row in rows[1:4]] == [NAMES[0], NAMES[0], "tie"]
     assert rows[3]["comment"] == "=1+1" and ",'=1+1," in as_csv(rows).splitlines()[4]
+    rows[3]["comment"] = "one\r=1+1"  # no browser sends such a line end, but a judge may
+    told = list(csv.DictReader(io.StringIO(as_csv(rows), newline="")))
+    assert len(told) == len(rows) and told[3]["comment"] == "one\n=1+1"

@@ -198,6 +198,16 @@ def test_only_our_own_forms_are_taken(site):
     assert site.store.votes()[0].comment == longest.replace("\r\n", "\n").strip()
 
 
+def test_an_answer_after_the_link_was_opened_anew_is_refused_and_said_so(site):
+    client = site.judge()
+    page = client.get("/sample/1")
+    client.get("/", params={"token": site.access.token()})
+    for sent in (proof(page), proof(client.get("/begin"))):
+        answer = client.post("/sample/1", data={"choice": "1", "proof": sent}, follow_redirects=False)
+        assert answer.status_code == 409 and "Your answer was not stored" in answer.text
+    assert not site.store.votes() and client.get("/sample/1").url.path == "/begin"
+
+
 def test_names_are_checked_and_not_taken_by_accident(site):
     vote(site.judge("Ada"), 1, "1")
     client = site.client()

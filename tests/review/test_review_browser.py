@@ -212,6 +212,27 @@ def test_keys_can_be_turned_off(served, browser):
     assert [vote.choice for vote in Store(folder / "votes.sqlite").votes("Cem")] == ["skip"]
 
 
+def test_the_link_to_the_content_keeps_what_was_typed(served, browser):
+    judge = Judge(browser, served[1])
+    judge.page.fill("#name", "Dee")
+    judge.page.click("text=Begin")
+    judge.heading("Sample 1 of 2")
+    judge.page.evaluate("window.same = true")
+    judge.press("Shift+C")  # as with the capitals locked
+    judge.page.keyboard.type("typed")
+    judge.page.focus("a.skip")
+    judge.press("Enter")
+    judge.page.wait_for_url("**/sample/1#content")
+    judge.page.wait_for_timeout(300)  # in which a page that was to be loaded anew would be
+    assert judge.page.evaluate("window.same") and judge.page.input_value("#comment") == "typed"
+    judge.press("s")
+    judge.heading("Sample 2 of 2")
+    judge.page.go_back()
+    judge.heading("Sample 1 of 2")
+    assert judge.page.inner_text("button.given") == "s Skip"
+    judge.page.context.close()
+
+
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """A review whose samples are as awkward as they come, and its server."""

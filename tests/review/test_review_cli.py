@@ -49,7 +49,7 @@ def test_a_kill_loses_no_answer_and_the_same_command_and_link_go_on(tmp_path):
     assert [(vote.choice, vote.comment) for vote in Store(tmp_path / "votes.sqlite").votes()] == [
         ("first", "kept"), ("tie", ""),
     ]  # fmt: skip
-    with running(arguments, port=urllib.parse.urlsplit(link).port) as server:
+    with running(arguments, port=urllib.parse.urlsplit(link).port, minutes="inf") as server:
         assert server.links[0] == link
         assert "Sample 4 of 4" in browser.post("/sample/3", choice="2")  # the page that was open still works
         server.send_signal(signal.SIGINT)
@@ -91,6 +91,21 @@ def test_summary_and_export_of_a_store(tmp_path, trifacet):
     assert code == 0 and [json.loads(line)["sample"] for line in out.splitlines()] == ["s0", "s1", "s2"] * 2
     code, out, _ = trifacet(*place, "--json", "-")
     assert code == 0 and json.loads(out) == document
+
+
+def test_the_summary_of_a_single_sample_has_no_interval(tmp_path, trifacet):
+    from trifacet.review.pairs import read_review
+
+    write_review(tmp_path)
+    review = read_review(tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "test.jsonl", names=NAMES)
+    store = Store(tmp_path / "votes.sqlite", review)
+    for judge in ("Ada", "Bob"):
+        store.begin(judge, sees=True)
+        store.vote("s0", judge, "A", "first", saw=True)
+    store.close()
+    code, out, _ = trifacet("review", "--store", tmp_path / "votes.sqlite", "--summary")
+    assert code == 0 and re.search(r"majority per sample +1 +100\.0 +0\.0 +0\.0 *\n", out.replace("│", ""))
+    assert re.search(r"pairs of judges that agree +1\.000 *\n", out.replace("│", ""))
 
 
 def test_bad_input_is_one_line(tmp_path, trifacet):

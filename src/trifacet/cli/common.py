@@ -38,6 +38,8 @@ def plain(text: str) -> str:
 def write_json(document: Any, path: str) -> None:
     """Write ``document`` to ``path``, whole or not at all; ``-`` is standard output."""
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    # Bytes of file names that are no UTF-8 stand as lone surrogates; JSON's own escape of them looks like Python's.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if path == "-":
         sys.stdout.write(text)
         return

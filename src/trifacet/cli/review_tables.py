@@ -53,11 +53,18 @@ def print_summary(document: dict[str, Any]) -> None:
 def _percent(share: dict[str, Any]) -> str:
     if share["share"] is None:
         return "-"
-    return f"{100 * share['share']:.1f} \\[{100 * share['low']:.1f}, {100 * share['high']:.1f}]"
+    return f"{100 * share['share']:.1f}{_between(share, 100, 1)}"
 
 
 def _interval(value: dict[str, Any]) -> str:
-    return f"{value['value']:.3f} \\[{value['low']:.3f}, {value['high']:.3f}]"
+    return f"{value['value']:.3f}{_between(value, 1, 3)}"
+
+
+def _between(value: dict[str, Any], scale: int, digits: int) -> str:
+    """The interval; nothing where there is none, as with a single sample."""
+    if value["low"] is None:
+        return ""
+    return f" \\[{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
 
 
 def _or_dash(value: float | None) -> str:

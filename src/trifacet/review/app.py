@@ -36,9 +36,11 @@ _PROBLEMS = {
     400: "This could not be read",
     403: "This page opens with its link only",
     404: "There is no such page",
+    409: "Your answer was not stored",
     413: "This is too long",
     500: "Your answer was not stored",
 }
+_NO_SEAT = "The link was opened anew in this browser. Give your name again, then answer again."
 _NO_LINK = "Open the link that was printed when the review was started, or the one that you were sent."
 _PAGES = Environment(
     loader=PackageLoader("trifacet.review"),
@@ -87,9 +89,11 @@ Visitor = Annotated[str, Depends(_visitor)]
 
 
 def _seated(request: Request, visitor: Visitor) -> Judge:
-    """The judge who has begun; others are sent to the first page."""
+    """The judge who has begun; others are sent to the first page, and told where they had answered."""
     judge = request.app.state.desk.store.judge(visitor) if visitor else None
     if judge is None:
+        if request.method == "POST":
+            raise HTTPException(409, _NO_SEAT)
         raise HTTPException(303, headers={"Location": "/begin"})
     return judge
 

@@ -48,7 +48,8 @@ def _cell(value: Any) -> Any:
     match value:
         case bool():
             return str(value).lower()
-        case str() if value.startswith(_FORMULA):
-            return f"'{value}"
+        case str():  # the writer quotes a line feed, but not a carriage return: it would begin a row of its own
+            text = value.replace("\r\n", "\n").replace("\r", "\n")
+            return f"'{text}" if value.startswith(_FORMULA) else text
         case _:
             return value

@@ -58,7 +58,7 @@ def serve(app: FastAPI, bound: socket.socket, *, minutes: float | None = None) -
     def end() -> None:
         server.should_exit = True
 
-    timer = threading.Timer(minutes * 60, end) if minutes is not None else None
+    timer = threading.Timer(min(minutes * 60, threading.TIMEOUT_MAX), end) if minutes is not None else None
     if timer is not None:
         timer.daemon = True
         timer.start()

@@ -25,7 +25,7 @@ class AltText:
     ``line`` and ``column`` count from 1, in characters; ``row`` is that of a file without lines. ``image`` says which
     image it is, "" where the document does not: it counts as one of its own. ``context`` are the words around it.
     ``unasked`` is why the rules are not to be asked: "decorative" (rightly empty) or "template" (filled in later).
-    ``needed`` is why an empty text is wrong here.
+    ``needed`` is why an empty text is wrong here; ``brief`` says that one word may do, as for a button or a link.
     """
 
     text: str | None
@@ -37,12 +37,13 @@ class AltText:
     context: str | None = None
     unasked: str = ""
     needed: str = ""
+    brief: bool = False
 
 
 def template_in(text: str) -> bool:
     """Whether a part of the text is yet to be filled in by a template engine, so that it cannot be judged."""
-    marks = (("{{", "}}"), ("{%", "%}"), ("<%", "%>"), ("<?", "?>"), ("${", "}"))
-    return any(begin in text and end in text for begin, end in marks)
+    # The end may be missing: in alt="{% trans "Logo" %}" the attribute ends at the second quote.
+    return any(begin in text for begin in ("{{", "{%", "<%", "<?")) or ("${" in text and "}" in text)
 
 
 def read_page(path: Path) -> bytes:

@@ -41,6 +41,10 @@ class Settings:
         if self.rule_set not in RULE_SETS:
             raise TrifacetError(f"unknown rule set {self.rule_set!r}; known are {', '.join(RULE_SETS)}")
         check_names(self.platform, [*self.ignore, *self.only], RULE_SETS[self.rule_set])
+        if self.rule_set == "compat" and (self.platform or self.max_chars):
+            raise TrifacetError("the compatible rules have a limit of their own; leave --platform and --max-chars out")
+        if not self.rules:
+            raise TrifacetError("no rule is left to ask; leave out some of --only, --ignore and --level")
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -128,7 +132,7 @@ def _asked(alt: AltText, settings: Settings, rules: Sequence[Rule], images: int)
         context=alt.context,
         platform=settings.platform,
         max_chars=settings.max_chars,
-        min_words=settings.min_words,
+        min_words=min(settings.min_words, 1) if alt.brief else settings.min_words,
         images=images,
         max_images=settings.max_images,
         rules=[rule for rule in rules if not (compatible and rule is MISSING)],

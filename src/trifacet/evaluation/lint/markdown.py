@@ -6,7 +6,7 @@ none. An image without a text is an error here, since Markdown has no way to say
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,18 +46,26 @@ class _Block:
     def __init__(self, token: Token, lines: list[str], after: dict[int, int]) -> None:
         self.token, self.first = token, (token.map or [0, 1])[0]
         self.starts, self.indents, start = [], [], 0
+        self.bars = []
         for number, piece in enumerate(token.content.split("\n"), start=self.first):
             line = lines[number] if number < len(lines) else ""
-            indent = max(line.find(piece, after.get(number, 0)), 0)  # quote marks, list marks, blanks come before
-            after[number] = indent + len(piece)
+            written, blanks = piece.lstrip(), len(piece) - len(piece.lstrip())  # a tab may have become blanks
+            at = line.find(written, after.get(number, 0))  # quote marks, list marks, blanks come before
+            bars = [place for place, character in enumerate(piece) if character == "|"] if at < 0 else []
+            if bars:  # in a cell each is written as "\\|"
+                written = written.replace("|", "\\|")
+                at = line.find(written, after.get(number, 0))
+            after[number] = max(at, 0) + len(written)
             self.starts.append(start)
-            self.indents.append(indent)
+            self.indents.append(max(at, 0) - blanks)
+            self.bars.append(bars)
             start += len(piece) + 1
 
     def place(self, position: int) -> tuple[int, int]:
         """Line and column of a position in the block's text, both from 0."""
         number = bisect_right(self.starts, position) - 1
-        return self.first + number, self.indents[number] + position - self.starts[number]
+        within = position - self.starts[number]
+        return self.first + number, max(self.indents[number] + within + bisect_left(self.bars[number], within), 0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,9 @@ def _parser() -> MarkdownIt:
 def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[AltText]:
     children, renderer = block.token.children or [], RendererHTML(parser)
     words = " ".join(" ".join(child.content for child in children if child.type == "text").split())[:LONGEST_CONTEXT]
+    links = 0
     for child in children:
+        links += child.nesting if child.type in ("link_open", "link_close") else 0
         if child.type != "image":
             continue
         line, column = block.place(child.meta["span"].start)
@@ -103,6 +113,7 @@ def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path
             context=words or None,
             unasked="template" if template_in(text) else "",
             needed='Markdown cannot mark it as decorative; <img alt=""> does' if not text.strip() else "",
+            brief=links > 0,
         )
 
 

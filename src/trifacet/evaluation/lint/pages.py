@@ -25,6 +25,11 @@ MAX_STRAY = 20_000  # "<" that begin no tag: joining the text around them takes 
 # What is looked at for a name or a context: a page may be made so that each of its images stands for megabytes.
 _FEW = 100  # elements and texts
 LONGEST_CONTEXT = 2000  # characters
+# Attributes that Vue, Alpine and Angular make names of, and marks of engines that write attributes.
+_BOUND = re.compile(
+    r"(?:(?:v-bind|x-bind|ng-attr)?[:-]|\[(?:attr\.)?|bind-(?:attr\.)?)(?:alt|title|aria-label|aria-labelledby)\]?"
+    r"|v-(?:bind|text|html)|x-(?:bind|text|html)|\[(?:innerhtml|textcontent|innertext)\]|.*(?:\{|<[%?]).*"
+)
 _UNSAID = {"script", "style", "template", "noscript", "#comment", "!doctype"}
 
 
@@ -74,13 +79,15 @@ class _Page:
         kind = _kind(element)
         if kind is None or _attribute(element, "aria-hidden").lower() == "true":
             return None
-        text, role = self.name(element, kind), _attribute(element, "role").lower()
-        needed = self._needed(node, kind) if not (text or "").strip() else ""
+        text, role, bound = self.name(element, kind), _role(element), _bound(element)
+        needed = self._needed(node, kind) if not (text or "").strip() and not bound else ""
         if kind == "svg" and text is None and not needed and role != "img":
             return None  # a drawing without a role is no image to a screen reader
-        unasked = "template" if text is not None and template_in(text) else ""
-        if not needed and (text == "" or (text is None and role in ("presentation", "none"))):
+        unasked = ""
+        if not needed and (text == "" or (role in ("presentation", "none") and not self._label(element))):
             unasked = "decorative"
+        elif template_in(text) if text else bound:
+            unasked = "template"
         line, column = element.origin_location or (None, None)
         return AltText(
             text=text,
@@ -91,11 +98,14 @@ class _Page:
             context=self._around(node),
             unasked=unasked,
             needed=needed,
+            brief=kind in ("input", "area")
+            or node.control is not None
+            or (kind == "role" and bool(self.text(element))),
         )
 
     def name(self, element: Any, kind: str) -> str | None:
         """What is said for an image; None where nothing gives it a name."""
-        if label := self._labels(element) or _attribute(element, "aria-label").strip():
+        if label := self._label(element):
             return label
         own: str | None = None
         if kind in ("img", "input", "area") and "alt" in element.attrs:
@@ -111,6 +121,9 @@ class _Page:
             words = " ".join((child.data or "")[:LONGEST_CONTEXT] for child in _few(element) if child.name == "#text")
             self.texts[id(element)] = " ".join(words.split())[:LONGEST_CONTEXT]
         return self.texts[id(element)]
+
+    def _label(self, element: Any) -> str:
+        return self._labels(element) or _attribute(element, "aria-label").strip()
 
     def _labels(self, element: Any) -> str:
         labels = _attribute(element, "aria-labelledby").split()[:_FEW]
@@ -132,8 +145,9 @@ class _Page:
         """Whether a link or button is named by a label, by words, or by an image in it that has a text."""
         if id(control) not in self.named:
             self.named[id(control)] = bool(
-                self._labels(control)
-                or any(_attribute(control, name).strip() for name in ("aria-label", "title"))
+                self._label(control)
+                or _attribute(control, "title").strip()
+                or _bound(control)
                 or any(self._says(child) for child in _few(control))
             )
         return self.named[id(control)]
@@ -143,7 +157,7 @@ class _Page:
             return bool((child.data or "").strip())
         kind = _kind(child)
         said = self.name(child, kind) if kind else _attribute(child, "aria-label")
-        return bool((said or "").strip())
+        return bool((said or "").strip()) or _bound(child)
 
     def _around(self, node: _Node) -> str | None:
         """The words that stand with the image: its figure's caption, else what its link or button says."""
@@ -163,9 +177,8 @@ def _walk(root: Any) -> Iterator[_Node]:
         element, control, figure, hidden = node.element, node.control, node.figure, node.hidden
         if element.attrs is not None:
             yield node
-            name, role = element.name, _attribute(element, "role").lower()
-            control = element if name in ("a", "button") or role in ("link", "button") else control
-            figure = element if name == "figure" else figure
+            control = element if _is_control(element) else control
+            figure = element if element.name == "figure" else figure
             hidden = hidden or _attribute(element, "aria-hidden").lower() == "true"
         content = element.template_content if element.name == "template" else None
         below = [*(element.children or ()), *([content] if content is not None else ())]
@@ -195,7 +208,23 @@ def _kind(element: Any) -> str | None:
             return "input" if _attribute(element, "type").strip().lower() == "image" else None
         case "area":
             return "area" if "href" in element.attrs else None
-    return "role" if _attribute(element, "role").lower() == "img" else None
+    return "role" if _role(element) == "img" else None
+
+
+def _is_control(element: Any) -> bool:
+    """Whether it is a link or a button; an <a> without an address is none."""
+    linked = element.name == "a" and "href" in element.attrs
+    return linked or element.name == "button" or _role(element) in ("link", "button")
+
+
+def _role(element: Any) -> str:
+    """The first role of an element, which is the one that counts; "" for none."""
+    return next(iter(_attribute(element, "role").lower().split()), "")
+
+
+def _bound(element: Any) -> bool:
+    """Whether a template may name the element, or give it any attribute: then what the page lacks says nothing."""
+    return any(_BOUND.fullmatch(name) for name in element.attrs or ())
 
 
 def _image(element: Any, path: Path) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import regex
 
+from trifacet.evaluation.lint.endings import PICTURE, cut_off, ends_with_image
 from trifacet.evaluation.lint.patterns import HASHTAGS, URL, is_empty
 from trifacet.evaluation.lint.rule import PLATFORMS, Case, Rule, matching
 
-_PICTURE = r"(?:image|picture|photo|photograph|pic|graphic|snapshot|img)"
 _NO_TEXTS = (
     "image|images|picture|pictures|photo|photos|photograph|pic|graphic|graphics|img|icon|logo|banner|thumbnail|gif|video|"
     "screenshot|snapshot|spacer|blank|placeholder|untitled|unnamed|alt|alttext|alt-text|caption|description|text|none|"
@@ -31,20 +31,17 @@ _FILE = regex.compile(
     rf"\S++(?<={_SUFFIX})"  # one word that ends so, a path too
     rf"|(?:\S++ ){{1,4}}+\S++(?<={_SUFFIX})"  # a few: "my cat 2.jpg"
     r"|(?:IMG|DSCF?|DSCN|DCIM|PXL|PICT|GOPR|MVIMG|VID|FB_IMG|image|photo|picture|screenshot)[-_ ()]*+\d[\d_. ()-]*+"
+    r"|(?:IMG|VID)[-_]\d{8}[-_]WA\d+|untitled[-_ ]\d+|(?=\S*[^\W_]_[^\W_]+_[^\W_])[\w-]++"  # joined by underscores
+    r"|(?:shutterstock|i-?stock(?:photo)?|adobestock|depositphotos|gettyimages|dreamstime|pexels-photo)[-_]\d{4,}+"
     r"|P\d{5,}+|(?:signal-|received_)?\d{6,}+[\d_-]*+(?:_[a-z])?"  # as cameras, phones and sites name them
     r"|(?:WhatsApp Image|Screen ?Shot|Bildschirmfoto|Capture d’écran) \d{4}-\d\d-\d\d\b[\w .:()-]{0,40}+"
     r"|(?=[a-f]*+\d)(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
     regex.IGNORECASE,
 )
 _STARTS = regex.compile(
-    rf"(?:(?:this|here|it|that)(?: is|['’]s) )?(?:an? |the )?{_PICTURE}s? (?:of|showing|shows|that shows|depicting|"
-    rf"depicts|features|featuring|captures|showcases|displays)\b|in (?:this|the) {_PICTURE}\b"
+    rf"(?:(?:this|here|it|that)(?: is|['’]s) )?(?:an? |the )?{PICTURE}s? (?:of|showing|shows|that shows|depicting|"
+    rf"depicts|features|featuring|captures|showcases|displays)\b|in (?:this|the) {PICTURE}\b"
     r"|(?:alt|alt[- ]?text|(?:image |photo )?description|image|photo|caption|id) ?:",
-    regex.IGNORECASE,
-)
-_ENDS = regex.compile(  # not "posing for a picture": there the picture is what the text is about
-    rf"(?<!\b(?:an?|the|this|that|these|those|my|your|his|her|its|our|their|each|every|in|of|for|one|same|to|take|takes"
-    rf"|taking|took|group|’s|'s) )\b{_PICTURE}s?\W*+$",
     regex.IGNORECASE,
 )
 _MARKUP = regex.compile(
@@ -66,11 +63,6 @@ _BOILERPLATE = regex.compile(
     # what pages hold everywhere
     r"|\blorem ipsum\b|\b(?:click|tap) (?:here\b|to (?:enlarge|view|zoom|see more)\b)|\blink in (?:my )?bio\b",
     regex.IGNORECASE,
-)
-# Words that cannot end an English description ("vitamin A" can), and marks that want something after them.
-_CUT = regex.compile(
-    r"(?<![\w'’])(?:an?|the|and|or|of|with|into|onto|its|their|my|your|our|which|while|because|than|between|towards?"
-    r"|beside|wearing|holding|containing|including|featuring)$|(?:\.\.\.|…|[,;:(\[{&–—]|\w-)$"
 )
 _UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
@@ -156,7 +148,7 @@ RULES: tuple[Rule, ...] = (
         last=True,
         detail=(
             "a path or up to five words that end like an image file, the names that cameras, phones and "
-            "sites give, a checksum"
+            "sites give, three words joined by underscores, a checksum"
         ),
     ),
     Rule(
@@ -200,7 +192,7 @@ RULES: tuple[Rule, ...] = (
         "ends with 'image' or the like",
         "leave that out: readers know that it is an image",
         "Red bicycle by a wall photo",
-        matching(_ENDS),
+        ends_with_image,
         detail='"... photo". Not "posing for a photo": there it is what the image shows',
     ),
     Rule(
@@ -300,7 +292,7 @@ RULES: tuple[Rule, ...] = (
         "stops in the middle of a sentence",
         "end it",
         "A dog runs along the",
-        matching(_CUT),
+        cut_off,
         detail=(
             'ends with a word that cannot end a description ("the", "of", "and", "wearing"), a comma, a '
             "dash, an open bracket, or dots"

@@ -101,7 +101,7 @@ def _artifact(document: str) -> dict[str, str]:
     path = os.path.relpath(document)
     if path == ".." or path.startswith(f"..{os.sep}"):
         return {"uri": Path(document).resolve().as_uri()}
-    return {"uri": quote(Path(path).as_posix()), "uriBaseId": "%SRCROOT%"}
+    return {"uri": quote(os.fsencode(Path(path).as_posix())), "uriBaseId": "%SRCROOT%"}
 
 
 def _escaped(text: str) -> str:

@@ -91,24 +91,35 @@ def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProble
     try:
         header = file.readline(1_000_000)
         file.seek(before)
-        rows = csv.reader(file, delimiter="\t" if tabs else max(",;", key=header.count), strict=False)
+        # Strict: a quote that is never closed would make one text of all rows behind it.
+        rows = csv.reader(file, delimiter="\t" if tabs else max(",;", key=header.count), strict=True)
         names = next(rows, None)
         if not names:
             raise DataError("has no row", fix="give a header and one row per image", file=path)
-        yield from _texts(_named(rows, names), path, columns, on_problem, by_lines=True)
+        yield from _texts(_named(rows, names, path, on_problem), path, columns, on_problem, by_lines=True)
     except UnicodeDecodeError:
         on_problem(DataError("is not UTF-8 text", fix="save the file as UTF-8", file=path))
     except csv.Error as error:
-        on_problem(DataError(f"cannot be read as a table ({error})", fix="check its quotes", file=path))
+        on_problem(_not_a_row(error, path, 1))  # the header
 
 
-def _named(rows: Any, names: list[str]) -> Iterator[Row]:
-    """The rows with the line that each begins in; what a short row lacks is missing."""
-    line = rows.line_num + 1
-    for cells in rows:
+def _named(rows: Any, names: list[str], path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The rows with the line that each begins in; what a short row lacks is missing, wrong quotes are told."""
+    while True:
+        line = rows.line_num + 1
+        try:
+            cells = next(rows, None)
+        except csv.Error as error:
+            on_problem(_not_a_row(error, path, line))
+            continue  # with the next line
+        if cells is None:
+            return
         if cells:
             yield Row(line, dict(zip(names, cells, strict=False)))
-        line = rows.line_num + 1
+
+
+def _not_a_row(error: csv.Error, path: Path, line: int) -> DataError:
+    return DataError(f"cannot be read as a row of a table ({error})", fix="check its quotes", file=path, row=line)
 
 
 def _texts(

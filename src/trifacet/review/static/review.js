@@ -1,9 +1,10 @@
 // Keys, and answers without a blank page between two samples. Everything works without this file, by plain forms.
 "use strict";
 (() => {
-  const KEYS = {t: "0", T: "0", S: "s", B: "b"};
+  const KEYS = {t: "0", T: "0", S: "s", B: "b", C: "c"};
   const say = (id, text) => { document.getElementById(id).textContent = text; };
-  let busy = false;
+  const here = () => location.pathname + location.search;
+  let busy = false, at = here();
 
   const keysOn = () => { try { return localStorage.getItem("review-keys") !== "off"; } catch { return true; } };
   const keepKeys = on => { try { localStorage.setItem("review-keys", on ? "on" : "off"); } catch { /* for this page only */ } };
@@ -21,6 +22,7 @@
     document.getElementById("content").replaceWith(document.adoptNode(next.getElementById("content")));
     document.title = next.title;
     history.pushState(null, "", address);
+    at = here();
     scrollTo(0, 0);
     arrive();
     document.getElementById("title").focus();
@@ -63,6 +65,7 @@
   });
 
   addEventListener("change", event => { if (event.target.id === "keys") keepKeys(event.target.checked); });
-  addEventListener("popstate", () => location.reload());
+  // Also said of a link within the page, like the one to the content: what was typed must stay then.
+  addEventListener("popstate", () => { if (here() !== at) location.reload(); });
   arrive();
 })();
