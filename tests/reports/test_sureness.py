@@ -15,6 +15,7 @@ from trifacet.errors import DataError
 from trifacet.evaluation.comparing import Settings, compare, held_against_baseline
 from trifacet.evaluation.comparison_document import document
 from trifacet.evaluation.comparison_reading import read_comparison
+from trifacet.evaluation.contestants import TEXTS
 from trifacet.reports.comparison_tables import interval_text
 from trifacet.reports.gather import ModelRun, read_run
 from trifacet.reports.report import render
@@ -53,7 +54,14 @@ def test_all_pairs_hold_what_the_baseline_alone_gives():
 
 @pytest.mark.parametrize("count", [40, 1])
 def test_a_comparison_comes_back_from_its_document(count):
-    before = document(compare(contestants(count), ALL))
+    first, *others = contestants(count)
+    measures = {
+        **first.measures,
+        ("", "errors"): replace(first.measures["", "errors"], unofficial="by hand"),
+        (TEXTS, "own"): replace(first.measures["", "length"], name="own"),
+    }
+    others = [replace(one, measures={**one.measures, (TEXTS, "own"): measures[TEXTS, "own"]}) for one in others]
+    before = document(compare([replace(first, measures=measures), *others], ALL))
     assert document(read_comparison(json.loads(json.dumps(before)), Path("scores.json"))) == before
 
 

@@ -17,7 +17,7 @@ from trifacet.evaluation.contestants import listed
 from trifacet.reports.comparison_tables import CORRECTIONS, MARKS, caveats, interval_text, legend, p_text
 from trifacet.reports.forest import difference_chart
 from trifacet.reports.story import quantity
-from trifacet.reports.tables import Cell, Metric, Summary, decimals, markdown_text, metric_of
+from trifacet.reports.tables import Cell, Metric, Summary, decimals, markdown_text
 
 NOT_COMPARED = (
     "These scores have neither intervals nor tests, so that the best of a column may be so by chance. Running the "
@@ -109,10 +109,12 @@ def sureness(summary: Summary, comparison: Comparison | None) -> Sureness | None
     if comparison is None:
         return None
     against = held_against_baseline(comparison)
-    charts = []
-    for place, column in enumerate(against.columns if against.differences else ()):
-        _, hint, svg = difference_chart(against, column, f"against-{place}")
-        charts.append((metric_of(column.name), f"{hint} {quantity(column.units)} posts.".strip(), svg))
+    by_name = {column.name: column for column in against.columns if against.differences}
+    charts: list[tuple[Metric, str, Markup]] = []
+    for metric in summary.metrics:
+        if (column := by_name.get(metric.key)) is not None:
+            _, hint, svg = difference_chart(against, column, f"against-{len(charts)}")
+            charts.append((metric, f"{hint} {quantity(column.units)} posts.".strip(), svg))
     pairs = len({(one.model, one.other) for one in comparison.differences})
     return Sureness(against, pairs, leaders(summary), charts)
 
