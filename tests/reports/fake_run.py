@@ -11,6 +11,13 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFilter
 
+from trifacet.evaluation import paper
+from trifacet.evaluation.comparing import Comparison, Settings, compare
+from trifacet.evaluation.comparison_document import document
+from trifacet.evaluation.contestants import TEXTS, Contestant
+from trifacet.evaluation.measures import Measure, mean_measure
+from trifacet.reports.tables import metric_of
+
 COLOURS = {"red": (215, 40, 40), "yellow": (245, 205, 30), "green": (25, 130, 50), "blue": (35, 75, 215)}
 SHAPES = ("ball", "kite", "ring", "rug")
 COUNTS = ("one", "two", "three", "four")
@@ -88,6 +95,27 @@ def add_spread(folder: Path) -> None:
         for rate in (2e-5, 5e-5, 1e-4)
     ]
     write_json(folder / "sweep.json", {"metric": "grounding", "rows": rows})
+
+
+def add_comparison(folder: Path, *, draws: int = 200) -> Comparison:
+    """What scoring leaves of intervals and tests: values per post around each score, CIDEr's too wide to tell apart."""
+    scores = json.loads((folder / "scores.json").read_text())
+    ids = [json.loads(line)["id"] for line in (folder / "data" / "test.jsonl").read_text().splitlines()]
+    contestants = []
+    for place, (name, model) in enumerate(scores["models"].items()):
+        measures: dict[tuple[str, str], Measure] = {}
+        for metric, value in model["metrics"].items():
+            if value is not None:
+                rng, spread = random.Random(f"{metric} {place}"), 400 if metric == "cider" else 0.02 * value
+                off = [rng.uniform(-spread, spread) for _ in ids]
+                values = {one: value + by - sum(off) / len(ids) for one, by in zip(ids, off, strict=True)}
+                measures["paper" if metric in paper.METRICS else TEXTS, metric] = mean_measure(
+                    metric, values, better=metric_of(metric).better
+                )
+        contestants.append(Contestant(name, name, measures))
+    comparison = compare(contestants, Settings(draws=draws, pairs="all"))
+    write_json(folder / "scores.json", scores | {"comparison": document(comparison)})
+    return comparison
 
 
 def _sample(folder: Path, rng: random.Random, index: int) -> dict[str, Any]:

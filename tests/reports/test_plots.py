@@ -39,6 +39,18 @@ def test_a_chart_survives_gaps_and_no_points():
     assert "<svg" in bar_chart({"a": nan, "b": -2.0}, alternative="x", texts={"a": "", "b": "-2"}, chart_id="c")
 
 
+def test_the_room_of_bars_holds_their_whiskers():
+    """Also where an interval does not hold its value, as those of BCa may not."""
+    svg = bar_chart(
+        {"a": 1.0, "b": 2.0}, alternative="x", texts={"a": "1", "b": "2"}, chart_id="c",
+        whiskers={"a": (1.1, 3.0), "b": (2.0, 2.0)},
+    )  # fmt: skip
+    width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    ends = [float(x) for x in re.findall(r'<use x="([\d.]+)"', svg)]
+    assert max(ends) < 0.9 * width
+    assert max(ends) - min(ends) > 0.3 * width
+
+
 def test_the_lines_of_a_stage_are_its_terms():
     rows = [
         {"step": step, "loss": 0.7, "rewards/margins": 0.1 * step, "rewards/accuracies": 0.5}

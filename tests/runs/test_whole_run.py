@@ -54,6 +54,28 @@ def test_a_run_leaves_the_files_that_it_promises(run):
     assert {"bleu_4", "meteor", "rouge_l", "cider"} <= set(finished.scores["models"]["sft"]["metrics"])
 
 
+def test_the_report_says_what_compare_says(run, tmp_path, trifacet):
+    """The report's intervals, tests and marks are those of ``trifacet compare`` on the run's folder, to the digit."""
+    recipe, _ = run
+    told = []
+    for name, command in (
+        ("report", ["report", recipe.folder]),
+        ("compare", ["compare", recipe.folder, "--profile", "paper"]),
+    ):
+        assert trifacet(*command, "--json", tmp_path / f"{name}.json")[0] == 0
+        told.append(json.loads((tmp_path / f"{name}.json").read_text()))
+    report, compared = told
+    assert compared.pop("judged") is None
+    compared["notes"] = [
+        note for note in compared["notes"] if note in report["comparison"]["notes"]
+    ]  # less the scores'
+    assert report["comparison"] == compared
+    assert compared["baseline"] == "sft" and len(compared["differences"]) == len(compared["metrics"])
+    assert {one["metric"] for one in compared["metrics"]} == {
+        metric for metric, value in report["models"]["mcm"]["metrics"].items() if value is not None
+    }
+
+
 def test_rejected_pictures_are_shown_with_where_they_come_from(run):
     recipe, _ = run
     index = json.loads((recipe.folder / "rejected/index.json").read_text())

@@ -16,10 +16,15 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="output folder of a run", show_default=False)],
     markdown: Annotated[
         str | None,
-        typer.Option("--markdown", metavar="PATH", help="also write the summary table as Markdown (- prints it)"),
+        typer.Option(
+            "--markdown",
+            metavar="PATH",
+            help="also write the summary table, with intervals and marks, as Markdown (- prints it)",
+        ),
     ] = None,
     json: Annotated[
-        str | None, typer.Option("--json", metavar="PATH", help="also write the summary table as JSON (- prints it)")
+        str | None,
+        typer.Option("--json", metavar="PATH", help="also write scores, intervals and tests as JSON (- prints it)"),
     ] = None,
 ) -> None:
     """Write RUN/report.html, one file that opens without network, and print its path.
@@ -28,18 +33,21 @@ def report(
     """
     from trifacet.reports.gather import read_run
     from trifacet.reports.report import write_report
+    from trifacet.reports.sureness import markdown_remarks, marked, sureness, sureness_document
     from trifacet.reports.tables import document, summarise
     from trifacet.reports.tables import markdown as as_markdown
 
     path = write_report(run)
     if markdown or json:
         gathered = read_run(run)
-        summary = summarise(gathered.models)
-        if markdown == "-":
-            sys.stdout.write(as_markdown(summary))
-        elif markdown:
-            write_atomically(Path(markdown), as_markdown(summary))
+        summary = marked(summarise(gathered.models), gathered.comparison)
+        if markdown:
+            table = as_markdown(summary, markdown_remarks(sureness(summary, gathered.comparison)))
+            if markdown == "-":
+                sys.stdout.write(table)
+            else:
+                write_atomically(Path(markdown), table)
         if json:
-            write_json(document(summary, gathered.notes), json)
+            write_json(document(summary, gathered.notes) | sureness_document(summary, gathered.comparison), json)
     if "-" not in (markdown, json):
         out.print(str(path), markup=False)

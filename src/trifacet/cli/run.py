@@ -40,8 +40,8 @@ def run(
         print_table("scores", ["metric", *models], rows)
         if len(models) > 1 and not finished.scores.get("seeds"):
             err.print(
-                f"how sure are the differences? trifacet compare {shlex.quote(str(finished.report.parent))} "
-                "--html compare.html",
+                "how sure the differences are is in the report; with effect sizes, and the samples that differ most: "
+                f"trifacet compare {shlex.quote(str(finished.report.parent))} --html compare.html",
                 soft_wrap=True,
                 markup=False,
             )

@@ -102,7 +102,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The whole result. ``measures`` are those that were compared, aligned: one per (model, column key)."""
+    """The whole result.
+
+    ``measures`` are those that were compared, aligned: one per (model, column key); none where it was read from a file.
+    """
 
     models: tuple[str, ...]
     baseline: str
@@ -253,6 +256,13 @@ def _verdict(one: Difference, p: float | None, settings: Settings) -> Verdict:
 
 def _column(key: Key, measure: Measure) -> Column:
     return Column(*key, measure.better, len(measure.units))
+
+
+def held_against_baseline(comparison: Comparison) -> Comparison:
+    """Of a comparison of all pairs that of each model against the baseline, whose p-values are corrected for less."""
+    settings = replace(comparison.settings, pairs="baseline")
+    against = [one for one in comparison.differences if one.other == comparison.baseline]
+    return replace(comparison, differences=tuple(_judged(against, settings)), settings=settings)
 
 
 def _warnings(columns: Sequence[Column], cells: Mapping[tuple[str, Key], Cell]) -> list[str]:

@@ -26,16 +26,13 @@ from trifacet.reports.comparison_tables import (
     caveats,
     cell_of,
     difference_row,
-    digits,
-    interval_text,
     legend,
-    number_text,
     official_text,
     official_word,
     p_text,
     share_text,
 )
-from trifacet.reports.forest import Span, forest_chart
+from trifacet.reports.forest import difference_chart
 from trifacet.reports.page import render_page
 from trifacet.reports.story import quantity
 
@@ -89,7 +86,9 @@ def render_comparison(
             (profile, [(column, official_word(comparison, column)) for column in columns], _rows(comparison, columns))
             for profile, columns in by_profile(comparison)
         ],
-        charts=[_forest(comparison, column, index) for index, column in enumerate(comparison.columns)],
+        charts=[
+            difference_chart(comparison, column, f"forest-{index}") for index, column in enumerate(comparison.columns)
+        ],
         differences=[
             (difference_row(comparison, one), p_text(one.p_over_all), one.chance.exact, _tone(one.verdict))
             for one in comparison.differences
@@ -145,21 +144,6 @@ def _rows(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, 
 def _tone(verdict: str) -> str:
     """The colour of a verdict; none where neither direction is better."""
     return {"better": "right", "worse": "wrong"}.get(verdict, "")
-
-
-def _forest(comparison: Comparison, column: Column, index: int) -> tuple[Column, str, Markup]:
-    places = digits(comparison, column)
-    spans, said = [], []
-    for one in comparison.differences:
-        if one.column.key == column.key:
-            name = f"{one.model} – {one.other}" if comparison.settings.pairs == "all" else one.model
-            value = number_text(one.value, places, signed=True)
-            text = f"{value} {interval_text(one.interval, places, signed=True)} {MARKS[one.verdict]}".strip()
-            spans.append(Span(name, one.value, one.interval, text, bool(one.verdict)))
-            said.append(f"{one.model} less {one.other} {text}, corrected p {p_text(one.p_corrected)}")
-    hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}
-    chart = forest_chart(spans, alternative=f"{column.title}: {'; '.join(said)}.", chart_id=f"forest-{index}")
-    return column, hint[column.better], chart
 
 
 def _shares(interval: tuple[float, float]) -> str:

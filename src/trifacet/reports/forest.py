@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import matplotlib
 from markupsafe import Markup
 
-from trifacet.reports.plots import INK, QUIET, SERIES, STYLE, VARIABLES, empty_figure, shorten
+from trifacet.evaluation.comparing import Column, Comparison
+from trifacet.reports.comparison_tables import MARKS, digits, interval_text, number_text, p_text
+from trifacet.reports.plots import GROUND, INK, QUIET, SERIES, STYLE, VARIABLES, empty_figure, shorten
 from trifacet.reports.svg import svg_of
-
-_GROUND = "#010206"  # stands for the card's colour, inside hollow dots
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
                 if span.interval is not None:
                     axes.plot(span.interval, [row, row], color=ink, linewidth=2, marker="|", markersize=7)
                     known += span.interval
-                axes.plot([span.value], [row], "o", color=ink, markersize=6.5, mfc=ink if span.firm else _GROUND)
+                axes.plot([span.value], [row], "o", color=ink, markersize=6.5, mfc=ink if span.firm else GROUND)
                 known.append(span.value)
             said = f"{shorten(span.label, 30)}  {span.text}"
             above = (0, row - 0.28)
@@ -61,5 +61,20 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=5)
         figure.subplots_adjust(left=0.03, right=0.97, top=0.99, bottom=24 / (44 * len(spans) + 34))
-        variables = {**VARIABLES, _GROUND: "--card"}
-        return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=variables)
+        return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=VARIABLES)
+
+
+def difference_chart(comparison: Comparison, column: Column, chart_id: str) -> tuple[Column, str, Markup]:
+    """The differences of the compared pairs in one metric: the column, how to read the chart, and the chart."""
+    places = digits(comparison, column)
+    spans, said = [], []
+    for one in comparison.differences:
+        if one.column.key == column.key:
+            name = f"{one.model} – {one.other}" if comparison.settings.pairs == "all" else one.model
+            value = number_text(one.value, places, signed=True)
+            text = f"{value} {interval_text(one.interval, places, signed=True)} {MARKS[one.verdict]}".strip()
+            spans.append(Span(name, one.value, one.interval, text, bool(one.verdict)))
+            said.append(f"{one.model} less {one.other} {text}, corrected p {p_text(one.p_corrected)}")
+    hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}
+    chart = forest_chart(spans, alternative=f"{column.title}: {'; '.join(said)}.", chart_id=chart_id)
+    return column, hint[column.better], chart

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 from trifacet.errors import DataError, TrifacetError
+from trifacet.evaluation.comparing import Comparison
+from trifacet.evaluation.comparison_reading import read_comparison
 from trifacet.formats import iter_samples
 from trifacet.formats.rows import stop
 from trifacet.records import TestSample
@@ -38,7 +40,10 @@ class ModelRun:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything the report shows. Empty where the run has not come so far."""
+    """Everything the report shows. Empty where the run has not come so far.
+
+    ``comparison`` is of all pairs of the models with scores; None where these were made before there was one.
+    """
 
     folder: Path
     facts: dict[str, Any]
@@ -52,6 +57,7 @@ class Run:
     seeds: dict[str, Any]
     sweep: dict[str, Any]
     skipped: list[dict[str, Any]] = field(default_factory=list)  # rows that were left out
+    comparison: Comparison | None = None
 
     @property
     def name(self) -> str:
@@ -77,6 +83,7 @@ def read_run(folder: Path) -> Run:
         raise TrifacetError(f"{folder} holds no run (none of {', '.join(known)}); give the output folder of a run")
     recipe, recipe_text = _recipe(folder / "recipe.yaml")
     scores = _object(folder / "scores.json")
+    compared = scores.get("comparison")
     samples, image_root = _samples(folder, recipe)
     rejected = _json(folder / "rejected" / "index.json", [])
     return Run(
@@ -92,6 +99,7 @@ def read_run(folder: Path) -> Run:
         seeds=_object(folder / "seeds.json"),
         sweep=_object(folder / "sweep.json"),
         skipped=read_lines(folder / "skipped.jsonl"),
+        comparison=None if compared is None else read_comparison(compared, folder / "scores.json"),
     )
 
 

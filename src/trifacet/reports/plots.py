@@ -23,8 +23,9 @@ FONT_SIZE = 8.25  # points: 11 user units
 
 # Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of report.css.
 INK, QUIET, _GRID = "#010203", "#010204", "#010205"
+GROUND = "#010206"  # the card's: inside hollow dots, and around lines that cross bars
 SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")
-VARIABLES = {INK: "--ink", QUIET: "--quiet", _GRID: "--line"} | {
+VARIABLES = {INK: "--ink", QUIET: "--quiet", _GRID: "--line", GROUND: "--card"} | {
     stand_in: f"--series-{index}" for index, stand_in in enumerate(SERIES)
 }
 _DASHES: tuple[Any, ...] = (
@@ -79,7 +80,7 @@ def bar_chart(
     alternative: str,
     texts: Mapping[str, str],
     chart_id: str,
-    spread: Mapping[str, float] | None = None,
+    whiskers: Mapping[str, tuple[float, float]] | None = None,
     reach: float = 0.0,
 ) -> Markup:
     """Horizontal bars, one per name, in the given order, each with its text at its end.
@@ -89,24 +90,26 @@ def bar_chart(
         alternative: what the chart says, in words.
         texts: what stands at the end of each bar.
         chart_id: unique in the page.
-        spread: half-length of a whisker, for means over seeds.
+        whiskers: where the whisker of a bar begins and ends: an interval, or a spread over seeds.
         reach: the value that the chart has room for at least, so that several charts have one scale.
     """
     names = list(values)
     finite = {name: value if _is_finite(value) else 0.0 for name, value in values.items()}
-    spread = spread or {}
+    whiskers = whiskers or {}
+    ends = {name: max(finite[name] or 0.0, whiskers.get(name, (0.0, 0.0))[1]) for name in names}
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
         figure, axes = empty_figure(26 * len(names) + 8)
         for row, name in enumerate(names):
             length = finite[name] or 0.0
             axes.barh(row, length, height=0.62, color=SERIES[row % len(SERIES)])
-            if spread.get(name):
-                axes.errorbar(length, row, xerr=spread[name], color=INK, capsize=3, linewidth=1.2)
-            end = max(length, 0.0) + spread.get(name, 0.0)
-            axes.annotate(texts[name], (end, row), (5, 0), textcoords="offset points", va="center", color=INK)
-        ends = [(finite[name] or 0.0) + spread.get(name, 0.0) for name in names]
+            if name in whiskers:
+                for colour, width in ((GROUND, 3.6), (INK, 1.2)):  # ink alone is hard to see on some bars
+                    mark = {"marker": "|", "markersize": 6 + width, "markeredgewidth": width}
+                    axes.plot(whiskers[name], [row, row], color=colour, linewidth=width, **mark)
+            end = (max(ends[name], 0.0), row)
+            axes.annotate(texts[name], end, (5, 0), textcoords="offset points", va="center", color=INK)
         low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
-        high = max([*ends, reach, 0.0]) or 1.0
+        high = max([*ends.values(), reach, 0.0]) or 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=INK)

@@ -14,6 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trifacet.evaluation.comparing import Comparison
 from trifacet.files import write_atomically
 from trifacet.reports.curves import stage
 from trifacet.reports.gather import Run, number, read_run
@@ -22,6 +23,7 @@ from trifacet.reports.pictures import picture
 from trifacet.reports.plots import bar_chart
 from trifacet.reports.posts import held_out_posts
 from trifacet.reports.story import duration, opening, quantity
+from trifacet.reports.sureness import NOT_COMPARED, marked, sureness
 from trifacet.reports.tables import Metric, Summary, format_value, seeds_table, summarise, sweep_table
 
 SKIPPED_SHOWN = 20  # skipped.jsonl has all
@@ -49,7 +51,7 @@ def render(run: Run) -> str:
 def _view(run: Run) -> dict[str, Any]:
     """What the template shows, section by section."""
     command = run.facts.get("command")
-    summary = summarise(run.models)
+    summary = marked(summarise(run.models), run.comparison)
     posts = held_out_posts(run)
     stages = [stage(model, f"curve-{index}", _drop_limit(run, model.name)) for index, model in enumerate(run.models)]
     seed_metrics, seed_rows = seeds_table(run.seeds)
@@ -60,6 +62,8 @@ def _view(run: Run) -> dict[str, Any]:
         "started": _moment(run.facts.get("started")),
         "command": " ".join(command) if isinstance(command, list) else str(command or ""),
         "summary": summary,
+        "sure": sureness(summary, run.comparison),
+        "not_compared": NOT_COMPARED,
         "not_computed": sorted(
             {
                 m.label
@@ -69,7 +73,7 @@ def _view(run: Run) -> dict[str, Any]:
             }
         ),
         "bars": [
-            _metric_bars(summary, index)
+            _metric_bars(summary, index, run.comparison)
             for index in range(len(summary.metrics))
             if any(cells[index].value is not None for _, cells in summary.rows)
         ],
@@ -95,15 +99,18 @@ def _drop_limit(run: Run, name: str) -> float | None:
     return number(_mapping(_mapping(run.recipe.get("align")).get(name)).get("warn_chosen_drop"))
 
 
-def _metric_bars(summary: Summary, index: int) -> tuple[Metric, Markup]:
+def _metric_bars(summary: Summary, index: int, comparison: Comparison | None) -> tuple[Metric, Markup]:
     metric = summary.metrics[index]
     cells = {model.name: row[index] for model, row in summary.rows}
-    said = "; ".join(f"{name} {cell.text}" for name, cell in cells.items())
+    said = "; ".join(f"{name} {cell.text} {cell.interval}".rstrip() for name, cell in cells.items())
+    found = comparison.cells if comparison else {}
+    intervals = {name: cell.interval for (name, (_, key)), cell in found.items() if key == metric.key and cell.interval}
     return metric, bar_chart(
         {name: cell.value for name, cell in cells.items()},
         alternative=f"{metric.label}: {said}.",
         texts={name: cell.text for name, cell in cells.items()},
         chart_id=f"bar-{index}",
+        whiskers={name: intervals[name] for name in cells if name in intervals},
     )
 
 
@@ -117,7 +124,11 @@ def _seed_bars(seeds: Mapping[str, Any], metric: Metric, index: int) -> tuple[Me
         alternative=f"{metric.label}, mean over seeds: {said}.",
         texts={name: format_value(mean, metric) for name, mean in means.items()},
         chart_id=f"seed-{index}",
-        spread=stds,
+        whiskers={
+            name: (mean - stds[name], mean + stds[name])
+            for name, mean in means.items()
+            if mean is not None and stds[name]
+        },
     )
 
 

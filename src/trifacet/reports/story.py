@@ -34,7 +34,8 @@ def opening(run: Run, posts: Sequence[Post]) -> list[str]:
     else:
         sentences.append("No model has described the held-out posts yet, so there are no scores.")
     if any(model.metrics for model in run.models):
-        sentences.append("Look at the summary first: it has one line per model.")
+        sure = " and says which differences are more than chance" if run.comparison else ""
+        sentences.append(f"Look at the summary first: it has one line per model{sure}.")
     if posts:
         marked = ", where right and wrong facts are marked" if any(t.facts for p in posts for t in p.told) else ""
         sentences.append(f"Then read what the models wrote under the held-out posts{marked}: no number replaces that.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from trifacet.reports.gather import ModelRun, number
@@ -86,11 +87,20 @@ _KNOWN = {metric.key: metric for metric in METRICS}
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell shows; ``value`` is None where nothing was computed."""
+    """What one cell shows; ``value`` is None where nothing was computed.
+
+    ``interval``, ``verdict`` (how it stands to the baseline), its ``mark`` and ``p`` are "" where nothing is known of
+    them. Of a best value ``alike`` names the models that no test tells it from; None: no test was made.
+    """
 
     text: str
     value: float | None
     best: bool = False
+    interval: str = ""
+    verdict: str = ""
+    mark: str = ""
+    p: str = ""
+    alike: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,15 +110,14 @@ class Summary:
     metrics: list[Metric]
     rows: list[tuple[ModelRun, list[Cell]]]
 
-    def groups(self) -> list[tuple[str, int]]:
-        """Neighbouring columns of one group: (heading, number of columns)."""
-        groups: list[tuple[str, int]] = []
-        for metric in self.metrics:
-            if groups and groups[-1][0] == metric.group:
-                groups[-1] = (metric.group, groups[-1][1] + 1)
-            else:
-                groups.append((metric.group, 1))
-        return groups
+    def groups(self) -> list[tuple[str, Summary]]:
+        """A summary for each group of neighbouring columns, with the group's heading."""
+        found = []
+        for heading, placed in groupby(enumerate(self.metrics), lambda one: one[1].group):
+            places = [place for place, _ in placed]
+            rows = [(model, [cells[place] for place in places]) for model, cells in self.rows]
+            found.append((heading, Summary([self.metrics[place] for place in places], rows)))
+        return found
 
 
 def metric_of(key: str) -> Metric:
@@ -140,29 +149,41 @@ def summarise(models: Sequence[ModelRun]) -> Summary:
 
 
 def format_value(value: float | None, metric: Metric) -> str:
-    """The number with as many decimals as its size bears."""
+    """The number with the metric's decimals."""
     if value is None:
         return NOT_COMPUTED
     if not math.isfinite(value):
         return "not a number"
-    return f"{value:.3f}" if metric.key == "repetition" else f"{value:.1f}"
+    return f"{value:.{decimals(metric)}f}"
 
 
-def markdown(summary: Summary) -> str:
-    """The summary as a Markdown table; best values in bold, degenerated models named below."""
+def decimals(metric: Metric) -> int:
+    """How many decimals the metric's values bear."""
+    return 3 if metric.key == "repetition" else 1
+
+
+def markdown(summary: Summary, remarks: Sequence[str] = ()) -> str:
+    """The summary as a Markdown table; best values in bold, degenerated models and ``remarks`` below."""
     lines = [
         "| Model | " + " | ".join(markdown_text(metric.title) for metric in summary.metrics) + " |",
         "|---|" + "---:|" * len(summary.metrics),
     ]
     for model, cells in summary.rows:
-        shown = [f"**{cell.text}**" if cell.best else cell.text for cell in cells]
+        shown = [_markdown_cell(cell) for cell in cells]
         lines.append(f"| {markdown_text(model.name)} | " + " | ".join(shown) + " |")
-    remarks = [
+    degenerated = [
         f"{markdown_text(model.name)} degenerated: {markdown_text(model.degenerate)}"
         for model, _ in summary.rows
         if model.degenerate
     ]
-    return "\n".join([*lines, *(["", *remarks] if remarks else [])]) + "\n"
+    for below in (remarks, degenerated):
+        lines += ["", *below] if below else []
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    value = f"**{cell.text}**" if cell.best else cell.text
+    return " ".join(part for part in (value, cell.mark, markdown_text(cell.interval)) if part)
 
 
 def document(summary: Summary, notes: Sequence[str]) -> dict[str, Any]:

@@ -6,12 +6,16 @@ Invariant: every step looks whether its finished output is there and does only w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.scores import score_texts
+from trifacet.evaluation import paper
+from trifacet.evaluation.comparing import Settings, compare
+from trifacet.evaluation.comparison_document import document as comparison_document
+from trifacet.evaluation.contestants import TEXTS, Contestant
+from trifacet.evaluation.scores import Scores, score_texts
 from trifacet.facets import Facet
 from trifacet.files import replacing_folder, write_atomically
 from trifacet.generation.local import Generated
@@ -108,22 +112,43 @@ def _test_samples(recipe: Recipe, split: Split) -> list[TestSample]:
 
 
 def score_all(recipe: Recipe, texts: dict[str, list[Generated]], split: Split) -> dict[str, Any]:
-    """Score every model's texts and write ``scores.json``; returns its content."""
+    """Score every model's texts, compare them, and write ``scores.json``; returns its content."""
     samples = _test_samples(recipe, split)
     models: dict[str, Any] = {}
+    scored: dict[str, Scores] = {}
     notes: list[str] = []
     for name, generated in texts.items():
         at_limit = sum(text.new_tokens >= recipe.generate.max_new_tokens for text in generated)
-        scores = score_texts({text.id: text.text for text in generated}, samples, at_limit=at_limit)
+        scores = scored[name] = score_texts({text.id: text.text for text in generated}, samples, at_limit=at_limit)
         models[name] = {
             "metrics": scores.metrics,
             "degenerate": scores.degenerate,
             "per_sample": scores.per_sample,
         }
         notes += [note for note in scores.notes if note not in notes and not scores.degenerate]
-    document = {"profile": "paper", "split": split, "models": models, "notes": notes}
+    document = {"profile": "paper", "split": split, "models": models, "notes": notes, "comparison": _compared(scored)}
     write_atomically(recipe.folder / "scores.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return document
+
+
+def _compared(scored: Mapping[str, Scores]) -> dict[str, Any] | None:
+    """How sure the scores are: what ``trifacet compare RUN --profile paper --pairs all --json`` says of them.
+
+    All pairs, since a reader asks of the best whether it is more than chance better than the next. The supervised model
+    is the baseline where there is one. None without a model.
+    """
+    contestants = [
+        Contestant(
+            name,
+            name,
+            {("paper" if one.name in paper.METRICS else TEXTS, one.name): one for one in scores.measures if one.units},
+        )
+        for name, scores in scored.items()
+    ]
+    if not contestants:
+        return None
+    settings = Settings(pairs="all", baseline="sft" if "sft" in scored else None)
+    return comparison_document(compare(contestants, settings))
 
 
 def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
