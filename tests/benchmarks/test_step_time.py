@@ -19,7 +19,7 @@ KEYS = {
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, str(BENCHMARKS / script), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=environment)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=900, env=environment)
 
 
 def test_the_contestants_agree_and_the_json_has_what_was_promised(tmp_path):

@@ -45,7 +45,7 @@ def start(*arguments, **variables) -> subprocess.Popen:
     )
 
 
-def finish(process: subprocess.Popen, timeout: float = 120) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen, timeout: float = 400) -> tuple[int, str, str]:
     """Its exit code, standard output and standard error."""
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out, err

@@ -26,7 +26,7 @@ from trifacet.world.scribe import Scribe
 
 STEPS = [{"alt-length": {"min_words": 3}}]
 GRAMMAR = [*STEPS, {"grammar": {}}]
-FAST = {"timeout": 5.0, "concurrency": 8}
+FAST = {"timeout": 60.0, "concurrency": 8}
 
 
 def model_at(endpoint, **others):
@@ -88,7 +88,7 @@ def test_a_ray_cluster_makes_the_same_bytes(tmp_path):
         code, _, err = finish(command)
         assert code == 0, err
     finally:
-        cluster.communicate(timeout=60)  # its input ends, and so does it
+        cluster.communicate(timeout=180)  # its input ends, and so does it
     assert made(tmp_path / "here") == made(tmp_path / "there")
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 NAMES = ("plain-model", "tuned-model")  # must occur on no page
-SECONDS = 40
+SECONDS = 90
 
 
 def write_review(folder: Path, count: int = 4) -> list[str]:
