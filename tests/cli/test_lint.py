@@ -3,10 +3,13 @@
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 from fluidattacks_core.sarif import SarifLog
+
+from trifacet.evaluation.lint.pages import image_address
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 GOOD = "A brown dog jumps over a puddle in the park."
@@ -150,6 +153,13 @@ def test_a_folder_is_gone_through_but_never_left(lint, tmp_path):
     assert (code, document["problems"]) == (1, [])
     (tmp_path / "empty").mkdir()
     assert lint("empty")[0] == 2
+
+
+@pytest.mark.parametrize("folder", ["site", "{root}/site", "/"])
+def test_an_image_has_the_address_that_its_page_leads_to(tmp_path, folder):
+    page = Path(folder.format(root=tmp_path)) / "sub" / "p.html"
+    for source in ("a.png", "../a.png", "../b/./a.png", "../../../../../../../../../a.png"):
+        assert image_address(source, page) == os.path.normpath(page.parent / source)
 
 
 def test_the_same_text_is_counted_by_images_over_all_files(lint, tmp_path):
