@@ -11,7 +11,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from builds import finish, made, posts, samples, start, write_recipe
+from small_builds import finish, made, posts, samples, start, write_recipe
 
 from trifacet.building import output, reading
 from trifacet.building.build import run_build

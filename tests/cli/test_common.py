@@ -1,6 +1,8 @@
 """Tables on the terminal: words stay whole where they can, and numbers stand at the right."""
 
 import io
+import tomllib
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -44,3 +46,8 @@ def test_all_rows_that_left_are_counted_and_the_most_frequent_reasons_named():
     assert sum(int(part.split()[0]) for part in told.split(", ")) == 9 + sum(range(1, 7))
     assert len(told.split(", ")) == REASONS + 1
     assert _why({"counts": {"change: hashtags stripped": 3}}) == ""
+
+
+def test_the_version_is_told_and_is_that_of_the_package(trifacet):
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
+    assert trifacet("--version") == (0, f"trifacet {project['version']}\n", "")

@@ -71,6 +71,15 @@ def test_what_cannot_be_done_is_one_line(rows, options, said):
     assert said in str(result.exception)
 
 
+def test_references_of_more_samples_name_the_option_of_this_command(tmp_path):
+    texts = [{"id": place, "text": f"a dog and {place} cats"} for place in range(4)]
+    models = [write_rows(tmp_path / f"{name}.jsonl", texts[:3]) for name in ("a", "b")]
+    given = [*models, "--references", write_rows(tmp_path / "r.jsonl", texts), "--profile", "coco", "--draws", 100]
+    said = str(run(*given).exception)
+    assert "--common" in said and "--subset" not in said
+    assert run(*given, "--common").exit_code == 0
+
+
 def test_judging_needs_texts(rows, tmp_path):
     judge = tmp_path / "judge.yaml"
     judge.write_text("base_url: http://127.0.0.1:9/v1\nmodel: m\n", encoding="utf-8")

@@ -239,6 +239,15 @@ def test_an_empty_folder_is_no_checkpoint(tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("given", ["", "models", "models/sft"])
+def test_the_folder_of_a_run_names_the_checkpoints_in_it(tiny_folder, tmp_path, given):
+    (tmp_path / "models" / "sft").mkdir(parents=True)
+    (tmp_path / "models" / "sft" / "model").symlink_to(tiny_folder)
+    with pytest.raises(TrifacetError, match="folder of a run") as caught:
+        load_model(tmp_path / given)
+    load_model(str(caught.value).partition("give ")[2])
+
+
 def test_a_broken_adapter_is_named(broken):
     (broken / "adapter_config.json").write_text("[]")
     with pytest.raises(TrifacetError, match=r"adapter_config.json cannot be read"):

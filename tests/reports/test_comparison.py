@@ -21,7 +21,7 @@ from trifacet.evaluation.measures import mean_measure
 from trifacet.evaluation.target import Reference
 from trifacet.evaluation.wordnet import WordNet
 from trifacet.reports.comparison import render_comparison
-from trifacet.reports.comparison_tables import latex, legend, markdown, number_text, official_text
+from trifacet.reports.comparison_tables import findings, latex, legend, markdown, number_text, official_text
 from trifacet.world.endpoint_server import ScriptedEndpoint
 
 FAST = Settings(draws=200)
@@ -115,6 +115,24 @@ def test_tables_agree_and_name_test_and_correction():
     page = render_comparison(comparison, contestants(), {})
     assert f"{cell.value:.1f}" in page
     assert "significant" not in page + markdown(comparison) + latex(comparison)
+
+
+def test_every_difference_is_counted_once_in_the_line_of_its_pair():
+    comparison = compared(pairs="all")
+    lines = findings(comparison)
+    assert [line.partition(",")[0] for line in lines] == [
+        "good against base",
+        "twin against base",
+        "twin against good",
+    ]
+    for line, names in zip(lines, (("good", "base"), ("twin", "base"), ("twin", "good")), strict=True):
+        of_pair = [one for one in comparison.differences if (one.model, one.other) == names]
+        verdicts = [one.verdict for one in of_pair]
+        assert all(one.column.title in line for one in of_pair if one.verdict == "worse")
+        total, better, worse, *rest = map(int, re.findall(r"\d+", re.sub(r"\(.*\)", "", line)))
+        assert (total, better, worse) == (len(verdicts), verdicts.count("better"), verdicts.count("worse"))
+        assert sum(rest) == verdicts.count("differs") + verdicts.count("")
+        assert line in markdown(comparison) and line in render_comparison(comparison, contestants(), {})
 
 
 def test_official_or_not_is_said_of_every_metric():

@@ -30,6 +30,8 @@ def print_comparison(comparison: Comparison, judged: Judged | None) -> None:
         out.print(
             f"{judged.asked.questions} questions, {judged.asked.cached} kept before, paid {judged.asked.paid:.6g}"
         )
+    for line in tables.findings(comparison):
+        _print_line(line)
     for line in [*tables.unofficial_text(comparison), *tables.caveats(comparison)]:
         _print_line(f"- {line}")
 

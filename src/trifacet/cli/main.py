@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from trifacet import __version__
 from trifacet.cli import (
     align,
     benchmarks,
@@ -30,7 +31,7 @@ from trifacet.cli import (
     score,
     sft,
 )
-from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, plain
+from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, out, plain
 from trifacet.errors import TrifacetError
 
 # What keeps on the disk what it has done.
@@ -65,6 +66,22 @@ for panel, name, function in (  # in the order of the work
     app.command(name, rich_help_panel=panel)(function)
 app.add_typer(benchmarks.app, name="benchmarks", rich_help_panel=EVALUATION)
 app.add_typer(data.app, name="data", rich_help_panel=LOOKING)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"trifacet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before the name of a command."""
 
 
 def command() -> None:

@@ -108,7 +108,7 @@ def read_entries(
     for one in opened:
         if one.name in known:
             texts = known[one.name].texts
-            match_ids(texts, targets, Path(one.source))
+            match_ids(texts, targets, Path(one.source), "--common compares the samples that all have")
             measures, remarks[one.name] = _scored(texts, targets, profiles)
             measures = {**measures, **one.measures}
             contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts, one.results))

@@ -21,8 +21,15 @@ FEW = 0.5  # of the ids in both files: below this share they hardly belong toget
 _ROW_NUMBER = re.compile(r"row-\d+")  # what a row without an id gets as its id
 
 
-def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target], file: Path | None = None) -> None:
+def match_ids(
+    hypotheses: Mapping[str, str],
+    samples: Sequence[Target],
+    file: Path | None = None,
+    way_out: str = "--subset scores only the samples that have one",
+) -> None:
     """Refuse texts that are not one for each sample; ``file`` is where they come from.
+
+    ``way_out`` is the option of the command for texts of a part of the samples.
 
     Raises:
         DataError: naming the ids that are doubled, missing or too many.
@@ -41,7 +48,7 @@ def match_ids(hypotheses: Mapping[str, str], samples: Sequence[Target], file: Pa
     common, larger = len(counts.keys() & hypotheses.keys()), max(len(counts), len(hypotheses))
     fix = "give one text for each sample of the test set, and no other"
     if all(name in counts for name in hypotheses) and hypotheses:
-        fix += " (--subset scores only the samples that have one)"
+        fix += f" ({way_out})"
     if common < FEW * larger:
         fix = f"only {common} of {larger} ids are in both: is this file of another run? {fix}"
     raise DataError("; ".join(found), fix=fix, file=file)

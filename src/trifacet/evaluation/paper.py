@@ -57,7 +57,7 @@ def paper_scores(
         notes.append(note)
         several = sum(map(_may_have_sentences, [*hypotheses, *references]))
         if several and not punkt_installed():
-            reason = f"NLTK's punkt is not installed, and {several} texts seem to have several sentences"
+            reason = f"NLTK's punkt is not installed, and {several} of the texts may have several sentences"
             unofficial = dict.fromkeys(("bleu_4", "bleu_4_cumulative", "meteor"), reason)
     wordnet = wordnet or find_wordnet()
     if wordnet.reader is None:

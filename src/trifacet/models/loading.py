@@ -275,10 +275,23 @@ def _readable_errors(source: str) -> Iterator[None]:
     except Exception as error:  # a loader fed with damaged files raises whatever it trips over
         if source.count("/") > 1 and not Path(source).exists():  # no hub id either
             raise TrifacetError(f"{source}: no such folder; give the folder or the hub id of a checkpoint") from None
+        if Path(source).is_dir() and (inside := _checkpoints_in(Path(source))):
+            fix = " or ".join(map(str, inside[:3]))
+            raise TrifacetError(f"{source}: is the folder of a run, not of a checkpoint; give {fix}") from None
         message = _first_line(error)
+        if not Path(source).exists():
+            message = f"there is no such folder, and the hub gives nothing: {message}"
         if "safetensors" in message:
             message += "; convert the weights to safetensors with transformers' save_pretrained"
         raise TrifacetError(f"{source}: cannot be loaded as a checkpoint: {message}") from None
+
+
+def _checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints of a run, or of one of its stages, where ``folder`` is that and no checkpoint itself."""
+    if (folder / "config.json").exists():
+        return []
+    places = (folder / "model", *sorted(folder.glob("*/model")), *sorted(folder.glob("models/*/model")))
+    return [place for place in places if place.is_dir()]
 
 
 def _first_line(error: Exception) -> str:

@@ -26,6 +26,7 @@ from trifacet.reports.comparison_tables import (
     caveats,
     cell_of,
     difference_row,
+    findings,
     legend,
     official_text,
     official_word,
@@ -94,6 +95,7 @@ def render_comparison(
             for one in comparison.differences
         ],
         pairs=len({(one.model, one.other) for one in comparison.differences}),
+        findings=findings(comparison),
         official=official_text(comparison),
         caveats=[*comparison.notes, *caveats(comparison)],
         judged=judged,
@@ -108,16 +110,12 @@ def _opening(comparison: Comparison, samples: int) -> str:
     most = max(column.units for column in comparison.columns)
     if not others:
         return f"{comparison.baseline} on {most} samples or groups of them, drawn as wholes."
-    found = sum(one.verdict != "" for one in comparison.differences)
-    tests = len(comparison.differences)
-    correction = CORRECTIONS[comparison.settings.correction]
     who = others[0] if len(others) == 1 else f"{len(others)} models"
     what = "samples" if most == samples else "units (samples, or groups of them)"
-    return (
-        f"{who} against {comparison.baseline} on {most} {what}. "
-        f"In {found} of {tests} comparisons of a pair in a metric "
-        f"the {correction} p-value is at most {1 - comparison.settings.level:.2g}."
-    )
+    test = f"{CORRECTIONS[comparison.settings.correction]} p ≤ {1 - comparison.settings.level:.2g}"
+    counted = findings(comparison)
+    result = counted[0] if len(counted) == 1 else "How often each is better stands above the differences."
+    return f"{who} against {comparison.baseline} on {most} {what}, by {test}. {result}"
 
 
 def _rows(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, list[dict[str, Any]]]]:

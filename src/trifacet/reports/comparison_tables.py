@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from trifacet.evaluation.comparing import Cell, Column, Comparison, Difference, Verdict
-from trifacet.evaluation.contestants import OWN
+from trifacet.evaluation.contestants import OWN, listed
 from trifacet.evaluation.pairs import Judged
 from trifacet.reports.tables import markdown_text
 
@@ -99,6 +99,24 @@ def legend(comparison: Comparison) -> str:
         f"direction is better: paired permutation test, {CORRECTIONS[settings.correction]} p ≤ {limit} over "
         f"{_family(comparison)} of each metric."
     )
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """One sentence for each pair: in how many metrics it is better, worse, another, or not found to differ."""
+    pairs: dict[tuple[str, str], dict[Verdict, list[str]]] = {}
+    for one in comparison.differences:
+        found = pairs.setdefault((one.model, one.other), {"better": [], "worse": [], "differs": [], "": []})
+        found[one.verdict].append(one.column.title)
+    lines = []
+    for (model, other), found in pairs.items():
+        said = [f"better in {len(found['better'])}", f"worse in {len(found['worse'])}"]
+        if found["worse"]:
+            said[-1] += f" ({listed(found['worse'], 3)})"
+        if found["differs"]:
+            said.append(f"different in {len(found['differs'])} of which neither direction is better")
+        said.append(f"no difference found in {len(found[''])}")
+        lines.append(f"{model} against {other}, of {sum(map(len, found.values()))} metrics: {', '.join(said)}.")
+    return lines
 
 
 def _family(comparison: Comparison) -> str:
@@ -194,6 +212,7 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
     lines += [
         markdown_text(legend(comparison)),
         "",
+        *(line for one in findings(comparison) for line in (markdown_text(one), "")),
         "| Metric | Model | Against | Difference | p | p corrected | Win / tie / lose | d_z | Cliff's delta |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]

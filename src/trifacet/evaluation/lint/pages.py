@@ -241,11 +241,11 @@ def image_address(source: str, path: Path) -> str:
         return source
     parts: list[str] = []
     for part in PurePosixPath(path.parent.as_posix(), source).parts:
-        if part == ".." and parts and parts[-1] != "..":
+        if part == ".." and parts and parts[-1] not in ("..", "/"):
             parts.pop()
-        else:
+        elif part != ".." or parts != ["/"]:  # nothing is above the root
             parts.append(part)
-    return "/".join(parts)
+    return str(PurePosixPath(*parts))
 
 
 def _attribute(element: Any, name: str) -> str:
