@@ -21,7 +21,7 @@ from trifacet.evaluation.lint.metric import LINT
 from trifacet.evaluation.matching import match_ids, other_data
 from trifacet.evaluation.measures import Better, Measure, mean_measure
 from trifacet.evaluation.naming import name_and_place
-from trifacet.evaluation.scores import TEXT_MEASURES, Profile, score_texts
+from trifacet.evaluation.scores import TEXT_MEASURES, Profile, Scores, score_texts
 from trifacet.evaluation.target import Target
 from trifacet.formats.rows import iter_rows
 
@@ -230,7 +230,12 @@ def _scored(
     texts: Mapping[str, str], targets: Sequence[Target], profiles: Sequence[Profile]
 ) -> tuple[dict[Key, Measure], list[str]]:
     scores = score_texts(texts, targets, profiles=profiles)
-    return {_key(one.name): one for one in scores.measures if one.units}, scores.notes
+    return measures_of(scores), scores.notes
+
+
+def measures_of(scores: Scores) -> dict[Key, Measure]:
+    """The measures of a model's texts, by profile and name."""
+    return {_key(one.name): one for one in scores.measures if one.units}
 
 
 def _key(metric: str) -> Key:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation import paper
 from trifacet.evaluation.comparing import Settings, compare
 from trifacet.evaluation.comparison_document import document as comparison_document
-from trifacet.evaluation.contestants import TEXTS, Contestant
+from trifacet.evaluation.contestants import Contestant
+from trifacet.evaluation.entries import measures_of
 from trifacet.evaluation.scores import Scores, score_texts
 from trifacet.facets import Facet
 from trifacet.files import replacing_folder, write_atomically
@@ -137,14 +137,7 @@ def _compared(scored: Mapping[str, Scores]) -> dict[str, Any] | None:
     All pairs, since a reader asks of the best whether it is more than chance better than the next. The supervised model
     is the baseline where there is one. None without a model.
     """
-    contestants = [
-        Contestant(
-            name,
-            name,
-            {("paper" if one.name in paper.METRICS else TEXTS, one.name): one for one in scores.measures if one.units},
-        )
-        for name, scores in scored.items()
-    ]
+    contestants = [Contestant(name, name, measures_of(scores)) for name, scores in scored.items()]
     if not contestants:
         return None
     settings = Settings(pairs="all", baseline="sft" if "sft" in scored else None)
