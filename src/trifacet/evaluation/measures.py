@@ -26,8 +26,9 @@ class Measure:
     ``units`` name the rows of ``sums_UK``: what is drawn as a whole when the set is resampled. That is the sample's id,
     or the name of a group whose samples belong together (all questions of a HallusionBench set). A name stands once.
     ``formula`` takes (..., K) sums to (...) values, nan where there is nothing to divide by. ``unofficial`` says why
-    the value is not the one that the metric's own program gives; empty: it is. ``nothing``: a unit's value up to this
-    stands for 0, as what guards against division leave of BLEU; between two such values there is no winner.
+    the value is not the one that the metric's own program gives; empty: it is. ``nothing``: a value up to this, of a
+    unit or of the set, stands for 0, as what guards against division leave of BLEU; between two such values there is no
+    winner.
     """
 
     name: str
@@ -63,10 +64,17 @@ def ratio(sums: Array) -> Array:
         return np.where(sums[..., 1] == 0, np.nan, sums[..., 0] / sums[..., 1])
 
 
-def mean_measure(name: str, values: Mapping[str, float], *, better: Better = "higher", unofficial: str = "") -> Measure:
+def mean_measure(
+    name: str,
+    values: Mapping[str, float],
+    *,
+    better: Better = "higher",
+    unofficial: str = "",
+    nothing: float = 0.0,
+) -> Measure:
     """The mean of a value per sample; samples that lack it are left out of ``values``."""
     sums_U2 = np.array([[value, 1.0] for value in values.values()], dtype=np.float64).reshape(-1, 2)
-    return Measure(name, tuple(values), sums_U2, ratio, better, unofficial)
+    return Measure(name, tuple(values), sums_U2, ratio, better, unofficial, nothing)
 
 
 def share_measure(
