@@ -11,6 +11,9 @@ from scipy import stats
 from trifacet.evaluation.coco import Tokenized, coco_measures
 from trifacet.evaluation.effects import corrected, effect, sign_test
 from trifacet.evaluation.measures import mean_measure, share_measure
+from trifacet.evaluation.scores import score_texts
+from trifacet.evaluation.significance import permutation_tests
+from trifacet.evaluation.target import Reference
 
 RNG = np.random.default_rng(1)
 OURS, THEIRS = RNG.integers(0, 6, 40).astype(float), RNG.integers(0, 5, 40).astype(float)
@@ -63,6 +66,21 @@ def test_a_difference_of_rounding_is_a_tie():
     assert (found.wins, found.ties, found.losses, found.cliffs_delta) == (0, 2, 0, 0.0)
 
 
+def test_texts_without_a_common_4_gram_do_not_differ_in_the_papers_bleu():
+    words = [f"a dog {number} runs" for number in range(12)]
+    samples = [Reference(str(number), [f"the park {number} is green"]) for number in range(12)]
+    first, second = (
+        score_texts({str(place): text + end for place, text in enumerate(words)}, samples)
+        for end in ("", " over the long green hill")
+    )
+    for ours, theirs in zip(first.measures, second.measures, strict=True):
+        if ours.name in ("bleu_4", "bleu_4_cumulative"):
+            assert 0 < ours.value < 1e-70 and ours.value != theirs.value
+            found = effect(ours, theirs)
+            assert (found.wins, found.ties, found.losses, found.d_z, found.cliffs_delta) == (0, 12, 0, None, 0)
+            assert permutation_tests([(ours, theirs)], draws=5000, seed=1)[0].p == 1
+
+
 def test_captions_without_a_right_4_gram_tie_in_bleu_4():
     """What guards against division leave of BLEU differs from caption to caption and says nothing."""
     references = [["a", "red", "disc", "on", "blue"], ["two", "dogs", "in", "the", "snow"]]
@@ -75,6 +93,17 @@ def test_captions_without_a_right_4_gram_tie_in_bleu_4():
     found = effect(one[3], other[3])
     assert (found.wins, found.ties, found.losses) == (1, 1, 0)  # only the second of ours has a 4-gram
     assert effect(one[2], other[2]).wins == 2
+
+
+def test_captions_too_short_for_a_4_gram_tie_in_bleu_4():
+    reference = [["a", "red", "dog", "runs", "in", "the", "park", "today"]]
+    short, long = (
+        coco_measures(Tokenized(("a", "b"), [words, ["a", "dog"]], [reference] * 2))
+        for words in (["a", "red", "dog"], ["a", "red", "dog", "sits"])
+    )
+    assert short[3].of_units()[0] > 100 * long[3].of_units()[0] > 0  # as the toolkit has them
+    assert (effect(short[3], long[3]).ties, effect(short[3], long[3]).cliffs_delta) == (2, 0)
+    assert permutation_tests([(short[3], long[3])], draws=100, seed=1)[0].p == 1
 
 
 @pytest.mark.parametrize("values", [[0.01, 0.04, 0.03, 0.2], [0.5], [0.05, 0.05, 0.05], list(RNG.uniform(size=12))])

@@ -53,6 +53,19 @@ for line in sys.stdin:
     assert measure.of_units().tolist() == pytest.approx([100, 100])
 
 
+def test_a_caption_that_equals_its_reference_adds_no_chunk_to_the_set(tmp_path):
+    """The statistics and the sets' scores are those of the program (METEOR 1.5, SCORE and EVAL)."""
+    same = "3 3 1 1 2 2 1 1" + " 0" * 12 + " 1 3 3"  # a dog runs, twice
+    other = "6 5 3 3 2 2 3 3" + " 0" * 12 + " 5 5 5"  # the cat sits on a mat, a cat on the mat
+    code = f"for line in sys.stdin: print({same!r} if 'dog' in line else {other!r}, flush=True)"
+    dog, cat = ["a", "dog", "runs"], ["the", "cat", "sits", "on", "a", "mat"]
+    mixed = meteor_measure(Tokenized(("1", "2"), [dog, cat], [[dog], [cat]]), **program(tmp_path, code))
+    assert mixed.of_units() == pytest.approx([100, 38.095238095238093])
+    assert mixed.value == pytest.approx(44.141591644223804)
+    alike = meteor_measure(Tokenized(("1", "2"), [dog, dog], [[dog], [dog]]), **program(tmp_path, code))
+    assert alike.value == pytest.approx(100)
+
+
 @pytest.mark.parametrize(
     ("code", "named"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nltk.tokenize import word_tokenize
 
-from trifacet.evaluation import paper, wordnet
+from trifacet.evaluation import paper, rouge, wordnet
 from trifacet.evaluation.cider import cider_d
 from trifacet.evaluation.paper import paper_scores
 from trifacet.evaluation.rouge import rouge_l
@@ -117,6 +117,15 @@ def test_rouge_takes_texts_on_which_the_package_gives_up():
     long = " ".join(f"w{index % 700}" for index in range(1500))
     assert rouge_l(long, long) == pytest.approx(1.0, abs=1e-6)
     assert rouge_l("...", "a dog") == rouge_l("a dog", ".") == rouge_l("", "a dog") == 0.0
+
+
+def test_a_sentence_that_stands_often_is_compared_once(monkeypatch):
+    """A text in a loop would otherwise take time that grows with the square of its sentences."""
+    asked = []
+    real = rouge._common_subsequence
+    monkeypatch.setattr(rouge, "_common_subsequence", lambda x, y: asked.append((x, y)) or real(x, y))
+    assert rouge_l("a red dog. " * 50, "a dog. " * 50) == pytest.approx(rouge_l("a red dog. " * 2, "a dog. " * 2))
+    assert len(asked) == 2 * len(set(asked))
 
 
 def test_cider_is_the_coco_toolkits_scorer():

@@ -21,7 +21,15 @@ from trifacet.evaluation.measures import mean_measure
 from trifacet.evaluation.target import Reference
 from trifacet.evaluation.wordnet import WordNet
 from trifacet.reports.comparison import render_comparison
-from trifacet.reports.comparison_tables import findings, latex, legend, markdown, number_text, official_text
+from trifacet.reports.comparison_tables import (
+    findings,
+    latex,
+    latex_text,
+    legend,
+    markdown,
+    number_text,
+    official_text,
+)
 from trifacet.world.endpoint_server import ScriptedEndpoint
 
 FAST = Settings(draws=200)
@@ -99,6 +107,10 @@ def test_hostile_names_command_neither_latex_nor_markdown(hostile):
         assert "\x1b" not in line
     rows = [line for line in markdown(comparison).splitlines() if line.startswith("|")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) in (3, 10) for row in rows)
+
+
+def test_a_name_in_quotes_needs_no_other_font_encoding():
+    assert latex_text('a "b"') == r"a \symbol{34}b\symbol{34}"
 
 
 def test_tables_agree_and_name_test_and_correction():

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trifacet.evaluation.measures import Array
+from trifacet.evaluation.measures import Array, Condition
 from trifacet.evaluation.ngrams import ORDERS, Index, Ints
 
 # The toolkit's guards against division by zero: they are part of its numbers, of one caption's above all.
@@ -47,9 +47,9 @@ def bleu(order: int) -> Callable[[Array], Array]:
     return formula
 
 
-def nothing(order: int) -> float:
-    """The most that the guards leave of a caption's BLEU-``order`` x 100 where it has n-grams and none is right."""
-    return float(100.0 * TINY ** (1 / order))
+def nothing_right(order: int) -> Condition:
+    """Whether no n-gram of length ``order`` is right: what BLEU is then, the guards make."""
+    return lambda sums: np.equal(sums[..., 1 + ORDERS + order], 0)
 
 
 def _closest(index: Index) -> Ints:

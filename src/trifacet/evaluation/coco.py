@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trifacet.evaluation.bleu import bleu, bleu_statistics, nothing
+from trifacet.evaluation.bleu import bleu, bleu_statistics, nothing_right
 from trifacet.evaluation.cider import cider_of
 from trifacet.evaluation.measures import Array, Measure, mean_measure
 from trifacet.evaluation.ngrams import ORDERS, index
@@ -83,7 +83,7 @@ def coco_measures(captions: Tokenized) -> list[Measure]:
     rouges = map(rouge_l_coco, hypotheses, references)
     return [
         *(
-            Measure(f"coco/bleu_{order}", ids, sums_SK, bleu(order), nothing=nothing(order))
+            Measure(f"coco/bleu_{order}", ids, sums_SK, bleu(order), nothing=nothing_right(order))
             for order in range(1, ORDERS + 1)
         ),
         mean_measure("coco/rouge_l", {name: 100.0 * value for name, value in zip(ids, rouges, strict=True)}),

@@ -47,8 +47,10 @@ def effect(first: Measure, second: Measure) -> Effect:
         return Effect(0, None, None, None, None, None, None)
     ours, theirs = ours_U[both], theirs_U[both]
     means = _is_mean(first, ours) and _is_mean(second, theirs)
+    ours, theirs = (
+        np.where(one.nothing(one.sums_UK)[both], 0.0, values) for one, values in ((first, ours), (second, theirs))
+    )
     d_z = _standardised(ours - theirs) if means else None
-    ours, theirs = (np.where(values <= first.nothing, np.minimum(values, 0.0), values) for values in (ours, theirs))
     step = SAME * float(max(np.abs(ours).max(), np.abs(theirs).max())) or 1.0
     ours_steps, theirs_steps = np.round(ours / step), np.round(theirs / step)  # NLTK's BLEU has 1e-308 for nothing
     larger, smaller = int((ours_steps > theirs_steps).sum()), int((ours_steps < theirs_steps).sum())

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Formula = Callable[[Array], Array]
+Condition = Callable[[Array], NDArray[np.bool_]]
 Better = Literal["higher", "lower", "neither"]
+
+
+def _never(sums: Array) -> NDArray[np.bool_]:
+    return np.zeros(sums.shape[:-1], dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +31,9 @@ class Measure:
     ``units`` name the rows of ``sums_UK``: what is drawn as a whole when the set is resampled. That is the sample's id,
     or the name of a group whose samples belong together (all questions of a HallusionBench set). A name stands once.
     ``formula`` takes (..., K) sums to (...) values, nan where there is nothing to divide by. ``unofficial`` says why
-    the value is not the one that the metric's own program gives; empty: it is. ``nothing``: a unit's value up to this
-    stands for 0, as what guards against division leave of BLEU; between two such values there is no winner.
+    the value is not the one that the metric's own program gives; empty: it is. ``nothing`` takes such sums to whether
+    their value stands for 0, as what guards against division leave of BLEU does; between two such values there is no
+    winner.
     """
 
     name: str
@@ -36,7 +42,7 @@ class Measure:
     formula: Formula
     better: Better = "higher"
     unofficial: str = ""
-    nothing: float = 0.0
+    nothing: Condition = _never
 
     @property
     def value(self) -> float:
@@ -71,10 +77,20 @@ def ratio(sums: Array) -> Array:
         return np.where(sums[..., 1] == 0, np.nan, sums[..., 0] / sums[..., 1])
 
 
-def mean_measure(name: str, values: Mapping[str, float], *, better: Better = "higher", unofficial: str = "") -> Measure:
-    """The mean of a value per sample; samples that lack it are left out of ``values``."""
+def mean_measure(
+    name: str,
+    values: Mapping[str, float],
+    *,
+    better: Better = "higher",
+    unofficial: str = "",
+    nothing: float | None = None,
+) -> Measure:
+    """The mean of a value per sample; samples that lack it are left out of ``values``. One up to ``nothing`` stands for
+    0.
+    """
     sums_U2 = np.array([[value, 1.0] for value in values.values()], dtype=np.float64).reshape(-1, 2)
-    return Measure(name, tuple(values), sums_U2, ratio, better, unofficial)
+    condition = _never if nothing is None else lambda sums: ratio(sums) <= nothing
+    return Measure(name, tuple(values), sums_U2, ratio, better, unofficial, condition)
 
 
 def share_measure(

@@ -22,6 +22,7 @@ from trifacet.evaluation.measures import Array, Measure
 
 NAME = "coco/meteor_1.5"
 STATISTICS = 23
+CHUNKS = 20  # the place of the number of chunks; the words matched on either side follow
 START_SECONDS, CAPTION_SECONDS = 120.0, 0.25  # a caption takes milliseconds; the program reads its tables for seconds
 
 # The program's settings for English: alpha, beta, gamma and delta, and the weights of its four kinds of match (exact,
@@ -49,7 +50,7 @@ def meteor_measure(captions: Tokenized, *, java: str | None = None, jar: Path | 
     limit = START_SECONDS + CAPTION_SECONDS * len(captions.ids)
     with _running([java, "-jar", "-Xmx2G", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], jar, limit) as program:
         rows = [_ask(program, *pair) for pair in zip(captions.hypotheses, captions.references, strict=True)]
-    return Measure(NAME, captions.ids, np.array(rows).reshape(-1, STATISTICS), meteor)
+    return Measure(NAME, captions.ids, _without_whole(np.array(rows).reshape(-1, STATISTICS)), meteor)
 
 
 def find_jar() -> Path | None:
@@ -62,8 +63,20 @@ def find_jar() -> Path | None:
     return None
 
 
+def _without_whole(rows_SK: Array) -> Array:
+    """The statistics with no chunk for a caption that matches its reference from end to end.
+
+    So the program adds them up: what is not in fragments adds no penalty to the set either.
+    """
+    matched_S2, words_S2 = rows_SK[:, CHUNKS + 1 : CHUNKS + 3], rows_SK[:, :2]
+    whole_S = (rows_SK[:, CHUNKS] == 1) & (matched_S2 == words_S2).all(axis=1)
+    kept_SK = rows_SK.copy()
+    kept_SK[whole_S, CHUNKS] = 0.0
+    return kept_SK
+
+
 def meteor(sums: Array) -> Array:
-    """The score x 100 from (..., K) sums of statistics.
+    """The score x 100 from (..., K) sums of statistics, those of captions that match as a whole without their chunk.
 
     Their order: words and function words of caption and reference, then for each kind of match the content words and
     the function words that matched on either side, then the number of chunks and the words matched on either side.
@@ -79,9 +92,7 @@ def meteor(sums: Array) -> Array:
             reference - reference_functions, reference_functions
         )
         mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
-        chunks, matched, reference_matched = (sums[..., place] for place in range(20, 23))
-        whole = (chunks == 1) & (matched == words) & (reference_matched == reference)  # nothing is out of place
-        fragments = np.where(whole, 0.0, 2 * chunks / (matched + reference_matched))
+        fragments = 2 * sums[..., CHUNKS] / (sums[..., CHUNKS + 1] + sums[..., CHUNKS + 2])
         return np.asarray(100.0 * np.nan_to_num(mean * (1 - GAMMA * fragments**BETA)))
 
 

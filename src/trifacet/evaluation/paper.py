@@ -7,6 +7,7 @@ numbers of the COCO toolkit, which tokenises otherwise and defines BLEU, METEOR 
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from trifacet.evaluation.rouge import rouge_l
 from trifacet.evaluation.wordnet import WordNet, find_wordnet
 
 METRICS = ("bleu_4", "bleu_4_cumulative", "meteor", "rouge_l", "cider")
+# The most that NLTK leaves of a text's BLEU x 100 where a precision is 0: it takes the smallest float for it, and the
+# exponential of a logarithm so large is off by rounding.
+NOTHING = {"bleu_4": 101.0 * sys.float_info.min, "bleu_4_cumulative": 101.0 * sys.float_info.min**0.25}
 
 Tokenize = Callable[[str], list[str]]
 

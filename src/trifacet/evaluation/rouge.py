@@ -21,8 +21,8 @@ def rouge_l(hypothesis: str, reference: str) -> float:
     if not ours or not theirs:
         return 0.0
     common: set[str] = set()
-    for reference_words in theirs:
-        for words in ours:
+    for reference_words in dict.fromkeys(map(tuple, theirs)):  # a sentence that stands twice adds nothing new
+        for words in dict.fromkeys(map(tuple, ours)):
             common |= _common_subsequence(reference_words, words)
     precision = len(common) / len({word for words in ours for word in words})
     recall = len(common) / len({word for words in theirs for word in words})
@@ -34,7 +34,7 @@ def _sentences(text: str) -> list[list[str]]:
     return [" ".join(part.split()).split(" ") for part in text.split(".") if part]
 
 
-def _common_subsequence(x: list[str], y: list[str]) -> set[str]:
+def _common_subsequence(x: Sequence[str], y: Sequence[str]) -> set[str]:
     """The words of one longest common subsequence; where two are equally long, the one the package walks to."""
     table = [[0] * (len(y) + 1) for _ in range(len(x) + 1)]
     for i, word in enumerate(x, start=1):

@@ -182,7 +182,8 @@ def _paper(written: Sequence[str], samples: Sequence[Target]) -> Part:
     measures: dict[str, Measure | None] = dict.fromkeys(paper.METRICS)
     for name in result.rows[0]:
         values = dict(zip(ids, (row[name] for row in result.rows), strict=True))
-        measures[name] = mean_measure(name, values, unofficial=result.unofficial.get(name, ""))
+        unofficial, nothing = result.unofficial.get(name, ""), paper.NOTHING.get(name)
+        measures[name] = mean_measure(name, values, unofficial=unofficial, nothing=nothing)
     notes = list(result.notes)
     several = sum(len(sample.references) > 1 for sample in scored)
     if several:

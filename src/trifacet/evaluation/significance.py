@@ -107,6 +107,8 @@ def _bca_tails(value: float, known: Array, tails: Array, jackknife_U: Array) -> 
     bias = _NORMAL.inv_cdf(float(below))
     left_out = jackknife_U[np.isfinite(jackknife_U)]
     apart = left_out.mean() - left_out if len(left_out) else np.zeros(1)
+    widest = float(np.abs(apart).max())
+    apart = apart / widest if widest > 0 else apart  # NLTK's BLEU has 1e-153, whose powers vanish
     square = float((apart**2).sum())
     acceleration = float((apart**3).sum()) / (6 * square**1.5) if square > 0 else 0.0
     moved = []
@@ -121,7 +123,8 @@ def permutation_tests(pairs: Sequence[tuple[Measure, Measure]], *, draws: int, s
     """For each pair of measures whether their difference may be chance: the models' labels are swapped unit by unit.
 
     Swapping a unit on which two models have the same sums changes nothing; where the others are so few that all ways
-    to swap are no more than ``draws``, all are gone through.
+    to swap are no more than ``draws``, all are gone through. Two values that both stand for 0 (``Measure.nothing``) do
+    not differ.
 
     Raises:
         ValueError: the measures have not the same units in the same order.
@@ -136,6 +139,8 @@ def permutation_tests(pairs: Sequence[tuple[Measure, Measure]], *, draws: int, s
         count = int(differs_U.sum())
         if not np.isfinite(first.value - second.value):
             tests[place] = Chance(None, False)
+        elif all(one.nothing(one.sums_UK.sum(axis=0)) for one in (first, second)):
+            tests[place] = Chance(1.0, True)
         elif 2**count <= draws:
             swaps_DU = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
             moved_DK = swaps_DU.astype(np.float64) @ (second.sums_UK - first.sums_UK)[differs_U]

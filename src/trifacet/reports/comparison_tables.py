@@ -25,7 +25,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\symbol{34}",  # \textquotedbl is an error in the default encoding
     "[": "{[}",  # after a line's end it would be an option
     "\N{EN DASH}": "--",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
