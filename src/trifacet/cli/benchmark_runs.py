@@ -100,7 +100,7 @@ def run(
     if estimate:
         costs = running.estimate(
             task, {}, asked_judge, output / "judge.sqlite", endpoint=asked_model,
-            endpoint_books=output / "answers.sqlite", max_new_tokens=max_new_tokens,
+            endpoint_books=output / results.ENDPOINT_BOOKS, max_new_tokens=max_new_tokens,
         )  # fmt: skip
         return _print_costs(costs, json_path)
     with locked(output, results.MARK):

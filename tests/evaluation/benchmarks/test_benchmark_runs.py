@@ -162,6 +162,26 @@ def test_a_judge_is_asked_for_and_its_cost_told_before(trifacet, arguments, tmp_
         assert endpoint.calls.delivered == 10
 
 
+def test_an_endpoint_that_rejects_all_is_not_asked_to_the_end(trifacet, tmp_path):
+    rows = [{**row, "image": None} for row in questions(200)]
+    file, data = make_toy(tmp_path, rows=rows)
+    answers = tmp_path / "answers.jsonl"
+
+    def rejects(messages):
+        raise ValueError("max_tokens is not supported")
+
+    with ScriptedEndpoint(rejects) as endpoint:
+        command = ["benchmarks", "score", "colours", "--file", file, "--data", data, "--answers", answers, "--partial"]
+        command += ["--judge", judge_file(tmp_path, endpoint, concurrency=2), "--output", tmp_path / "result"]
+        answers.write_text(lines({"id": row["id"], "answer": "perhaps"} for row in rows))
+        code, _, err = trifacet(*command)
+        assert code == 2 and "rejected the first 2" in err and endpoint.calls.received <= 30
+        answers.write_text(lines({"id": row["id"], "answer": "perhaps"} for row in rows[:5]))
+        code, _, err = trifacet(*command, "--overwrite")
+        assert code == 2 and "gave no verdict on any of 5 answers (5 rejected by the endpoint)" in err
+        assert "max_tokens is not supported" in err and "nothing was paid for" in err and "kept" not in err
+
+
 def test_the_budget_stops_and_the_same_command_goes_on(trifacet, arguments, tmp_path):
     command = ["benchmarks", "score", *arguments, "--answers", answers_file(tmp_path)]
     with ScriptedEndpoint(judge) as endpoint:
@@ -235,6 +255,23 @@ def test_other_settings_are_refused_by_name_or_begin_anew(running, tmp_path):
     assert code == 2 and "is not empty" in err
 
 
+def test_a_model_that_was_mistyped_stands_in_the_way_of_none(running, trifacet, photos, tmp_path):
+    (tmp_path / "no checkpoint").mkdir()
+    assert running("--model", tmp_path / "no checkpoint", "--beams", 3)[0] == 2
+    assert running()[0] == 0, "nothing had been answered"
+    assert running("--beams", 3)[0] == 2
+    file, data = tmp_path / "colours.py", tmp_path / "data"
+    command = ["benchmarks", "run", "colours", "--file", file, "--data", data, "--images", photos]
+    command += ["--output", tmp_path / "asked", "--endpoint"]
+    with ScriptedEndpoint(lambda messages: "red") as endpoint:
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, model="mistyped"))
+        assert code == 2 and "knows no model 'mistyped'" in err
+        assert trifacet(*command, judge_file(tmp_path, endpoint))[0] == 0
+        (tmp_path / "asked" / "answers.jsonl").unlink()  # as after a kill: what was paid for is in the SQLite file
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, model="another"))
+        assert code == 2 and 'model "scripted" there, "another" now' in err
+
+
 def test_a_result_belongs_to_its_answers_its_judge_and_its_files(trifacet, arguments, toy, tmp_path):
     _, data = toy
     answers = answers_file(tmp_path, wrong=lambda number: number < 2)
@@ -264,7 +301,7 @@ def test_what_is_missing_is_told_before_the_model_is_loaded(trifacet, arguments,
     code, _, err = trifacet(*base, "--model", "nowhere")
     assert code == 2 and "needs a judge" in err
     code, _, err = trifacet(*base, "--model", "nowhere", "--set", "tagger=x")
-    assert code == 2 and "options of colours: unknown key 'tagger'" in err
+    assert code == 2 and "options of colours: unknown key 'tagger'; known keys here are none" in err
     (tmp_path / "judge.yaml").write_text("{base_url: 'http://127.0.0.1:1/v1', model: m}")
     base[base.index(photos)] = data
     code, _, err = trifacet(*base, "--model", "nowhere", "--judge", tmp_path / "judge.yaml")

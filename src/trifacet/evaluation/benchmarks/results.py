@@ -26,10 +26,12 @@ from trifacet.evaluation.benchmarks.table import find_benchmark
 from trifacet.evaluation.measures import Measure
 from trifacet.files import write_atomically
 from trifacet.formats.rows import iter_rows
+from trifacet.llm.books import Books
 from trifacet.training.recipe import Section
 from trifacet.training.recipe_file import explain_invalid, overridden
 
 MARK, ANSWERS, VERDICTS, SCORES = "benchmark.json", "answers.jsonl", "verdicts.jsonl", "scores.json"
+ENDPOINT_BOOKS = "answers.sqlite"  # what a model behind an endpoint answered
 DECIDING = ("benchmark", "files", "options", "limit", "answers", "judge")  # what another run must agree in
 
 
@@ -110,7 +112,8 @@ def hashes(found: Sequence[FileFound]) -> dict[str, str]:
 def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
     """Make ``folder``, which the caller has locked, the place of a result with these settings.
 
-    As long as there are no scores the judge may be another one: answers stay, verdicts are made anew.
+    As long as there are no answers all may be another, and as long as there are no scores the judge may: answers stay,
+    verdicts are made anew.
 
     Raises:
         TrifacetError: it holds a result of other settings.
@@ -121,6 +124,8 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None
         differing = [key for key in DECIDING if there.get(key) != manifest[key]]
         if differing == ["judge"] and not (folder / SCORES).exists():  # it failed, or said nothing to be read
             (folder / VERDICTS).unlink(missing_ok=True)
+        elif differing and not _answered(folder):  # such as a model's name that was mistyped
+            (folder / f"{ANSWERS}.settings.json").unlink(missing_ok=True)
         elif differing:
             told = ", ".join(f"{key} {_differences(there.get(key), manifest[key])}" for key in differing)
             raise TrifacetError(
@@ -130,6 +135,14 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None
         for name in (ANSWERS, f"{ANSWERS}.settings.json", VERDICTS, SCORES):
             (folder / name).unlink(missing_ok=True)
     write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _answered(folder: Path) -> bool:
+    """Whether ``folder`` holds an answer, of a model of this machine or of an endpoint's."""
+    if (folder / ANSWERS).exists() or not (folder / ENDPOINT_BOOKS).exists():
+        return (folder / ANSWERS).exists()
+    with Books(folder / ENDPOINT_BOOKS) as books:
+        return bool(books.kept())
 
 
 def write_answers(folder: Path, items: Sequence[Item], answers: Mapping[str, str]) -> None:
