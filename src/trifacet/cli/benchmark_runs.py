@@ -83,6 +83,8 @@ def run(
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
+    if endpoint is not None and beams > 1:
+        raise TrifacetError("--beams is for a model that runs here; leave it out with --endpoint")
     task = running.open_task(name, data, file=file, images=images, overrides=set_ or (), limit=limit)
     asked_judge = read_asked_model(judge) if judge else None
     asked_model = read_asked_model(endpoint) if endpoint else None

@@ -235,6 +235,11 @@ def test_a_local_model_killed_on_its_way_ends_with_the_result_of_one_never_kille
     code, out, _ = running(output="again")
     assert code == 0 and "10 of 10 items" in out
     assert whole == {name: (tmp_path / "again" / name).read_bytes() for name in whole}
+    mark = tmp_path / "again" / "benchmark.json"  # of a version that knew another file, which was left out
+    told = json.loads(mark.read_text())
+    mark.write_text(json.dumps({**told, "files": {**told["files"], "more.json": ""}}))
+    assert len(load_result(tmp_path / "again", file=tmp_path / "colours.py").answered) == 10
+    assert running(output="again")[0] == 0
     answers = [json.loads(line) for line in whole["answers.jsonl"].splitlines()]
     assert [row["id"] for row in answers] == [f"q{number}" for number in range(10)]
     assert len({row["text"] for row in answers}) > 1
@@ -267,6 +272,8 @@ def test_a_model_that_was_mistyped_stands_in_the_way_of_none(running, trifacet, 
         code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, model="mistyped"))
         assert code == 2 and "knows no model 'mistyped'" in err
         assert trifacet(*command, judge_file(tmp_path, endpoint))[0] == 0
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint), "--beams", 2)
+        assert code == 2 and "--beams is for a model that runs here" in err
         (tmp_path / "asked" / "answers.jsonl").unlink()  # as after a kill: what was paid for is in the SQLite file
         code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, model="another"))
         assert code == 2 and 'model "scripted" there, "another" now' in err

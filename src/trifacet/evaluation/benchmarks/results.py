@@ -67,7 +67,7 @@ def load_result(folder: Path, data: Path | None = None, file: Path | None = None
         benchmark = find_benchmark(manifest["benchmark"], file)
         where = data or Path(manifest["data"])
         found = require_files(benchmark, where)
-        if hashes(found) != manifest["files"]:
+        if not _agree("files", hashes(found), manifest["files"]):
             raise TrifacetError(f"{where} no longer holds the files that {folder} was made with; say where they are")
         options = read_options(benchmark, manifest["options"])
         parts = {"": scores["reasons"], **scores["part_reasons"]}
@@ -121,7 +121,7 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None
     mark = folder / MARK
     if mark.exists() and not overwrite:
         there = _read_json(mark, f"{mark} is damaged; say --overwrite")
-        differing = [key for key in DECIDING if there.get(key) != manifest[key]]
+        differing = [key for key in DECIDING if not _agree(key, there.get(key), manifest[key])]
         if differing == ["judge"] and not (folder / SCORES).exists():  # it failed, or said nothing to be read
             (folder / VERDICTS).unlink(missing_ok=True)
         elif differing and not _answered(folder):  # such as a model's name that was mistyped
@@ -135,6 +135,13 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None
         for name in (ANSWERS, f"{ANSWERS}.settings.json", VERDICTS, SCORES):
             (folder / name).unlink(missing_ok=True)
     write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _agree(key: str, there: Any, now: Any) -> bool:
+    """Whether two manifests agree in a key; in files that are left out they do, whether they are named or not."""
+    if key == "files" and isinstance(there, dict):
+        there, now = ({path: digest for path, digest in files.items() if digest} for files in (there, now))
+    return bool(there == now)
 
 
 def _answered(folder: Path) -> bool:
