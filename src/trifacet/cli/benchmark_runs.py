@@ -223,8 +223,10 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
         out.print(plain(f"[{number}] not official: {reason}"))
     for note in told["notes"]:
         out.print(f"note: {plain(note)}")
+    if "asked" in told["answers"]:
+        out.print(plain(_told_asking("model", told["answers"]["asked"], "answers with a problem")))
     if told["judge"]:
-        out.print(plain(_told_judge(told["judge"])))
+        out.print(plain(_told_asking("judge", told["judge"], "without a verdict")))
 
 
 def _shown(value: float | None) -> str:
@@ -232,12 +234,12 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
-def _told_judge(judge: dict[str, Any]) -> str:
-    problems = ", ".join(f"{count} {problem}" for problem, count in judge["problems"].items())
+def _told_asking(who: str, asked: dict[str, Any], lacking: str) -> str:
+    problems = ", ".join(f"{count} {problem}" for problem, count in asked["problems"].items())
     return (
-        f"judge {judge['model']}: {judge['questions']} questions, {judge['cached']} answers kept before, "
-        f"without a verdict: {problems or 'none'}; {judge['tokens_in']} + {judge['tokens_out']} tokens, "
-        f"cost {judge['cost']:.6g}, paid in all {judge['paid']:.6g}"
+        f"{who} {asked['model']}: {asked['questions']} questions, {asked['cached']} answers kept before, "
+        f"{lacking}: {problems or 'none'}; {asked['tokens_in']} + {asked['tokens_out']} tokens, "
+        f"cost {asked['cost']:.6g}, paid in all {asked['paid']:.6g}"
     )
 
 

@@ -341,6 +341,23 @@ def test_a_model_behind_an_endpoint_is_shown_the_picture_and_asked_the_question_
     assert seen[3] == ("user", 1, "What colour has kite 3?", 1) and seen[2][3] == 0
 
 
+def test_a_question_asked_twice_is_estimated_and_paid_once_and_its_cost_is_printed(trifacet, tmp_path):
+    """As POPE's: its parts share many questions."""
+    rows = [
+        {**row, "image": None, "question": f"What colour has kite {int(row['id'][1:]) % 5}?"} for row in questions()
+    ]
+    file, data = make_toy(tmp_path, judged=False, rows=rows)
+    with ScriptedEndpoint(lambda messages: "red") as endpoint:
+        command = ["benchmarks", "run", "colours", "--file", file, "--data", data, "--output", tmp_path / "result"]
+        command += ["--endpoint", judge_file(tmp_path, endpoint), "--max-new-tokens", 9]
+        (cost,) = json.loads(trifacet(*command, "--estimate", "--json", "-")[1])["estimate"]
+        code, out, _ = trifacet(*command)
+        assert code == 0 and endpoint.calls.delivered == cost["questions"] == 5 and cost["tokens_out"] == 5 * 9
+    told = json.loads((tmp_path / "result" / "scores.json").read_text())["answers"]["asked"]
+    assert told["cost"] > 0 and f"model scripted: {QUESTIONS} questions, 19 answers kept before" in out
+    assert f"cost {told['cost']:.6g}, paid in all {told['cost']:.6g}" in out
+
+
 def test_a_kill_loses_no_verdict(trifacet, arguments, tmp_path):
     answers = answers_file(tmp_path)
     with ScriptedEndpoint(judge, latency=0.03) as endpoint:

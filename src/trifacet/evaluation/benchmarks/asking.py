@@ -199,13 +199,15 @@ class _Counting(LanguageModel):
 
     def __init__(self, name: str, spec: AskedModel, books: Books, *, first_pause: float) -> None:
         super().__init__(name, spec.model_copy(update={"reparse": 0}), books, first_pause=first_pause)
+        self._counted: set[str] = set()  # keys of questions; POPE asks many of its own more than once
 
     async def _reply(self, question: Question, tally: Tally) -> Reply:
-        kept = self._books.find(question.key)
-        if kept is not None:
+        key, (into, out) = question.key, question.tokens
+        kept = self._books.find(key)
+        if kept is not None or key in self._counted:
             tally.cached += 1
-            return kept
-        into, out = question.tokens
+            return kept or Reply("", "stop", "", into, out, False)
+        self._counted.add(key)
         tally.tokens_in += into
         tally.tokens_out += out
         tally.spent += (into * self.spec.price.input + out * self.spec.price.output) / 1_000_000
