@@ -88,6 +88,8 @@ def run(
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
+    if endpoint is not None and beams > 1:
+        raise TrifacetError("--beams is for a model that runs here; leave it out with --endpoint")
     task = running.open_task(find_entry(name, file), data, images=images, overrides=set_ or (), limit=limit)
     asked_judge = read_asked_model(judge) if judge else None
     asked_model = read_asked_model(endpoint) if endpoint else None
@@ -105,7 +107,7 @@ def run(
     if estimate:
         costs = running.estimate(
             task, {}, asked_judge, output / "judge.sqlite", endpoint=asked_model,
-            endpoint_books=output / "answers.sqlite", max_new_tokens=max_new_tokens,
+            endpoint_books=output / results.ENDPOINT_BOOKS, max_new_tokens=max_new_tokens,
         )  # fmt: skip
         return _print_costs(costs, json_path)
     with locked(output, results.MARK):
@@ -227,8 +229,10 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
         out.print(plain(f"[{number}] not official: {reason}"))
     for note in told["notes"]:
         out.print(f"note: {plain(note)}")
+    if "asked" in told["answers"]:
+        out.print(plain(_told_asking("model", told["answers"]["asked"], "answers with a problem")))
     if told["judge"]:
-        out.print(plain(_told_judge(told["judge"])))
+        out.print(plain(_told_asking("judge", told["judge"], "without a verdict")))
 
 
 def _shown(value: float | None) -> str:
@@ -236,12 +240,12 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
-def _told_judge(judge: dict[str, Any]) -> str:
-    problems = ", ".join(f"{count} {problem}" for problem, count in judge["problems"].items())
+def _told_asking(who: str, asked: dict[str, Any], lacking: str) -> str:
+    problems = ", ".join(f"{count} {problem}" for problem, count in asked["problems"].items())
     return (
-        f"judge {judge['model']}: {judge['questions']} questions, {judge['cached']} answers kept before, "
-        f"without a verdict: {problems or 'none'}; {judge['tokens_in']} + {judge['tokens_out']} tokens, "
-        f"cost {judge['cost']:.6g}, paid in all {judge['paid']:.6g}"
+        f"{who} {asked['model']}: {asked['questions']} questions, {asked['cached']} answers kept before, "
+        f"{lacking}: {problems or 'none'}; {asked['tokens_in']} + {asked['tokens_out']} tokens, "
+        f"cost {asked['cost']:.6g}, paid in all {asked['paid']:.6g}"
     )
 
 

@@ -29,11 +29,12 @@ from trifacet.llm.prompts import Prompt
 if TYPE_CHECKING:
     from trifacet.building.recipe import Model
 
-__all__ = ["PROBLEMS", "Answer", "LanguageModel", "Question", "UnparsedError"]
+__all__ = ["PROBLEMS", "REJECTED", "Answer", "LanguageModel", "Question", "UnparsedError"]
 
 T = TypeVar("T")
 
-PROBLEMS = ("empty", "refused", "unparsed", "cut off", "rejected by the endpoint")
+REJECTED = "rejected by the endpoint"  # no answer was given, kept or paid for
+PROBLEMS = ("empty", "refused", "unparsed", "cut off", REJECTED)
 REPEATED = 0.5  # temperature, at least, of a question asked again: at 0 the same answer would come
 FIRST_REJECTED = 20  # so many rejected and none answered: it is the endpoint or the recipe, not the rows
 
@@ -179,7 +180,7 @@ class LanguageModel:
                 model = self._endpoint.identity
                 reply = await self._reply(Question(model, system, user, pictures, warmth, limit, seed), tally)
             except RejectedError as error:
-                problem, text = PROBLEMS[-1], str(error)
+                problem, text = REJECTED, str(error)
                 break
             if attempt:
                 tally.repeats[problem] += 1

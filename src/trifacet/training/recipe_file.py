@@ -146,7 +146,7 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         known = _keys_at(model, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known)}"
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known) or 'none'}"
         return f"unknown key {where!r}; {hint}"
     if first["type"] == "missing":
         return f"key {where!r} is missing; give it a value"

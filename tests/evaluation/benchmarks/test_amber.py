@@ -205,3 +205,15 @@ def test_files_that_are_not_read_decide_nothing(tmp_path):
     assert (states()["generative.json"], states()["discriminative-relation.json"]) == ("unknown", "unread")
     (queries / "query_discriminative.json").unlink()
     assert states()["discriminative-relation.json"] == "unknown"
+
+
+def test_questions_in_no_form_are_missing_files(trifacet, tmp_path):
+    folder = write(tmp_path)
+    command = ["benchmarks", "check", "amber", "--data", folder, "--json", "-"]
+    (folder / "query" / "query_all.json").rename(folder / "query" / "query_discriminative-relation.json")
+    states = {one["path"]: one["state"] for one in json.loads(trifacet(*command)[1])["files"]}
+    assert states["query/query_all.json"] == "left out"
+    (folder / "query" / "query_discriminative-relation.json").unlink()
+    code, out, _ = trifacet(*command)
+    states = {one["path"]: one["state"] for one in json.loads(out)["files"]}
+    assert code == 1 and states["query/query_all.json"] == "missing"

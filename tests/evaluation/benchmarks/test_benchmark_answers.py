@@ -245,6 +245,52 @@ def test_an_empty_cell_is_an_empty_answer(tmp_path):
     assert set(read(tmp_path, nan, name="a.json").answers.values()) == {""}
 
 
+@pytest.mark.parametrize("kind", ["xlsx", "json"])
+def test_an_empty_prediction_is_never_the_right_answer_beside_it(tmp_path, kind):
+    """A table of VLMEvalKit's has the right answers in a column of their own, which are called answer too."""
+    rows = vlmevalkit_rows(ITEMS)
+    empty = {number for number in range(len(rows)) if number % 3 == 0}
+    for number in empty:
+        rows[number]["prediction"] = None
+    path = tmp_path / f"Model_POPE.{kind}"
+    if kind == "xlsx":
+        from openpyxl import Workbook
+
+        book = Workbook()
+        book.active.append([None, *rows[0]])  # as saved with a row's number, whose column has no name
+        for number, row in enumerate(rows):
+            book.active.append([number, *row.values()])
+        book.save(path)
+    else:
+        path.write_text(json.dumps(rows))
+    answers = read_answers(benchmark(ITEMS), ITEMS, [path]).answers
+    told = {(row["image_path"], row["question"]): row["prediction"] or "" for row in rows}
+    assert answers == {item.id: told[item.image.split("/")[1], item.question] for item in ITEMS}
+    assert "" in answers.values() and "Yes" not in answers.values()
+
+
+def test_a_row_without_the_files_own_field_is_named(tmp_path):
+    rows = [{"id": item.id, "answer": "Yes", "prediction": "No"} for item in ITEMS]
+    del rows[4]["prediction"]
+    with pytest.raises(DataError, match=r"row 5, field 'prediction': holds no answer; .* as other rows do"):
+        read(tmp_path, rows)
+
+
+def test_numbers_that_are_no_ids_of_ours_give_way_to_picture_and_question(tmp_path):
+    """OCRBench's program: the questions' JSON, whose ids count within a data set, with "predict"."""
+    items = [Item(str(number + 1), "What is written?", f"set{number % 2}/{number}.png") for number in range(6)]
+    rows = [
+        {"id": number // 2 + 4, "question": item.question, "image_path": item.image, "predict": f"p{item.id}"}
+        for number, item in enumerate(items)
+    ]
+    assert read(tmp_path, rows[::-1], items).answers == {item.id: f"p{item.id}" for item in items}
+    rows[2]["id"] = 99
+    assert read(tmp_path, rows, items).answers == {item.id: f"p{item.id}" for item in items}
+    del rows[3]["question"]
+    with pytest.raises(DataError, match="'99' is no item of toy"):
+        read(tmp_path, rows, items)
+
+
 def test_files_that_are_none(tmp_path):
     for name, content, said in (
         ("a.pkl", "x", "is a pickle"),

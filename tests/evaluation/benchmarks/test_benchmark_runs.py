@@ -163,6 +163,26 @@ def test_a_judge_is_asked_for_and_its_cost_told_before(trifacet, arguments, tmp_
         assert endpoint.calls.delivered == 10
 
 
+def test_an_endpoint_that_rejects_all_is_not_asked_to_the_end(trifacet, tmp_path):
+    rows = [{**row, "image": None} for row in questions(200)]
+    file, data = make_toy(tmp_path, rows=rows)
+    answers = tmp_path / "answers.jsonl"
+
+    def rejects(messages):
+        raise ValueError("max_tokens is not supported")
+
+    with ScriptedEndpoint(rejects) as endpoint:
+        command = ["benchmarks", "score", "colours", "--file", file, "--data", data, "--answers", answers, "--partial"]
+        command += ["--judge", judge_file(tmp_path, endpoint, concurrency=2), "--output", tmp_path / "result"]
+        answers.write_text(lines({"id": row["id"], "answer": "perhaps"} for row in rows))
+        code, _, err = trifacet(*command)
+        assert code == 2 and "rejected the first 2" in err and endpoint.calls.received <= 30
+        answers.write_text(lines({"id": row["id"], "answer": "perhaps"} for row in rows[:5]))
+        code, _, err = trifacet(*command, "--overwrite")
+        assert code == 2 and "gave no verdict on any of 5 answers (5 rejected by the endpoint)" in err
+        assert "max_tokens is not supported" in err and "nothing was paid for" in err and "kept" not in err
+
+
 def test_the_budget_stops_and_the_same_command_goes_on(trifacet, arguments, tmp_path):
     command = ["benchmarks", "score", *arguments, "--answers", answers_file(tmp_path)]
     with ScriptedEndpoint(judge) as endpoint:
@@ -216,6 +236,11 @@ def test_a_local_model_killed_on_its_way_ends_with_the_result_of_one_never_kille
     code, out, _ = running(output="again")
     assert code == 0 and "10 of 10 items" in out
     assert whole == {name: (tmp_path / "again" / name).read_bytes() for name in whole}
+    mark = tmp_path / "again" / "benchmark.json"  # of a version that knew another file, which was left out
+    told = json.loads(mark.read_text())
+    mark.write_text(json.dumps({**told, "files": {**told["files"], "more.json": ""}}))
+    assert len(load_result(tmp_path / "again", file=tmp_path / "colours.py").answered) == 10
+    assert running(output="again")[0] == 0
     answers = [json.loads(line) for line in whole["answers.jsonl"].splitlines()]
     assert [row["id"] for row in answers] == [f"q{number}" for number in range(10)]
     assert len({row["text"] for row in answers}) > 1
@@ -234,6 +259,25 @@ def test_other_settings_are_refused_by_name_or_begin_anew(running, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     code, _, err = running(output="mine")
     assert code == 2 and "is not empty" in err
+
+
+def test_a_model_that_was_mistyped_stands_in_the_way_of_none(running, trifacet, photos, tmp_path):
+    (tmp_path / "no checkpoint").mkdir()
+    assert running("--model", tmp_path / "no checkpoint", "--beams", 3)[0] == 2
+    assert running()[0] == 0, "nothing had been answered"
+    assert running("--beams", 3)[0] == 2
+    file, data = tmp_path / "colours.py", tmp_path / "data"
+    command = ["benchmarks", "run", "colours", "--file", file, "--data", data, "--images", photos]
+    command += ["--output", tmp_path / "asked", "--endpoint"]
+    with ScriptedEndpoint(lambda messages: "red") as endpoint:
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, model="mistyped"))
+        assert code == 2 and "knows no model 'mistyped'" in err
+        assert trifacet(*command, judge_file(tmp_path, endpoint))[0] == 0
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint), "--beams", 2)
+        assert code == 2 and "--beams is for a model that runs here" in err
+        (tmp_path / "asked" / "answers.jsonl").unlink()  # as after a kill: what was paid for is in the SQLite file
+        code, _, err = trifacet(*command, judge_file(tmp_path, endpoint, model="another"))
+        assert code == 2 and 'model "scripted" there, "another" now' in err
 
 
 def test_a_result_belongs_to_its_answers_its_judge_and_its_files(trifacet, arguments, toy, tmp_path):
@@ -265,7 +309,7 @@ def test_what_is_missing_is_told_before_the_model_is_loaded(trifacet, arguments,
     code, _, err = trifacet(*base, "--model", "nowhere")
     assert code == 2 and "needs a judge" in err
     code, _, err = trifacet(*base, "--model", "nowhere", "--set", "tagger=x")
-    assert code == 2 and "options of colours: unknown key 'tagger'" in err
+    assert code == 2 and "options of colours: unknown key 'tagger'; known keys here are none" in err
     (tmp_path / "judge.yaml").write_text("{base_url: 'http://127.0.0.1:1/v1', model: m}")
     base[base.index(photos)] = data
     code, _, err = trifacet(*base, "--model", "nowhere", "--judge", tmp_path / "judge.yaml")
@@ -296,6 +340,23 @@ def test_a_model_behind_an_endpoint_is_shown_the_picture_and_asked_the_question_
     assert code == 0 and told["counts"]["right"] == QUESTIONS - 2
     assert told["answers"]["asked"]["problems"] == {"empty": 1, "rejected by the endpoint": 1}
     assert seen[3] == ("user", 1, "What colour has kite 3?", 1) and seen[2][3] == 0
+
+
+def test_a_question_asked_twice_is_estimated_and_paid_once_and_its_cost_is_printed(trifacet, tmp_path):
+    """As POPE's: its parts share many questions."""
+    rows = [
+        {**row, "image": None, "question": f"What colour has kite {int(row['id'][1:]) % 5}?"} for row in questions()
+    ]
+    file, data = make_toy(tmp_path, judged=False, rows=rows)
+    with ScriptedEndpoint(lambda messages: "red") as endpoint:
+        command = ["benchmarks", "run", "colours", "--file", file, "--data", data, "--output", tmp_path / "result"]
+        command += ["--endpoint", judge_file(tmp_path, endpoint), "--max-new-tokens", 9]
+        (cost,) = json.loads(trifacet(*command, "--estimate", "--json", "-")[1])["estimate"]
+        code, out, _ = trifacet(*command)
+        assert code == 0 and endpoint.calls.delivered == cost["questions"] == 5 and cost["tokens_out"] == 5 * 9
+    told = json.loads((tmp_path / "result" / "scores.json").read_text())["answers"]["asked"]
+    assert told["cost"] > 0 and f"model scripted: {QUESTIONS} questions, 19 answers kept before" in out
+    assert f"cost {told['cost']:.6g}, paid in all {told['cost']:.6g}" in out
 
 
 def test_a_kill_loses_no_verdict(trifacet, arguments, tmp_path):

@@ -46,7 +46,7 @@ def test_the_files_are_of_a_known_release():
     checked = 0
     for module, folder in (*folders, (pope, "pope")):
         for need in module.BENCHMARK.needs:
-            if need.known:
+            if need.known and need.path != mmhal.ORIGINAL:  # the same file under another name
                 assert hashlib.sha256((DATA / folder / need.path).read_bytes()).hexdigest() in need.known, need.path
                 checked += 1
     assert checked == 10

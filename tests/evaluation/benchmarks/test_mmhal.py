@@ -30,6 +30,20 @@ def items_of(folder, rows):
     return mmhal.read(folder)
 
 
+def test_the_originals_file_does_under_its_own_name(trifacet, tmp_path):
+    command = ["benchmarks", "check", "mmhal", "--data", tmp_path, "--json", "-"]
+    code, out, _ = trifacet(*command)
+    states = {one["path"]: one["state"] for one in json.loads(out)["files"]}
+    assert code == 1 and states == {mmhal.FILE: "missing", mmhal.ORIGINAL: "left out"}
+    (tmp_path / mmhal.ORIGINAL).write_text(json.dumps([row(1), row(2)]))
+    assert [item.id for item in mmhal.read(tmp_path)] == ["id1", "id2"]
+    states = {one["path"]: one["state"] for one in json.loads(trifacet(*command)[1])["files"]}
+    assert states == {mmhal.FILE: "left out", mmhal.ORIGINAL: "other"}
+    assert [item.id for item in items_of(tmp_path, [row(3)])] == ["id3"], "of both the first is read"
+    states = {one["path"]: one["state"] for one in json.loads(trifacet(*command)[1])["files"]}
+    assert states == {mmhal.FILE: "other", mmhal.ORIGINAL: "unread"}
+
+
 def test_numbers_and_what_has_no_rating(tmp_path):
     items = items_of(tmp_path, [row(1), row(2, "other"), row(3, "other"), row(4), row(5)])
     ratings, problems = [6, 2, 3, None, None], [None, None, None, "unparsed", "refused"]

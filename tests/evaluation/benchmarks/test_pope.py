@@ -9,6 +9,7 @@ import pytest
 
 from trifacet.errors import DataError
 from trifacet.evaluation.benchmarks.benchmark import Answered
+from trifacet.evaluation.benchmarks.checking import check_files
 from trifacet.evaluation.benchmarks.known import pope
 from trifacet.evaluation.benchmarks.results import load_result
 
@@ -55,6 +56,21 @@ def test_each_part_has_numbers_of_its_own(tmp_path):
     assert values["random/yes_ratio"] == 2 / 3
     assert values["gqa/random/accuracy"] == 1.0
     assert np.isnan(values["gqa/random/precision"])  # nothing was answered by yes
+
+
+def test_files_of_other_sources_are_read_under_the_names_of_their_release(tmp_path):
+    """POPE's repository calls them gqa_pope_seem_random.json; others dropped the "seem"."""
+    write(tmp_path, "coco_pope_random.json", [question(1, "yes")])
+    write(tmp_path, "aokvqa_pope_seem_popular.json", [question(7, "no")])
+    write(tmp_path, "gqa_pope_seem_random.json", [question(1, "no"), question(2, "yes")])
+    write(tmp_path, "gqa_pope_random.json", [question(9, "no")])
+    names = [item.id for item in pope.read(tmp_path)]
+    assert names == ["random/1", "gqa/random/1", "gqa/random/2", "aokvqa/popular/7"]
+    found = {one.need.path: one.state for one in check_files(pope.BENCHMARK, tmp_path)}
+    assert found["gqa_pope_seem_random.json"] == "unknown" and found["gqa_pope_random.json"] == "unread"
+    sources = {need.path: need.source for need in pope.BENCHMARK.needs}
+    assert sources["gqa_pope_seem_random.json"].endswith("output/seem/gqa/gqa_pope_seem_random.json")
+    assert sources["coco_pope_random.json"].endswith("output/coco/coco_pope_random.json")
 
 
 def test_questions_about_an_image_are_drawn_together(tmp_path):

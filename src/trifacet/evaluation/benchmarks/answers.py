@@ -65,9 +65,15 @@ def match_rows(
     benchmark: Benchmark, items: Sequence[Item], rows: Sequence[AnswerRow], path: Path
 ) -> tuple[dict[str, str], str]:
     """The answers by item id, and a phrase that says how they were matched. Raises DataError as ``read_answers``."""
-    for found in (_by_id(benchmark, items, rows, path), _by_picture(items, rows, path), _by_fields(items, rows)):
-        if found is not None:
-            return found
+    try:
+        found = _by_id(benchmark, items, rows, path)
+    except DataError:  # of numbers that are no ids of ours, such as OCRBench's, pictures and questions may tell more
+        found = _by_picture(items, rows, path) if all(row.question for row in rows) else None
+        if found is None:
+            raise
+    found = found or _by_picture(items, rows, path) or _by_fields(items, rows)
+    if found is not None:
+        return found
     try:
         return _by_order(benchmark, items, rows, path)
     except DataError:

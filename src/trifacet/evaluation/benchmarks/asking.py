@@ -22,7 +22,7 @@ from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks.benchmark import Item
 from trifacet.images import resolve_inside
 from trifacet.llm.books import Books, Reply, Tally
-from trifacet.llm.model import Answer, LanguageModel, Question
+from trifacet.llm.model import REJECTED, Answer, LanguageModel, Question
 from trifacet.llm.prompts import Prompt
 from trifacet.training.recipe_file import explain_invalid, read_values
 
@@ -90,17 +90,10 @@ def ask_all(
         TrifacetError: the first that ``one`` raises; nothing new is asked then, and what is under way is kept.
     """
     done = 0
-    stopped = asyncio.Event()
 
     async def guarded(model: LanguageModel, name: str) -> None:
         nonlocal done
-        if stopped.is_set():
-            return
-        try:
-            await one(model, name)
-        except BaseException:
-            stopped.set()
-            raise
+        await one(model, name)
         done += 1
         if on_progress:
             on_progress(done, len(names))
@@ -110,11 +103,14 @@ def ask_all(
             on_progress(0, len(names))
         kind = _Counting if counting else LanguageModel
         async with kind(step, spec, books, first_pause=first_pause) as model:
-            found = await asyncio.gather(
-                *(guarded(model.for_step(step), name) for name in names), return_exceptions=True
-            )
+            tasks = [asyncio.create_task(guarded(model.for_step(step), name)) for name in names]
+            if tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:  # those that wait for their turn; the model keeps what is under way
+                task.cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
         for problem in found:
-            if problem is not None:
+            if problem is not None and not isinstance(problem, asyncio.CancelledError):
                 raise problem
 
     with ExitStack() as closing:
@@ -159,7 +155,7 @@ def answer_questions(
             _PLAIN, {"question": by_id[name].question}, str, images=pictures[name], temperature=temperature,
             max_tokens=max_new_tokens,
         )  # fmt: skip
-        lost = said.problem == "rejected by the endpoint"
+        lost = said.problem == REJECTED
         answers[name] = ("" if lost else said.text.strip()), said.problem
 
     once = spec.model_copy(update={"reparse": 0})
@@ -203,13 +199,15 @@ class _Counting(LanguageModel):
 
     def __init__(self, name: str, spec: AskedModel, books: Books, *, first_pause: float) -> None:
         super().__init__(name, spec.model_copy(update={"reparse": 0}), books, first_pause=first_pause)
+        self._counted: set[str] = set()  # keys of questions; POPE asks many of its own more than once
 
     async def _reply(self, question: Question, tally: Tally) -> Reply:
-        kept = self._books.find(question.key)
-        if kept is not None:
+        key, (into, out) = question.key, question.tokens
+        kept = self._books.find(key)
+        if kept is not None or key in self._counted:
             tally.cached += 1
-            return kept
-        into, out = question.tokens
+            return kept or Reply("", "stop", "", into, out, False)
+        self._counted.add(key)
         tally.tokens_in += into
         tally.tokens_out += out
         tally.spent += (into * self.spec.price.input + out * self.spec.price.output) / 1_000_000

@@ -23,6 +23,7 @@ class Need:
 
     ``known`` maps SHA-256 to the release that has it. A file with another one is another release: its numbers are
     computed, and marked as not official. ``part``: it decides only about numbers and items whose names begin so.
+    ``instead`` names files one of which will do where it is missing.
     ``unread_beside`` names files that are read in its place where one of them is there. ``made``: it comes out of
     ``prepare``, and is judged by the record of what it was made of (see ``made``). ``own``: the user's choice, which no
     release prescribes.
@@ -34,6 +35,7 @@ class Need:
     known: Mapping[str, str] = field(default_factory=dict)
     required: bool = True
     part: str = ""
+    instead: Sequence[str] = ()
     unread_beside: Sequence[str] = ()
     made: bool = False
     own: bool = False

@@ -121,7 +121,8 @@ def check_images(items: Iterable[Item], root: Path) -> ImagesFound:
 def _file(need: Need, data: Path) -> FileFound:
     path = data / need.path
     if not path.is_file():
-        return FileFound(need, "missing" if need.required else "left out")
+        missing = need.required and not any((data / other).is_file() for other in need.instead)
+        return FileFound(need, "missing" if missing else "left out")
     if any((data / other).is_file() for other in need.unread_beside):
         return FileFound(need, "unread")
     try:

@@ -14,7 +14,7 @@ import itertools
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ MAX_BYTES = 500_000_000  # of a file
 MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; its texts are held in memory, some ten times as large
 MAX_ROWS = 1_000_000
 MAX_ANSWER = 1_000_000  # characters
-TEXTS = ("model_prediction", "model_answer", "prediction", "response", "caption", "answer", "text")
+TEXTS = ("model_prediction", "model_answer", "prediction", "predict", "response", "caption", "answer", "text")
 IDS = ("id", "image_id", "question_id", "index")
 QUESTIONS = ("question", "prompt", "query")
 IMAGES = ("image", "image_path", "filename", "image_file", "img")
@@ -66,7 +66,8 @@ def read_answer_rows(path: Path) -> list[AnswerRow]:
                 row=twice[0].number, field="doc_id",
             )  # fmt: skip
         return [_of_lmms_eval(row, path) for row in rows]
-    answers = [_plain_row(row, path) for row in rows]
+    name = _answers_name(rows, path)
+    answers = [_plain_row(row, name, path) for row in rows]
     if all(row.question is not None and row.text == row.question for row in answers):
         raise DataError("repeats the questions where answers should be", fix="give the model's answers", file=path)
     return answers
@@ -110,11 +111,13 @@ def _sheet_rows(path: Path) -> Iterator[Row]:
         book = load_workbook(path, read_only=True, data_only=True)
         try:
             rows = book.worksheets[0].iter_rows(values_only=True)
-            header = [str(name) for name in next(rows, ()) if name is not None]
+            header = list(next(rows, ()))
             for number, cells in enumerate(rows, start=2):
                 if number > MAX_ROWS + 1:  # rows that are not there count too: a row may say that it is the billionth
                     raise DataError(f"has more than {MAX_ROWS} rows", fix="save it as .tsv", file=path)
-                values = dict(zip(header, cells, strict=False))
+                # a row may end with the last of its cells that is filled, and a column may have no name
+                named = itertools.zip_longest(header, cells[: len(header)])
+                values = {str(name): cell for name, cell in named if name is not None}
                 if any(value is not None for value in values.values()):
                     yield Row(number, values)
         finally:
@@ -143,27 +146,38 @@ def _of_lmms_eval(row: Row, path: Path) -> AnswerRow:
     return AnswerRow(row.number, text, {}, asked, image, {key: value for key, value in doc.items() if key != "image"})
 
 
-def _plain_row(row: Row, path: Path) -> AnswerRow:
-    values = {key: value for key, value in row.values.items() if not _is_empty(value)}
-    texts = [key for key in TEXTS if key in values]
-    if "answer" in texts and "text" in texts and ("question" in values or "prompt" in values):
+def _answers_name(rows: Sequence[Row], path: Path) -> str:
+    """Where the file holds its answers: the first of ``TEXTS`` that any row has, in whatever row it is empty.
+
+    One for the whole file: a table may hold the right answers beside the model's, and an empty cell of the model's is
+    an empty answer.
+    """
+    names = {name for row in rows for name in row.values}
+    texts = [name for name in TEXTS if name in names]
+    if "answer" in texts and "text" in texts and names & {"question", "prompt"}:
         texts.remove("answer")  # beside a text it is what would be right
     if not texts:
-        empty = [key for key in TEXTS if key in row.values]  # a table's empty cell is an empty answer
-        if not empty:
-            known = ", ".join(repr(key) for key in TEXTS)
-            raise DataError(
-                "holds no answer", fix=f"give it under one of {known}", file=path, row=row.number, field="answer"
-            )
-        texts, values[empty[0]] = empty, ""
-    text = values[texts[0]]
+        known = ", ".join(repr(name) for name in TEXTS)
+        raise DataError(
+            "holds no answer", fix=f"give it under one of {known}", file=path, row=rows[0].number, field="answer"
+        )
+    return texts[0]
+
+
+def _plain_row(row: Row, name: str, path: Path) -> AnswerRow:
+    if name not in row.values:
+        raise DataError(
+            "holds no answer", fix=f"give it under {name!r}, as other rows do", file=path, row=row.number, field=name
+        )
+    values = {key: value for key, value in row.values.items() if not _is_empty(value)}
+    text = values.get(name, "")  # a table's empty cell is an empty answer
     if isinstance(text, int | float) and not isinstance(text, bool):
         text = str(text)  # a table's cell that looks like a number
     if not isinstance(text, str) or len(text) > MAX_ANSWER:
         problem = "is no text" if not isinstance(text, str) else f"is longer than {MAX_ANSWER} characters"
-        raise DataError(problem, fix="give the answer as a text", file=path, row=row.number, field=texts[0])
+        raise DataError(problem, fix="give the answer as a text", file=path, row=row.number, field=name)
     ids = {key: _name(values[key]) for key in IDS if isinstance(values.get(key), str | int | float)}
-    rest = {key: value for key, value in values.items() if key not in (texts[0], *QUESTIONS)}
+    rest = {key: value for key, value in values.items() if key not in (name, *QUESTIONS)}
     return AnswerRow(row.number, text, ids, _named(values, QUESTIONS), _named(values, IMAGES), rest)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all, pictures_of
 from trifacet.evaluation.benchmarks.benchmark import Answered, Item, Judge
-from trifacet.llm.model import LanguageModel
+from trifacet.llm.model import REJECTED, LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
 
 CUT = 500  # characters of what a judge said that are kept beside a verdict
@@ -116,12 +116,16 @@ def require_some(verdicts: Mapping[str, Verdict], asked: Asked) -> None:
     lost = [verdict for verdict in verdicts.values() if verdict.problem]
     if not lost or len(lost) < asked.questions:
         return
-    problems = ", ".join(f"{count} {name}" for name, count in Counter(one.problem for one in lost).most_common())
+    counts = Counter(one.problem for one in lost)
+    problems = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     said = next((one.text for one in lost if one.text.strip()), "")
     such = f", such as {' '.join(said.split())[:120]!r}" if said else ""
+    if counts.keys() == {REJECTED}:
+        cure = "nothing was paid for; correct the judge's file or the endpoint, then the same command continues"
+    else:
+        cure = "its answers are kept and paid for: take another model, or more max_tokens where they are cut off"
     raise TrifacetError(
-        f"the judge {asked.model} gave no verdict on any of {len(lost)} answers ({problems}){such}; its answers are "
-        "kept and paid for: take another model, or more max_tokens where they are cut off"
+        f"the judge {asked.model} gave no verdict on any of {len(lost)} answers ({problems}){such}; {cure}"
     )
 
 

@@ -26,10 +26,12 @@ from trifacet.evaluation.benchmarks.table import Entry, known_benchmarks, pick
 from trifacet.evaluation.measures import Measure
 from trifacet.files import write_atomically
 from trifacet.formats.rows import iter_rows
+from trifacet.llm.books import Books
 from trifacet.training.recipe import Section
 from trifacet.training.recipe_file import explain_invalid, overridden
 
 MARK, ANSWERS, VERDICTS, SCORES = "benchmark.json", "answers.jsonl", "verdicts.jsonl", "scores.json"
+ENDPOINT_BOOKS = "answers.sqlite"  # what a model behind an endpoint answered
 # What another run must agree in.
 DECIDING = ("benchmark", "file_sha256", "files", "options", "limit", "answers", "judge")
 
@@ -66,7 +68,7 @@ def load_result(folder: Path, data: Path | None = None, own: Mapping[str, Entry]
         benchmark = _benchmark_of(folder, manifest, own or {})
         where = data or Path(manifest["data"])
         found = require_files(benchmark, where)
-        if hashes(found) != manifest["files"]:
+        if not _agree("files", hashes(found), manifest["files"]):
             raise TrifacetError(f"{where} no longer holds the files that {folder} was made with; say where they are")
         options = read_options(benchmark, manifest["options"])
         parts = {"": scores["reasons"], **scores["part_reasons"]}
@@ -126,7 +128,8 @@ def hashes(found: Sequence[FileFound]) -> dict[str, str]:
 def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
     """Make ``folder``, which the caller has locked, the place of a result with these settings.
 
-    As long as there are no scores the judge may be another one: answers stay, verdicts are made anew.
+    As long as there are no answers all may be another, and as long as there are no scores the judge may: answers stay,
+    verdicts are made anew.
 
     Raises:
         TrifacetError: it holds a result of other settings.
@@ -134,9 +137,11 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None
     mark = folder / MARK
     if mark.exists() and not overwrite:
         there = _read_json(mark, f"{mark} is damaged; say --overwrite")
-        differing = [key for key in DECIDING if there.get(key) != manifest[key]]
+        differing = [key for key in DECIDING if not _agree(key, there.get(key), manifest[key])]
         if differing == ["judge"] and not (folder / SCORES).exists():  # it failed, or said nothing to be read
             (folder / VERDICTS).unlink(missing_ok=True)
+        elif differing and not _answered(folder):  # such as a model's name that was mistyped
+            (folder / f"{ANSWERS}.settings.json").unlink(missing_ok=True)
         elif differing:
             told = ", ".join(f"{key} {_differences(there.get(key), manifest[key])}" for key in differing)
             raise TrifacetError(
@@ -146,6 +151,23 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None
         for name in (ANSWERS, f"{ANSWERS}.settings.json", VERDICTS, SCORES):
             (folder / name).unlink(missing_ok=True)
     write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _agree(key: str, there: Any, now: Any) -> bool:
+    """Whether two manifests agree in a key; in files that are left out they do, whether they are named or not."""
+    if key == "files" and isinstance(there, dict):
+        there, now = ({path: digest for path, digest in files.items() if digest} for files in (there, now))
+    return bool(there == now)
+
+
+def _answered(folder: Path) -> bool:
+    """Whether ``folder`` holds an answer, of a model of this machine or of an endpoint's."""
+    if (folder / ANSWERS).exists():
+        return True
+    if not (folder / ENDPOINT_BOOKS).exists():
+        return False
+    with Books(folder / ENDPOINT_BOOKS) as books:
+        return bool(books.kept())
 
 
 def write_answers(folder: Path, items: Sequence[Item], answers: Mapping[str, str]) -> None:

@@ -132,7 +132,7 @@ def answer_by_endpoint(
 ) -> tuple[dict[str, str], Asked]:
     """Answers of a model behind an endpoint, kept in the folder's ``answers.sqlite``. Raises as ``judge_answers``."""
     said, asked = asking.answer_questions(
-        task.items, spec, folder / "answers.sqlite", images_root=task.images, max_new_tokens=max_new_tokens,
+        task.items, spec, folder / results.ENDPOINT_BOOKS, images_root=task.images, max_new_tokens=max_new_tokens,
         temperature=temperature, on_progress=on_progress, first_pause=first_pause,
     )  # fmt: skip
     answers = {name: text for name, (text, _) in said.items()}

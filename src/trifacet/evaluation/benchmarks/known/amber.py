@@ -268,6 +268,7 @@ def _read_instead(name: str) -> tuple[str, ...]:
     return (*QUERIES[0], *(QUERIES[1][1:] if "discriminative-" in name else ()))
 
 
+_BY_TASK = tuple(dict.fromkeys(sum(QUERIES[1:], ())))
 _WHAT = {
     "annotations.json": "labels and words of the images",
     "relation.json": "the vocabulary, and the words associated with each word",
@@ -284,14 +285,14 @@ BENCHMARK = Benchmark(
     needs=[
         *(
             Need(name, what, f"github.com/junyangwang0410/AMBER, data/{name}", {_KNOWN[name]: _RELEASE},
-                 required="query" not in name)
+                 instead=_BY_TASK if name in QUERIES[0] else ())
             for name, what in _WHAT.items()
         ),
         *(
             Need(name, "questions of one task, where query_all.json is left out",
                  f"github.com/junyangwang0410/AMBER, data/{name}", required=False,
                  unread_beside=_read_instead(name))
-            for name in dict.fromkeys(sum(QUERIES[1:], ()))
+            for name in _BY_TASK
         ),
     ],
     images="AMBER's own 1,004 images (linked in its README), AMBER_1.jpg to AMBER_1004.jpg",

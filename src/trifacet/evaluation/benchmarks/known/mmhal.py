@@ -19,6 +19,7 @@ from trifacet.formats.rows import Row
 from trifacet.llm.parsing import UnparsedError, parse_object
 
 FILE = "mmhal-bench_answer_template.json"
+ORIGINAL = "response_template.json"  # the original's name for it
 TYPES = ("attribute", "adversarial", "comparison", "counting", "relation", "environment", "holistic", "other")
 BEST = 6
 HALLUCINATED_BELOW = 3  # ratings 0 to 2 say that the answer hallucinates
@@ -27,7 +28,7 @@ _OUR_PROMPT = "the judge is asked in our words, without the original's five exam
 
 def read(folder: Path) -> list[Item]:
     """The questions in the file's order; an item's id is its image_id."""
-    path = folder / FILE
+    path = folder / (ORIGINAL if (folder / ORIGINAL).is_file() and not (folder / FILE).is_file() else FILE)
     items: dict[str, Item] = {}
     for row in read_rows(path):
         item = Item(
@@ -114,6 +115,8 @@ def _image(row: Row, path: Path) -> str:
     return f"images/{name}"
 
 
+_KNOWN = {"28ed24e19ffef292597c35f1dad37760b2e0a088b3b40ca3b50f105fc1b951bb": "RLHF-V/RLAIF-V 83d917b"}
+
 BENCHMARK = Benchmark(
     name="mmhal",
     title="MMHal-Bench",
@@ -122,11 +125,19 @@ BENCHMARK = Benchmark(
     needs=[
         Need(
             FILE,
-            "96 questions with answers of people (response_template.json of the original)",
-            "github.com/RLHF-V/RLAIF-V, eval/data/mmhal-bench_answer_template.json, or huggingface.co/datasets/"
-            "Shengcao1006/MMHal-Bench",
-            {"28ed24e19ffef292597c35f1dad37760b2e0a088b3b40ca3b50f105fc1b951bb": "RLHF-V/RLAIF-V 83d917b"},
-        )
+            f"96 questions with answers of people, or {ORIGINAL} of the original",
+            "github.com/RLHF-V/RLAIF-V, eval/data/mmhal-bench_answer_template.json",
+            _KNOWN,
+            instead=(ORIGINAL,),
+        ),
+        Need(
+            ORIGINAL,
+            "the same under the original's name",
+            "huggingface.co/datasets/Shengcao1006/MMHal-Bench",
+            _KNOWN,
+            required=False,
+            unread_beside=(FILE,),
+        ),
     ],
     images="the pictures at image_src, in images/ under the file names that the addresses end in",
     read=read,

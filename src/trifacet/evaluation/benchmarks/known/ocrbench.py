@@ -104,7 +104,9 @@ BENCHMARK = Benchmark(
     licence="see the repository Yuliang-Liu/MultimodalOCR",
     needs=(
         Need(
-            FILE, "1,000 questions with their answers", "github.com/Yuliang-Liu/MultimodalOCR, OCRBench/OCRBench.json"
+            FILE,
+            "1,000 questions with their answers",
+            "github.com/Yuliang-Liu/MultimodalOCR, OCRBench/json_files/OCRBench.json",
         ),
     ),
     images="the folder OCRBench_Images of the release, whose paths the questions name",

@@ -50,12 +50,12 @@ def read(folder: Path) -> list[Item]:
     items: dict[str, Item] = {}
     for source in SOURCES:
         for part in PARTS:
-            path = folder / _file(source, part)
-            if path.is_file():
-                for item in _items(path, _part(source, part)):
-                    items[item.id] = item
+            there = [folder / name for name in _files(source, part) if (folder / name).is_file()]
+            for item in _items(there[0], _part(source, part)) if there else ():
+                items[item.id] = item
     if not items:
-        raise DataError("no such file", fix="get it from the POPE repository", file=folder / _file("coco", "random"))
+        first = folder / _files("coco", "random")[0]
+        raise DataError("no such file", fix="get it from the POPE repository", file=first)
     return list(items.values())
 
 
@@ -94,24 +94,33 @@ def _items(path: Path, part: str) -> list[Item]:
     return list(items.values())
 
 
-def _file(source: str, part: str) -> str:
-    return f"{source}_pope_{part}.json"
+def _files(source: str, part: str) -> tuple[str, ...]:
+    """The names of a file: the original's, and for GQA and A-OKVQA the one that others give it; the first is read."""
+    plain = f"{source}_pope_{part}.json"
+    return (plain,) if source == "coco" else (f"{source}_pope_seem_{part}.json", plain)
 
 
 def _part(source: str, part: str) -> str:
     return part if source == "coco" else f"{source}/{part}"
 
 
-def _need(source: str, part: str) -> Need:
-    name = _file(source, part)
-    return Need(
-        name,
-        f"3,000 questions about {source.upper()} images, {part} objects",
-        f"github.com/RUCAIBox/POPE, output/{source}/{name}",
-        {_KNOWN[name]: _RELEASE} if name in _KNOWN else {},
-        required=source == "coco",
-        part=f"{_part(source, part)}/",
-    )
+def _needs(source: str, part: str) -> list[Need]:
+    first, *others = _files(source, part)
+    folder = source if source == "coco" else f"seem/{source}"
+    return [
+        Need(
+            name,
+            f"3,000 questions about {source.upper()} images, {part} objects"
+            if name == first
+            else f"{first} under another name",
+            f"github.com/RUCAIBox/POPE, output/{folder}/{first}",
+            {_KNOWN[name]: _RELEASE} if name in _KNOWN else {},
+            required=source == "coco",
+            part=f"{_part(source, part)}/",
+            unread_beside=() if name == first else (first,),
+        )
+        for name in (first, *others)
+    ]
 
 
 BENCHMARK = Benchmark(
@@ -119,8 +128,9 @@ BENCHMARK = Benchmark(
     title="POPE",
     paper="Li et al., Evaluating Object Hallucination in Large Vision-Language Models, 2023 (arXiv:2305.10355)",
     licence="MIT (questions); COCO images under their own terms",
-    needs=[_need(source, part) for source in SOURCES for part in PARTS],
-    images="COCO val2014 (cocodataset.org), file names as there: COCO_val2014_000000310196.jpg",
+    needs=[need for source in SOURCES for part in PARTS for need in _needs(source, part)],
+    images="COCO val2014 (cocodataset.org), file names as there: COCO_val2014_000000310196.jpg; for GQA's "
+    "questions its pictures beside them",
     read=read,
     score=score,
     expected=lambda item: item.extra["label"],
