@@ -68,13 +68,21 @@ def test_texts_benchmarks_and_looks_stand_side_by_side(tmp_path, evaluate, trifa
     own = [metric for metric in document["metrics"] if metric["profile"] in ("texts", "probe")]
     assert not any(value["official"] for metric in own for value in metric["values"].values())
     scored = tmp_path / "scores.json"
-    trifacet("score", tmp_path / "all/a/texts.jsonl", "--references", world / "test.jsonl", "--json", scored)
-    values = {
-        metric["metric"]: metric["values"]["a"]["value"]
-        for metric in document["metrics"]
-        if metric["profile"] == "paper"
-    }
-    assert values == {name: pytest.approx(json.loads(scored.read_text())["metrics"][name]) for name in values}
+    asked = ("--references", world / "test.jsonl", "--json", scored, "--intervals")
+    trifacet("score", tmp_path / "all/a/texts.jsonl", *asked)
+    alone = json.loads(scored.read_text())
+    assert alone["intervals"].keys() == alone["metrics"].keys()
+    benchmark = json.loads((tmp_path / "all/a/benchmarks/pope/scores.json").read_text())["metrics"]
+    compared = [metric for metric in document["metrics"] if metric["profile"] in ("paper", "pope")]
+    assert {metric["profile"] for metric in compared} == {"paper", "pope"}
+    for metric in compared:  # a number alone is what it is beside others, and as sure
+        name, told = metric["metric"], metric["values"]["a"]
+        value, ends = (
+            (benchmark[name]["value"], benchmark[name]["interval"])
+            if metric["profile"] == "pope"
+            else (alone["metrics"][name], alone["intervals"][name])
+        )
+        assert (told["value"], told["interval"]) == (pytest.approx(value), pytest.approx(ends))
     intervals = {m["metric"]: m["values"]["b"]["interval"] for m in document["metrics"] if m["profile"] == "probe"}
     probe = json.loads((tmp_path / "all/b/probe.json").read_text())
     told = {f"attention/{group}": ends for group, ends in probe["attention"]["intervals"].items()}

@@ -12,7 +12,7 @@ from trifacet.evaluation import significance
 from trifacet.evaluation.comparing import Settings, compare
 from trifacet.evaluation.contestants import Contestant
 from trifacet.evaluation.measures import Measure, mean_measure, ratio, share_measure
-from trifacet.evaluation.significance import bca_interval, interval, jackknifed, permutation_tests, resampled
+from trifacet.evaluation.significance import bca_intervals, interval, jackknifed, permutation_tests, resampled
 
 
 def means(values, name="m"):
@@ -186,8 +186,15 @@ def test_a_number_alone_has_the_interval_that_a_comparison_gives_it():
     measures = {("", one.name): one for one in (skewed, other)}
     both = [Contestant("x", "", measures), Contestant("y", "", measures)]
     compared = compare(both, Settings(seed=5)).cells["x", ("", "a")].interval
-    assert bca_interval(skewed, seed=5) == pytest.approx(compared, rel=1e-12)
-    assert bca_interval(skewed, seed=6) != pytest.approx(compared, rel=1e-6)
+    apart = means(rng.normal(size=30))
+    (found, alone, of_other), (of_another_seed,) = (
+        bca_intervals([skewed, apart, other], seed=5),
+        bca_intervals([skewed], seed=6),
+    )
+    assert found == pytest.approx(compared, rel=1e-12)
+    assert of_other == pytest.approx([2.0 * end for end in compared], rel=1e-9)
+    assert alone == bca_intervals([apart], seed=5)[0]  # other units do not change its draws
+    assert of_another_seed != pytest.approx(compared, rel=1e-6)
     alike = mean_measure("c", dict.fromkeys(names, 3.0))
-    assert bca_interval(alike, seed=5) == (3.0, 3.0)
-    assert bca_interval(mean_measure("d", {"one": 3.0}), seed=5) is None
+    assert bca_intervals([alike], seed=5)[0] == (3.0, 3.0)
+    assert bca_intervals([mean_measure("d", {"one": 3.0})], seed=5)[0] is None

@@ -206,6 +206,7 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
     import json
 
     from trifacet.evaluation.benchmarks.results import per_sample_rows
+    from trifacet.evaluation.significance import LEVEL
     from trifacet.files import write_atomically
 
     told = scored.document
@@ -217,12 +218,13 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
         (
             plain(name),
             _shown(metric["value"]),
+            "-" if metric["interval"] is None else " to ".join(map(_shown, metric["interval"])),
             f"no [{reasons.index(metric['reason']) + 1}]".replace("[", "\\[") if metric["reason"] else "yes",
         )
         for name, metric in told["metrics"].items()
     ]
-    title = f"{told['benchmark']}: {told['items']} of {told['of']} items"
-    json_or_table(told, json_path, title, ("metric", "value", "official"), table)
+    title, between = f"{told['benchmark']}: {told['items']} of {told['of']} items", f"{100 * LEVEL:g} % interval"
+    json_or_table(told, json_path, title, ("metric", "value", between, "official"), table)
     if json_path == "-":
         return
     for number, reason in enumerate(reasons, start=1):

@@ -64,6 +64,9 @@ def score(
     bert_score_layer: Annotated[
         int | None, typer.Option(help="Layer for BERTScore; by default what its package recommends for the model.")
     ] = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Also give the 95 % interval of every value (BCa bootstrap).")
+    ] = False,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the scores as JSON; - for standard output.")
     ] = None,
@@ -81,6 +84,7 @@ def score(
     from trifacet.evaluation.inputs import read_predictions, read_targets
     from trifacet.evaluation.matching import match_ids, other_data, predicted_only
     from trifacet.evaluation.scores import score_texts
+    from trifacet.evaluation.significance import bca_intervals
     from trifacet.files import write_atomically
 
     hypotheses, samples = read_predictions(predictions), read_targets(references)
@@ -100,7 +104,14 @@ def score(
         rows = (json.dumps({"id": name, **row}, ensure_ascii=False) for name, row in scores.per_sample.items())
         write_atomically(per_sample, "".join(f"{row}\n" for row in rows))
     title = f"{' and '.join(profiles)} profile{'s' if len(profiles) > 1 else ''}, {len(samples)} samples"
-    json_or_table(_document(scores, profiles), json_path, title, ("metric", "value"), _table(scores))
+    document, columns, table = _document(scores, profiles), ["metric", "value"], _table(scores)
+    if intervals:
+        ends = zip((measure.name for measure in scores.measures), bca_intervals(scores.measures), strict=True)
+        document["intervals"] = dict.fromkeys(scores.metrics) | dict(ends)
+        columns.append("95 % interval")
+        for row, between in zip(table, document["intervals"].values(), strict=True):
+            row.append("-" if between is None else " to ".join(f"{end:.4f}" for end in between))
+    json_or_table(document, json_path, title, columns, table)
 
 
 def _extras(
@@ -139,10 +150,10 @@ def _document(scores: Scores, profiles: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _table(scores: Scores) -> list[tuple[str, str]]:
+def _table(scores: Scores) -> list[list[str]]:
     """Four decimals: some metrics are x 100, some are not. A star: not the metric's own program's value."""
     starred = {measure.name for measure in scores.measures if measure.unofficial}
     return [
-        (plain(name) + ("*" if name in starred else ""), "-" if value is None else f"{value:.4f}")
+        [plain(name) + ("*" if name in starred else ""), "-" if value is None else f"{value:.4f}"]
         for name, value in scores.metrics.items()
     ]

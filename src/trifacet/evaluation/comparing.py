@@ -20,6 +20,7 @@ from trifacet.evaluation.significance import (
     DRAWS,
     FEWEST,
     LEVEL,
+    SEED,
     Chance,
     Interval,
     interval,
@@ -43,7 +44,7 @@ class Settings:
 
     draws: int = DRAWS
     level: float = LEVEL
-    seed: int = 17
+    seed: int = SEED
     correction: Correction = "holm"
     pairs: Literal["baseline", "all"] = "baseline"
     method: Literal["bca", "percentile"] = "bca"

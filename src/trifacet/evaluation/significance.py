@@ -18,7 +18,7 @@ import numpy as np
 
 from trifacet.evaluation.measures import Array, Measure, in_order
 
-DRAWS, LEVEL = 10_000, 0.95  # where nobody says otherwise
+DRAWS, LEVEL, SEED = 10_000, 0.95, 17  # where nobody says otherwise
 BLOCK = 4_000_000  # weights at a time: 32 MB
 SAME = 1e-9  # relative: values nearer to each other than this differ by rounding only
 FEWEST = 2  # units that an interval takes: one alone shows nothing of how units differ
@@ -84,15 +84,26 @@ def percentile_interval(measure: Measure, *, draws: int, level: float, seed: int
     return interval(measure.value, drawn_D, level)
 
 
-def bca_interval(measure: Measure, *, draws: int = DRAWS, level: float = LEVEL, seed: int) -> Interval | None:
-    """The BCa interval of one measure, the same as a comparison's with these settings; None as in ``interval``, and for
-    fewer than two units. The order of the units changes nothing.
+def bca_intervals(
+    measures: Sequence[Measure], *, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
+) -> list[Interval | None]:
+    """The BCa interval of each measure, the same as a comparison's with these settings.
+
+    None as in ``interval``, and for fewer than two units. The order of the units changes nothing.
     """
-    if len(measure.units) < FEWEST:
-        return None
-    measure = in_order(measure, sorted(measure.units))  # as models that are compared are aligned
-    (drawn_D,) = resampled([measure], draws=draws, seed=seed)
-    return interval(measure.value, drawn_D, level, jackknifed(measure))
+    ordered = [in_order(measure, sorted(measure.units)) for measure in measures]  # as comparisons align models
+    places_of: dict[tuple[str, ...], list[int]] = {}
+    for place, measure in enumerate(ordered):
+        places_of.setdefault(measure.units, []).append(place)
+    found: list[Interval | None] = [None] * len(measures)
+    for units, places in places_of.items():
+        if len(units) < FEWEST:
+            continue
+        drawn = resampled([ordered[place] for place in places], draws=draws, seed=seed)
+        for place, drawn_D in zip(places, drawn, strict=True):
+            measure = ordered[place]
+            found[place] = interval(measure.value, drawn_D, level, jackknifed(measure))
+    return found
 
 
 def _bca_tails(value: float, known: Array, tails: Array, jackknife_U: Array) -> Array:

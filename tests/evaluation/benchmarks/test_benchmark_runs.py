@@ -239,7 +239,7 @@ def test_a_local_model_killed_on_its_way_ends_with_the_result_of_one_never_kille
     mark = tmp_path / "again" / "benchmark.json"  # of a version that knew another file, which was left out
     told = json.loads(mark.read_text())
     mark.write_text(json.dumps({**told, "files": {**told["files"], "more.json": ""}}))
-    assert len(load_result(tmp_path / "again", file=tmp_path / "colours.py").answered) == 10
+    assert len(load_result(tmp_path / "again", own=own_benchmarks([tmp_path / "colours.py"])).answered) == 10
     assert running(output="again")[0] == 0
     answers = [json.loads(line) for line in whole["answers.jsonl"].splitlines()]
     assert [row["id"] for row in answers] == [f"q{number}" for number in range(10)]

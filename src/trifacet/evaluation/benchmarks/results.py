@@ -24,6 +24,7 @@ from trifacet.evaluation.benchmarks.checking import FileFound, Reasons, require_
 from trifacet.evaluation.benchmarks.judged import Verdict, put_together
 from trifacet.evaluation.benchmarks.table import Entry, known_benchmarks, pick
 from trifacet.evaluation.measures import Measure
+from trifacet.evaluation.significance import bca_intervals
 from trifacet.files import write_atomically
 from trifacet.formats.rows import iter_rows
 from trifacet.llm.books import Books
@@ -202,12 +203,13 @@ def document(
     metrics = {
         measure.name: {
             "value": None if math.isnan(measure.value) else measure.value,
+            "interval": interval,
             "better": measure.better,
             "official": not measure.unofficial,
             "reason": measure.unofficial,
             "units": len(measure.units),
         }
-        for measure in outcome.measures
+        for measure, interval in zip(outcome.measures, bca_intervals(outcome.measures), strict=True)
     }
     return {
         "benchmark": benchmark.name,

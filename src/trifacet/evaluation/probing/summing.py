@@ -16,7 +16,7 @@ from trifacet.evaluation.probing import document as made
 from trifacet.evaluation.probing.attention import SHARES, Floats, Shares
 from trifacet.evaluation.probing.embeddings import Plane, distance_measures, principal_plane, silhouette
 from trifacet.evaluation.probing.vectors import Vectors
-from trifacet.evaluation.significance import DRAWS, LEVEL, bca_interval, percentile_interval
+from trifacet.evaluation.significance import DRAWS, LEVEL, bca_intervals, percentile_interval
 
 
 def attention_of(
@@ -106,7 +106,7 @@ def between(measure: Measure, seed: int, *, bca: bool = True) -> list[float] | N
     that for bias and read both ends off the same few draws: an interval of no width, beside the value.
     """
     if bca:
-        found = bca_interval(measure, seed=seed)
+        (found,) = bca_intervals([measure], seed=seed)
     else:
         found = percentile_interval(measure, draws=DRAWS, level=LEVEL, seed=seed)
     return None if found is None else list(found)
