@@ -207,9 +207,12 @@ def _named_apart(opened: Sequence[_Opened]) -> list[_Opened]:
         replace(one, name=f"{Path(one.source).parent.name}/{one.name}") if one.name in twice else one for one in opened
     ]
     again = [one.name for one in longer]
-    doubled = [name for name in again if again.count(name) > 1]
+    doubled = [one for one, name in zip(opened, again, strict=True) if again.count(name) > 1]
     if doubled:
-        raise TrifacetError(f"two models are called {doubled[0]!r}; name them apart: A={opened[0].source} B=...")
+        first, second, *_ = doubled
+        raise TrifacetError(
+            f"two models are called {first.name!r}; name them apart: A={first.source} B={second.source}"
+        )
     return longer
 
 

@@ -269,6 +269,15 @@ def test_an_empty_prediction_is_never_the_right_answer_beside_it(tmp_path, kind)
     assert "" in answers.values() and "Yes" not in answers.values()
 
 
+def test_answers_that_a_toolkit_could_not_obtain_are_told(tmp_path):
+    rows = vlmevalkit_rows(ITEMS)
+    for row in rows[:3]:
+        row["prediction"] = "Failed to obtain answer via API."
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    (told,) = read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.json"]).how
+    assert "3 say 'Failed to obtain answer'" in told
+
+
 def test_a_row_without_the_files_own_field_is_named(tmp_path):
     rows = [{"id": item.id, "answer": "Yes", "prediction": "No"} for item in ITEMS]
     del rows[4]["prediction"]

@@ -17,6 +17,7 @@ from trifacet.evaluation.benchmarks.benchmark import Benchmark, Item
 from trifacet.evaluation.benchmarks.foreign import AnswerRow, read_answer_rows, same_question
 
 FIRST = 3  # of many names that a message lists
+FAILED = "Failed to obtain answer"  # what VLMEvalKit writes where a model could not be asked
 LEAST_RUN = 50  # rows: shorter runs in the order of the questions may be chance
 
 
@@ -41,7 +42,9 @@ def read_answers(benchmark: Benchmark, items: Sequence[Item], paths: Sequence[Pa
         if twice := answers.keys() & matched.answers.keys():
             raise DataError(f"answers {_some(sorted(twice))} again", fix="give each item's answer once", file=path)
         matched.answers.update(answers)
-        matched.how.append(f"{path.name}: {len(rows)} rows {how}")
+        failed = sum(FAILED in row.text for row in rows)
+        told = f"; {failed} say {FAILED!r}: the model was not heard, yet they are scored as they stand" if failed else ""
+        matched.how.append(f"{path.name}: {len(rows)} rows {how}{told}")
     return matched
 
 
