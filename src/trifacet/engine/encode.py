@@ -240,8 +240,8 @@ class SampleEncoder:
         if excess > 0:
             raise TrifacetError(
                 f"image, request and response alone take {self.max_length + excess} tokens, {excess} more than "
-                f"data.max_length = {self.max_length}; write shorter texts (--max-new-tokens), raise it where the model "
-                "takes more, or leave the sample out"
+                f"data.max_length = {self.max_length}; write shorter texts (--max-new-tokens), raise it where the "
+                "model takes more, or leave the sample out"
             )
         return texts, len(ends) - keep
 

@@ -129,10 +129,7 @@ class Showing:
         return self._known[file]
 
     def _small(self, root: Path, name: str) -> Picture:
-        try:
-            found = picture(root, name, side=SIDE, max_pixels=self.tools.max_pixels)
-        except (OSError, ValueError):  # what no file can be called: too long, or with a NUL
-            return Picture(problem="its name is no file name")
+        found = picture(root, name, side=SIDE, max_pixels=self.tools.max_pixels)
         return replace(found, problem=clipped(found.problem, 300))
 
 

@@ -43,7 +43,7 @@ def read_answers(benchmark: Benchmark, items: Sequence[Item], paths: Sequence[Pa
             raise DataError(f"answers {_some(sorted(twice))} again", fix="give each item's answer once", file=path)
         matched.answers.update(answers)
         failed = sum(FAILED in row.text for row in rows)
-        told = f"; {failed} say {FAILED!r}: the model was not heard, yet they are scored as they stand" if failed else ""
+        told = f"; {failed} say {FAILED!r}, which is scored as if the model had said it" if failed else ""
         matched.how.append(f"{path.name}: {len(rows)} rows {how}{told}")
     return matched
 
