@@ -40,7 +40,7 @@ def test_columns_stand_in_a_fixed_order_and_groups_span_them():
     assert [m.key for m in summary.metrics] == ["bleu_4", "cider", "grounding", "grounding/name", "length", "own"]
     groups = [(heading, [metric.key for metric in part.metrics]) for heading, part in summary.groups()]
     assert groups == [
-        ("Like the reference", ["bleu_4", "cider"]),
+        ("Like the reference, by MCM-DPO's script", ["bleu_4", "cider"]),
         ("Facts right", ["grounding", "grounding/name"]),
         ("Form", ["length"]),
         ("Other", ["own"]),

@@ -33,7 +33,7 @@ class Metric:
         return f"{self.group}: {self.label.lower()}" if self.group == _FACTS else self.label
 
 
-_LIKE = "Like the reference"
+_LIKE = "Like the reference, by MCM-DPO's script"  # the paper profile: the COCO toolkit's values are others
 _FACTS = "Facts right"
 _FORM = "Form"
 METRICS = (
