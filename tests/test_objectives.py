@@ -81,7 +81,7 @@ terms = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(terms, min_size=1, max_size=4).filter(lambda drawn: any(term["weight"] for term in drawn)),
     st.lists(st.sampled_from([ONE, NO_POST, MANY]), min_size=1, max_size=3),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from asked import asked, tools_in
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rows_of import table_of
 
@@ -115,14 +115,12 @@ def test_only_the_fields_asked_for_are_looked_at(tmp_path):
 words = st.lists(st.sampled_from("abcde"), max_size=12)
 
 
-@settings(deadline=None)  # the peer's import takes a second
 @given(words, words)
 def test_the_distance_is_levenshteins(a, b):
     nltk = pytest.importorskip("nltk")
     assert word_distance(a, b) == word_distance(b, a) == nltk.edit_distance(a, b)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["wind", "sea", "boat"]), st.booleans()), min_size=1, max_size=20),
     st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 1.0]),

@@ -15,7 +15,7 @@ words = st.sampled_from(["", "a cat", "A  cat", "ａ cat", "a dog", "cat a", "a"
 files = st.sampled_from(["11", "22", None])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.lists(st.tuples(files, words, words), max_size=30), part_rows=st.integers(1, 30))
 def test_same_as_comparing_each_row_with_all_earlier_ones(tmp_path_factory, rows, part_rows):
     posts = [post(3 * k, sha256=f, context=c, alt=a) for k, (f, c, a) in enumerate(rows)]

@@ -286,7 +286,7 @@ def test_near_codes_are_found_in_hubs_and_ranges(tmp_path, monkeypatch, range_ro
     assert dict(zip(members.tolist(), smallest.tolist(), strict=True)) == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(values=st.lists(st.integers(0, 5), max_size=40), part_rows=st.integers(1, 40))
 def test_equal_keys_join_all_that_share_one(tmp_path_factory, values, part_rows):
     if not values:

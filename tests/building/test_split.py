@@ -25,7 +25,7 @@ def clustered(labels: list[int]) -> list[dict[str, object]]:
     return [post(row, cluster=first[label]) for row, label in enumerate(labels)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     labels=st.lists(st.integers(0, 20), min_size=1, max_size=80), part_rows=st.integers(1, 80), seed=st.integers(0, 9)
 )

@@ -44,7 +44,7 @@ def test_swapping_the_texts_swaps_win_and_loss(judgement):
     assert swapped(judgement).consistent == judgement.consistent
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(judgements, min_size=1, max_size=30))
 def test_a_summary_adds_up(many):
     summary = summarise(many, draws=500)

@@ -151,7 +151,7 @@ def test_compat_equals_the_npm_linter_on_every_recorded_text():
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_makes_a_rule_stumble(text, post):
     for rules in (RULES, COMPAT):
         for finding in lint_text(text, context=post, platform="bluesky", max_chars=10, rules=rules):

@@ -94,7 +94,7 @@ TRICKY = st.text(alphabet="abSTnt019 .,:;-'\u2019\"!?()<>/&@#_=~\\\xad\u0301\u65
 
 
 @given(st.one_of(TRICKY, st.text(st.characters(), max_size=30)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_gives_tokens_that_joining_by_spaces_keeps(text):
     tokens = tokenize(text)
     assert not PUNCTUATION & set(tokens)
@@ -106,14 +106,14 @@ WORDS = st.text(string.ascii_lowercase, min_size=3, max_size=9)
 
 
 @given(st.lists(st.one_of(WORDS, st.tuples(WORDS, WORDS).map("-".join)), max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_plain_words_stay_as_they_are(words):
     once = tokenize(" ".join(words))
     assert tokenize(" ".join(once)) == once
 
 
 @given(st.lists(TRICKY.map(lambda text: text.replace("\ud800", "")), max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_captions_do_not_touch_each_other(texts):
     assert tokenize_all(texts) == [tokenize(text) for text in texts]
 

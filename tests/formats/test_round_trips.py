@@ -72,7 +72,7 @@ def check_round_trip(samples, file, name, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_comes_back_is_what_went_out_less_what_was_said(name, kind, data):
     samples = data.draw(lists_of(kind))
@@ -82,7 +82,7 @@ def test_what_comes_back_is_what_went_out_less_what_was_said(name, kind, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_own_format_loses_nothing(kind, data):
     samples = data.draw(lists_of(kind))

@@ -58,7 +58,7 @@ def by_definition(level, values_UJ, size):
     return None if not overall else float(1 - (len(given_) - 1) * within / overall)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(-1, 2), min_size=3, max_size=3), min_size=1, max_size=7))
 def test_alpha_equals_its_definition_and_says_when_there_is_none(rows):
     values_UJ = np.array(rows)

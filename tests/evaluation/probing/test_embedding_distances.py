@@ -62,7 +62,7 @@ def test_silhouette_is_the_mean_of_its_definition(clouds):
     assert silhouette(generated[:1], reference[:1]) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 99))
 def test_the_plane_explains_what_its_coordinates_vary(count, width, seed):
     points = np.random.default_rng(seed).normal(size=(count, width)) * np.arange(1, width + 1)
