@@ -93,6 +93,18 @@ def test_the_number_of_posts_per_batch_may_change(run, uninterrupted, tmp_path):
     assert output.read_bytes() == uninterrupted
 
 
+def test_of_drawn_texts_the_number_of_posts_per_batch_may_not_change(run, tmp_path):
+    drawn = {"temperature": 1.5}
+    whole, output = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    run(whole, **drawn)
+    with pytest.raises(Killed):
+        run(output, stop_after=2, **drawn)
+    with pytest.raises(TrifacetError, match="batch_size 2 there, 5 now"):  # it would draw others
+        run(output, batch_size=5, **drawn)
+    run(output, **drawn)
+    assert output.read_bytes() == whole.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [({"beams": 2}, "beams 1 there, 2 now"), ({"max_new_tokens": 9}, "max_new_tokens"), ({"weights": "x"}, "weights"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,6 @@ from trifacet.cli.describe import (
     ModelOption,
     NewTokensOption,
     PromptOption,
-    SeedOption,
     load_for_generation,
 )
 
@@ -68,7 +68,7 @@ def probe(
     max_new_tokens: NewTokensOption = 256,
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
-    seed: SeedOption = 17,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of noise and intervals.")] = 17,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     json_path: Annotated[
@@ -101,6 +101,7 @@ def probe(
         raise TrifacetError("--vectors and --joint are about embeddings; drop --no-embeddings")
     if beside and not html:
         raise TrifacetError("--beside is for the page; say where with --html")
+    _check_outputs({"--output": output, "--vectors": vectors, "--html": html})
     looks = Looks(
         attention=attention, text=text.value, steps=_steps(steps) if noise else (), embeddings=embeddings,
         max_new_tokens=max_new_tokens, batch_size=batch_size, seed=seed,
@@ -125,6 +126,20 @@ def probe(
         err.print(f"note: {escape(note)}")
     summary = document.summary()
     json_or_table(summary, json_path, f"{len(samples)} samples", ["look", "value", "95 %", "what"], _rows(summary))
+
+
+def _check_outputs(paths: Mapping[str, Path | None]) -> None:
+    """Refuse, before hours go into the texts, what could not be written then. Raises TrifacetError."""
+    from trifacet.errors import TrifacetError
+
+    options: dict[Path, str] = {}
+    for option, path in paths.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise TrifacetError(f"{option} {path} is a folder; name a file")
+        if (other := options.setdefault(path.resolve(), option)) != option:
+            raise TrifacetError(f"{other} and {option} both name {path}; give each a file of its own")
 
 
 def _steps(given: str) -> tuple[int, ...]:

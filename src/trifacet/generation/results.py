@@ -114,8 +114,8 @@ def fingerprint_of(
     seed: int,
     dtype: str,
 ) -> dict[str, Any]:
-    """What the texts depend on. The number of posts per batch is not among it: it changes the speed only."""
-    sampling = {"seed": seed} if settings.temperature > 0 else {}
+    """What the texts depend on. The posts per batch are so only where texts are drawn, a batch at a time."""
+    sampling = {"seed": seed, "batch_size": settings.batch_size} if settings.temperature > 0 else {}
     chosen = {"filter": settings.filter} if settings.filter else {}
     return {
         "weights": weights,

@@ -49,7 +49,6 @@ def read_probe(path: Path) -> Document:
 
 def write_page(probes: Mapping[str, Document], path: Path) -> None:
     """Write a page of its own; ``probes`` as for ``probe_sections``."""
-    first = next(iter(probes.values()))
     write_atomically(
         path,
         render_page(
@@ -57,8 +56,7 @@ def write_page(probes: Mapping[str, Document], path: Path) -> None:
             {},
             sections=probe_sections(probes),
             names=_names(probes),
-            data=[document["data"] for document in probes.values()],
-            samples=first["samples"],
+            sets=list(dict.fromkeys((document["samples"], document["data"]) for document in probes.values())),
         ),
     )
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trifacet.errors import DataError
+from trifacet.evaluation.probing import embeddings as embeddings_module
 from trifacet.evaluation.probing.embeddings import distance_measures, principal_plane, silhouette
 from trifacet.evaluation.probing.summing import embeddings_of
 from trifacet.evaluation.probing.vectors import Vectors, read_vectors, write_vectors
@@ -44,8 +45,9 @@ def test_distances_are_those_of_their_definitions(clouds):
     drawn = np.array([0, 0, 1, 5, 5, 5, 6, 7, 8])  # resampled sums are the measures of the resampled set
     weights = np.bincount(drawn, minlength=9)[None].astype(float)
     again = distance_measures(list(range(9)), generated[drawn], reference[drawn])
-    for name, measure in measures.items():
-        assert measure.resampled(weights)[0] == pytest.approx(again[name].value, rel=1e-9), name
+    for name in ("euclidean", "cosine", "centroids"):
+        assert measures[name].resampled(weights)[0] == pytest.approx(again[name].value, rel=1e-9), name
+    assert measures["spread"].resampled(weights)[0] == pytest.approx(np.sqrt((about[drawn] ** 2).sum(1).mean()))
 
 
 def test_silhouette_is_the_mean_of_its_definition(clouds):
@@ -60,6 +62,13 @@ def test_silhouette_is_the_mean_of_its_definition(clouds):
     assert silhouette(generated, reference) == pytest.approx(np.mean(values), abs=1e-6)
     assert silhouette(generated, reference + 1000) > 0.99
     assert silhouette(generated[:1], reference[:1]) is None
+
+
+def test_the_silhouette_is_the_same_a_few_points_at_a_time(clouds, monkeypatch):
+    whole = silhouette(*clouds)
+    for most in (1, 18 * 5, 18 * 7):  # one, five and seven points at a time, which end within a cloud
+        monkeypatch.setattr(embeddings_module, "DISTANCES_AT_ONCE", most)
+        assert silhouette(*clouds) == pytest.approx(whole, abs=1e-9)
 
 
 @settings(max_examples=30)
@@ -89,10 +98,11 @@ def test_vectors_come_back_as_they_were_and_nothing_else_is_read(clouds, tmp_pat
     assert (back.model, back.ids) == ("sft", tuple(IDS))
     assert np.array_equal(back.generated_Sd, generated)
     assert np.array_equal(back.reference_Sd, reference)
-    write_vectors(Vectors("sft", tuple(IDS[:3]), generated, reference), path)
-    for wrong in (path, tmp_path / "none"):
-        with pytest.raises(DataError, match=r"v\.safetensors|none"):
-            read_vectors(wrong)
+    for ids in (IDS[:3], [*IDS[:8], IDS[0]]):
+        write_vectors(Vectors("sft", tuple(ids), generated, reference), path)
+        for wrong in (path, tmp_path / "none"):
+            with pytest.raises(DataError, match=r"v\.safetensors|none"):
+                read_vectors(wrong)
     path.write_text("{}")
     with pytest.raises(DataError, match="holds no vectors"):
         read_vectors(path)
@@ -106,3 +116,34 @@ def test_the_centres_of_equal_clouds_have_an_interval_with_a_width():
     for name in distances:
         low, high = distances[name].interval
         assert high - low > 0.01 * distances[name].value, name
+
+
+def test_the_spread_has_an_interval_about_it_at_the_width_of_real_models():
+    rng = np.random.default_rng(4)
+    generated, reference = (rng.normal(size=(40, 4096)).astype(np.float32) for _ in range(2))
+    spread = embeddings_of(Vectors("a", tuple(map(str, range(40))), generated, reference), [], 40, 17).distances[
+        "spread"
+    ]
+    low, high = spread.interval
+    others = [np.sqrt(rng.normal(size=(40, 4096)).var(axis=0).sum()) for _ in range(100)]  # of other samples
+    assert low < spread.value < high
+    assert high - low == pytest.approx(4 * np.std(others), rel=0.5)
+
+
+def test_the_order_of_the_samples_changes_no_interval():
+    rng = np.random.default_rng(2)
+    generated, reference = (rng.normal(size=(30, 8)).astype(np.float32) for _ in range(2))
+    own = Vectors("a", tuple(f"s{number}" for number in range(30)), generated, reference)
+    distances = embeddings_of(own, [], 30, 17).distances
+    turned = embeddings_of(own.of(own.ids[::-1]), [], 30, 17).distances
+    for name, distance in distances.items():
+        assert turned[name].interval == pytest.approx(distance.interval, rel=1e-9), name
+
+
+def test_a_joint_plane_holds_the_samples_that_all_models_have(clouds):
+    whole = Vectors("sft", tuple(IDS), *(half.astype(np.float32) for half in clouds))
+    part, turned = whole.of(["s7", "s2", "s4"]), whole.of(["s1", "s4", "s8", "s2"])
+    joint = embeddings_of(part, [whole, turned], 9, 17).joint
+    assert [[pair.id for pair in cloud.points] for cloud in joint.models] == [["s2", "s4"]] * 3
+    assert joint.models[0].points == joint.models[1].points == joint.models[2].points  # their states are the same
+    assert embeddings_of(part, [whole.of(["s0"])], 9, 17).joint is None

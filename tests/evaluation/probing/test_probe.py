@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny_families import MAKERS
 
@@ -20,6 +21,7 @@ from trifacet.formats import read_samples
 from trifacet.models.loading import load_model, load_processor
 from trifacet.records import TestSample
 from trifacet.rejection.images import ImageStrategy, rejected_pixels
+from trifacet.reports.probes import write_page
 
 LOOKS = Looks(steps=(0, 900), max_new_tokens=6, batch_size=3)
 
@@ -132,15 +134,45 @@ def test_texts_equal_to_their_references_lie_on_them(tiny_folder, samples, world
 
 @pytest.mark.parametrize(
     ("names", "width", "problem"),
-    [(["other"], 48, "other samples"), ([None], 48, "other samples"), (None, 47, "47 values and this model's 48")],
+    [(["other"], 48, "other samples"), (None, 47, "47 values and this model's 48")],
 )
 def test_vectors_of_other_samples_or_another_width_are_refused(tiny_folder, samples, world, names, width, problem):
-    ids = [sample.id for sample in samples] if names is None else [name or samples[0].id for name in names]
+    ids = names or [sample.id for sample in samples]
     states = np.zeros((len(ids), width), dtype=np.float32)
     with pytest.raises(TrifacetError, match=problem):
         prober(load_model(tiny_folder), samples, world, replace(LOOKS, steps=(), attention=False)).probe(
             model="a", data="b", others=[Vectors("sft", tuple(ids), states, states)]
         )
+
+
+def test_a_sample_that_one_model_has_no_text_for_is_left_out_of_the_joint_plane(tiny_folder, samples, world, probed):
+    looks = replace(LOOKS, steps=(), attention=False)
+    some = {sample.id: sample.references[0] for sample in samples[1:]}
+    document, _ = prober(load_model(tiny_folder), samples, world, looks, some).probe(
+        model="a", data="b", others=[probed[1]]
+    )
+    clouds = document.embeddings.joint.models
+    assert [[pair.id for pair in cloud.points] for cloud in clouds] == [[sample.id for sample in samples[1:]]] * 2
+    assert any("joint plane holds 4 of 5 samples" in note for note in document.notes)
+    assert not any("joint plane" in note for note in probed[0].notes)
+
+
+@pytest.mark.parametrize("looks", [{"attention": False}, {"embeddings": False}])
+def test_a_model_that_computes_no_numbers_is_told_of(tiny_folder, samples, world, looks):
+    loaded = load_model(tiny_folder)
+    with torch.no_grad():
+        next(weight for name, weight in loaded.model.named_parameters() if "down_proj" in name).fill_(torch.nan)
+    with pytest.raises(TrifacetError, match=rf"sample '{samples[0].id}'.*not finite in float32"):
+        prober(loaded, samples, world, replace(LOOKS, steps=(), text="reference", **looks)).probe(model="a", data="b")
+
+
+def test_a_reference_that_does_not_fit_is_told_before_texts_are_written(tiny_folder, samples, world):
+    notes = []
+    one = prober(load_model(tiny_folder), samples, world, references={samples[3].id: "word " * 3000})
+    one.on_progress = lambda done, total, note: notes.append(note)
+    with pytest.raises(TrifacetError, match=rf"sample '{samples[3].id}'.*take"):
+        one.probe(model="a", data="b")
+    assert "writing texts" not in notes
 
 
 def test_reference_texts_are_looked_at_where_asked(tiny_folder, samples, world):
@@ -149,6 +181,7 @@ def test_reference_texts_are_looked_at_where_asked(tiny_folder, samples, world):
     document, vectors = prober(load_model(tiny_folder), [samples[0], some], world, looks).probe(model="a", data="b")
     assert vectors is None
     assert (document.attention.samples, document.attention.left_out) == (1, 1)
+    assert document.notes == ["1 of 2 samples have no reference, or no token in it"]
     assert document.per_sample[0].generated is None  # nothing had to be written
     nothing, _ = prober(load_model(tiny_folder), [some], world, replace(looks, embeddings=True)).probe(
         model="a", data="b"
@@ -201,6 +234,9 @@ def test_the_command_writes_document_vectors_page_and_table(trifacet, tiny_folde
     assert code == 0
     assert "attention to image" in out
     assert page.read_text().count("<svg") > 3
+    assert "3 samples of <bdi>test.jsonl</bdi>.</p>" in page.read_text()
+    write_page({"p": document, "q": {**document, "samples": 9, "data": "<other>"}}, page)
+    assert "3 samples of <bdi>test.jsonl</bdi>; 9 samples of <bdi>&lt;other&gt;</bdi>.</p>" in page.read_text()
     other = json.loads(json.dumps(document | {"noise": [{"t": 1001}]}))
     output.write_text(json.dumps(other))
     for arguments, message in (
@@ -208,6 +244,9 @@ def test_the_command_writes_document_vectors_page_and_table(trifacet, tiny_folde
         (("--steps", "1001"), "t = 1001 does not exist"),
         (("--no-attention", "--no-noise", "--no-embeddings"), "nothing to look at"),
         (("--no-embeddings", "--joint", vectors), "about embeddings"),
+        (("--seed", "-1"), "Usage:"),  # no interval could be drawn
+        (("--vectors", tmp_path), "is a folder"),
+        (("--html", tmp_path / "sub" / ".." / "r.json"), "--output and --html both name"),
         (("--beside", output), "say where with --html"),
         (("--beside", output, "--html", page), "noise.0.t"),
         (("--references", output), "format is not known"),

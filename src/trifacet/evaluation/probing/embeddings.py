@@ -1,7 +1,8 @@
 """How far a model's own texts lie from the reference texts in its last hidden state: Figure 7 of MCM-DPO, and numbers.
 
 Invariant: distances are taken in the whole space, never in the plane that is drawn; equal texts have distance 0.
-Shape letters: S samples, N points, d width of the hidden state.
+Memory holds no more than ``DISTANCES_AT_ONCE`` distances between points at a time.
+Shape letters: S samples, N points, B points of a block, d width of the hidden state.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trifacet.evaluation.measures import Array, Measure, mean_measure
+from trifacet.evaluation.measures import Array, Measure, mean_measure, ratio
 
 Floats = NDArray[np.float64]
 DistanceName = Literal["euclidean", "cosine", "centroids", "spread"]
+DISTANCES_AT_ONCE = 2**22  # 32 MB
 
 
 @dataclass(frozen=True)
@@ -54,23 +56,22 @@ def distance_measures(ids: Sequence[str], generated_Sd: Floats, reference_Sd: Fl
     """Distances between the generated and the reference text of a sample, and between the two clouds.
 
     ``euclidean`` and ``cosine`` (1 - cosine): means over samples. ``centroids``: the Euclidean distance of the clouds'
-    means. ``spread``: the root mean square distance of references from their mean, to see the others against.
+    means. ``spread``: the root mean square distance of references from their mean, to see the others against. Resampled
+    it stays about the mean of all: about a mean of its own nearly every resampled set is narrower than the whole.
     """
     lengths_S = np.linalg.norm(generated_Sd, axis=1) * np.linalg.norm(reference_Sd, axis=1)
     cosines_S = np.where(lengths_S > 0, (generated_Sd * reference_Sd).sum(axis=1) / np.maximum(lengths_S, 1e-300), 1.0)
     apart_S = np.linalg.norm(generated_Sd - reference_Sd, axis=1)
     cosine_S = np.where(apart_S == 0, 0.0, np.clip(1.0 - cosines_S, 0.0, 2.0))
     one_S1 = np.ones((len(ids), 1))
-    # About the mean of all references: far from the origin the spread would be a small difference of large numbers.
-    near_Sd = reference_Sd - reference_Sd.mean(axis=0)
-    squares_S1 = (near_Sd**2).sum(axis=1, keepdims=True)
+    squares_S1 = ((reference_Sd - reference_Sd.mean(axis=0)) ** 2).sum(axis=1, keepdims=True)
     return {
         "euclidean": _mean("euclidean", ids, apart_S),
         "cosine": _mean("cosine", ids, cosine_S),
         "centroids": Measure(
             "centroids", tuple(ids), np.hstack([generated_Sd - reference_Sd, one_S1]), _length_of_mean, "lower"
         ),
-        "spread": Measure("spread", tuple(ids), np.hstack([near_Sd, squares_S1, one_S1]), _spread, "neither"),
+        "spread": Measure("spread", tuple(ids), np.hstack([squares_S1, one_S1]), _root, "neither"),
     }
 
 
@@ -82,10 +83,8 @@ def _length_of_mean(sums: Array) -> Array:
     return np.linalg.norm(sums[..., :-1] / sums[..., -1:], axis=-1)
 
 
-def _spread(sums: Array) -> Array:
-    means = sums / sums[..., -1:]
-    variance = means[..., -2] - (means[..., :-2] ** 2).sum(axis=-1)
-    return np.sqrt(np.maximum(variance, 0.0))
+def _root(sums: Array) -> Array:
+    return np.sqrt(ratio(sums))
 
 
 def silhouette(generated_Sd: Floats, reference_Sd: Floats) -> float | None:
@@ -96,14 +95,20 @@ def silhouette(generated_Sd: Floats, reference_Sd: Floats) -> float | None:
     count = len(generated_Sd)
     if count < 2:
         return None
-    points = np.vstack([generated_Sd, reference_Sd])
-    points = points - points.mean(axis=0)  # far from the origin the differences below would lose their digits
-    squares_N = (points**2).sum(axis=1)
-    apart_NN = np.sqrt(np.maximum(squares_N[:, None] + squares_N - 2 * points @ points.T, 0.0))
-    np.fill_diagonal(apart_NN, 0.0)
-    halves = apart_NN.reshape(2 * count, 2, count).sum(axis=2)
-    own = np.repeat([0, 1], count)
-    row = np.arange(2 * count)
-    within, beside = halves[row, own] / (count - 1), halves[row, 1 - own] / count
-    widest = np.maximum(within, beside)
-    return float(np.where(widest > 0, (beside - within) / np.maximum(widest, 1e-300), 0.0).mean())
+    points_Nd = np.vstack([generated_Sd, reference_Sd])
+    points_Nd = points_Nd - points_Nd.mean(axis=0)  # far from the origin the differences below would lose their digits
+    squares_N = (points_Nd**2).sum(axis=1)
+    values_N = np.empty(2 * count)
+    size = max(DISTANCES_AT_ONCE // (2 * count), 1)
+    for begin in range(0, 2 * count, size):
+        at_B = np.arange(begin, min(begin + size, 2 * count))
+        row = np.arange(len(at_B))
+        squares_BN = squares_N[at_B, None] + squares_N - 2 * points_Nd[at_B] @ points_Nd.T
+        apart_BN = np.sqrt(np.maximum(squares_BN, 0.0))
+        apart_BN[row, at_B] = 0.0
+        halves_B2 = apart_BN.reshape(-1, 2, count).sum(axis=2)
+        own_B = at_B // count
+        within_B, beside_B = halves_B2[row, own_B] / (count - 1), halves_B2[row, 1 - own_B] / count
+        widest_B = np.maximum(within_B, beside_B)
+        values_N[at_B] = np.where(widest_B > 0, (beside_B - within_B) / np.maximum(widest_B, 1e-300), 0.0)
+    return float(values_N.mean())

@@ -81,16 +81,19 @@ class Prober:
         Args:
             model: its name in the document.
             data: the name of the samples.
-            others: vectors of further models, for a plane that all share; of the same ids.
+            others: vectors of further models, for a plane that all share; of the same samples, of which each may lack
+                some.
 
         Raises:
-            TrifacetError: an image or a text cannot be used, a step of noise does not exist, vectors do not fit.
+            TrifacetError: an image or a text cannot be used, a step of noise does not exist, vectors do not fit, or the
+                model computes numbers that are not finite.
         """
         looks = self.looks
         self._check(others)
+        # The references first: one that cannot be used is told before hours go into the model's own texts.
+        reference = self._passes(self.references, looks.text == "reference") if self._forces("reference") else {}
         clean = self._written("writing texts") if looks.writes else {}
         generated = self._passes(clean, looks.text == "generated") if self._forces("generated") else {}
-        reference = self._passes(self.references, looks.text == "reference") if self._forces("reference") else {}
         watched = {"generated": generated, "reference": reference}[looks.text] if looks.attention else {}
         under_noise = {t: self._under_noise(t) for t in looks.steps}
         attention, notes = self._attention(watched)
@@ -104,7 +107,9 @@ class Prober:
                 notes.append("no sample has both a reference and a generated text, so there are no distances")
             else:
                 embeddings = embeddings_of(vectors, others, len(self.samples), looks.seed)
-        notes += self._left_out(attention, "no token in their text")
+                notes += _shared(embeddings, [*others, vectors])
+        lacks = {"generated": "no token in their text", "reference": "no reference, or no token in it"}
+        notes += self._left_out(attention, lacks[looks.text])
         notes += self._left_out(embeddings, "no reference, or no token in a text, and so no distance")
         document = made.Probe(
             model=model, data=data, samples=len(self.samples), text=looks.text, seed=looks.seed, notes=notes,
@@ -184,7 +189,14 @@ class Prober:
         with watching(self.loaded.model, forced) if watched else nullcontext() as watch:
             hidden_Ld = hidden_states(self.loaded.model, family, forced)
         vector_d = hidden_Ld[int(forced.words_at[-1])].double().cpu().numpy()
-        return Pass(vector_d, shares_of(np.stack(watch.masses), forced) if watch else None)
+        masses_YG = np.stack(watch.masses) if watch else np.zeros((0, 0))
+        if not (np.isfinite(vector_d).all() and np.isfinite(masses_YG).all()):
+            dtype = str(self.loaded.model.dtype).removeprefix("torch.")
+            raise TrifacetError(
+                f"sample {sample.id!r}: the model's hidden states are not finite in {dtype}; "
+                "use --dtype float32, or a checkpoint without damage"
+            )
+        return Pass(vector_d, shares_of(masses_YG, forced) if watch else None)
 
     def _progress(self, count: int, note: str) -> None:
         self._done += count
@@ -248,3 +260,12 @@ class Prober:
             id=name, generated=clean.get(name), reference=self.references.get(name), attention=attention,
             noised={str(t): texts[name] for t, texts in noise.items() if name in texts},
         )  # fmt: skip
+
+
+def _shared(embeddings: made.Embeddings, clouds: Sequence[Vectors]) -> list[str]:
+    """What a reader of the joint plane must know where not all models have all samples."""
+    every = {name for cloud in clouds for name in cloud.ids}
+    held = len(embeddings.joint.models[0].points) if embeddings.joint else 0
+    if len(clouds) < 2 or held == len(every):
+        return []
+    return [f"the joint plane holds {held} of {len(every)} samples, those of which every model has both texts"]

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from trifacet.errors import TrifacetError
-from trifacet.evaluation.measures import Measure, mean_measure
+from trifacet.evaluation.measures import Measure, in_order, mean_measure
 from trifacet.evaluation.probing import document as made
 from trifacet.evaluation.probing.attention import SHARES, Floats, Shares
 from trifacet.evaluation.probing.embeddings import Plane, distance_measures, principal_plane, silhouette
@@ -51,7 +50,7 @@ def attention_of(
 
 
 def embeddings_of(vectors: Vectors, others: Sequence[Vectors], samples: int, seed: int) -> made.Embeddings:
-    """Distances and planes. Raises TrifacetError where ``others`` are of other samples or another width."""
+    """Distances, and the planes of this model and of it with ``others``, whose states are of the same width."""
     generated_Sd, reference_Sd = vectors.generated_Sd.astype(np.float64), vectors.reference_Sd.astype(np.float64)
     plane = principal_plane(np.vstack([generated_Sd, reference_Sd]))
     measures = distance_measures(vectors.ids, generated_Sd, reference_Sd)
@@ -70,17 +69,21 @@ def embeddings_of(vectors: Vectors, others: Sequence[Vectors], samples: int, see
     )
 
 
-def _joint(clouds: Sequence[Vectors]) -> made.Joint:
-    own = clouds[-1]
-    for cloud in clouds[:-1]:
-        if set(cloud.ids) != set(own.ids):
-            raise TrifacetError(f"the vectors of {cloud.model} are of other samples; probe both on the same data")
+def _joint(clouds: Sequence[Vectors]) -> made.Joint | None:
+    """One plane of the samples that all have: a model that wrote nothing for a post lacks it. None where there is none.
+
+    Points are in the order of the last cloud's.
+    """
+    known = set.intersection(*(set(cloud.ids) for cloud in clouds))
+    shared = [cloud.of([name for name in clouds[-1].ids if name in known]) for cloud in clouds]
+    if not known:
+        return None
     plane = principal_plane(
-        np.vstack([half for cloud in clouds for half in (cloud.generated_Sd, cloud.reference_Sd)]).astype(np.float64)
+        np.vstack([half for cloud in shared for half in (cloud.generated_Sd, cloud.reference_Sd)]).astype(np.float64)
     )
     return made.Joint(
         explained=list(plane.explained),
-        models=[made.Cloud(model=cloud.model, points=_pairs(cloud, plane)) for cloud in clouds],
+        models=[made.Cloud(model=cloud.model, points=_pairs(cloud, plane)) for cloud in shared],
     )
 
 
@@ -104,9 +107,11 @@ def between(measure: Measure, seed: int, *, bca: bool = True) -> list[float] | N
 
     ``bca``: off for a number that is larger on nearly every resampled set, as the length of a mean is. BCa would take
     that for bias and read both ends off the same few draws: an interval of no width, beside the value.
+    The order of the samples changes neither.
     """
     if bca:
         (found,) = bca_intervals([measure], seed=seed)
     else:
-        found = percentile_interval(measure, draws=DRAWS, level=LEVEL, seed=seed)
+        ordered = in_order(measure, sorted(measure.units))
+        found = percentile_interval(ordered, draws=DRAWS, level=LEVEL, seed=seed)
     return None if found is None else list(found)

@@ -6,6 +6,7 @@ Invariant: a file holds numbers and names only (safetensors); what is read back 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,12 @@ class Vectors:
     generated_Sd: NDArray[np.float32]
     reference_Sd: NDArray[np.float32]
 
+    def of(self, ids: Sequence[str]) -> Vectors:
+        """Those of these samples, in this order."""
+        rows = {name: row for row, name in enumerate(self.ids)}
+        at = [rows[name] for name in ids]
+        return Vectors(self.model, tuple(ids), self.generated_Sd[at], self.reference_Sd[at])
+
 
 def write_vectors(vectors: Vectors, path: Path) -> None:
     """Write whole or not at all."""
@@ -44,6 +51,7 @@ def read_vectors(path: Path) -> Vectors:
             generated_Sd, reference_Sd = file.get_tensor("generated"), file.get_tensor("reference")
         sound = (
             all(isinstance(name, str) for name in ids)
+            and len(set(ids)) == len(ids)
             and generated_Sd.shape == reference_Sd.shape
             and generated_Sd.ndim == 2
             and len(generated_Sd) == len(ids) > 0
