@@ -113,7 +113,7 @@ def sureness(summary: Summary, comparison: Comparison | None) -> Sureness | None
     charts: list[tuple[Metric, str, Markup]] = []
     for metric in summary.metrics:
         if (column := by_name.get(metric.key)) is not None:
-            _, hint, svg = difference_chart(against, column, f"against-{len(charts)}")
+            _, hint, svg = difference_chart(against, column, f"against-{len(charts)}", metric.title)
             charts.append((metric, f"{hint} {quantity(column.units)} posts.".strip(), svg))
     pairs = len({(one.model, one.other) for one in comparison.differences})
     return Sureness(against, pairs, leaders(summary), charts)
