@@ -99,6 +99,7 @@ def test_hostile_names_command_neither_latex_nor_markdown(hostile):
         assert not re.search(r"(?<!\\)\]\(javascript", line)
         assert "\x1b" not in line
     rows = [line for line in markdown(comparison).splitlines() if line.startswith("|")]
+    assert "count units" in markdown(comparison)  # no column without a word on what it counts
     assert all(len(re.findall(r"(?<!\\)\|", row)) in (3, 10) for row in rows)
 
 

@@ -17,6 +17,11 @@ from trifacet.reports.tables import markdown_text
 MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
 CORRECTIONS = {"holm": "Holm-corrected", "bh": "Benjamini–Hochberg-corrected", "none": "uncorrected"}
 ABSENT = "–"
+TALLIES = "Win / tie / lose count units (samples, or groups of them) by which of the two models has the better value."
+EFFECTS = (
+    "d_z is the mean of the paired differences over their standard deviation, for metrics that are means over units; "
+    "Cliff's delta (-1 to 1) compares any unit of one model with any of the other."
+)
 MANY = 9  # so many metrics are the rows of a table in a paper or a README: neither is wide enough for columns
 
 
@@ -221,6 +226,8 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
     ]
     for one in comparison.differences:
         lines.append("| " + " | ".join(markdown_text(cell) for cell in difference_row(comparison, one)) + " |")
+    if comparison.differences:
+        lines += ["", markdown_text(f"{TALLIES} {EFFECTS}")]
     if judged:
         lines += [
             "",
