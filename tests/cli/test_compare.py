@@ -49,6 +49,8 @@ def test_every_output_says_the_same(rows, tmp_path):
         assert shown in text
         assert "not official" in text
     assert f"{shown} ▲" in result.output
+    assert "Differences in per sample: second less a" in result.output  # once, and not before each metric
+    assert "count units" in result.output
     again = run(*rows, "--better", "score=higher", "--draws", 500, "--json", "-")
     assert json.loads(again.stdout) == document
 

@@ -61,6 +61,12 @@ def test_texts_benchmarks_and_looks_stand_side_by_side(tmp_path, evaluate, trifa
     code, out, err = evaluate(tmp_path / "all", options=pope)
     assert code == 0, err
     assert out.splitlines()[-1] == f"report: {tmp_path / 'all' / 'report.html'}"
+    settings = json.loads((tmp_path / "all/a/texts.jsonl.settings.json").read_text())
+    written = f"with {settings['beams']} beams" if settings["beams"] > 1 else "greedily"
+    for page in ("report.html", "tables.md"):  # numbers of two ways of writing are not to be mixed up
+        assert f"{written}, without sampling, at most {settings['max_new_tokens']} new tokens" in (
+            tmp_path / "all" / page
+        ).read_text(encoding="utf-8")
     document = json.loads((tmp_path / "all" / "comparison.json").read_text())
     assert document["models"] == ["a", "b"]
     profiles = {metric["profile"] for metric in document["metrics"]}

@@ -63,6 +63,17 @@ def test_table_json_and_rows_agree(predictions, references, tmp_path):
     assert per_sample[1]["rouge_l"] == 0
 
 
+def test_a_star_is_explained_below_the_table_and_nowhere_else(predictions, tmp_path, monkeypatch):
+    references = lines(tmp_path / "several.jsonl", {"id": "1", "text": "A disc. It is red."}, {"id": "2", "text": "x"})
+    monkeypatch.setattr(paper, "word_tokenizer", lambda: (str.split, "split"))
+    for installed in (False, True):
+        monkeypatch.setattr(paper, "punkt_installed", lambda there=installed: there)
+        shown = run(predictions, "--references", references).stdout
+        assert ("bleu_4*" in shown) is not installed
+        why = "* not official: bleu_4, bleu_4_cumulative: NLTK's punkt is not installed"  # METEOR has no value here
+        assert (why in shown) is not installed
+
+
 def test_json_on_standard_output_is_json_only(predictions, references):
     result = run(predictions, "--references", references, "--json", "-")
     assert json.loads(result.stdout)["samples"] == 2

@@ -21,15 +21,8 @@ from trifacet.evaluation.measures import mean_measure
 from trifacet.evaluation.target import Reference
 from trifacet.evaluation.wordnet import WordNet
 from trifacet.reports.comparison import render_comparison
-from trifacet.reports.comparison_tables import (
-    findings,
-    latex,
-    latex_text,
-    legend,
-    markdown,
-    number_text,
-    official_text,
-)
+from trifacet.reports.comparison_latex import latex, latex_text
+from trifacet.reports.comparison_tables import MANY, findings, legend, markdown, number_text, official_text
 from trifacet.world.endpoint_server import ScriptedEndpoint
 
 FAST = Settings(draws=200)
@@ -106,6 +99,7 @@ def test_hostile_names_command_neither_latex_nor_markdown(hostile):
         assert not re.search(r"(?<!\\)\]\(javascript", line)
         assert "\x1b" not in line
     rows = [line for line in markdown(comparison).splitlines() if line.startswith("|")]
+    assert "count units" in markdown(comparison)  # no column without a word on what it counts
     assert all(len(re.findall(r"(?<!\\)\|", row)) in (3, 10) for row in rows)
 
 
@@ -156,6 +150,53 @@ def test_official_or_not_is_said_of_every_metric():
     page = render_comparison(comparison, contestants(), {})
     assert page.count('<span class="state">not official</span>') == 1
     assert page.count('<span class="state">official</span>') == 2
+
+
+def _of_metrics(count, **changes):
+    """Two models of a benchmark with ``count`` metrics; some values are below 0."""
+    return [
+        Contestant(
+            name,
+            name,
+            {
+                ("colours", f"part_{place}"): mean_measure(
+                    f"part_{place}", {str(one): one - 3.0 + step for one in range(8)}, better="higher", **changes
+                )
+                for place in range(count)
+            },
+        )
+        for step, name in enumerate(["base", "new"])
+    ]
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY])
+def test_many_metrics_are_the_rows_of_latex_and_markdown(count):
+    """As wide as the models are many; every value stands once, in the row and the column of its own."""
+    comparison = compare(_of_metrics(count), FAST)
+    rows = [line.removesuffix(r" \\").split(" & ") for line in latex(comparison).splitlines() if " & " in line]
+    head, values = rows[0], rows[1::2]
+    lines = markdown(comparison).split("\n\n")[1].splitlines()
+    written = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    turned = count >= MANY
+    assert head[0] == written[0][0] == ("Metric" if turned else "Model")
+    for table in (values, written[2:]):
+        assert {len(row) for row in table} == {3 if turned else count + 1}
+        assert len(table) == (count if turned else 2)
+        for row in table:
+            cells = dict(zip(head[1:], row[1:], strict=True))
+            shown = [cells["new"]] if turned else row[1:] if row[0] == "new" else []
+            assert all(cell.startswith("1.5") for cell in shown)
+    assert all(len(row) == len(head) for row in rows)
+    assert "{[}$-$" in latex(comparison) and "{[}-" not in latex(comparison)
+    assert "colours, n = 8 (samples, or groups of them)." in latex(comparison)
+
+
+def test_metrics_that_are_all_alike_are_named_together():
+    named = official_text(compare(_of_metrics(3, unofficial="another judge"), FAST))
+    assert named == ["all 3 metrics of colours are not official: another judge"]
+    assert "not official: all 3 metrics of colours (another judge)." in latex(
+        compare(_of_metrics(3, unofficial="another judge"), FAST)
+    )
 
 
 def test_metrics_without_a_direction_are_not_coloured():

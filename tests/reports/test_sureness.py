@@ -19,7 +19,7 @@ from trifacet.evaluation.contestants import TEXTS
 from trifacet.reports.comparison_tables import interval_text
 from trifacet.reports.gather import ModelRun, read_run
 from trifacet.reports.report import render
-from trifacet.reports.sureness import NOT_COMPARED, leaders, marked, sureness_document
+from trifacet.reports.sureness import NOT_COMPARED, leaders, marked, sureness, sureness_document
 from trifacet.reports.tables import summarise
 
 ALL = Settings(draws=200, pairs="all")
@@ -102,6 +102,21 @@ def test_the_best_is_told_apart_or_said_not_to_be():
     few = told(compare(wide, ALL))
     assert leaders(few) == ["METEOR – twin has the best value, but no test tells it from base, good: it may be chance."]
     assert sureness_document(few, None)["best"] == {"meteor": {"models": ["twin"], "not_told_apart": ["base", "good"]}}
+
+
+def test_a_report_says_which_of_its_numbers_are_not_official():
+    comparison = accuracy("base", "good")
+    cells = {key: replace(cell, unofficial="no punkt") for key, cell in comparison.cells.items()}
+    for found, said in ((comparison, False), (replace(comparison, cells=cells), True)):
+        assert ("meteor is not official: no punkt" in sureness(told(found), found).notes) is said
+
+
+def test_charts_are_heard_under_the_names_that_are_seen():
+    comparison = accuracy("base", "good")
+    ((metric, _, chart),) = sureness(told(comparison), comparison).charts
+    label = re.search(r'aria-label="([^"]*)"', chart)[1]
+    assert label.startswith(f"{metric.title}: good less base +") and ", better, corrected p" in label
+    assert "▲" not in label and "▲" in chart
 
 
 def test_a_model_that_was_not_compared_has_no_interval_and_makes_no_claim():

@@ -83,6 +83,8 @@ def test_summary_and_export_of_a_store(tmp_path, trifacet):
     assert code == 0 and f"{NAMES[0]} against {NAMES[1]}: 3 of 4 samples judged" in out and "[b]Ada" in out
     assert re.search(r"majority per sample +3 +0.0 \[0.0, 0.0\] +100.0", " ".join(out.split("│")))
     assert "Krippendorff's alpha, ordinal" in out
+    assert "no sample has a majority for a side" in out and "0 % of 3 samples alike" in out
+    assert f"win is for {NAMES[0]}, lose for {NAMES[1]}" in out
     document = json.loads((tmp_path / "s.json").read_text())
     assert document["judges"][0]["judge"] == "[b]Ada" and document["agreement"]["alpha_nominal"]["value"] < 0
     rows = list(csv.DictReader((tmp_path / "votes.csv").open(newline="")))
@@ -91,6 +93,25 @@ def test_summary_and_export_of_a_store(tmp_path, trifacet):
     assert code == 0 and [json.loads(line)["sample"] for line in out.splitlines()] == ["s0", "s1", "s2"] * 2
     code, out, _ = trifacet(*place, "--json", "-")
     assert code == 0 and json.loads(out) == document
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "said"),
+    [(0, 6, "dpo is preferred"), (6, 0, "sft is preferred"), (0, 5, "no difference found"), (3, 3, "no difference")],
+)
+def test_the_verdict_names_the_side_that_the_sign_test_tells_from_chance(tmp_path, trifacet, wins, losses, said):
+    """Six of six have p = 1 / 32, five of five 1 / 16; a tie of the sides favours none."""
+    from trifacet.review.pairs import read_review
+
+    write_review(tmp_path, wins + losses)
+    files = (tmp_path / f"{name}.jsonl" for name in ("a", "b", "test"))
+    store = Store(tmp_path / "votes.sqlite", read_review(*files, names=("sft", "dpo")))
+    store.begin("Ada", sees=True)
+    for place in range(wins + losses):
+        store.vote(f"s{place}", "Ada", "A", "first" if place < wins else "second", saw=True)
+    store.close()
+    code, out, _ = trifacet("review", "--store", tmp_path / "votes.sqlite", "--summary")
+    assert code == 0 and said in out and f"sft has the majority of {wins} samples, dpo of {losses};" in out
 
 
 def test_the_summary_of_a_single_sample_has_no_interval(tmp_path, trifacet):

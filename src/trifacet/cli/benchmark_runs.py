@@ -214,9 +214,10 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
         rows = per_sample_rows(scored.answered, scored.outcome)
         write_atomically(per_sample, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     reasons = list(dict.fromkeys(metric["reason"] for metric in told["metrics"].values() if metric["reason"]))
+    arrows = {"higher": " ↑", "lower": " ↓"}  # as in a comparison
     table = [
         (
-            plain(name),
+            plain(name) + arrows.get(metric["better"], ""),
             _shown(metric["value"]),
             "-" if metric["interval"] is None else " to ".join(map(_shown, metric["interval"])),
             f"no [{reasons.index(metric['reason']) + 1}]".replace("[", "\\[") if metric["reason"] else "yes",

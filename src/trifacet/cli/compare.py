@@ -123,7 +123,7 @@ def compare(
     from trifacet.evaluation.comparison_document import document
     from trifacet.evaluation.entries import PROFILES, read_entries
     from trifacet.files import write_atomically
-    from trifacet.reports import comparison_tables
+    from trifacet.reports import comparison_latex, comparison_tables
 
     settings = Settings(
         draws, level, seed, correction.value, pairs.value, interval.value, baseline, tuple(metrics or ()), common
@@ -160,7 +160,7 @@ def compare(
     if markdown is not None:
         write_atomically(markdown, comparison_tables.markdown(comparison, judged))
     if latex is not None:
-        write_atomically(latex, comparison_tables.latex(comparison))
+        write_atomically(latex, comparison_latex.latex(comparison))
     if json_path is not None:
         from trifacet.evaluation.comparison_document import judged_document
 

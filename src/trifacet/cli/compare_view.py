@@ -20,6 +20,8 @@ def print_comparison(comparison: Comparison, judged: Judged | None) -> None:
     _print_line(tables.legend(comparison))
     for model, other in dict.fromkeys((one.model, one.other) for one in comparison.differences):
         _print_differences(comparison, model, other)
+    if comparison.differences:
+        _print_line(f"{tables.TALLIES} {tables.EFFECTS}" if out.width >= WIDE else tables.TALLIES)
     if judged:
         titles = ["model", "against", "win", "tie", "lose", "not parsed", "orders agree", "first position"]
         print_table(
@@ -66,11 +68,15 @@ def _print_differences(comparison: Comparison, model: str, other: str) -> None:
     titles = ["metric", "difference", "p", "corrected", "win/tie/lose", "d_z", "delta"]
     shown = [place for place, title in enumerate(titles) if out.width >= WIDE or title not in ("p", "d_z", "delta")]
     given = [one for one in comparison.differences if (one.model, one.other) == (model, other)]
-    rows = [[metric, *rest] for metric, _, _, *rest in (tables.difference_row(comparison, one) for one in given)]
+    profiles = {column.profile for column in comparison.columns}
+    alone = profiles.pop() if len(profiles) == 1 else ""  # need not stand before each metric: names stay whole
+    names = [one.column.name if alone else one.column.title for one in given]
+    told = (tables.difference_row(comparison, one) for one in given)
+    rows = [[name, *rest] for name, (_, _, _, *rest) in zip(names, told, strict=True)]
     spans = _aligned([(value, "", interval) for value, _, interval in (row[1].partition(" ") for row in rows)])
     rows = [[plain(row[0]), span, *map(plain, row[2:])] for row, span in zip(rows, spans, strict=True)]
     print_table(
-        f"Differences: {plain(model)} less {plain(other)}",
+        f"Differences{f' in {plain(alone)}' if alone else ''}: {plain(model)} less {plain(other)}",
         [titles[place] for place in shown],
         [[row[place] for place in shown] for row in rows],
     )

@@ -178,7 +178,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
     from trifacet.evaluation.entries import read_entries
     from trifacet.evaluation.evaluating import read_probes
     from trifacet.files import write_atomically
-    from trifacet.reports import comparison_tables
+    from trifacet.reports import comparison_latex, comparison_tables
     from trifacet.reports.comparison import write_comparison
     from trifacet.reports.probes import probe_sections
 
@@ -196,7 +196,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
         extra=probe_sections(read_probes(folder)),
     )
     write_atomically(folder / "tables.md", comparison_tables.markdown(comparison))
-    write_atomically(folder / "tables.tex", comparison_tables.latex(comparison))
+    write_atomically(folder / "tables.tex", comparison_latex.latex(comparison))
     write_json(document(comparison), str(folder / "comparison.json"))
     for note in comparison.notes:
         err.print(f"note: {plain(note)}", soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import err, json_or_table, plain
+from trifacet.cli.common import err, json_or_table, out, plain
 
 if TYPE_CHECKING:
     from trifacet.evaluation.scores import Extra, Profile, Scores
@@ -112,6 +112,10 @@ def score(
         for row, between in zip(table, document["intervals"].values(), strict=True):
             row.append("-" if between is None else " to ".join(f"{end:.4f}" for end in between))
     json_or_table(document, json_path, title, columns, table)
+    if json_path != "-":
+        for reason in dict.fromkeys(document["unofficial"].values()):
+            starred = [name for name, why in document["unofficial"].items() if why == reason]
+            out.print(plain(f"* not official: {', '.join(starred)}: {reason}"), soft_wrap=True)
 
 
 def _extras(

@@ -32,7 +32,7 @@ from trifacet.evaluation.target import Target
 from trifacet.files import write_atomically
 from trifacet.folders import locked
 from trifacet.generation.results import generate_to_file
-from trifacet.generation.settings import settings_path
+from trifacet.generation.settings import settings_path, writing_notes
 from trifacet.models.loading import LoadedModel, weights_fingerprint
 from trifacet.records import TestSample
 from trifacet.training.recipe import Generation
@@ -154,7 +154,7 @@ def read_evaluation(folder: Path, own: Mapping[str, Entry] | None = None) -> Eva
     for name in held["models"]:
         texts = _finished_texts(folder / name / TEXTS) if data else {}
         measures: dict[tuple[str, str], Measure] = {}
-        notes: list[str] = []
+        notes = writing_notes(folder / name / TEXTS) if data else []
         places = [folder / name / BENCHMARKS / benchmark for benchmark in held["benchmarks"]]
         scored = [results.load_result(place, own=own) for place in places]
         for one in scored:

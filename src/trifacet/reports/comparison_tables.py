@@ -1,4 +1,4 @@
-"""A comparison as tables for the terminal, Markdown and LaTeX, and what has to be said beside them in words.
+"""A comparison as tables for the terminal and Markdown, and what has to be said beside them in words.
 
 Invariant: numbers show as many digits as their intervals bear; nothing is marked without the p-value and the
 correction being named; names from outside are escaped for where they go.
@@ -15,20 +15,14 @@ from trifacet.evaluation.pairs import Judged
 from trifacet.reports.tables import markdown_text
 
 MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
-_LATEX_MARKS: dict[Verdict, str] = {"better": "$^{+}$", "worse": "$^{-}$", "differs": r"$^{\neq}$", "": ""}
 CORRECTIONS = {"holm": "Holm-corrected", "bh": "Benjamini–Hochberg-corrected", "none": "uncorrected"}
 ABSENT = "–"
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\symbol{34}",  # \textquotedbl is an error in the default encoding
-    "[": "{[}",  # after a line's end it would be an option
-    "\N{EN DASH}": "--",
-} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
+TALLIES = "Win / tie / lose count units (samples, or groups of them) by which of the two models has the better value."
+EFFECTS = (
+    "d_z is the mean of the paired differences over their standard deviation, for metrics that are means over units; "
+    "Cliff's delta (-1 to 1) compares any unit of one model with any of the other."
+)
+MANY = 9  # so many metrics are the rows of a table in a paper or a README: neither is wide enough for columns
 
 
 def by_profile(comparison: Comparison) -> list[tuple[str, list[Column]]]:
@@ -136,22 +130,34 @@ def official_text(comparison: Comparison) -> list[str]:
     named: dict[str, list[str]] = {}
     for column in comparison.columns:
         named.setdefault(official_word(comparison, column), []).append(column.title)
-    lines = [f"official values: {', '.join(named['official'])}"] if "official" in named else []
+    lines = [f"official values: {metric_titles(comparison, named['official'])}"] if "official" in named else []
     if "our own" in named:
-        lines.append(f"defined by this program, so that no other gives them: {', '.join(named['our own'])}")
+        told = metric_titles(comparison, named["our own"])
+        lines.append(f"defined by this program, so that no other gives them: {told}")
     return [*lines, *unofficial_text(comparison)]
 
 
 def unofficial_text(comparison: Comparison) -> list[str]:
     """Which metrics are not official values, and why."""
     lines = []
-    for reasons, titles in _by_reasons(comparison).items():
+    for reasons, titles in by_reasons(comparison).items():
         are = "is not official" if len(titles) == 1 else "are not official"
-        lines.append(f"{', '.join(titles)} {are}: {'; '.join(reasons)}")
+        lines.append(f"{metric_titles(comparison, titles)} {are}: {'; '.join(reasons)}")
     return lines
 
 
-def _by_reasons(comparison: Comparison) -> dict[tuple[str, ...], list[str]]:
+def metric_titles(comparison: Comparison, titles: Sequence[str]) -> str:
+    """The metrics by name; a profile's or benchmark's together where all of several are among them."""
+    shown: list[str] = []
+    for profile, columns in by_profile(comparison):
+        own = [column.title for column in columns]
+        there = [title for title in own if title in titles]
+        whole = bool(profile) and len(there) == len(own) > 1
+        shown += [f"all {len(own)} metrics of {profile}"] if whole else there
+    return ", ".join(shown)
+
+
+def by_reasons(comparison: Comparison) -> dict[tuple[str, ...], list[str]]:
     """The metrics that are not official, by why: of a benchmark all for the same reason, as a rule."""
     found: dict[tuple[str, ...], list[str]] = {}
     for column in comparison.columns:
@@ -190,7 +196,7 @@ def caveats(comparison: Comparison) -> list[str]:
     else:
         said.append(
             "Each metric is a family of its own. Who picks one of several metrics after looking takes the p-value over "
-            "all metrics instead."
+            "all metrics instead, which stands in the page and the JSON of 'trifacet compare'."
         )
     return said
 
@@ -200,14 +206,16 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
     lines: list[str] = []
     for profile, columns in by_profile(comparison):
         lines += [f"### {markdown_text(profile)}", ""] if profile else []
-        lines += [
-            "| Model | " + " | ".join(f"{markdown_text(column.name)}{arrow(column)}" for column in columns) + " |",
-            "|---|" + "---:|" * len(columns),
+        metrics = [f"{markdown_text(column.name)}{arrow(column)}" for column in columns]
+        models = [
+            f"{markdown_text(model)}{' (baseline)' if model == comparison.baseline else ''}"
+            for model in comparison.models
         ]
-        for model in comparison.models:
-            cells = [_markdown_cell(comparison, model, column) for column in columns]
-            note = " (baseline)" if model == comparison.baseline else ""
-            lines.append(f"| {markdown_text(model)}{note} | " + " | ".join(cells) + " |")
+        cells = [[_markdown_cell(comparison, model, column) for column in columns] for model in comparison.models]
+        if len(columns) >= MANY:
+            lines += _markdown_rows(["Metric", *models], metrics, list(zip(*cells, strict=True)))
+        else:
+            lines += _markdown_rows(["Model", *metrics], models, cells)
         lines.append("")
     lines += [
         markdown_text(legend(comparison)),
@@ -218,6 +226,8 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
     ]
     for one in comparison.differences:
         lines.append("| " + " | ".join(markdown_text(cell) for cell in difference_row(comparison, one)) + " |")
+    if comparison.differences:
+        lines += ["", markdown_text(f"{TALLIES} {EFFECTS}")]
     if judged:
         lines += [
             "",
@@ -229,6 +239,16 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
         ]
     said = [*official_text(comparison), *comparison.notes, *caveats(comparison)]
     return "\n".join([*lines, "", *(f"* {markdown_text(note)}" for note in said)]) + "\n"
+
+
+def _markdown_rows(heads: Sequence[str], sides: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines: its head, and a row of cells behind each of ``sides``."""
+    rows = [[side, *row] for side, row in zip(sides, cells, strict=True)]
+    return [
+        f"| {' | '.join(heads)} |",
+        "|---|" + "---:|" * (len(heads) - 1),
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
 
 
 def difference_row(comparison: Comparison, one: Difference) -> list[str]:
@@ -272,39 +292,3 @@ def _markdown_cell(comparison: Comparison, model: str, column: Column) -> str:
 def arrow(column: Column) -> str:
     """The direction that is better, to stand after a metric's name."""
     return {"higher": " ↑", "lower": " ↓", "neither": ""}[column.better]
-
-
-def latex(comparison: Comparison) -> str:
-    r"""The tables as LaTeX for ``booktabs``: a row of values, below it one of intervals, for each model."""
-    return "\n".join(_latex_table(comparison, profile, columns) for profile, columns in by_profile(comparison))
-
-
-def _latex_table(comparison: Comparison, profile: str, columns: Sequence[Column]) -> str:
-    arrows = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "neither": ""}
-    heads = [latex_text(column.name) + arrows[column.better] for column in columns]
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}",
-        "\\centering",
-        f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
-        "\\toprule",
-        f"Model & {' & '.join(heads)} \\\\",
-        "\\midrule",
-    ]
-    for model in comparison.models:
-        cells = [cell_of(comparison, model, column) for column in columns]
-        note = " (baseline)" if model == comparison.baseline else ""
-        values = [f"{latex_text(value)}{_LATEX_MARKS[verdict]}" for _, value, _, verdict in cells]
-        spans = [rf"{{\scriptsize {latex_text(interval)}}}" if interval else "" for _, _, interval, _ in cells]
-        lines += [f"{latex_text(model)}{note} & {' & '.join(values)} \\\\", f" & {' & '.join(spans)} \\\\"]
-    said = legend(comparison).replace("▲", "+").replace("▼", "-").replace("≠ differs", "unequal sign: differs")
-    unofficial = [line for line in official_text(comparison) if "not official" in line]
-    caption = " ".join([f"{profile} profile." if profile else "", said, *(f"{line}." for line in unofficial)])
-    caption = latex_text(caption.strip()).replace("≤", r"$\leq$")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"\\caption{{{caption}}}", "\\end{table}", ""])
-
-
-def latex_text(text: str) -> str:
-    """One line in which no character commands LaTeX."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return "".join(_LATEX.get(char, char) for char in line)

@@ -64,17 +64,24 @@ def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> M
         return svg_of(figure, alternative=alternative, chart_id=chart_id, variables=VARIABLES)
 
 
-def difference_chart(comparison: Comparison, column: Column, chart_id: str) -> tuple[Column, str, Markup]:
-    """The differences of the compared pairs in one metric: the column, how to read the chart, and the chart."""
+def difference_chart(
+    comparison: Comparison, column: Column, chart_id: str, title: str = ""
+) -> tuple[Column, str, Markup]:
+    """The differences of the compared pairs in one metric: the column, how to read the chart, and the chart.
+
+    ``title`` is what the page calls the metric, if not by its own name.
+    """
     places = digits(comparison, column)
     spans, said = [], []
     for one in comparison.differences:
         if one.column.key == column.key:
             name = f"{one.model} – {one.other}" if comparison.settings.pairs == "all" else one.model
             value = number_text(one.value, places, signed=True)
-            text = f"{value} {interval_text(one.interval, places, signed=True)} {MARKS[one.verdict]}".strip()
-            spans.append(Span(name, one.value, one.interval, text, bool(one.verdict)))
-            said.append(f"{one.model} less {one.other} {text}, corrected p {p_text(one.p_corrected)}")
+            text = f"{value} {interval_text(one.interval, places, signed=True)}".strip()
+            drawn = f"{text} {MARKS[one.verdict]}".strip()
+            spans.append(Span(name, one.value, one.interval, drawn, bool(one.verdict)))
+            verdict = f", {one.verdict}" if one.verdict else ""
+            said.append(f"{one.model} less {one.other} {text}{verdict}, corrected p {p_text(one.p_corrected)}")
     hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}
-    chart = forest_chart(spans, alternative=f"{column.title}: {'; '.join(said)}.", chart_id=chart_id)
+    chart = forest_chart(spans, alternative=f"{title or column.title}: {'; '.join(said)}.", chart_id=chart_id)
     return column, hint[column.better], chart

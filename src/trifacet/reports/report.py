@@ -107,7 +107,7 @@ def _metric_bars(summary: Summary, index: int, comparison: Comparison | None) ->
     intervals = {name: cell.interval for (name, (_, key)), cell in found.items() if key == metric.key and cell.interval}
     return metric, bar_chart(
         {name: cell.value for name, cell in cells.items()},
-        alternative=f"{metric.label}: {said}.",
+        alternative=f"{metric.title}: {said}.",
         texts={name: cell.text for name, cell in cells.items()},
         chart_id=f"bar-{index}",
         whiskers={name: intervals[name] for name in cells if name in intervals},
@@ -121,7 +121,7 @@ def _seed_bars(seeds: Mapping[str, Any], metric: Metric, index: int) -> tuple[Me
     said = "; ".join(f"{name} {format_value(means[name], metric)}, plus or minus {stds[name]:.2g}" for name in means)
     return metric, bar_chart(
         means,
-        alternative=f"{metric.label}, mean over seeds: {said}.",
+        alternative=f"{metric.title}, mean over seeds: {said}.",
         texts={name: format_value(mean, metric) for name, mean in means.items()},
         chart_id=f"seed-{index}",
         whiskers={

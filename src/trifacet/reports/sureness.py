@@ -14,7 +14,15 @@ from markupsafe import Markup
 from trifacet.evaluation.comparing import Column, Comparison, held_against_baseline
 from trifacet.evaluation.comparison_document import document
 from trifacet.evaluation.contestants import listed
-from trifacet.reports.comparison_tables import CORRECTIONS, MARKS, caveats, interval_text, legend, p_text
+from trifacet.reports.comparison_tables import (
+    CORRECTIONS,
+    MARKS,
+    caveats,
+    interval_text,
+    legend,
+    p_text,
+    unofficial_text,
+)
 from trifacet.reports.forest import difference_chart
 from trifacet.reports.story import quantity
 from trifacet.reports.tables import Cell, Metric, Summary, decimals, markdown_text
@@ -57,7 +65,7 @@ class Sureness:
     @property
     def notes(self) -> list[str]:
         """What a reader must know first: of this run's numbers, and that they tell of these posts only."""
-        return [*self.against.notes, *caveats(self.against)[:1]]
+        return [*self.against.notes, *unofficial_text(self.against), *caveats(self.against)[:1]]
 
     @property
     def limits(self) -> list[str]:
@@ -113,7 +121,7 @@ def sureness(summary: Summary, comparison: Comparison | None) -> Sureness | None
     charts: list[tuple[Metric, str, Markup]] = []
     for metric in summary.metrics:
         if (column := by_name.get(metric.key)) is not None:
-            _, hint, svg = difference_chart(against, column, f"against-{len(charts)}")
+            _, hint, svg = difference_chart(against, column, f"against-{len(charts)}", metric.title)
             charts.append((metric, f"{hint} {quantity(column.units)} posts.".strip(), svg))
     pairs = len({(one.model, one.other) for one in comparison.differences})
     return Sureness(against, pairs, leaders(summary), charts)
