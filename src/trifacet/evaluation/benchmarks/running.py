@@ -54,6 +54,11 @@ class Task:
         """The questions to answer."""
         return self.all_items[: self.limit]
 
+    @property
+    def options_told(self) -> dict[str, Any]:
+        """The options that are not as they are by default."""
+        return self.options.model_dump(mode="json", exclude_defaults=True)
+
     def reasons(self, answered: Sequence[Item]) -> Reasons:
         """Why numbers over these items are not the official ones, as far as it lies in files and items."""
         return checking.why_not_official(self.found, self.all_items, answered)
@@ -86,7 +91,7 @@ def open_task(
     """Read the benchmark's files.
 
     Raises:
-        TrifacetError: a file that is missing or can't be read, an option that is none.
+        TrifacetError: a file that is missing or can't be read, an option that is none, a tool that is not there.
     """
     benchmark = entry.benchmark
     options = results.read_options(benchmark, {}, overrides)
@@ -95,6 +100,7 @@ def open_task(
         raise DataError("is no folder", fix=fix, file=data)
     found = checking.require_files(benchmark, data)
     items = benchmark.read(data)
+    benchmark.tools(options)
     return Task(entry, data, images or data, options, found, items, limit)
 
 
