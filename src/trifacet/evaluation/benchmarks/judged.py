@@ -6,7 +6,7 @@ Invariant: an answer without a verdict says why it has none, and no verdict is m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all, pictures_of
 from trifacet.evaluation.benchmarks.benchmark import Answered, Item, Judge
+from trifacet.llm.books import Books
 from trifacet.llm.model import REJECTED, LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
 
@@ -85,6 +86,17 @@ def estimate_judging(
     """What judging would still cost: questions not answered yet, each once, with answers as long as they may be."""
     counted = judge_answers(judge, items, answers, spec, books_file, images_root=images_root, counting=True)
     return counted[1]
+
+
+def with_what_is_left(spec: AskedModel | None, others: Iterable[Path]) -> AskedModel | None:
+    """``spec`` with what is left of its budget; ``others`` keep what it answered about other models and benchmarks."""
+    if spec is None or spec.budget is None:
+        return spec
+    paid = 0.0
+    for file in others:
+        with Books(file) as books:
+            paid += books.paid
+    return spec.model_copy(update={"budget": max(0.0, spec.budget - paid)})
 
 
 def put_together(items: Sequence[Item], answers: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> list[Answered]:
