@@ -135,7 +135,8 @@ def require_some(verdicts: Mapping[str, Verdict], asked: Asked) -> None:
     if counts.keys() == {REJECTED}:
         cure = "nothing was paid for; correct the judge's file or the endpoint, then the same command continues"
     else:
-        cure = "its answers are kept and paid for: take another model, or more max_tokens where they are cut off"
+        kept = "kept and paid for" if asked.paid else "kept"
+        cure = f"its answers are {kept}: take another model, or more max_tokens where they are cut off"
     raise TrifacetError(
         f"the judge {asked.model} gave no verdict on any of {len(lost)} answers ({problems}){such}; {cure}"
     )

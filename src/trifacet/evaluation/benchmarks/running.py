@@ -19,6 +19,7 @@ from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, 
 from trifacet.evaluation.benchmarks.checking import FileFound, Reasons
 from trifacet.evaluation.benchmarks.judged import Verdict
 from trifacet.evaluation.benchmarks.table import Entry
+from trifacet.llm.local import LOCAL, LocalEndpoint
 from trifacet.records import TestSample
 from trifacet.training.recipe import Section
 
@@ -204,7 +205,7 @@ def judge_and_score(
 
 
 def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
-    """``judge``. Raises TrifacetError where there is none although the benchmark needs one."""
+    """``judge``. Raises TrifacetError where there is none although the benchmark needs one, or no such checkpoint."""
     if judge is None:
         official = task.judge.official if task.judge else ""
         original = f" (the original took {official})" if official else ""
@@ -212,6 +213,8 @@ def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
             f"{task.benchmark.name} needs a judge{original}; give one with --judge judge.yaml, a file "
             "with at least 'base_url' and 'model'"
         )
+    if judge.base_url == LOCAL and not Path(judge.model).is_dir():
+        _ = LocalEndpoint("judge", judge).identity  # the hub's, which raises where it has none
     return judge
 
 
