@@ -17,6 +17,7 @@ from trifacet.cli.common import EXIT_FINDINGS, json_or_table, out, plain, write_
 
 if TYPE_CHECKING:
     from trifacet.evaluation.benchmarks.checking import FileFound
+    from trifacet.training.recipe import Section
 
 LISTED = 5  # pictures that are named; the others are counted
 
@@ -73,14 +74,13 @@ def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = No
          "releases": dict(need.known)}
         for need in one.needs
     ]  # fmt: skip
-    options = {
-        key: {"default": str(field.get_default(call_default_factory=True)), "what": field.description or ""}
-        for key, field in one.options.model_fields.items()
-    }
+    options = _options_of(one.options)
+    reading = _options_of(one.prepare.options) if one.prepare and one.prepare.options else {}
     if json_path:
         told = {"name": one.name, "title": one.title, "paper": one.paper, "licence": one.licence, "files": needs,
                 "images": one.images, "prepare": one.prepare.what if one.prepare else None,
-                "judge": one.judge.official if one.judge else None, "options": options}  # fmt: skip
+                "judge": one.judge.official if one.judge else None, "options": options,
+                "prepare_options": reading}  # fmt: skip
         write_json(told, json_path)
     if json_path == "-":
         return
@@ -98,6 +98,8 @@ def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = No
     if one.prepare:
         out.print(f"\ntrifacet benchmarks prepare {plain(one.name)} --source FOLDER --data DATA\n"
                   f"      {plain(one.prepare.what)}")  # fmt: skip
+        for key, value in reading.items():
+            out.print(f"      --set {plain(key)}={plain(value['default'])}   {plain(value['what'])}")
     if one.judge:
         out.print(f"\njudge: {plain(one.judge.official or 'any language model')} (--judge judge.yaml)")
     for key, value in options.items():
@@ -157,6 +159,8 @@ def prepare(
 
     Example: trifacet benchmarks prepare chair --source coco/annotations --data data/chair --set sentences=punkt
     """
+    from dataclasses import replace
+
     from trifacet.errors import DataError, TrifacetError
     from trifacet.evaluation.benchmarks.results import read_options
     from trifacet.evaluation.benchmarks.table import find_benchmark
@@ -166,11 +170,20 @@ def prepare(
         raise TrifacetError(f"{one.name} has nothing to prepare; see 'trifacet benchmarks show {one.name}'")
     if not source.exists():
         raise DataError("no such file or folder", fix=one.prepare.what, file=source)
-    out.print(plain(one.prepare.make(source, data, read_options(one, {}, set_ or ()))))
+    reading = replace(one, options=one.prepare.options or one.options)
+    out.print(plain(one.prepare.make(source, data, read_options(reading, {}, set_ or ()))))
 
 
 app.command()(benchmark_runs.run)  # the order of the help is that of the work
 app.command()(benchmark_runs.score)
+
+
+def _options_of(options: type[Section]) -> dict[str, dict[str, str]]:
+    """The keys of ``--set`` with their defaults and what they are."""
+    return {
+        key: {"default": str(field.get_default(call_default_factory=True)), "what": field.description or ""}
+        for key, field in options.model_fields.items()
+    }
 
 
 def _print_lacking(what: str, pictures: Sequence[str]) -> None:

@@ -52,6 +52,10 @@ def evaluate(
     benchmark_limit: Annotated[
         int | None, typer.Option(min=1, help="The first N items of each benchmark only; not official then.")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.KEY=VALUE", help="An option of a benchmark; give it again."),
+    ] = None,
     file: FilesOption = None,
     judge: Annotated[
         Path | None, typer.Option(help="YAML file with the judge's model, for the benchmarks that need one.")
@@ -99,7 +103,7 @@ def evaluate(
     writing = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
     answering = Generation(beams=1, temperature=0.0, max_new_tokens=answer_tokens, batch_size=batch_size)
     own = own_benchmarks(file or ())
-    tasks = _tasks(benchmark or [], benchmark_limit, own)
+    tasks = _tasks(benchmark or [], benchmark_limit, set_ or [], own)
     tests = _tests(data, images, limit, tasks, judge, probe, writing, answering, seed, dtype.value)
     run_all(
         named,
@@ -148,13 +152,21 @@ def _tests(
     return Tests(data, root, samples, writing, tasks, answering, asked, looks, seed, dtype)
 
 
-def _tasks(given: Sequence[str], limit: int | None, own: Mapping[str, Entry]) -> list[Task]:
-    """The benchmarks of ``NAME=DATA[,IMAGES]``, each once; every one of the user's files is asked for."""
+def _tasks(given: Sequence[str], limit: int | None, sets: Sequence[str], own: Mapping[str, Entry]) -> list[Task]:
+    """The benchmarks of ``NAME=DATA[,IMAGES]``, each once, with their ``NAME.KEY=VALUE``; every one of the user's files
+    is asked for.
+    """
     from trifacet.evaluation.benchmarks.running import open_task
     from trifacet.evaluation.benchmarks.table import known_benchmarks, pick
     from trifacet.evaluation.naming import names_folder
 
     there = {**known_benchmarks(), **own}
+    overrides: dict[str, list[str]] = {one.partition("=")[0]: [] for one in given}
+    for one in sets:
+        name, dot, override = one.partition(".")
+        if not dot or "=" in name or name not in overrides:
+            raise TrifacetError(f"--set {one!r}: write NAME.KEY=VALUE, with the NAME of one of the --benchmark")
+        overrides[name].append(override)
     tasks: dict[str, Task] = {}
     for one in given:
         name, _, places = one.partition("=")
@@ -164,7 +176,8 @@ def _tasks(given: Sequence[str], limit: int | None, own: Mapping[str, Entry]) ->
         entry = pick(name, there)
         if not names_folder(name):
             raise TrifacetError(f"--benchmark {one!r}: its results' folder is called so; use a name like 'my-colours'")
-        tasks[name] = open_task(entry, Path(data), images=Path(images) if images else None, limit=limit)
+        tasks[name] = open_task(entry, Path(data), images=Path(images) if images else None,
+                                overrides=overrides[name], limit=limit)  # fmt: skip
     if unused := [entry.file for name, entry in own.items() if name not in tasks]:
         raise TrifacetError(f"--file {unused[0]}: no --benchmark is of this file; add --benchmark NAME=DATA")
     return list(tasks.values())

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.errors import DataError, TrifacetError
-from trifacet.evaluation.benchmarks import results, running
+from trifacet.evaluation.benchmarks import judged, results, running
 from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
 from trifacet.evaluation.benchmarks.asking import AskedModel
 from trifacet.evaluation.benchmarks.running import Task
@@ -33,11 +33,13 @@ from trifacet.files import write_atomically
 from trifacet.folders import locked
 from trifacet.generation.results import generate_to_file
 from trifacet.generation.settings import settings_path, writing_notes
+from trifacet.llm.books import BudgetReached
 from trifacet.models.loading import LoadedModel, weights_fingerprint
 from trifacet.records import TestSample
 from trifacet.training.recipe import Generation
 
 MARK, TEXTS, LOOKS, BENCHMARKS = "evaluation.json", "texts.jsonl", "probe.json", "benchmarks"
+JUDGED = "judge.sqlite"  # in a benchmark's folder: what the judge answered
 
 
 class Progress(Protocol):
@@ -75,6 +77,7 @@ class Tests:
             "data": str(self.data.resolve()) if self.data else None,
             "images": str(self.images.resolve()) if self.images else None,
             "benchmarks": [task.benchmark.name for task in self.tasks],
+            "benchmark_options": {task.benchmark.name: told for task in self.tasks if (told := task.options_told)},
             "benchmark_files": {task.benchmark.name: sha for task in self.tasks if (sha := task.entry.sha256)},
             "probe": self.looks_told,
         }
@@ -135,7 +138,10 @@ def evaluate(
             if tests.samples:
                 _write_texts(model, tests, step, overwrite)
             for task in tests.tasks:
-                _run_benchmark(model, task, tests, step, overwrite)
+                try:
+                    _run_benchmark(model, task, tests, step, overwrite)
+                except BudgetReached as error:
+                    raise BudgetReached(f"{error}; it is for all models and benchmarks of {folder} together") from None
             if tests.looks is not None:
                 _look_into(model, tests.looks, tests, step, overwrite)
             del loaded, encoder, model  # before the next one is opened
@@ -220,7 +226,7 @@ def _begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> Non
     mark = folder / MARK
     if mark.exists() and not overwrite:
         try:
-            there = {"benchmark_files": {}, **json.loads(mark.read_text(encoding="utf-8"))}
+            there = {"benchmark_options": {}, "benchmark_files": {}, **json.loads(mark.read_text(encoding="utf-8"))}
             differing = [key for key in manifest if key != "models" and there[key] != manifest[key]]
         except (ValueError, KeyError, TypeError):
             raise DataError("is damaged", fix="say --overwrite", file=mark) from None
@@ -253,6 +259,8 @@ def _write_texts(model: _Model, tests: Tests, step: Step, overwrite: bool) -> No
 def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrite: bool) -> None:
     folder = model.folder / BENCHMARKS / task.benchmark.name
     settings = settings_of(model.checkpoint, tests.answering, tests.seed, tests.dtype)
+    books = folder.parents[2].glob(f"*/{BENCHMARKS}/*/{JUDGED}")
+    judge = judged.with_what_is_left(tests.judge, (file for file in books if file.parent != folder))
     with locked(folder, results.MARK):
         results.begin(folder, task.manifest(settings, tests.judge), overwrite=overwrite)
         with step(f"{model.name}: {task.benchmark.name}") as bar:
@@ -266,8 +274,8 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
                 task,
                 items,
                 answers,
-                tests.judge,
-                folder / "judge.sqlite",
+                judge,
+                folder / JUDGED,
                 told=settings,
                 on_progress=bar.update,
                 on_verdicts=lambda verdicts: results.write_verdicts(folder, items, verdicts),

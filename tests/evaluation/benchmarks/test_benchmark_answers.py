@@ -300,6 +300,20 @@ def test_numbers_that_are_no_ids_of_ours_give_way_to_picture_and_question(tmp_pa
         read(tmp_path, rows, items)
 
 
+def test_numbers_that_all_pass_for_ids_of_ours_give_way_to_pictures(tmp_path):
+    items = [Item(str(number + 1), "What is written?", f"set/{number}.png") for number in range(6)]
+    rows = [
+        {"id": 1 + number, "question": item.question, "image_path": item.image, "predict": f"p{item.id}"}
+        for number, item in enumerate(items[3:])
+    ]
+    assert read(tmp_path, rows, items).answers == {item.id: f"p{item.id}" for item in items[3:]}
+    own_names = [{**row, "image_path": f"{row['id'] - 1}.jpg"} for row in rows]  # a toolkit's: they say nothing
+    assert read(tmp_path, own_names, items).answers == {"1": "p4", "2": "p5", "3": "p6"}
+    del rows[0]["question"]
+    with pytest.raises(DataError, match=r"row 1: is called as item '1' is, but shows '3.png'"):
+        read(tmp_path, rows, items)
+
+
 def test_files_that_are_none(tmp_path):
     for name, content, said in (
         ("a.pkl", "x", "is a pickle"),

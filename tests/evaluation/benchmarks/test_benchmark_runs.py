@@ -98,6 +98,29 @@ def test_a_judge_that_says_nothing_to_be_read_is_told_and_not_paid_again(triface
         assert code == 2 and "holds a result of other settings (judge max_tokens" in err
 
 
+def test_a_judge_without_a_price_was_not_paid(trifacet, arguments, tmp_path):
+    command = ["benchmarks", "score", *arguments, "--answers", answers_file(tmp_path), "--output", tmp_path / "result"]
+    with ScriptedEndpoint(lambda messages: "I like kites.") as endpoint:
+        for price, said in (
+            ({"input": 0, "output": 0}, "answers are kept: take"),
+            ({"output": 1}, "kept and paid for"),
+        ):
+            judging = judge_file(tmp_path, endpoint, reparse=0, price=price, max_tokens=50 + len(said))
+            code, _, err = trifacet(*command, "--judge", judging)
+            assert (code, said in err) == (2, True), err
+
+
+def test_a_judge_of_this_machine_that_is_not_there_is_told_before_a_model_is_opened(
+    trifacet, arguments, tmp_path, tiny_folder
+):
+    judging = tmp_path / "judge.yaml"
+    judging.write_text(json.dumps({"base_url": "local", "model": str(tmp_path / "nowhere")}))
+    command = ["benchmarks", "run", *arguments, "--model", tiny_folder, "--output", tmp_path / "result"]
+    code, _, err = trifacet(*command, "--judge", judging)
+    assert code == 2 and "nowhere: cannot be loaded as a checkpoint" in err
+    assert not (tmp_path / "result").exists()
+
+
 def test_the_result_is_read_back_and_computed_again(trifacet, arguments, toy, tmp_path):
     file, data = toy
     with ScriptedEndpoint(judge, model="gpt-4-0314") as endpoint:

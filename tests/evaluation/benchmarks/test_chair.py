@@ -96,6 +96,8 @@ def test_punkt_is_asked_for_or_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(nltk.tokenize, "word_tokenize", lacking)
     with pytest.raises(TrifacetError, match="punkt_tab"):
         chair.score([Answered(chair.read(data)[0], "a dog")], chair.Options(sentences="punkt"))
+    with pytest.raises(TrifacetError, match="punkt_tab"):
+        chair.BENCHMARK.tools(chair.Options(sentences="punkt"))
     monkeypatch.setattr(nltk.tokenize, "word_tokenize", lambda text: text.split())
     outcome = chair.score([Answered(chair.read(data)[0], "a dog")], chair.Options(sentences="punkt"))
     assert {measure.unofficial for measure in outcome.measures} == {""}

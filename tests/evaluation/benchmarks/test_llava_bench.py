@@ -27,6 +27,11 @@ def released(folder, categories=("conv", "detail", "conv"), described=True):
     return BENCHMARK.read(folder)
 
 
+def test_a_file_without_questions_is_no_benchmark(tmp_path):
+    with pytest.raises(DataError, match="has no row"):
+        released(tmp_path, categories=())
+
+
 def test_the_score_is_a_ratio_of_means_and_what_was_not_read_is_no_score(tmp_path):
     items = released(tmp_path)
     verdicts = [[10.0, 5.0], [8.0, 8.0], None]

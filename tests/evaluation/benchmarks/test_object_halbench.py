@@ -6,6 +6,7 @@ import json
 
 import pytest
 from PIL import Image
+from toy_benchmark import judge_file
 
 from trifacet.errors import DataError, TrifacetError
 from trifacet.evaluation.benchmarks.benchmark import Answered
@@ -15,6 +16,7 @@ from trifacet.evaluation.hallucination.named_objects import mentions, name_reade
 from trifacet.evaluation.wordnet import find_wordnet
 from trifacet.llm.parsing import UnparsedError
 from trifacet.llm.prompts import load_prompt
+from trifacet.world.endpoint_server import ScriptedEndpoint
 
 TABLE = """person, man, woman
 dog, puppy
@@ -84,6 +86,14 @@ def test_a_spacy_model_finds_the_nouns_of_a_name(tmp_path):
     assert words("tables near dogs") == ["table", "dog"]
 
 
+def test_a_spacy_model_without_a_tagger_is_refused_for_it_would_find_no_object(tmp_path):
+    spacy = pytest.importorskip("spacy", reason="spaCy is not installed: pip install 'trifacet[ner]'")
+    spacy.blank("en").to_disk(tmp_path / "model")
+    (tmp_path / "table").write_text(TABLE)
+    with pytest.raises(TrifacetError, match="finds no noun in 'two dogs'; take an English one"):
+        name_reader(f"spacy:{tmp_path / 'model'}", read_synonyms(tmp_path / "table", "object-halbench"))
+
+
 @needs_wordnet
 def test_numbers(tmp_path):
     objects = {"1": ["dog", "person"], "2": ["bus"], "3": [], "4": ["dog"]}
@@ -108,6 +118,17 @@ def test_a_missing_tool_is_an_error(tmp_path):
     item = bench.read(write(tmp_path, [row(1)], {"1": []}))[0]
     with pytest.raises(TrifacetError, match="cannot be loaded"):
         bench.score([Answered(item, "x", {"objects": []})], bench.Options(lemmas="spacy:nowhere"))
+
+
+def test_a_missing_tool_is_told_before_a_judge_is_paid(trifacet, tmp_path):
+    data = write(tmp_path, [row(1)], {"1": []})
+    (tmp_path / "answers.jsonl").write_text(json.dumps({"image_id": 1, "text": "There is a dog on it."}) + "\n")
+    scored = ["benchmarks", "score", "object-halbench", "--data", data, "--answers", tmp_path / "answers.jsonl"]
+    with ScriptedEndpoint(lambda messages: '{"objects": ["dog"]}') as endpoint:
+        judge = ["--judge", judge_file(tmp_path, endpoint), "--output", tmp_path / "result"]
+        code, _, err = trifacet(*scored, *judge, "--set", "lemmas=spacy:nowhere")
+        assert (code, "'nowhere' cannot be loaded" in err, endpoint.calls.delivered) == (2, True, 0)
+        assert not (tmp_path / "result").exists()
 
 
 def test_short_answers_name_no_object_and_nobody_is_asked(tmp_path):
@@ -138,11 +159,30 @@ def annotations(folder):
 @needs_wordnet
 def test_pictures_are_unpacked_and_objects_built(tmp_path):
     data = write(tmp_path, [row(1, image=picture()), row("2", image=picture())])
-    bench.build(annotations(tmp_path), data, bench.Options())
+    bench.build(annotations(tmp_path), data, bench.Captions())
     assert json.loads((data / "objects.json").read_text()) == {"1": ["bus", "dog"], "2": []}
     for item in bench.read(data):
         assert Image.open(data / item.image).size == (8, 6)
     assert [item.image for item in bench.read(data)] == ["images/000000000001.jpg", "images/000000000002.jpg"]
+
+
+@needs_wordnet
+def test_captions_are_split_as_the_original_does_where_that_is_asked_for(trifacet, tmp_path, monkeypatch):
+    from nltk import tokenize
+
+    def punkt(text):
+        asked.append(text)
+        return text.replace(".", " .").split()
+
+    asked = []
+    monkeypatch.setattr(tokenize, "word_tokenize", punkt)
+    data = write(tmp_path, [row(1, image=picture())])
+    made = ["benchmarks", "prepare", "object-halbench", "--source", annotations(tmp_path), "--data", data]
+    code, out, err = trifacet(*made, "--set", "sentences=punkt")
+    assert (code, "punkt" in out, "two buses." in asked) == (0, False, True), err
+    code, _, err = trifacet(*made, "--set", "lemmas=wordnet")
+    assert (code, "known keys here are sentences" in err) == (2, True)
+    assert "--set sentences=rule" in trifacet("benchmarks", "show", "object-halbench")[1]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +199,7 @@ def test_pictures_that_are_none_are_named(tmp_path, monkeypatch, image, message)
         monkeypatch.setattr(bench, "MAX_IMAGE_BYTES", 100)
     data = write(tmp_path, [row(1, image=image)])
     with pytest.raises(DataError, match=message) as caught:
-        bench.build(annotations(tmp_path), data, bench.Options())
+        bench.build(annotations(tmp_path), data, bench.Captions())
     assert (caught.value.row, caught.value.field) == (1, "image")
     assert not list(data.glob("images/*"))
 

@@ -39,6 +39,11 @@ def test_an_answer_that_holds_a_reference_is_right(answer, references, formula, 
     assert is_right(answer, references, formula=formula) is right
 
 
+def test_a_file_without_questions_is_no_benchmark(tmp_path):
+    with pytest.raises(DataError, match="has no row"):
+        released(tmp_path, [])
+
+
 def test_points_by_type_and_of_all(tmp_path):
     rows = [
         ROW,

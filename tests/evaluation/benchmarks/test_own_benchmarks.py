@@ -6,10 +6,12 @@ import shutil
 import sys
 
 import pytest
-from toy_benchmark import lines, make_toy, questions
+from toy_benchmark import judge_file, lines, make_toy, questions
 
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.table import load_benchmark, own_benchmarks
+from trifacet.llm.books import Books
+from trifacet.world.endpoint_server import ScriptedEndpoint
 
 COUNTING = "\nwith open(__file__ + '.runs', 'a') as file:\n    file.write('x')\n"  # each time that the file is run
 
@@ -140,6 +142,56 @@ def test_models_are_evaluated_on_it_and_the_folder_is_opened_again(
     file.write_text(file.read_text() + "# changed\n")
     code, _, err = trifacet(*asked, "--file", file)
     assert code == 2 and "holds an evaluation of other settings (benchmark_files)" in err
+
+
+def test_a_judges_budget_is_for_all_models_of_an_evaluation(trifacet, tmp_path, tiny_folder, photos):
+    file, data = make_toy(tmp_path, rows=questions(6))
+
+    def paid(output):
+        return [sum(row["spent"] for row in kept(one)) for one in sorted(output.glob("*/*/*/judge.sqlite"))]
+
+    def kept(path):
+        with Books(path) as books:
+            return books.kept()
+
+    with ScriptedEndpoint(lambda messages: '{"right": true}') as endpoint:
+        priced = {"concurrency": 1, "max_tokens": 50}
+        asked = ["evaluate", f"a={tiny_folder}", f"b={tiny_folder}", "--benchmark", f"colours={data},{photos}",
+                 "--answer-tokens", 4, "--file", file, "--judge"]  # fmt: skip
+        assert trifacet(*asked, judge_file(tmp_path, endpoint, **priced), "--output", tmp_path / "free")[0] == 0
+        first, second = paid(tmp_path / "free")
+        budget = first + second / 2
+        limited = judge_file(tmp_path, endpoint, **priced, budget=budget)
+        code, _, err = trifacet(*asked, limited, "--output", tmp_path / "out")
+        assert code == 2 and f"for all models and benchmarks of {tmp_path / 'out'} together" in err
+        assert first < sum(paid(tmp_path / "out")) <= budget
+        more = judge_file(tmp_path, endpoint, **priced, budget=3 * (first + second))
+        code, _, err = trifacet(*asked, more, "--output", tmp_path / "out")
+        assert code == 0 and sum(paid(tmp_path / "out")) == pytest.approx(first + second), err
+
+
+def test_options_of_a_benchmark_are_those_of_its_name(trifacet, tmp_path, tiny_folder, photos, monkeypatch):
+    from trifacet.cli import evaluate as command
+
+    file, data = make_toy(tmp_path, judged=False, rows=questions(4))
+    other = "class Options(Section):\n    strict: bool = True\n\n\n"
+    other += "BENCHMARK = dataclasses.replace(BENCHMARK, options=Options)"
+    file.write_text(f"{file.read_text()}\nfrom trifacet.training.recipe import Section\n\n\n{other}\n")
+    asked = ["evaluate", f"a={tiny_folder}", "--benchmark", f"colours={data},{photos}", "--answer-tokens", 4,
+             "--file", file, "--output", tmp_path / "out"]  # fmt: skip
+    code, _, err = trifacet(*asked, "--set", "colours.strict=false")
+    assert code == 0, err
+    mark = json.loads((tmp_path / "out/a/benchmarks/colours/benchmark.json").read_text())
+    assert mark["options"] == {"strict": False}
+    monkeypatch.setattr(command, "load_for_generation", lambda *_, **__: pytest.fail("a model was opened"))
+    for given, said in (
+        ((), "other settings (benchmark_options)"),
+        (("--set", "colours.loose=1"), "unknown key 'loose'"),
+        (("--set", "strict=false"), "write NAME.KEY=VALUE"),
+        (("--set", "pope.strict=false"), "write NAME.KEY=VALUE, with the NAME of one of the --benchmark"),
+    ):
+        code, _, err = trifacet(*asked, *given)
+        assert (code, said in err) == (2, True), err
 
 
 def test_a_file_of_no_benchmark_and_a_name_that_is_no_folders_are_told(trifacet, toy, tmp_path, photos):

@@ -114,7 +114,9 @@ def _by_id(
                 f"{doubled[-1].ids['id']!r} occurs {counts[names[doubled[-1].ids['id']].id]} times",
                 fix="keep one row per id", file=path, row=doubled[-1].number, field="id",
             )  # fmt: skip
-        _refuse_other_questions([(row, names[str(name)]) for row, name in zip(rows, given, strict=True)], path)
+        pairs = [(row, names[str(name)]) for row, name in zip(rows, given, strict=True)]
+        _refuse_other_questions(pairs, path)
+        _refuse_other_pictures(pairs, items, path)
         return {names[str(name)].id: row.text for row, name in zip(rows, given, strict=True)}, f"by their {where!r}"
     return None
 
@@ -125,6 +127,21 @@ def _refuse_other_questions(pairs: Sequence[tuple[AnswerRow, Item]], path: Path)
             raise DataError(
                 f"is called as item {item.id!r} is, but asks something else",
                 fix=f"give the answers of this benchmark and release; the question is {item.question[:80]!r}",
+                file=path, row=row.number,
+            )  # fmt: skip
+
+
+def _refuse_other_pictures(pairs: Sequence[tuple[AnswerRow, Item]], items: Sequence[Item], path: Path) -> None:
+    """Numbers that are no ids of ours may pass for them, as OCRBench's do; pictures of the benchmark's names tell."""
+    known = {PurePath(item.image).name for item in items if item.image}
+    names = [PurePath(row.image or "").name for row, _ in pairs]
+    if not known.issuperset(names):
+        return
+    for (row, item), name in zip(pairs, names, strict=True):
+        if item.image and name != PurePath(item.image).name:
+            raise DataError(
+                f"is called as item {item.id!r} is, but shows {name[:80]!r}",
+                fix=f"give the answers of this benchmark and release; the picture is {item.image[:80]!r}",
                 file=path, row=row.number,
             )  # fmt: skip
 

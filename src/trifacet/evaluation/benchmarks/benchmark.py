@@ -111,11 +111,13 @@ class Preparation:
     """A file of the data folder that is made of what the user has already.
 
     ``make(source, data, options)`` reads ``source``, writes into ``data`` and gives a line that says what was made; it
-    raises DataError for a source that is not as ``what`` says.
+    raises DataError for a source that is not as ``what`` says. ``options`` is the model of its ``--set`` keys; None:
+    they are the benchmark's.
     """
 
     what: str
     make: Callable[[Path, Path, Any], str]
+    options: type[Section] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,9 @@ class Benchmark:
     ``read`` gives the questions in the files' order, or raises DataError naming file, row and field. ``score`` takes
     one ``Answered`` per item and the options. ``images`` says where the pictures come from and how they are called;
     empty: there are none. ``options`` is the model of ``--set`` keys. ``aliases`` are other names of an item, by which
-    answer files of others may call it. ``expected`` is the right answer to show to a reader, or "".
+    answer files of others may call it. ``expected`` is the right answer to show to a reader, or "". ``tools`` opens
+    what ``score`` cannot do without, as the options name it, and raises TrifacetError where it is not there: that is
+    told before anything is asked or paid.
     """
 
     name: str
@@ -141,3 +145,4 @@ class Benchmark:
     prepare: Preparation | None = None
     aliases: Callable[[Item], Sequence[str]] = lambda item: ()
     expected: Callable[[Item], str] = lambda item: ""
+    tools: Callable[[Any], object] = lambda options: None

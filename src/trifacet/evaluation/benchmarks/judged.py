@@ -6,7 +6,7 @@ Invariant: an answer without a verdict says why it has none, and no verdict is m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from trifacet.errors import TrifacetError
 from trifacet.evaluation.benchmarks.asking import Asked, AskedModel, Progress, ask_all, pictures_of
 from trifacet.evaluation.benchmarks.benchmark import Answered, Item, Judge
+from trifacet.llm.books import Books
 from trifacet.llm.model import REJECTED, LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
 
@@ -87,6 +88,17 @@ def estimate_judging(
     return counted[1]
 
 
+def with_what_is_left(spec: AskedModel | None, others: Iterable[Path]) -> AskedModel | None:
+    """``spec`` with what is left of its budget; ``others`` keep what it answered about other models and benchmarks."""
+    if spec is None or spec.budget is None:
+        return spec
+    paid = 0.0
+    for file in others:
+        with Books(file) as books:
+            paid += books.paid
+    return spec.model_copy(update={"budget": max(0.0, spec.budget - paid)})
+
+
 def put_together(items: Sequence[Item], answers: Mapping[str, str], verdicts: Mapping[str, Verdict]) -> list[Answered]:
     """What a benchmark's ``score`` takes."""
     none = Verdict(None)
@@ -123,7 +135,8 @@ def require_some(verdicts: Mapping[str, Verdict], asked: Asked) -> None:
     if counts.keys() == {REJECTED}:
         cure = "nothing was paid for; correct the judge's file or the endpoint, then the same command continues"
     else:
-        cure = "its answers are kept and paid for: take another model, or more max_tokens where they are cut off"
+        kept = "kept and paid for" if asked.paid else "kept"
+        cure = f"its answers are {kept}: take another model, or more max_tokens where they are cut off"
     raise TrifacetError(
         f"the judge {asked.model} gave no verdict on any of {len(lost)} answers ({problems}){such}; {cure}"
     )

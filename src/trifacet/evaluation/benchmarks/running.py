@@ -19,6 +19,7 @@ from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, 
 from trifacet.evaluation.benchmarks.checking import FileFound, Reasons
 from trifacet.evaluation.benchmarks.judged import Verdict
 from trifacet.evaluation.benchmarks.table import Entry
+from trifacet.llm.local import LOCAL, LocalEndpoint
 from trifacet.records import TestSample
 from trifacet.training.recipe import Section
 
@@ -54,6 +55,11 @@ class Task:
         """The questions to answer."""
         return self.all_items[: self.limit]
 
+    @property
+    def options_told(self) -> dict[str, Any]:
+        """The options that are not as they are by default."""
+        return self.options.model_dump(mode="json", exclude_defaults=True)
+
     def reasons(self, answered: Sequence[Item]) -> Reasons:
         """Why numbers over these items are not the official ones, as far as it lies in files and items."""
         return checking.why_not_official(self.found, self.all_items, answered)
@@ -86,7 +92,7 @@ def open_task(
     """Read the benchmark's files.
 
     Raises:
-        TrifacetError: a file that is missing or can't be read, an option that is none.
+        TrifacetError: a file that is missing or can't be read, an option that is none, a tool that is not there.
     """
     benchmark = entry.benchmark
     options = results.read_options(benchmark, {}, overrides)
@@ -95,6 +101,7 @@ def open_task(
         raise DataError("is no folder", fix=fix, file=data)
     found = checking.require_files(benchmark, data)
     items = benchmark.read(data)
+    benchmark.tools(options)
     return Task(entry, data, images or data, options, found, items, limit)
 
 
@@ -198,7 +205,7 @@ def judge_and_score(
 
 
 def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
-    """``judge``. Raises TrifacetError where there is none although the benchmark needs one."""
+    """``judge``. Raises TrifacetError where there is none although the benchmark needs one, or no such checkpoint."""
     if judge is None:
         official = task.judge.official if task.judge else ""
         original = f" (the original took {official})" if official else ""
@@ -206,6 +213,8 @@ def require_judge(task: Task, judge: AskedModel | None) -> AskedModel:
             f"{task.benchmark.name} needs a judge{original}; give one with --judge judge.yaml, a file "
             "with at least 'base_url' and 'model'"
         )
+    if judge.base_url == LOCAL and not Path(judge.model).is_dir():
+        _ = LocalEndpoint("judge", judge).identity  # the hub's, which raises where it has none
     return judge
 
 

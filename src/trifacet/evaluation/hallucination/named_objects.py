@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from trifacet.evaluation.hallucination.coco_objects import CocoObjects, Mention
 from trifacet.evaluation.hallucination.nouns import spacy_name
-from trifacet.evaluation.hallucination.words import noun_lemma, spacy_model
+from trifacet.evaluation.hallucination.words import noun_lemma, noun_model
 
 OFFICIAL_LEMMAS = "spacy:en_core_web_trf"
 ToWords = Callable[[str], list[str]]
@@ -32,7 +32,7 @@ def name_reader(lemmas: str, table: CocoObjects) -> ToWords:
             return table.joined_only(words) or ([" ".join(words)] if words else [])
 
         return by_wordnet
-    nlp = spacy_model(spacy_name(lemmas, "lemmas", "wordnet"))
+    nlp = noun_model(spacy_name(lemmas, "lemmas", "wordnet"))
 
     def by_spacy(name: str) -> list[str]:
         tokens = [(token.lemma_, token.tag_.startswith("NN")) for token in nlp(f"a {name}")]

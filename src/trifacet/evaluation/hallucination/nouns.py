@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 
 from trifacet.errors import TrifacetError
-from trifacet.evaluation.hallucination.words import noun_lemma, spacy_model
+from trifacet.evaluation.hallucination.words import noun_lemma, noun_model, spacy_model
 
 Nouns = Callable[[str], list[str]]
 Alike = Callable[[str, str], bool]
@@ -30,7 +30,7 @@ def noun_tagger(name: str) -> Nouns:
         return str.split
     if name == "nltk":
         return _nltk_nouns()
-    nlp = spacy_model(spacy_name(name, "tagger", "nltk or words"))
+    nlp = noun_model(spacy_name(name, "tagger", "nltk or words"))
 
     def nouns(text: str) -> list[str]:
         if len(text) > nlp.max_length:

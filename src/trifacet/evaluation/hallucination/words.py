@@ -93,3 +93,19 @@ def spacy_model(name: str) -> Any:
         raise TrifacetError(
             f"spaCy model {name!r} cannot be loaded ({reason}); install it or name its folder"
         ) from None
+
+
+@functools.lru_cache(maxsize=4)
+def noun_model(name: str) -> Any:
+    """The same, where it finds nouns and their base forms in English; one without a tagger would find none at all.
+
+    Raises:
+        TrifacetError: as ``spacy_model``; or it finds none where there is one.
+    """
+    nlp = spacy_model(name)
+    if not any(token.tag_.startswith("NN") and token.lemma_ for token in nlp("two dogs")):
+        raise TrifacetError(
+            f"spaCy model {name!r} finds no noun in 'two dogs'; take an English one with a tagger and a lemmatizer, "
+            "such as en_core_web_sm"
+        )
+    return nlp

@@ -22,7 +22,7 @@ from trifacet.evaluation.hallucination.ground_truth import (
     write_objects,
 )
 from trifacet.evaluation.hallucination.records import check_answers, once, read_lines
-from trifacet.evaluation.hallucination.words import Sentences
+from trifacet.evaluation.hallucination.words import Sentences, word_splitter
 from trifacet.evaluation.measures import share_measure
 from trifacet.training.recipe import Section
 
@@ -163,4 +163,5 @@ BENCHMARK = Benchmark(
     options=Options,
     prepare=Preparation("the folder of COCO's instances_*.json and captions_*.json", build),
     expected=lambda item: ", ".join(item.extra["objects"]),
+    tools=lambda options: word_splitter(options.sentences),
 )

@@ -24,6 +24,7 @@ from trifacet.evaluation.hallucination.ground_truth import (
 )
 from trifacet.evaluation.hallucination.named_objects import OFFICIAL_LEMMAS, ToWords, mentions, name_reader
 from trifacet.evaluation.hallucination.records import check_answers, number_of, once, read_rows, text_of
+from trifacet.evaluation.hallucination.words import Sentences
 from trifacet.evaluation.measures import share_measure
 from trifacet.files import replacing
 from trifacet.formats.rows import iter_rows
@@ -43,6 +44,14 @@ class Options(Section):
 
     lemmas: str = Field(
         OFFICIAL_LEMMAS, description="spacy:MODEL, en_core_web_trf in the original, or wordnet, which knows no tags"
+    )
+
+
+class Captions(Section):
+    """How COCO's captions are read when objects.json is made."""
+
+    sentences: Sentences = Field(
+        "rule", description="how captions are split into sentences: a rule, or punkt, NLTK's corpus, as the original"
     )
 
 
@@ -133,12 +142,13 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
     )
 
 
-def build(source: Path, data: Path, options: Options) -> str:
+def build(source: Path, data: Path, options: Captions) -> str:
     """Make objects.json for the file's images from COCO's annotations in ``source``, and unpack its pictures.
 
     The pictures stand in the file as base64. Each is written to images/ under its COCO number, if it is an image and no
     larger than ``MAX_IMAGE_BYTES``; nothing in the file decides where it is written.
     """
+    instances, captions = annotation_files(source)
     path, wanted = data / FILE, set()
     for row in iter_rows(path):
         number = number_of(row, "image_id", path)
@@ -146,11 +156,11 @@ def build(source: Path, data: Path, options: Options) -> str:
         if "image" in row.values:
             text = text_of(row, "image", path)
             _unpack(text, data / _image(number), path, row.number)
-    instances, captions = annotation_files(source)
-    truth = build_ground_truth(instances, captions, data / SYNONYMS, rules="object-halbench", only=wanted)
+    truth = build_ground_truth(instances, captions, data / SYNONYMS, rules="object-halbench",
+                               sentences=options.sentences, only=wanted)  # fmt: skip
     objects = {str(number): truth.objects.get(str(number), []) for number in sorted(wanted)}
     files = [*instances, *captions, data / SYNONYMS]
-    told = write_objects(data / "objects.json", objects, truth, files, sentences="rule")
+    told = write_objects(data / "objects.json", objects, truth, files, sentences=options.sentences)
     return f"{told}; pictures in images/"
 
 
@@ -212,6 +222,7 @@ BENCHMARK = Benchmark(
         official="gpt-3.5-turbo-0613",
     ),
     options=Options,
-    prepare=Preparation("the folder of COCO's instances_*.json and captions_*.json", build),
+    prepare=Preparation("the folder of COCO's instances_*.json and captions_*.json", build, Captions),
+    tools=lambda options: name_reader(options.lemmas, CocoObjects({}, {})),
     expected=lambda item: ", ".join(item.extra["objects"]),
 )

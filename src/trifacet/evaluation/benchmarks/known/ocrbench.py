@@ -16,8 +16,8 @@ import numpy as np
 
 from trifacet.errors import DataError
 from trifacet.evaluation.benchmarks.benchmark import Answered, Benchmark, Item, Need, NoOptions, Outcome
+from trifacet.evaluation.hallucination.records import read_rows
 from trifacet.evaluation.measures import Array, Measure, share_measure
-from trifacet.formats.rows import iter_rows
 
 FILE = "OCRBench.json"
 QUESTIONS = 1000
@@ -34,7 +34,7 @@ TYPES = (
 def read(folder: Path) -> list[Item]:
     """The questions of OCRBench.json, numbered from 1; raises DataError naming row and field."""
     path = folder / FILE
-    return [_item(values, path, number) for number, values in iter_rows(path)]
+    return [_item(values, path, number) for number, values in read_rows(path)]
 
 
 def _item(values: dict[str, Any], path: Path, number: int) -> Item:
