@@ -64,7 +64,8 @@ def load_result(folder: Path, data: Path | None = None, own: Mapping[str, Entry]
             have changed.
     """
     manifest = _read_json(folder / MARK, f"{folder} holds no result of 'trifacet benchmarks run'")
-    scores = _read_json(folder / SCORES, f"{folder}: is not finished; run the same 'trifacet benchmarks' command again")
+    unfinished = f"{folder}: is not finished; run the same 'trifacet benchmarks' or 'trifacet evaluate' command again"
+    scores = _read_json(folder / SCORES, unfinished)
     try:
         benchmark = _benchmark_of(folder, manifest, own or {})
         where = data or Path(manifest["data"])
