@@ -51,8 +51,11 @@ def test_every_output_says_the_same(rows, tmp_path):
     assert f"{shown} ▲" in result.output
     assert "Differences in per sample: second less a" in result.output  # once, and not before each metric
     assert "count units" in result.output
-    again = run(*rows, "--better", "score=higher", "--draws", 500, "--json", "-")
-    assert json.loads(again.stdout) == document
+    for name in ("markdown", "latex", "json"):  # with - alone on standard output
+        again = run(*rows, "--better", "score=higher", "--draws", 500, f"--{name}", "-")
+        assert again.stdout == files[name].read_text(encoding="utf-8")
+    both = run(*rows, "--latex", "-", "--json", "-")
+    assert "only one can go to standard output" in str(both.exception)
 
 
 @pytest.mark.parametrize(

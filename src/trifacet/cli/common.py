@@ -39,11 +39,15 @@ def write_json(document: Any, path: str) -> None:
     """Write ``document`` to ``path``, whole or not at all; ``-`` is standard output."""
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     # Bytes of file names that are no UTF-8 stand as lone surrogates; JSON's own escape of them looks like Python's.
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    write_text(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)
+
+
+def write_text(text: str, path: str) -> None:
+    """Write ``text`` to ``path``, whole or not at all; ``-`` is standard output."""
     if path == "-":
         sys.stdout.write(text)
-        return
-    write_atomically(Path(path), text)
+    else:
+        write_atomically(Path(path), text)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.benchmark_runs import FilesOption
-from trifacet.cli.common import err, plain, write_json
+from trifacet.cli.common import err, plain, write_json, write_text
 from trifacet.cli.score import ProfileName
 from trifacet.errors import TrifacetError
 
@@ -99,8 +99,12 @@ def compare(
         list[str] | None, typer.Option(metavar="NAME=FILE", help="A model's results of 'trifacet probe', for the page.")
     ] = None,
     html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page.")] = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")] = None,
-    latex: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as LaTeX (booktabs).")] = None,
+    markdown: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write the tables as Markdown; - for standard output.")
+    ] = None,
+    latex: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write the tables as LaTeX (booktabs); - for standard output.")
+    ] = None,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write everything as JSON; - for standard output.")
     ] = None,
@@ -122,12 +126,16 @@ def compare(
     from trifacet.evaluation.comparing import compare as compare_models
     from trifacet.evaluation.comparison_document import document
     from trifacet.evaluation.entries import PROFILES, read_entries
-    from trifacet.files import write_atomically
     from trifacet.reports import comparison_latex, comparison_tables
 
     settings = Settings(
         draws, level, seed, correction.value, pairs.value, interval.value, baseline, tuple(metrics or ()), common
     )
+    printed = [path for path in (markdown, latex, json_path) if path == "-"]
+    if len(printed) > 1:
+        raise TrifacetError(
+            "of --markdown, --latex and --json only one can go to standard output; give the others a path"
+        )
     if (estimate or judge_prompt or answers) and judge is None:
         raise TrifacetError("--estimate, --judge-prompt and --answers belong to --judge; name the judge's file")
     sections, directions = _probes(probe or []), _directions(better or [])
@@ -158,16 +166,16 @@ def compare(
             html, comparison, entered.contestants, entered.samples, images=shown, judged=judged, extra=sections
         )
     if markdown is not None:
-        write_atomically(markdown, comparison_tables.markdown(comparison, judged))
+        write_text(comparison_tables.markdown(comparison, judged), markdown)
     if latex is not None:
-        write_atomically(latex, comparison_latex.latex(comparison))
+        write_text(comparison_latex.latex(comparison), latex)
     if json_path is not None:
         from trifacet.evaluation.comparison_document import judged_document
 
         write_json(document(comparison) | {"judged": judged_document(judged) if judged else None}, json_path)
     for note in comparison.notes:
         err.print(f"note: {plain(note)}", soft_wrap=True)
-    if json_path != "-":
+    if not printed:
         print_comparison(comparison, judged)
 
 

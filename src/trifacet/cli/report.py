@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trifacet.cli.common import out, write_json
-from trifacet.files import write_atomically
+from trifacet.cli.common import out, write_json, write_text
 
 
 def report(
@@ -43,10 +41,7 @@ def report(
         summary = marked(summarise(gathered.models), gathered.comparison)
         if markdown:
             table = as_markdown(summary, markdown_remarks(sureness(summary, gathered.comparison)))
-            if markdown == "-":
-                sys.stdout.write(table)
-            else:
-                write_atomically(Path(markdown), table)
+            write_text(table, markdown)
         if json:
             write_json(document(summary, gathered.notes) | sureness_document(summary, gathered.comparison), json)
     if "-" not in (markdown, json):
