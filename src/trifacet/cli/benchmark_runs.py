@@ -208,16 +208,16 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
     from trifacet.evaluation.benchmarks.results import per_sample_rows
     from trifacet.evaluation.significance import LEVEL
     from trifacet.files import write_atomically
+    from trifacet.reports.comparison_tables import arrow
 
     told = scored.document
     if per_sample is not None:
         rows = per_sample_rows(scored.answered, scored.outcome)
         write_atomically(per_sample, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     reasons = list(dict.fromkeys(metric["reason"] for metric in told["metrics"].values() if metric["reason"]))
-    arrows = {"higher": " ↑", "lower": " ↓"}  # as in a comparison
     table = [
         (
-            plain(name) + arrows.get(metric["better"], ""),
+            plain(name) + arrow(metric["better"]),
             _shown(metric["value"]),
             "-" if metric["interval"] is None else " to ".join(map(_shown, metric["interval"])),
             f"no [{reasons.index(metric['reason']) + 1}]".replace("[", "\\[") if metric["reason"] else "yes",

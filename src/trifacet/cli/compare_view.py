@@ -43,7 +43,7 @@ def _print_values(comparison: Comparison, profile: str, columns: Sequence[Column
     words = [tables.official_word(comparison, column) for column in columns]
     mixed = len(set(words)) > 1
     title = plain(profile) if mixed else plain(f"{profile} ({words[0]})" if profile else words[0])
-    metrics = ["metric", *(plain(f"{column.name}{tables.arrow(column)}") for column in columns)]
+    metrics = ["metric", *(plain(f"{column.name}{tables.arrow(column.better)}") for column in columns)]
     ends = [metrics, ["official", *map(OFFICIAL.__getitem__, words)]] if mixed else [metrics]
     models = [
         [plain(model), *_aligned([_cell(comparison, model, column) for column in columns])]

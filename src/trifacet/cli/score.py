@@ -84,7 +84,7 @@ def score(
     from trifacet.evaluation.inputs import read_predictions, read_targets
     from trifacet.evaluation.matching import match_ids, other_data, predicted_only
     from trifacet.evaluation.scores import score_texts
-    from trifacet.evaluation.significance import bca_intervals
+    from trifacet.evaluation.significance import LEVEL, bca_intervals
     from trifacet.files import write_atomically
 
     hypotheses, samples = read_predictions(predictions), read_targets(references)
@@ -108,7 +108,7 @@ def score(
     if intervals:
         ends = zip((measure.name for measure in scores.measures), bca_intervals(scores.measures), strict=True)
         document["intervals"] = dict.fromkeys(scores.metrics) | dict(ends)
-        columns.append("95 % interval")
+        columns.append(f"{100 * LEVEL:g} % interval")
         for row, between in zip(table, document["intervals"].values(), strict=True):
             row.append("-" if between is None else " to ".join(f"{end:.4f}" for end in between))
     json_or_table(document, json_path, title, columns, table)

@@ -52,7 +52,7 @@ def effect(first: Measure, second: Measure) -> Effect:
     )
     d_z = _standardised(ours - theirs) if means else None
     step = SAME * float(max(np.abs(ours).max(), np.abs(theirs).max())) or 1.0
-    ours_steps, theirs_steps = np.round(ours / step), np.round(theirs / step)  # NLTK's BLEU has 1e-308 for nothing
+    ours_steps, theirs_steps = np.round(ours / step), np.round(theirs / step)  # rounding is no difference
     larger, smaller = int((ours_steps > theirs_steps).sum()), int((ours_steps < theirs_steps).sum())
     wins, losses = (larger, smaller) if first.better == "higher" else (smaller, larger)
     sided = first.better != "neither"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from trifacet.evaluation.comparing import Cell, Column, Comparison, Difference, Verdict
 from trifacet.evaluation.contestants import OWN, listed
+from trifacet.evaluation.measures import Better
 from trifacet.evaluation.pairs import Judged
 from trifacet.reports.tables import markdown_text
 
@@ -206,7 +207,7 @@ def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
     lines: list[str] = []
     for profile, columns in by_profile(comparison):
         lines += [f"### {markdown_text(profile)}", ""] if profile else []
-        metrics = [f"{markdown_text(column.name)}{arrow(column)}" for column in columns]
+        metrics = [f"{markdown_text(column.name)}{arrow(column.better)}" for column in columns]
         models = [
             f"{markdown_text(model)}{' (baseline)' if model == comparison.baseline else ''}"
             for model in comparison.models
@@ -289,6 +290,6 @@ def _markdown_cell(comparison: Comparison, model: str, column: Column) -> str:
     return " ".join(part for part in (value, MARKS[verdict], markdown_text(interval)) if part)
 
 
-def arrow(column: Column) -> str:
+def arrow(better: Better) -> str:
     """The direction that is better, to stand after a metric's name."""
-    return {"higher": " ↑", "lower": " ↓", "neither": ""}[column.better]
+    return {"higher": " ↑", "lower": " ↓", "neither": ""}[better]
