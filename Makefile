@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/trifacet run recipes/demo.yaml
 
 build-demo: $(READY)
-	$(BIN)/python -m trifacet.world.build_demo
+	$(BIN)/python -m trifacet.cli.build_demo
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -21,10 +21,10 @@ lint: $(READY)
 	$(BIN)/mypy
 
 parity: $(READY)
-	$(BIN)/python benchmarks/parity
+	$(BIN)/python bench/parity
 
 bench: $(READY)
-	$(BIN)/python benchmarks/step_time.py
+	$(BIN)/python bench/step_time.py
 
 # torch comes first and alone: any other package that asks for it then takes what is there.
 $(READY): pyproject.toml constraints.txt

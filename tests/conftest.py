@@ -14,11 +14,12 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from trifacet.data.records import PreferenceSample
+from trifacet.data.settings import World
+from trifacet.demo.make import write_world
+from trifacet.demo.tiny import make_tiny_llava
 from trifacet.models.loading import LoadedModel, load_model
-from trifacet.models.tiny import make_tiny_llava
-from trifacet.records import PreferenceSample
-from trifacet.training.recipe import TinyModel, World
-from trifacet.world.make import write_world
+from trifacet.models.settings import TinyModel
 
 # The same examples in every run, however slow the machine; `pytest --hypothesis-profile search` looks for new ones.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -53,7 +54,7 @@ def unscored_world(world, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def pairs(world) -> list[PreferenceSample]:
-    from trifacet.formats import read_samples
+    from trifacet.data.formats import read_samples
 
     return read_samples(world / "preference.jsonl", "preference")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trifacet.evaluation.contestants import Contestant
-from trifacet.evaluation.measures import Better, Measure, mean_measure
+from trifacet.comparing.contestants import Contestant
+from trifacet.statistics.measures import Better, Measure, mean_measure
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:

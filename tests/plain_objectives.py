@@ -10,9 +10,9 @@ from itertools import product
 
 import torch
 
-from trifacet.facets import FACETS, Cell, Facet
-from trifacet.losses import make_plan, objective_loss
-from trifacet.objectives import Objective
+from trifacet.preferences.facets import FACETS, Cell, Facet
+from trifacet.preferences.losses import make_plan, objective_loss
+from trifacet.preferences.objectives import Objective
 
 RESPONSES = [(0, 1), (2, 2, 1), (1,)]  # tokens of the chosen response, then of two rejected ones
 ONE = dict.fromkeys(FACETS, 1)

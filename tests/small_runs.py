@@ -17,7 +17,8 @@ from trifacet.cli.main import main
 from trifacet.models.loading import load_model
 from trifacet.training.examples import Collator
 from trifacet.training.recipe import Recipe
-from trifacet.training.stages import Start, _examples, train_stage
+from trifacet.training.sources import Start
+from trifacet.training.stages import _examples, train_stage
 
 STAGE = {"max_steps": 4, "batch_size": 2, "log_every": 1, "learning_rate": 1e-3, "scheduler": "constant", "warmup": 0}
 

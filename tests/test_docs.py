@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trifacet.objectives import OBJECTIVES, resolve_objective
+from trifacet.preferences.objectives import OBJECTIVES, resolve_objective
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

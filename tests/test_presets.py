@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trifacet.training.recipe_file import dump_recipe, load_recipe
+from trifacet.training.recipe import dump_recipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 LAUNCHES = sorted((FOLDER / "accelerate").glob("*.yaml"))

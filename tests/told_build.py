@@ -15,13 +15,13 @@ from unittest.mock import patch
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
+from trifacet.base.errors import DataError
 from trifacet.building.build import run_build
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.step import GlobalStep, MapStep, Signatures, Tools
 from trifacet.building.steps import STEPS
-from trifacet.errors import DataError
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 HOSTILE = (
     "<script>alert(1)</script> new kites at the old pier for you",

@@ -5,12 +5,12 @@ import json
 
 from rows_of import about, decided
 
-from trifacet.building.recipe import Model
 from trifacet.building.rows import Batch
 from trifacet.building.step import MADE, Tools
+from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
-from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
+from trifacet.llm.settings import Model
 
 SEED = 17
 

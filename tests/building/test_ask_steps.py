@@ -12,13 +12,13 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.steps import STEPS
 from trifacet.building.steps.grammar import parse_correction, refusal, word_distance
 from trifacet.building.steps.rejected_response import parse_alt_text
+from trifacet.demo.alttext import clean
+from trifacet.demo.endpoint_server import last_text
+from trifacet.demo.facts import draw_scene, generator
+from trifacet.demo.raw_texts import INJECTIONS
+from trifacet.demo.renderer import textured
+from trifacet.demo.scribe import Scribe, stated
 from trifacet.llm.model import UnparsedError
-from trifacet.world.alttext import clean
-from trifacet.world.endpoint_server import last_text
-from trifacet.world.facts import draw_scene, generator
-from trifacet.world.raw import textured
-from trifacet.world.raw_texts import INJECTIONS
-from trifacet.world.scribe import Scribe, stated
 
 GRAMMAR, WRITE, VERIFY = STEPS["grammar"], STEPS["rejected-response"], STEPS["verify"]
 

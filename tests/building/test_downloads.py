@@ -16,7 +16,7 @@ from trifacet.building import downloads
 from trifacet.building.addresses import is_public
 from trifacet.building.downloads import fetch
 from trifacet.building.image_files import Unusable
-from trifacet.building.recipe import Network
+from trifacet.building.settings import Network
 
 FAST = {"allow_private": True, "per_host": 1000.0, "timeout": 5.0}
 

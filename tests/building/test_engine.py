@@ -13,16 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 from small_builds import finish, made, posts, samples, start, write_recipe
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building import output, reading
 from trifacet.building.build import run_build
-from trifacet.building.parts import events_of
 from trifacet.building.plan import stages_of
 from trifacet.building.recipe import load_build_recipe
-from trifacet.errors import TrifacetError
-from trifacet.formats import read_samples
+from trifacet.building.stage_folder import events_of
+from trifacet.data.formats import read_samples
+from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint
+from trifacet.demo.scribe import Scribe
 from trifacet.llm.prompts import load_prompt
-from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
-from trifacet.world.scribe import Scribe
 
 STEPS = [{"alt-length": {"min_words": 3}}]
 GRAMMAR = [*STEPS, {"grammar": {}}]

@@ -6,11 +6,12 @@ import pyarrow as pa
 import pytest
 from image_server import moving, noisy_jpeg, picture, serving
 
-from trifacet.building.recipe import BuildRecipe, Network
+from trifacet.base.errors import TrifacetError
+from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import ROWS, Batch
+from trifacet.building.settings import Network
 from trifacet.building.step import Tools
 from trifacet.building.steps import images, static_image
-from trifacet.errors import TrifacetError
 
 
 @pytest.fixture

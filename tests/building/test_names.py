@@ -7,10 +7,10 @@ import pytest
 from building.rows_of import run_step
 from pydantic import ValidationError
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.name_finders import PIECE, spacy_finder, transformers_finder
 from trifacet.building.steps import names
 from trifacet.building.steps.names import merge_spans
-from trifacet.errors import TrifacetError
 
 PEOPLE = ["Anna Smith", "Bob", "Taylor Swift", "Will Rose", "Amélie", "田中"]
 

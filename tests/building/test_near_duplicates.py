@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.rows import ROWS
 from trifacet.building.similarity import candidates
 from trifacet.building.similarity.alignment import similarity
@@ -22,7 +23,6 @@ from trifacet.building.similarity.texts import Texts, sign_texts, words_of
 from trifacet.building.step import Signatures, Tools
 from trifacet.building.steps import near_duplicates
 from trifacet.building.steps.near_duplicates import STEP, Parameters
-from trifacet.errors import TrifacetError
 
 
 def photo(seed: int, width: int = 400, height: int = 300) -> Image.Image:

@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.recipe import load_build_recipe
-from trifacet.errors import TrifacetError
-from trifacet.training.recipe_file import load_recipe
+from trifacet.training.recipe import load_recipe
 
 GOOD = {"sources": [{"path": "posts.csv"}], "steps": ["alt-length"]}
 TWO = {name: {"base_url": "http://127.0.0.1:1/v1", "model": name} for name in ("writer", "judge")}

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pytest
 from told_build import local_steps, raw_posts, told_build, told_recipe
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.build import run_build
 from trifacet.building.examples import Reason, draw_events, examples
-from trifacet.building.parts import Stage, events_of
 from trifacet.building.plan import stages_of
 from trifacet.building.rows import EVENTS
+from trifacet.building.stage_folder import Stage, events_of
 from trifacet.building.story import audit, explain, steps_told
-from trifacet.errors import TrifacetError
 
 
 @pytest.fixture(scope="module")

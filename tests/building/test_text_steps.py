@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.steps import alt_length, hashtags, language, lint
 from trifacet.building.steps.hashtags import strip_hashtags
-from trifacet.errors import TrifacetError
-from trifacet.evaluation.lint.patterns import HASHTAGS
+from trifacet.lint.patterns import HASHTAGS
 
 DOG = "A brown dog jumps over a puddle in the park."
 

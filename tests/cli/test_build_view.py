@@ -10,7 +10,7 @@ from rich.console import Console
 from told_build import local_steps, raw_posts, told_build, told_recipe
 
 from trifacet.building.build import run_build
-from trifacet.building.progress import Progress, StepProgress
+from trifacet.building.counts import Progress, StepProgress
 from trifacet.building.story import explain
 from trifacet.cli import build_view
 from trifacet.cli.build_view import live_view, print_story, progress_table, time_left

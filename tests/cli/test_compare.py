@@ -11,9 +11,9 @@ from cli_compare import run
 from fake_comparison import contestants, write_rows
 from rich.console import Console
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli import common, compare_view
-from trifacet.errors import TrifacetError
-from trifacet.evaluation.comparing import Settings, compare
+from trifacet.comparing.comparison import Settings, compare
 
 
 @pytest.fixture

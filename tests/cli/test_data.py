@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from trifacet.base.errors import DataError
 from trifacet.cli.data import AnyFormat, Format, Kind, Strategy, app
-from trifacet.errors import DataError
-from trifacet.formats import FORMATS, write_samples
-from trifacet.records import SAMPLE_TYPES, make_sample
-from trifacet.rejection.images import STRATEGIES
+from trifacet.data.formats import FORMATS, write_samples
+from trifacet.data.records import SAMPLE_TYPES, make_sample
+from trifacet.preferences.rejected.images import STRATEGIES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from axe import brief, inspect_page

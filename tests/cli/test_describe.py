@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli import describe as describe_module
 from trifacet.cli.describe import describe, one_line
 from trifacet.cli.generate import generate
-from trifacet.errors import TrifacetError
 
 app = typer.Typer()
 app.command("describe")(describe)

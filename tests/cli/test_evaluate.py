@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.evaluation.evaluating import read_evaluation
 from trifacet.evaluation.naming import name_models
 

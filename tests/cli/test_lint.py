@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fluidattacks_core.sarif import SarifLog
 
-from trifacet.evaluation.lint.pages import image_address
+from trifacet.lint.pages import image_address
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 GOOD = "A brown dog jumps over a puddle in the park."

@@ -6,10 +6,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli.score import score
-from trifacet.errors import TrifacetError
-from trifacet.evaluation import paper
-from trifacet.evaluation.wordnet import WordNet
+from trifacet.metrics import paper
+from trifacet.metrics.wordnet import WordNet
 
 app = typer.Typer()
 app.command()(score)
@@ -88,7 +88,7 @@ def test_json_on_standard_output_is_json_only(predictions, references):
     ids=["test set", "preference pairs"],
 )
 def test_references_from_our_own_data(row, tmp_path):
-    pytest.importorskip("trifacet.formats")
+    pytest.importorskip("trifacet.data.formats")
     texts = lines(tmp_path / "p.jsonl", {"id": "x", "text": "a red disc"})
     data = lines(tmp_path / "data.jsonl", {"id": "x", "image": "x.png", "context": "Mara posts", **row})
     result = run(texts, "--references", data, "--json", "-")
@@ -269,7 +269,7 @@ def test_one_sample_and_nothing_but_empty_texts_are_said(tmp_path):
 
 
 def test_settings_of_other_data_are_noticed(tmp_path):
-    from trifacet.formats import read_samples
+    from trifacet.data.formats import read_samples
     from trifacet.generation.settings import data_digest, settings_path
 
     rows = [{"id": f"row-{n}", "image": f"{n}.png", "context": f"post {n}", "references": ["a"]} for n in (1, 2)]
@@ -302,7 +302,7 @@ def test_a_metric_whose_model_cannot_be_loaded_is_shown_as_absent(predictions, r
 
 
 def test_meteor_of_the_jar_says_what_is_missing(predictions, references, monkeypatch):
-    from trifacet.evaluation import meteor_jar
+    from trifacet.metrics import meteor_jar
 
     monkeypatch.setattr(meteor_jar.shutil, "which", lambda name: None)
     result = run(predictions, "--references", references, "--profile", "coco", "--meteor", "jar")

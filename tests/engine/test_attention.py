@@ -13,7 +13,7 @@ from trifacet.engine import scoring
 from trifacet.engine.attention import SegmentAttention, flex_block_mask, plan_blocks, visible
 from trifacet.engine.scoring import TrieScorer
 from trifacet.engine.trie import Path, build_trie
-from trifacet.objectives import OBJECTIVES
+from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.training.examples import Collator
 
 

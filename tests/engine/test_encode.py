@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trifacet.base.errors import TrifacetError
 from trifacet.engine.encode import SampleEncoder
-from trifacet.errors import TrifacetError
-from trifacet.facets import Cell
+from trifacet.preferences.facets import Cell
 
 POST = "The first word stands here, and then a long tale follows that nobody needs to hear " * 3
 RESPONSE = "A red circle held by Ana."

@@ -8,10 +8,10 @@ from transformers import LlavaForConditionalGeneration
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Rows, TrieScorer
-from trifacet.facets import Cell
-from trifacet.losses import Plan, objective_loss
-from trifacet.objectives import OBJECTIVES
-from trifacet.rejection.images import ImageStrategy
+from trifacet.preferences.facets import Cell
+from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 NAMED = [name for name in OBJECTIVES if name != "sft"]

@@ -10,11 +10,11 @@ from transformers import AutoModelForImageTextToText, MistralConfig
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Encoded, Rows, TrieScorer, collate
-from trifacet.facets import Cell
-from trifacet.losses import Plan, objective_loss
 from trifacet.models.loading import load_model, load_processor
-from trifacet.objectives import OBJECTIVES
-from trifacet.rejection.images import ImageStrategy
+from trifacet.preferences.facets import Cell
+from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 PROMPT, LABEL = "Write alt-text.", "Context:"

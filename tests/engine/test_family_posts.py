@@ -5,14 +5,14 @@ import torch
 from test_families import encoder_of, examples_of, plain_logps
 from tiny_families import MAKERS
 
+from trifacet.base.images import load_image
+from trifacet.data.records import TestSample
 from trifacet.engine.scoring import TrieScorer
-from trifacet.generation.local import generate_texts
-from trifacet.images import load_image
+from trifacet.generation.settings import Generation
+from trifacet.generation.texts import generate_texts
 from trifacet.models.loading import load_model
 from trifacet.models.paradigms import choose_trained
-from trifacet.records import TestSample
 from trifacet.training.examples import Collator
-from trifacet.training.recipe import Generation
 
 SHOWN = [(), ("0.png", "1.png"), ("2.png", "1.png", "3.png"), ("3.png", "3.png")]
 

@@ -5,7 +5,7 @@ from test_exactness import examples_of
 
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import TrieScorer
-from trifacet.objectives import OBJECTIVES
+from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.training.examples import Collator
 
 

@@ -6,13 +6,13 @@ import shutil
 import pytest
 import torch
 
+from trifacet.base.errors import TrifacetError
+from trifacet.data.formats import read_samples
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import load_reference, save_reference, score_batches
 from trifacet.engine.scoring import TrieScorer
-from trifacet.errors import TrifacetError
-from trifacet.formats import read_samples
-from trifacet.objectives import OBJECTIVES
-from trifacet.rejection.images import ImageStrategy
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 SCORES = [torch.tensor([-1.5, -2.25]), torch.tensor([-3.0]), torch.tensor([-4.0, -5.0, -6.0])]

@@ -9,17 +9,17 @@ from small_runs import in_processes
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.images import load_image
+from trifacet.data.formats import read_samples
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Rows, TrieScorer
-from trifacet.errors import DataError, TrifacetError
-from trifacet.facets import Facet
-from trifacet.formats import read_samples
-from trifacet.images import load_image
-from trifacet.losses import Plan, objective_loss
 from trifacet.models.loading import load_model
 from trifacet.models.paradigms import choose_trained
-from trifacet.objectives import OBJECTIVES, resolve_objective
-from trifacet.rejection.images import ImageStrategy
+from trifacet.preferences.facets import Facet
+from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.objectives import OBJECTIVES, resolve_objective
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 

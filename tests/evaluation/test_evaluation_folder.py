@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 from fake_comparison import write_rows
 
-from trifacet.cli.describe import load_for_generation
-from trifacet.errors import DataError, TrifacetError
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.progress import Bar
+from trifacet.data.formats import read_samples
 from trifacet.evaluation.entries import read_entries
 from trifacet.evaluation.evaluating import LOOKS, MARK, TEXTS, evaluate, read_evaluation
 from trifacet.evaluation.evaluating import Tests as Asked
 from trifacet.evaluation.naming import name_models
-from trifacet.evaluation.probing.probe import Looks
-from trifacet.formats import read_samples
-from trifacet.generation.settings import settings_path
-from trifacet.progress import Bar
-from trifacet.training.recipe import Generation
+from trifacet.generation.opening import load_for_generation
+from trifacet.generation.settings import Generation, settings_path
+from trifacet.probing.probe import Looks
 
 
 @pytest.fixture

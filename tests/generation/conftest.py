@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from trifacet.data.records import TestSample
+from trifacet.demo.tiny import make_tiny_llava
 from trifacet.engine.encode import SampleEncoder
 from trifacet.models.loading import LoadedModel, load_model
-from trifacet.models.tiny import make_tiny_llava
-from trifacet.records import TestSample
-from trifacet.training.recipe import TinyModel
+from trifacet.models.settings import TinyModel
 
 SENTENCE = "a red kite over Lisbon with two dogs and their quiet friend Ada near the old harbour wall"
 WORDS = SENTENCE.split()

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from trifacet.evaluation.lint import lint_text
-from trifacet.generation import filtering, local
+from trifacet.generation import filtering
+from trifacet.generation import texts as local
 from trifacet.generation.filtering import DRAWS, broken_rules, candidates, first_passing
-from trifacet.generation.local import generate_texts
 from trifacet.generation.results import fingerprint_of, generate_to_file, settings_path
-from trifacet.training.recipe import Generation
+from trifacet.generation.settings import Generation
+from trifacet.generation.texts import generate_texts
+from trifacet.lint import lint_text
 
 
 def write(loaded, encoder, samples, images, **changes):

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.images import load_image
+from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
-from trifacet.errors import DataError, TrifacetError
-from trifacet.generation.local import generate_texts, plan_batches
-from trifacet.images import load_image
-from trifacet.records import TestSample
-from trifacet.training.recipe import Generation
+from trifacet.generation.settings import Generation
+from trifacet.generation.texts import generate_texts, plan_batches
 
 
 def write(loaded, encoder, samples, images, **changes):

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.encode import SampleEncoder
-from trifacet.errors import DataError, TrifacetError
 from trifacet.generation.results import generate_to_file, settings_path
+from trifacet.generation.settings import Generation
 from trifacet.models.loading import weights_fingerprint
-from trifacet.training.recipe import Generation
 
 
 class Killed(BaseException):

@@ -6,12 +6,12 @@ import os
 import re
 from pathlib import Path
 
-from trifacet.building.recipe import Model
+from trifacet.demo.endpoint_server import last_text
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.parsing import parse_object
 from trifacet.llm.prompts import make_prompt
-from trifacet.world.endpoint_server import last_text
+from trifacet.llm.settings import Model
 
 PROMPT = make_prompt("backwards", 'You answer.\n---\nPost: {post}\nWrite {"answer": "..."}, the post backwards.')
 

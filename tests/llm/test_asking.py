@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from questions import PROMPT, ask_all, backwards, parse, post_of, posts, spec, tally
 
-from trifacet.building.recipe import Model
-from trifacet.errors import DataError, TrifacetError
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.demo.endpoint_server import CONTENT, KINDS, REFUSAL, Faults, ScriptedEndpoint, images_of, parts_of
 from trifacet.llm.books import Books
 from trifacet.llm.endpoint import Endpoint
 from trifacet.llm.model import FIRST_REJECTED, PROBLEMS, LanguageModel
 from trifacet.llm.prompts import make_prompt
-from trifacet.world.endpoint_server import CONTENT, KINDS, REFUSAL, Faults, ScriptedEndpoint, images_of, parts_of
+from trifacet.llm.settings import Model
 
 
 def values(answers):

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from questions import ask_all, backwards, posts, spec, tally
 
-from trifacet.building.recipe import Price
+from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint
 from trifacet.llm.books import Books, BudgetReached
-from trifacet.world.endpoint_server import Faults, ScriptedEndpoint
+from trifacet.llm.settings import Price
 
 PRICE = Price(input=1_000_000, output=2_000_000)  # 1 for a token in, 2 for a token out
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from questions import backwards, posts
 
-from trifacet.world.endpoint_server import ScriptedEndpoint
+from trifacet.demo.endpoint_server import ScriptedEndpoint
 
 COUNT, AT_ONCE = 150, 4
 

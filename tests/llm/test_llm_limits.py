@@ -7,10 +7,10 @@ import logging
 import pytest
 from questions import ask_all, backwards, posts, spec, tally
 
-from trifacet.building.recipe import Model
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
+from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, last_text
 from trifacet.llm.books import Books
-from trifacet.world.endpoint_server import Faults, ScriptedEndpoint, last_text
+from trifacet.llm.settings import Model
 
 KEY = "sk-very-secret-0123456789"
 

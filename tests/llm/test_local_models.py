@@ -11,13 +11,14 @@ from safetensors.torch import load_file, save_file
 from tiny_parts import CHATML, PARTS, text_config, tokenizer_of
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.asking import Asker
-from trifacet.building.recipe import BuildRecipe, Model
-from trifacet.errors import TrifacetError
+from trifacet.building.recipe import BuildRecipe
 from trifacet.llm.books import Books
-from trifacet.llm.local_chat import ChatModel
+from trifacet.llm.chat_model import ChatModel
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import make_prompt
+from trifacet.llm.settings import Model
 
 TEXTS = ["a red kite over the harbour", "two dogs and their quiet friend near the old wall"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.llm import prompts
 from trifacet.llm.prompts import load_prompt, make_prompt, quote
 

@@ -12,9 +12,9 @@ import urllib.request
 import pytest
 from questions import PROMPT, parse
 
-from trifacet.building.recipe import Model
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
+from trifacet.llm.settings import Model
 
 SECONDS = 120
 

@@ -14,7 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "families.md"
 
 
 def test_every_listed_family_has_its_row_and_its_tiny_checkpoint():
-    assert markdown() in PAGE.read_text(encoding="utf-8"), "python -m trifacet.cli.families brings it up to date"
+    assert markdown() in PAGE.read_text(encoding="utf-8"), "python -m trifacet.cli.pages brings it up to date"
     assert MAKERS.keys() == FAMILIES.keys()
 
 

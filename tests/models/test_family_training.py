@@ -11,17 +11,18 @@ from small_runs import STAGE, log_of, recipe_of, train
 from tiny_families import MAKERS
 from transformers import AutoModelForImageTextToText
 
+from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import TrieScorer
-from trifacet.generation.local import _generation_config, generate_texts
+from trifacet.generation.settings import Generation
+from trifacet.generation.texts import _generation_config, generate_texts
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
-from trifacet.objectives import OBJECTIVES
-from trifacet.records import TestSample
-from trifacet.rejection.images import ImageStrategy
+from trifacet.models.settings import Lora
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
-from trifacet.training.recipe import Generation, Lora
-from trifacet.training.stages import Start
+from trifacet.training.sources import Start
 
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=Lora().targets)
 NUMBERS = re.compile(r"\.\d+\.")

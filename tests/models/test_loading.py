@@ -19,10 +19,10 @@ from transformers import (
     LlavaNextProcessor,
 )
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.images import to_rgb
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import TrieScorer
-from trifacet.errors import TrifacetError
-from trifacet.images import to_rgb
 from trifacet.models.loading import load_model, load_processor, save_model, weights_fingerprint
 
 

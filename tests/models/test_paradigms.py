@@ -6,12 +6,12 @@ import pytest
 import torch
 from small_runs import STAGE, batch_of, log_of, recipe_of, train, weights_of
 
+from trifacet.base.errors import TrifacetError
 from trifacet.engine.scoring import TrieScorer
-from trifacet.errors import TrifacetError
 from trifacet.models.loading import load_model, load_processor, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, choose_trained, vision_trains
-from trifacet.training.stages import Start
-from trifacet.training.trainer import OnlineReference
+from trifacet.training.reference import OnlineReference
+from trifacet.training.sources import Start
 
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=r".*language_model.*\.(q|v)_proj")
 LORA_KEYS = {"rank": 4, "alpha": 8, "targets": LORA.targets}

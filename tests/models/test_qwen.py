@@ -10,10 +10,10 @@ from PIL import Image
 from small_runs import recipe_file, recipe_of, train
 from transformers import AutoImageProcessor, Qwen2VLImageProcessorPil
 
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.family import ImageInput
-from trifacet.errors import DataError, TrifacetError
 from trifacet.models.loading import load_model, load_processor, save_model
-from trifacet.training.recipe_file import load_recipe
+from trifacet.training.recipe import load_recipe
 
 NAMES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 PATCH = 8

@@ -11,12 +11,13 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from trifacet.evaluation import paper
-from trifacet.evaluation.comparing import Comparison, Settings, compare
-from trifacet.evaluation.comparison_document import document
-from trifacet.evaluation.contestants import TEXTS, Contestant
-from trifacet.evaluation.measures import Measure, mean_measure
+from trifacet.comparing.comparison import Comparison, Settings, compare
+from trifacet.comparing.contestants import Contestant
+from trifacet.comparing.document import document
+from trifacet.metrics import paper
 from trifacet.reports.tables import metric_of
+from trifacet.statistics.keys import TEXTS
+from trifacet.statistics.measures import Measure, mean_measure
 
 COLOURS = {"red": (215, 40, 40), "yellow": (245, 205, 30), "green": (25, 130, 50), "blue": (35, 75, 215)}
 SHAPES = ("ball", "kite", "ring", "rug")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from axe import axe_violations, brief, inspect_page
 
-from trifacet.reports.report import write_report
+from trifacet.reports.run.report import write_report
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (375, True)])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from trifacet.evaluation.grounding import Span
-from trifacet.reports.curves import stage
-from trifacet.reports.gather import ModelRun
+from trifacet.evaluation.run_folder import ModelRun
+from trifacet.metrics.grounding import Span
 from trifacet.reports.plots import Line, bar_chart, line_chart, swatch
-from trifacet.reports.posts import segments
-from trifacet.reports.watched import watched
+from trifacet.reports.run.curves import stage
+from trifacet.reports.run.posts import segments
+from trifacet.reports.run.watched import watched
 
 
 def test_names_in_a_chart_are_text_and_ids_carry_its_prefix():

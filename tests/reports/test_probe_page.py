@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from axe import brief, inspect_page
 
-from trifacet.errors import DataError
-from trifacet.evaluation.probing.attention import Shares
-from trifacet.evaluation.probing.document import Grounding, Noise, Probe
-from trifacet.evaluation.probing.summing import attention_of, embeddings_of
-from trifacet.evaluation.probing.vectors import Vectors
+from trifacet.base.errors import DataError
+from trifacet.probing.attention import Shares
+from trifacet.probing.document import Grounding, Noise, Probe
+from trifacet.probing.summing import attention_of, embeddings_of
+from trifacet.probing.vectors import Vectors
 from trifacet.reports.probes import PAIRS_DRAWN, probe_sections, read_probe, write_page
 
 HOSTILE = '<script>alert(1)</script>"&\x07'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trifacet.reports.gather import ModelRun
+from trifacet.evaluation.run_folder import ModelRun
 from trifacet.reports.tables import markdown, metric_of, seeds_table, summarise, sweep_table
 
 

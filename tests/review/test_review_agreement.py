@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reviews import NAMES
 
-from trifacet.review.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
 from trifacet.review.export import as_csv, vote_rows
 from trifacet.review.pairs import Pair, Review
 from trifacet.review.store import Store
 from trifacet.review.summary import summarise
+from trifacet.statistics.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units.
 PUBLISHED = """

@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 from reviews import NAMES, write_lines, write_review
 
-from trifacet.errors import TrifacetError
-from trifacet.review.access import Access, judges_name, may_be_called
+from trifacet.base.errors import TrifacetError
+from trifacet.review.desk import judges_name
 from trifacet.review.order import first_side, judges_order
 from trifacet.review.pairs import read_review
 from trifacet.review.store import Store
+from trifacet.web.access import Access, may_be_called
 
 pytest.importorskip("fastapi", reason="pip install 'trifacet[review]'")
 
@@ -19,8 +20,8 @@ from starlette.testclient import TestClient
 
 from trifacet.review.app import LONGEST_COMMENT, create_app
 from trifacet.review.desk import Desk
-from trifacet.review.guard import POLICY
 from trifacet.review.pictures import LONGEST_SIDE, Pictures
+from trifacet.web.guard import POLICY
 
 
 class Site:

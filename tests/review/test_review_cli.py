@@ -164,7 +164,7 @@ def test_a_missing_package_is_told_with_what_to_install(tmp_path, trifacet, monk
 
 
 def test_opening_it_to_others_is_warned_of_and_images_that_are_missing_are_told(tmp_path, trifacet, monkeypatch):
-    from trifacet.review import server
+    from trifacet.web import server
 
     real = server.bind
     monkeypatch.setattr(server, "bind", lambda host, port: real("127.0.0.1", port))  # a test opens nothing to others

@@ -7,7 +7,7 @@ import threading
 import pytest
 from reviews import NAMES, write_lines, write_review
 
-from trifacet.errors import DataError, TrifacetError
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.review.order import first_side, judges_order, outcome
 from trifacet.review.pairs import read_review
 from trifacet.review.store import Store

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from small_runs import recipe_of
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.runs.folder import WORLD_MARK, claimed
 
 

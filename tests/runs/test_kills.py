@@ -15,7 +15,7 @@ from safetensors import safe_open
 from small_runs import Command, recipe_file
 
 from trifacet.runs.folder import claimed
-from trifacet.training.recipe_file import load_recipe
+from trifacet.training.recipe import load_recipe
 
 KILLS = 20
 TINY = {

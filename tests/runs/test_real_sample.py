@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from trifacet.runs.run import run_recipe
-from trifacet.training.recipe_file import load_recipe
+from trifacet.training.recipe import load_recipe
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "real-sample.yaml"
 SHORTER = [  # fewer steps than the recipe's: what is held here is the way, not the result

@@ -6,7 +6,7 @@ import statistics
 import pytest
 from small_runs import STAGE, recipe_of
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.runs.folder import claimed
 from trifacet.runs.run import run_recipe, run_stages
 from trifacet.training.recipe import Recipe

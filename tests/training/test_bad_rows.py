@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from small_runs import STAGE, Command, recipe_file, recipe_of, train, weights_of
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.runs.run import run_recipe
 from trifacet.training.bad_rows import read_skipped
 

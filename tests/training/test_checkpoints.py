@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.training import stages
 from trifacet.training.callbacks import StopOnSignal
 from trifacet.training.checkpoints import SEAL, last_checkpoint

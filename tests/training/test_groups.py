@@ -8,11 +8,11 @@ import torch
 from small_runs import log_of, recipe_of, train
 
 from trifacet.engine.scoring import TrieScorer
-from trifacet.objectives import OBJECTIVES
-from trifacet.rejection.images import ImageStrategy
-from trifacet.rejection.samples import partners
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.samples import partners
+from trifacet.training.batches import Groups, GroupSampler
 from trifacet.training.examples import Collator, Examples, Rejection
-from trifacet.training.groups import Groups, GroupSampler
 from trifacet.training.trainer import LatticeTrainer
 
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
-from trifacet.formats import read_samples, write_samples
+from trifacet.data.formats import read_samples, write_samples
 from trifacet.models.loading import load_model
-from trifacet.training.encoding import token_budget
+from trifacet.training.token_budget import token_budget
 
 
 @pytest.fixture(scope="module")

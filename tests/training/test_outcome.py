@@ -6,10 +6,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 from small_runs import STAGE, recipe_of
 
-from trifacet.evaluation.drift import looks
 from trifacet.runs.run import run_stages
+from trifacet.training.drift import looks
 from trifacet.training.outcome import check_outcome
-from trifacet.training.stages import Start
+from trifacet.training.sources import Start
 from trifacet.training.watching import read_samples_file
 
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.0}

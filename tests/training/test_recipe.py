@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trifacet.errors import TrifacetError
-from trifacet.training.recipe import Recipe
-from trifacet.training.recipe_doc import BEGIN, END, main, recipe_keys, table, with_table
-from trifacet.training.recipe_file import dump_recipe, load_recipe, recipe_fingerprint
+from trifacet.base.errors import TrifacetError
+from trifacet.settings.tables import recipe_keys
+from trifacet.training.recipe import Recipe, dump_recipe, load_recipe, recipe_fingerprint
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 MINIMAL = """\
 name: small
 output: runs/small
@@ -240,7 +238,7 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
 
 
 def test_every_key_is_described():
-    keys = list(recipe_keys())
+    keys = list(recipe_keys(Recipe))
     assert not [key.path for key in keys if not key.meaning.strip()]
     assert len({key.path for key in keys}) == len(keys)
     assert {"model.tiny.layers", "align.<name>.objective", "rejected.image.t", "generate.beams"} <= {
@@ -257,22 +255,7 @@ def test_the_keys_are_those_that_a_dump_holds():
             yield f"{prefix}{key}"
             yield from paths(value, f"{prefix}{key}.") if isinstance(value, dict) else ()
 
-    documented = {key.path for key in recipe_keys()}
+    documented = {key.path for key in recipe_keys(Recipe)}
     dumped = {path.replace("align.any", "align.<name>") for path in paths(full.model_dump(mode="json"))}
     assert dumped - documented == {"align.<name>"}
     assert all(path.startswith("model.tiny.") for path in documented - dumped)
-
-
-def test_the_page_is_up_to_date():
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_table(page) == page, "run: python -m trifacet.training.recipe_doc"
-
-
-def test_the_page_is_written_in_place(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    main([str(page)])
-    assert page.read_text(encoding="utf-8") == f"before\n{BEGIN}\n{table()}\n{END}\nafter\n"
-    page.write_text("no markers\n", encoding="utf-8")
-    with pytest.raises(TrifacetError, match="no place for the keys"):
-        main([str(page)])

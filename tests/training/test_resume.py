@@ -12,7 +12,7 @@ from transformers import TrainerControl, TrainerState
 from trifacet.runs.run import run_recipe
 from trifacet.training.callbacks import LogFile
 from trifacet.training.checkpoints import last_checkpoint
-from trifacet.training.recipe_file import load_recipe
+from trifacet.training.recipe import load_recipe
 
 STEPS = {"max_steps": 15, "save_every": 3, "batch_size": 2, "scheduler": "cosine"}
 CHANGES = {

@@ -6,7 +6,7 @@ import statistics
 import pytest
 from small_runs import STAGE, log_of, recipe_file
 
-from trifacet.facets import Cell
+from trifacet.preferences.facets import Cell
 from trifacet.training.rewards import cell_name
 
 TERMS = ["rpo", "vpo", "cpo", "vrpo", "crpo", "vcpo", "mtpo"]
@@ -16,7 +16,7 @@ TERMS = ["rpo", "vpo", "cpo", "vrpo", "crpo", "vcpo", "mtpo"]
 def trained(tmp_path_factory, world, tiny_folder):
     """Two steps over all 16 samples: the first line of its log is that of the untouched model on all of them."""
     from trifacet.runs.run import run_stages
-    from trifacet.training.recipe_file import load_recipe
+    from trifacet.training.recipe import load_recipe
 
     base = tmp_path_factory.mktemp("rewards")
     stage = {**STAGE, "objective": "mcm-dpo", "batch_size": 16, "max_steps": 2, "learning_rate": 1e-2}

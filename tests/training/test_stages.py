@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.encode import SampleEncoder
-from trifacet.errors import DataError, TrifacetError
 from trifacet.models.loading import load_model
-from trifacet.objectives import OBJECTIVES
-from trifacet.rejection.images import ImageStrategy
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.callbacks import EpochOfExamples
 from trifacet.training.examples import Examples, Rejection
 from trifacet.training.trainer import LatticeTrainer

@@ -8,9 +8,9 @@ import torch
 from small_runs import STAGE, Command, log_of, recipe_file, recipe_of, train
 
 from trifacet.engine.scoring import TrieScorer
-from trifacet.evaluation.drift import chosen_drop, divergence, looks
 from trifacet.models.loading import load_model
-from trifacet.training.recipe_file import load_recipe
+from trifacet.training.drift import chosen_drop, divergence, looks
+from trifacet.training.recipe import load_recipe
 from trifacet.training.sources import encoder_of
 from trifacet.training.watching import fill_reference, read_samples_file, watched_posts, whole
 

@@ -13,9 +13,9 @@ from contextlib import AsyncExitStack
 
 import pyarrow as pa
 
-from trifacet.building.parts import Record, Stage
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch, Post
+from trifacet.building.stage_folder import Record, Stage
 from trifacet.building.step import AskStep
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, step_record

@@ -15,19 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.files import write_atomically
+from trifacet.base.folders import locked
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
-from trifacet.building.parts import Record, Stage, sha256_of, write_table
+from trifacet.building.counts import Progress, StepProgress
+from trifacet.building.folder import STATE_FILE, State, claim, clear
 from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
-from trifacet.building.progress import Progress, StepProgress
 from trifacet.building.reading import read_sources
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.state import STATE_FILE, State, claim, clear
+from trifacet.building.stage_folder import Record, Stage, sha256_of, write_table
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
-from trifacet.files import write_atomically
-from trifacet.folders import locked
 from trifacet.llm.books import Books
 
 Show = Callable[[Progress], None]

@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
+from trifacet.base.files import write_atomically
 from trifacet.building.output import KINDS
 from trifacet.building.recipe import BuildRecipe
-from trifacet.files import write_atomically
 
 SPLITS = {"sft": "train", "preference": "train", "test": "test"}
 _TITLES = {"sft": "Supervised (sft)", "preference": "Preference", "test": "Test"}

@@ -25,13 +25,13 @@ import httpx2
 from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import cannot_write, replacing, write_atomically
 from trifacet.building.addresses import CheckedBackend
 from trifacet.building.image_files import ImageFile, Unusable, inspect_image
-from trifacet.errors import TrifacetError
-from trifacet.files import cannot_write, replacing, write_atomically
 
 if TYPE_CHECKING:
-    from trifacet.building.recipe import Network
+    from trifacet.building.settings import Network
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
 LONGEST_PAUSE = 60.0  # seconds that a host may ask us to wait; asked for more, we leave its image out

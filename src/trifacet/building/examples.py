@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trifacet.building.parts import Stage
 from trifacet.building.plan import stages_of
 from trifacet.building.recipe import BuildRecipe
+from trifacet.building.stage_folder import Stage
 
 Row = Mapping[str, Any]
 KEPT = ("kept", "row")  # details that name the row that stayed: of the steps for duplicates, of reading

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from trifacet.errors import DataError
-from trifacet.images import image_facts, load_image
+from trifacet.base.errors import DataError
+from trifacet.base.images import image_facts, load_image
 
 
 class ImageFile(NamedTuple):

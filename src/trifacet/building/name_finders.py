@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 
 Span = tuple[int, int]  # start and end of a name, in characters
 Finder = Callable[[Sequence[str], int], list[list[Span]]]  # texts and batch size -> the names in each text

@@ -17,15 +17,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trifacet.building.parts import Stage, events_of, sha256_of
+from trifacet.base.files import replacing, write_atomically
+from trifacet.building.counts import Progress
 from trifacet.building.plan import WRITE
-from trifacet.building.progress import Progress
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.shard_writer import GROUP_ROWS, ShardWriter
+from trifacet.building.stage_folder import Stage, events_of, sha256_of
 from trifacet.building.step import Tools
 from trifacet.building.workers import step_record
-from trifacet.files import replacing, write_atomically
 
 KINDS = ("sft", "preference", "test")
 MANIFEST = "manifest.json"

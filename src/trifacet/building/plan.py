@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifacet.building.parts import Stage
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.sources import image_root
+from trifacet.building.stage_folder import Stage
 from trifacet.building.step import DOWNLOADED, MADE, AskStep, GlobalStep, Tools
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Link

@@ -19,13 +19,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from trifacet.building.parts import Record, Stage
 from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import EVENTS, ROWS, Batch
 from trifacet.building.sources import BadRow, read_in_turn
-from trifacet.building.sources.files import plain_name
+from trifacet.building.stage_folder import Record, Stage
 from trifacet.building.workers import step_record
+from trifacet.data.tables import plain_name
 
 Ints = NDArray[np.int64]
 

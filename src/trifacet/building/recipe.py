@@ -8,94 +8,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.images import MAX_PIXELS
+from trifacet.building.settings import Network, Output, Source
 from trifacet.building.step import AskStep, Step
 from trifacet.building.steps import STEPS
-from trifacet.errors import TrifacetError
-from trifacet.images import MAX_PIXELS
-from trifacet.training.recipe import Section
-from trifacet.training.recipe_file import explain_invalid, read_values
-
-SourceFormat = Literal["auto", "table", "twitter", "trifacet", "mcm-dpo", "trl", "ms-swift", "llama-factory"]
-
-
-class Columns(Section):
-    """Which columns of a table hold what; null where there is none."""
-
-    id: str | None = Field("id", description="the row's id; a row without one is called after its file and row")
-    image: str | None = Field("image", description="path or URL of the image, or a list of them")
-    context: str | None = Field("context", description="text of the post")
-    alt: str | None = Field("alt", description="the user's alt-text")
-    prompt: str | None = Field("prompt", description="a request of the row's own")
-
-
-class Source(Section):
-    """Where raw posts come from."""
-
-    path: str = Field(description="a file (JSONL, JSON, CSV, TSV, Parquet; .gz too), a folder of such files, or a glob")
-    format: SourceFormat = Field("auto", description="what its rows are; auto looks at the first")
-    images: str | None = Field(None, description="folder that image paths are relative to (null: that of the file)")
-    columns: Columns = Field(default_factory=Columns, description="columns of a table")
-    label: str = Field("Context:", description="line between request and post, where one text holds both")
-    limit: int | None = Field(None, ge=1, description="read so many rows at most")
-
-
-class Network(Section):
-    """How images are downloaded."""
-
-    allow_private: bool = Field(False, description="also fetch from private and loopback addresses")
-    max_bytes: int = Field(20_000_000, ge=1, description="largest download")
-    timeout: float = Field(20.0, gt=0, description="seconds for one download from first to last byte")
-    redirects: int = Field(3, ge=0, description="redirects to follow, each checked like the first address")
-    tries: int = Field(3, ge=1, description="attempts, for what may pass: time-outs, 429, 5xx, broken connections")
-    per_host: float = Field(4.0, gt=0, description="requests a second to one host, over all workers")
-    concurrency: int = Field(32, ge=1, description="downloads at the same time in one worker")
-    user_agent: str = Field("trifacet (alt-text data set; images only)", description="how we say who asks")
-
-    def decides(self) -> dict[str, Any]:
-        """What decides which rows get an image; all else is pace and patience."""
-        return self.model_dump(include={"allow_private", "max_bytes", "redirects"})
-
-
-class Price(Section):
-    """What a model costs, in the currency of your choice, for a million tokens."""
-
-    input: float = Field(0.0, ge=0, description="a million tokens of prompts")
-    output: float = Field(0.0, ge=0, description="a million tokens of answers")
-
-
-class Model(Section):
-    """A language model behind an OpenAI-compatible endpoint, or one of this machine."""
-
-    base_url: str = Field(description="such as http://127.0.0.1:8000/v1; local: transformers in this process")
-    model: str = Field(description="the name that the endpoint knows it by; local: folder or hub id of a chat model")
-    key_env: str = Field("OPENAI_API_KEY", description="environment variable that holds the key; unset: none is sent")
-    concurrency: int = Field(16, ge=1, description="requests at the same time")
-    requests_per_minute: float | None = Field(None, gt=0, description="at most so many requests a minute")
-    tokens_per_minute: float | None = Field(None, gt=0, description="at most so many tokens a minute, both ways")
-    timeout: float = Field(120.0, gt=0, description="seconds for one answer")
-    tries: int = Field(8, ge=1, description="attempts where the endpoint fails, with growing pauses; then we stop")
-    reparse: int = Field(3, ge=0, description="further attempts where an answer cannot be parsed; then it is counted")
-    max_tokens: int = Field(512, ge=1, description="longest answer")
-    image_side: int | None = Field(768, ge=16, description="longest side of images sent, in pixels (null: send none)")
-    price: Price = Field(default_factory=Price)
-
-
-class Output(Section):
-    """What is written."""
-
-    shard_rows: int = Field(10_000, ge=1, description="rows per Parquet shard")
-    images: Literal["files", "embedded"] = Field(
-        "files", description="files under images/ (hard links where the disk allows), or bytes inside the shards"
-    )
-    extra: list[str] | None = Field(
-        None, description="fields beyond ours that are written, such as none of a user's name: [] (null: all of them)"
-    )
+from trifacet.llm.settings import Model
+from trifacet.settings.reading import explain_invalid, read_values
+from trifacet.settings.section import Section
 
 
 class Chosen(Section):

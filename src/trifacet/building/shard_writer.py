@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trifacet.building.parts import sha256_of
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.files import replacing
 from trifacet.building.recipe import BuildRecipe
+from trifacet.building.stage_folder import sha256_of
 from trifacet.building.step import Tools
-from trifacet.errors import DataError, TrifacetError
-from trifacet.files import replacing
-from trifacet.formats.shards import EMBEDDED
-from trifacet.records import SCHEMAS
+from trifacet.data.records import SCHEMAS
+from trifacet.data.shards import EMBEDDED
 
 GROUP_ROWS, GROUP_BYTES = 1000, 64_000_000  # a row group ends at either
 _CURE = "put it back, or --overwrite to begin anew (answers that were paid for are kept)"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from PIL import Image
 
+from trifacet.base.images import MAX_PIXELS, load_image, resolve_inside
 from trifacet.building.rows import Batch, Post
-from trifacet.images import MAX_PIXELS, load_image, resolve_inside
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
     from trifacet.llm.model import LanguageModel

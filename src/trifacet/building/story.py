@@ -17,15 +17,15 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.examples import KEPT, Row, kept_row, rows_with, with_detail
+from trifacet.building.folder import STATE_FILE
 from trifacet.building.output import KINDS, MANIFEST, kind_of
-from trifacet.building.parts import Record, Stage, events_of
 from trifacet.building.plan import READ, WRITE, stages_of
 from trifacet.building.reading import numbered
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.sources import BadRow
-from trifacet.building.state import STATE_FILE
-from trifacet.errors import TrifacetError
+from trifacet.building.stage_folder import Record, Stage, events_of
 
 GIVEN = ("image", "more_images", "context", "alt", "prompt")  # fields that a source gives: what a fault may be in
 _COMPARED = 10_000  # ids at most that a mistyped one is compared with

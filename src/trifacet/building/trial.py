@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from trifacet.base.images import image_facts
 from trifacet.building.asking import Asker
 from trifacet.building.build import Show, run_build
 from trifacet.building.reading import draw_sample
@@ -20,7 +21,6 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.step import AskStep
 from trifacet.building.story import steps_told
-from trifacet.images import image_facts
 from trifacet.llm.books import Books
 from trifacet.llm.estimate import estimate_tokens
 from trifacet.llm.model import Answer, LanguageModel

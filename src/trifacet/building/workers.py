@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trifacet.building.parts import Record, Stage
+from trifacet.base.errors import TrifacetError
 from trifacet.building.rows import EVENTS, Batch
+from trifacet.building.stage_folder import Record, Stage
 from trifacet.building.step import GlobalStep, MapStep, Tools
 from trifacet.building.steps import STEPS
-from trifacet.errors import TrifacetError
 
 QUIET = {"DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # daft and ray report to nobody
 

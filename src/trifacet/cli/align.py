@@ -27,7 +27,7 @@ def align(
     """
     from trifacet.runs.run import run_stages
     from trifacet.training import ranks
-    from trifacet.training.recipe_file import load_recipe
+    from trifacet.training.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides(set_, on_bad_row))
     for folder in run_stages(loaded, "align", only or [], overwrite=overwrite):

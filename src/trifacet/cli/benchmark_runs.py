@@ -14,8 +14,8 @@ from trifacet.cli.common import err, json_or_table, out, plain, print_table, wri
 from trifacet.cli.describe import BatchOption, BeamsOption, DeviceOption, Dtype, DtypeOption, SeedOption
 
 if TYPE_CHECKING:
-    from trifacet.evaluation.benchmarks.asking import Asked
-    from trifacet.evaluation.benchmarks.running import Scored, Task
+    from trifacet.benchmarks.running import Scored, Task
+    from trifacet.llm.asking import Asked
 
 NameArgument = Annotated[str, typer.Argument(help="The benchmark's name.", show_default=False)]
 DataOption = Annotated[Path, typer.Option(help="Folder of the benchmark's own files.", show_default=False)]
@@ -76,15 +76,15 @@ def run(
 
     Example: trifacet benchmarks run pope --data data/pope --images coco/val2014 --model MODEL --output results/pope
     """
-    from trifacet.cli.describe import load_for_generation
-    from trifacet.errors import TrifacetError
-    from trifacet.evaluation.benchmarks import results, running
-    from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
-    from trifacet.evaluation.benchmarks.asking import read_asked_model
-    from trifacet.evaluation.benchmarks.table import find_entry
-    from trifacet.folders import locked
-    from trifacet.progress import Bar
-    from trifacet.training.recipe import Generation
+    from trifacet.base.errors import TrifacetError
+    from trifacet.base.folders import locked
+    from trifacet.base.progress import Bar
+    from trifacet.benchmarks import results, running
+    from trifacet.benchmarks.answering import answer_here, settings_of
+    from trifacet.benchmarks.registry import find_entry
+    from trifacet.generation.opening import load_for_generation
+    from trifacet.generation.settings import Generation
+    from trifacet.llm.asking import read_asked_model
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
@@ -156,11 +156,11 @@ def score(
     """
     import hashlib
 
-    from trifacet.evaluation.benchmarks import results, running
-    from trifacet.evaluation.benchmarks.answers import complete, read_answers
-    from trifacet.evaluation.benchmarks.asking import read_asked_model
-    from trifacet.evaluation.benchmarks.table import find_entry
-    from trifacet.folders import locked
+    from trifacet.base.folders import locked
+    from trifacet.benchmarks import results, running
+    from trifacet.benchmarks.answers import complete, read_answers
+    from trifacet.benchmarks.registry import find_entry
+    from trifacet.llm.asking import read_asked_model
 
     task = running.open_task(find_entry(name, file), data, images=images, overrides=set_ or ())
     asked_judge = read_asked_model(judge) if judge else None
@@ -191,8 +191,8 @@ def _judge_and_score(
     task: Task, items: list[Any], answers: dict[str, str], judge: Any, output: Path | None, told: dict[str, Any],
     books: Path | None = None,
 ) -> Scored:  # fmt: skip
-    from trifacet.evaluation.benchmarks import results, running
-    from trifacet.progress import Bar
+    from trifacet.base.progress import Bar
+    from trifacet.benchmarks import results, running
 
     keep = (lambda verdicts: results.write_verdicts(output, items, verdicts)) if output else (lambda verdicts: None)
     books = books or (output or Path()) / "judge.sqlite"
@@ -205,10 +205,10 @@ def _judge_and_score(
 def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None) -> None:
     import json
 
-    from trifacet.evaluation.benchmarks.results import per_sample_rows
-    from trifacet.evaluation.significance import LEVEL
-    from trifacet.files import write_atomically
-    from trifacet.reports.comparison_tables import arrow
+    from trifacet.base.files import write_atomically
+    from trifacet.benchmarks.results import per_sample_rows
+    from trifacet.reports.comparison.tables import arrow
+    from trifacet.statistics.significance import LEVEL
 
     told = scored.document
     if per_sample is not None:

@@ -16,8 +16,8 @@ from trifacet.cli.benchmark_runs import DataOption, FileOption, ImagesOption, Js
 from trifacet.cli.common import EXIT_FINDINGS, json_or_table, out, plain, write_json
 
 if TYPE_CHECKING:
-    from trifacet.evaluation.benchmarks.checking import FileFound
-    from trifacet.training.recipe import Section
+    from trifacet.benchmarks.checking import FileFound
+    from trifacet.settings.section import Section
 
 LISTED = 5  # pictures that are named; the others are counted
 
@@ -37,7 +37,7 @@ def list_(json_path: JsonOption = None, file: FileOption = None) -> None:
 
     Example: trifacet benchmarks list
     """
-    from trifacet.evaluation.benchmarks.table import known_benchmarks, load_benchmark
+    from trifacet.benchmarks.registry import known_benchmarks, load_benchmark
 
     found = list(known_benchmarks().values()) + ([load_benchmark(file)] if file else [])
     rows = [
@@ -66,7 +66,7 @@ def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = No
 
     Example: trifacet benchmarks show pope
     """
-    from trifacet.evaluation.benchmarks.table import find_benchmark
+    from trifacet.benchmarks.registry import find_benchmark
 
     one = find_benchmark(name, file)
     needs = [
@@ -115,9 +115,9 @@ def check(
 
     Example: trifacet benchmarks check pope --data data/pope --images data/coco/val2014
     """
-    from trifacet.errors import TrifacetError
-    from trifacet.evaluation.benchmarks.checking import check_files, check_images
-    from trifacet.evaluation.benchmarks.table import find_benchmark
+    from trifacet.base.errors import TrifacetError
+    from trifacet.benchmarks.checking import check_files, check_images
+    from trifacet.benchmarks.registry import find_benchmark
 
     one = find_benchmark(name, file)
     if not data.is_dir():
@@ -161,9 +161,9 @@ def prepare(
     """
     from dataclasses import replace
 
-    from trifacet.errors import DataError, TrifacetError
-    from trifacet.evaluation.benchmarks.results import read_options
-    from trifacet.evaluation.benchmarks.table import find_benchmark
+    from trifacet.base.errors import DataError, TrifacetError
+    from trifacet.benchmarks.registry import find_benchmark
+    from trifacet.benchmarks.results import read_options
 
     one = find_benchmark(name, file)
     if one.prepare is None:

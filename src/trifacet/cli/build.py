@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli.common import err, json_or_table, out, plain
 from trifacet.cli.options import OverwriteOption
-from trifacet.errors import TrifacetError
 
 GONE = ("drop", "fail")
 REASONS = 3  # of a step that the table at the end names
@@ -114,8 +114,8 @@ def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) 
 
 
 def _write_report(recipe: BuildRecipe) -> None:
-    from trifacet.building.state import STATE_FILE, costs_of
-    from trifacet.reports.funnel import write_funnel
+    from trifacet.building.folder import STATE_FILE, costs_of
+    from trifacet.reports.funnel.page import write_funnel
 
     if not (recipe.folder / STATE_FILE).exists():
         raise TrifacetError(f"{recipe.folder} holds no build; begin it without --report")

@@ -16,10 +16,10 @@ from rich.live import Live
 from rich.table import Table
 
 from trifacet.cli.common import err, out, plain
-from trifacet.reports.story import duration
+from trifacet.reports.words import duration
 
 if TYPE_CHECKING:
-    from trifacet.building.progress import Progress, StepProgress
+    from trifacet.building.counts import Progress, StepProgress
     from trifacet.building.story import RowStory
 
 REFRESH = 4  # times a second, at most

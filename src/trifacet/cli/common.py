@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trifacet.files import write_atomically
+from trifacet.base.files import write_atomically
 
 EXIT_FINDINGS = 1
 EXIT_BAD_INPUT = 2

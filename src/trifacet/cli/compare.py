@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, plain, write_json, write_text
 from trifacet.cli.score import ProfileName
-from trifacet.errors import TrifacetError
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from trifacet.evaluation.comparing import Settings
-    from trifacet.evaluation.entries import Entered
-    from trifacet.evaluation.measures import Better
-    from trifacet.evaluation.pairs import Judged
+    from trifacet.comparing.comparison import Settings
+    from trifacet.comparing.contestants import Entered
+    from trifacet.comparing.pairs import Judged
+    from trifacet.statistics.measures import Better
 
 
 class PairsName(StrEnum):
@@ -120,13 +120,14 @@ def compare(
 
     trifacet compare results/mine colours/other --file colours.py
     """
+    from trifacet.benchmarks.registry import own_benchmarks
     from trifacet.cli.compare_view import print_comparison
-    from trifacet.evaluation.benchmarks.table import own_benchmarks
-    from trifacet.evaluation.comparing import Settings
-    from trifacet.evaluation.comparing import compare as compare_models
-    from trifacet.evaluation.comparison_document import document
+    from trifacet.comparing.comparison import Settings
+    from trifacet.comparing.comparison import compare as compare_models
+    from trifacet.comparing.document import document
     from trifacet.evaluation.entries import PROFILES, read_entries
-    from trifacet.reports import comparison_latex, comparison_tables
+    from trifacet.reports.comparison import latex as comparison_latex
+    from trifacet.reports.comparison import tables as comparison_tables
 
     settings = Settings(
         draws, level, seed, correction.value, pairs.value, interval.value, baseline, tuple(metrics or ()), common
@@ -159,7 +160,7 @@ def compare(
     comparison = compare_models(entered.contestants, settings, entered.notes)
     judged = _judge(entered, settings, images, judge, judge_prompt, answers) if judge else None
     if html is not None:
-        from trifacet.reports.comparison import write_comparison
+        from trifacet.reports.comparison.page import write_comparison
 
         shown = images or entered.images
         write_comparison(
@@ -170,7 +171,7 @@ def compare(
     if latex is not None:
         write_text(comparison_latex.latex(comparison), latex)
     if json_path is not None:
-        from trifacet.evaluation.comparison_document import judged_document
+        from trifacet.comparing.document import judged_document
 
         write_json(document(comparison) | {"judged": judged_document(judged) if judged else None}, json_path)
     for note in comparison.notes:
@@ -210,8 +211,8 @@ def _judge(
 ) -> Judged:
     from rich.progress import Progress
 
-    from trifacet.evaluation.benchmarks.asking import read_asked_model
-    from trifacet.evaluation.pairs import judge_pairs, text_pairs
+    from trifacet.comparing.pairs import judge_pairs, text_pairs
+    from trifacet.llm.asking import read_asked_model
     from trifacet.llm.prompts import load_prompt
 
     spec, kept = read_asked_model(file), answers or _answers_beside(file)
@@ -241,8 +242,8 @@ def _estimate(
     json_path: str | None,
 ) -> None:
     from trifacet.cli.common import json_or_table
-    from trifacet.evaluation.benchmarks.asking import read_asked_model
-    from trifacet.evaluation.pairs import estimate, text_pairs
+    from trifacet.comparing.pairs import estimate, text_pairs
+    from trifacet.llm.asking import read_asked_model
     from trifacet.llm.prompts import load_prompt
 
     questions = text_pairs(entered, settings, images or entered.images)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trifacet.cli.common import out, plain, print_table
-from trifacet.evaluation.comparing import Column, Comparison
-from trifacet.evaluation.pairs import Judged
-from trifacet.reports import comparison_tables as tables
+from trifacet.comparing.comparison import Column, Comparison
+from trifacet.comparing.pairs import Judged
+from trifacet.reports.comparison import tables
 
 WIDE = 110  # columns of a terminal that has room for everything
 OFFICIAL = {"official": "yes", "not official": "no", "our own": "own"}  # short for a column

@@ -14,7 +14,7 @@ import typer
 from trifacet.cli.common import EXIT_BAD_INPUT, err, out, plain, print_table, write_json
 
 if TYPE_CHECKING:
-    from trifacet.checking import Report
+    from trifacet.data.checking import Report
 
 app = typer.Typer(help="Check, convert and look at data files.", no_args_is_help=True, rich_markup_mode="rich")
 
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Format(StrEnum):
-    """The formats of ``trifacet.formats``."""
+    """The formats of ``trifacet.data.formats``."""
 
     TRIFACET = "trifacet"
     MCM_DPO = "mcm-dpo"
@@ -105,13 +105,13 @@ def check(
     """
     from rich.progress import track
 
-    from trifacet.checking import check_file
-    from trifacet.formats.shards import written_kind
-    from trifacet.images import MAX_PIXELS
+    from trifacet.base.images import MAX_PIXELS
+    from trifacet.data.checking import check_file
+    from trifacet.data.shards import written_kind
 
     loaded = None
     if recipe is not None:
-        from trifacet.training.recipe_file import load_recipe
+        from trifacet.training.recipe import load_recipe
 
         loaded = load_recipe(recipe)
     report = check_file(
@@ -157,7 +157,7 @@ def convert(
 
     Example: trifacet data convert posts.jsonl posts.parquet --to trifacet --kind sft
     """
-    from trifacet.formats import read_samples, write_samples
+    from trifacet.data.formats import read_samples, write_samples
 
     samples = read_samples(source, kind.value, from_.value, label=label)
     lost = write_samples(samples, target, to.value, kind.value, prompt=prompt)
@@ -190,13 +190,13 @@ def show(
 
     Example: trifacet data show pairs.json --images images/train --strategy diffusion --t 500 --limit 20
     """
-    from trifacet.formats import read_samples
-    from trifacet.formats.shards import written_kind
+    from trifacet.data.formats import read_samples
+    from trifacet.data.shards import written_kind
     from trifacet.reports.gallery import write_gallery
 
     spec = None
     if strategy is not None:
-        from trifacet.rejection.images import ImageStrategy
+        from trifacet.preferences.rejected.images import ImageStrategy
 
         spec = ImageStrategy(strategy.value, t)
     told = kind.value if kind else written_kind(file) or "preference"
@@ -218,7 +218,7 @@ def unpack(
 
     Example: trifacet data unpack builds/posts
     """
-    from trifacet.formats.shards import unpack_images
+    from trifacet.data.shards import unpack_images
 
     written = sum(1 for _ in unpack_images(folder, output or folder))
     out.print(f"{plain(str(output or folder))}: {written} images written")
@@ -228,8 +228,8 @@ def _add_budget(recipe: Any, report: Report) -> dict[str, Any]:
     """Count tokens for the recipe's model; what can't be used becomes a finding. Returns the numbers for ``--json``."""
     from dataclasses import asdict
 
-    from trifacet.checking import Finding
-    from trifacet.training.encoding import token_budget
+    from trifacet.data.checking import Finding
+    from trifacet.training.token_budget import token_budget
 
     sizes = {image.name: image.size for image in report.images if image.size}  # those without are errors already
     usable = [sample for sample in report.samples.values() if all(name in sizes for name in sample.pictures)]

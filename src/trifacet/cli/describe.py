@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import err, plain, write_json
+from trifacet.generation.opening import load_for_generation
 
 if TYPE_CHECKING:
-    from trifacet.engine.encode import SampleEncoder
-    from trifacet.models.loading import LoadedModel
-    from trifacet.training.recipe import Data
+    pass
 
-ASKING = ("prompt", "context_label", "max_length")  # what a trained model's trifacet.json says
 # ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
 # what is left of broken ones.
 _ANSI = re.compile(
@@ -94,11 +91,11 @@ def describe(
 
     Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model MODEL
     """
-    from trifacet.errors import DataError
-    from trifacet.generation.local import generate_texts
+    from trifacet.base.errors import DataError
+    from trifacet.data.records import TestSample
     from trifacet.generation.results import check_images
-    from trifacet.records import TestSample
-    from trifacet.training.recipe import Generation
+    from trifacet.generation.settings import Generation
+    from trifacet.generation.texts import generate_texts
 
     post = read_context(context, context_file)
     # Files that the user names may lie anywhere; the root of the file system bounds nothing.
@@ -140,7 +137,7 @@ def describe(
 
 def read_context(text: str | None, file: Path | None) -> str:
     """The post from one of the two options, or nothing. Raises TrifacetError for both or an unreadable file."""
-    from trifacet.errors import TrifacetError
+    from trifacet.base.errors import TrifacetError
 
     if text is not None and file is not None:
         raise TrifacetError("--context and --context-file both give the post; keep one of them")
@@ -154,24 +151,6 @@ def read_context(text: str | None, file: Path | None) -> str:
         raise TrifacetError(f"{file} is not UTF-8 text; save it as UTF-8") from None
 
 
-def load_for_generation(
-    model: str, *, prompt: str | None, dtype: str, device: str
-) -> tuple[LoadedModel, SampleEncoder]:
-    """The model, and an encoder that asks as the model was asked in training, if that is on record beside it."""
-    from trifacet.engine.encode import SampleEncoder
-    from trifacet.models.loading import load_model
-
-    data = _training_settings(Path(model))
-    loaded = load_model(model, dtype=dtype, device=device)
-    encoder = SampleEncoder(
-        loaded.family,
-        prompt=prompt or data.prompt,
-        context_label=data.context_label,
-        max_length=data.max_length,
-    )
-    return loaded, encoder
-
-
 def one_line(text: str) -> str:
     """``text`` for a terminal: no ANSI sequences, no control characters, white space collapsed to single blanks."""
     return " ".join(_CONTROL.sub("", _ANSI.sub("", text)).split())
@@ -180,20 +159,3 @@ def one_line(text: str) -> str:
 def _printable(path: Path) -> str:
     """The path as it is but for what a terminal might act on."""
     return "".join(character if character.isprintable() else "?" for character in str(path))
-
-
-def _training_settings(folder: Path) -> Data:
-    """How the model was asked in training; the defaults for a checkpoint from elsewhere."""
-    from pydantic import ValidationError
-
-    from trifacet.errors import TrifacetError
-    from trifacet.training.recipe import Data
-
-    file = folder / "trifacet.json"
-    if not file.is_file():
-        return Data()
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-        return Data.model_validate({key: settings[key] for key in ASKING if key in settings})
-    except (OSError, ValueError, TypeError, ValidationError):
-        raise TrifacetError(f"{file} is damaged; delete it and say --prompt, or copy the model again") from None

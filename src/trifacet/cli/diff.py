@@ -34,8 +34,8 @@ def diff(
 
     Example: trifacet diff runs/demo/models/sft/model runs/demo/models/mcm-dpo/model --data runs/demo/data/test.jsonl
     """
+    from trifacet.base.progress import Bar
     from trifacet.models.difference import by_part, compare
-    from trifacet.training.progress import Bar
 
     with Bar("weights") as bar:
         found = compare(base, aligned, bar.update)
@@ -89,13 +89,13 @@ def _scores(
     base: str, aligned: str, data: Path, images: Path, count: int, dtype: str, device: str
 ) -> list[dict[str, Any]]:
     """The first samples' responses under both models, asked as the aligned model was asked in training."""
-    from trifacet.cli.describe import load_for_generation
+    from trifacet.data.formats import read_samples
+    from trifacet.data.records import TestSample
     from trifacet.engine.encode import SampleEncoder
     from trifacet.engine.reference import score_batches
     from trifacet.engine.scoring import TrieScorer
-    from trifacet.formats import read_samples
+    from trifacet.generation.opening import load_for_generation
     from trifacet.models.loading import load_model
-    from trifacet.records import TestSample
     from trifacet.training.watching import responses_batch
 
     rows = _with_response(read_samples(data, "test")[:count], data)
@@ -125,7 +125,7 @@ def _scores(
 
 def _with_response(samples: list[Any], data: Path) -> list[tuple[Any, str]]:
     """Each post with its first reference (a training file's chosen response is one)."""
-    from trifacet.errors import TrifacetError
+    from trifacet.base.errors import TrifacetError
 
     rows = [(sample, sample.references[0]) for sample in samples if sample.references]
     if not rows:

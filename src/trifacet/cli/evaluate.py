@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, out, plain, write_json
 from trifacet.cli.describe import (
@@ -22,15 +23,14 @@ from trifacet.cli.describe import (
     NewTokensOption,
     PromptOption,
     TemperatureOption,
-    load_for_generation,
 )
-from trifacet.errors import TrifacetError
+from trifacet.generation.opening import load_for_generation
 
 if TYPE_CHECKING:
-    from trifacet.evaluation.benchmarks.running import Task
-    from trifacet.evaluation.benchmarks.table import Entry
+    from trifacet.benchmarks.registry import Entry
+    from trifacet.benchmarks.running import Task
     from trifacet.evaluation.evaluating import Tests
-    from trifacet.training.recipe import Generation
+    from trifacet.generation.settings import Generation
 
 
 def evaluate(
@@ -89,11 +89,11 @@ def evaluate(
     trifacet evaluate mine=runs/mine/models/mcm-dpo/model --output results/mine --benchmark colours=data/colours
     --file colours.py
     """
-    from trifacet.evaluation.benchmarks.table import own_benchmarks
+    from trifacet.base.progress import Bar
+    from trifacet.benchmarks.registry import own_benchmarks
     from trifacet.evaluation.evaluating import evaluate as run_all
     from trifacet.evaluation.naming import name_models
-    from trifacet.progress import Bar
-    from trifacet.training.recipe import Generation
+    from trifacet.generation.settings import Generation
 
     if data is None and not benchmark:
         raise TrifacetError("there is nothing to evaluate on; give a test set with --data, or a --benchmark")
@@ -129,13 +129,13 @@ def _tests(
     dtype: str,
 ) -> Tests:
     """What is asked for, with every file looked at: what is missing is told before minutes go into a model."""
-    from trifacet.evaluation.benchmarks.asking import read_asked_model
-    from trifacet.evaluation.benchmarks.running import require_images, require_judge
+    from trifacet.benchmarks.running import require_images, require_judge
+    from trifacet.data.formats import read_samples
+    from trifacet.data.records import TestSample
     from trifacet.evaluation.evaluating import Tests
-    from trifacet.evaluation.probing.probe import Looks
-    from trifacet.formats import read_samples
     from trifacet.generation.results import check_images
-    from trifacet.records import TestSample
+    from trifacet.llm.asking import read_asked_model
+    from trifacet.probing.probe import Looks
 
     samples = [one for one in read_samples(data, "test") if isinstance(one, TestSample)][:limit] if data else []
     root = images or (data.parent if data else None)
@@ -156,8 +156,8 @@ def _tasks(given: Sequence[str], limit: int | None, sets: Sequence[str], own: Ma
     """The benchmarks of ``NAME=DATA[,IMAGES]``, each once, with their ``NAME.KEY=VALUE``; every one of the user's files
     is asked for.
     """
-    from trifacet.evaluation.benchmarks.running import open_task
-    from trifacet.evaluation.benchmarks.table import known_benchmarks, pick
+    from trifacet.benchmarks.registry import known_benchmarks, pick
+    from trifacet.benchmarks.running import open_task
     from trifacet.evaluation.naming import names_folder
 
     there = {**known_benchmarks(), **own}
@@ -185,14 +185,15 @@ def _tasks(given: Sequence[str], limit: int | None, sets: Sequence[str], own: Ma
 
 def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Entry]) -> None:
     """Tables on standard output, the same as Markdown, LaTeX and JSON, and a page; its path comes last."""
+    from trifacet.base.files import write_atomically
     from trifacet.cli.compare_view import print_comparison
-    from trifacet.evaluation.comparing import Settings, compare
-    from trifacet.evaluation.comparison_document import document
+    from trifacet.comparing.comparison import Settings, compare
+    from trifacet.comparing.document import document
     from trifacet.evaluation.entries import read_entries
     from trifacet.evaluation.evaluating import read_probes
-    from trifacet.files import write_atomically
-    from trifacet.reports import comparison_latex, comparison_tables
-    from trifacet.reports.comparison import write_comparison
+    from trifacet.reports.comparison import latex as comparison_latex
+    from trifacet.reports.comparison import tables as comparison_tables
+    from trifacet.reports.comparison.page import write_comparison
     from trifacet.reports.probes import probe_sections
 
     entered = read_entries([str(folder)], own=own)

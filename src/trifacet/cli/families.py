@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
 from trifacet.cli.common import json_or_table
 
-BEGIN = "<!-- families: written by `python -m trifacet.cli.families` -->"
-END = "<!-- end of families -->"
 IMAGES = {"fixed": "fixed size", "tiles": "tiles", "dynamic": "any size"}
 OTHERS = "Any other model_type is refused."
 FALLBACK = (
@@ -67,13 +63,3 @@ def families(
     json_or_table(document, json_path, "model families", ("model_type", "models", "images", "trie", "note"), table)
     if json_path != "-":
         typer.echo(f"{FALLBACK}\n{OTHERS}")
-
-
-def update(page: Path) -> None:
-    """Write the table anew between the two markers of ``page``."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{markdown()}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    update(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/families.md"))

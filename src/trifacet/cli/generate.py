@@ -21,8 +21,8 @@ from trifacet.cli.describe import (
     PromptOption,
     SeedOption,
     TemperatureOption,
-    load_for_generation,
 )
+from trifacet.generation.opening import load_for_generation
 
 
 def generate(
@@ -53,13 +53,13 @@ def generate(
     """
     from rich.markup import escape
 
-    from trifacet.errors import TrifacetError
-    from trifacet.formats import FORMATS, read_samples
+    from trifacet.base.errors import TrifacetError
+    from trifacet.base.progress import Bar
+    from trifacet.data.formats import FORMATS, read_samples
+    from trifacet.data.records import TestSample
     from trifacet.generation.results import check_images, generate_to_file
+    from trifacet.generation.settings import Generation
     from trifacet.models.loading import weights_fingerprint
-    from trifacet.records import TestSample
-    from trifacet.training.progress import Bar
-    from trifacet.training.recipe import Generation
 
     if format not in ("auto", *FORMATS):
         raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")

@@ -11,9 +11,9 @@ import typer
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
 
 if TYPE_CHECKING:
-    from trifacet.errors import DataError
-    from trifacet.evaluation.lint.linting import Counts, Settings, Told
-    from trifacet.evaluation.lint.rule import Rule
+    from trifacet.base.errors import DataError
+    from trifacet.lint.linting import Counts, Settings, Told
+    from trifacet.lint.rule import Rule
 
 _COLOURS = {"error": "bold red", "warning": "yellow"}
 
@@ -67,9 +67,9 @@ def lint(
 
     Example: trifacet lint --explain very-short
     """
-    from trifacet.errors import TrifacetError
-    from trifacet.evaluation.lint.linting import Settings
-    from trifacet.evaluation.lint.tables import Columns
+    from trifacet.base.errors import TrifacetError
+    from trifacet.lint.linting import Settings
+    from trifacet.lint.tables import Columns
 
     if level not in _COLOURS:
         raise TrifacetError(f"unknown level {level!r}; known are {', '.join(_COLOURS)}")
@@ -94,10 +94,10 @@ def _check(
     paths: Sequence[Path], format: str, settings: Settings, *, quiet: bool, sarif: str | None, json_path: str | None
 ) -> tuple[Counts, list[DataError]]:
     """Check the paths, print and write what was found."""
-    from trifacet.errors import TrifacetError
-    from trifacet.evaluation.lint.linting import Counts, lint_documents
-    from trifacet.evaluation.lint.sarif import sarif_log
-    from trifacet.evaluation.lint.sources import FORMATS, documents
+    from trifacet.base.errors import TrifacetError
+    from trifacet.lint.linting import Counts, lint_documents
+    from trifacet.lint.sarif import sarif_log
+    from trifacet.lint.sources import FORMATS, documents
 
     if format not in FORMATS:
         raise TrifacetError(f"unknown format {format!r}; known are {', '.join(FORMATS)}")
@@ -192,8 +192,8 @@ def _document(found: list[Told], settings: Settings, counts: Counts, problems: S
 
 
 def _tell_rules(settings: Settings, explain: str | None, json_path: str | None) -> None:
-    from trifacet.errors import TrifacetError
-    from trifacet.evaluation.lint.linting import RULE_SETS
+    from trifacet.base.errors import TrifacetError
+    from trifacet.lint.linting import RULE_SETS
 
     known = {rule.name: rule for rules in RULE_SETS.values() for rule in rules}
     if explain and explain not in known:

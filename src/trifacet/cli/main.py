@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trifacet import __version__
+from trifacet.base.errors import TrifacetError
 from trifacet.cli import (
     align,
     benchmarks,
@@ -32,7 +33,6 @@ from trifacet.cli import (
     sft,
 )
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, out, plain
-from trifacet.errors import TrifacetError
 
 # What keeps on the disk what it has done.
 CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks")

@@ -18,11 +18,11 @@ from trifacet.cli.describe import (
     ModelOption,
     NewTokensOption,
     PromptOption,
-    load_for_generation,
 )
+from trifacet.generation.opening import load_for_generation
 
 if TYPE_CHECKING:
-    from trifacet.records import TestSample
+    from trifacet.data.records import TestSample
 
 
 class Whose(StrEnum):
@@ -82,15 +82,15 @@ def probe(
     """
     from rich.markup import escape
 
-    from trifacet.errors import TrifacetError
+    from trifacet.base.errors import TrifacetError
+    from trifacet.base.files import write_atomically
+    from trifacet.base.progress import Bar
+    from trifacet.data.formats import FORMATS, read_samples
+    from trifacet.data.records import TestSample
     from trifacet.evaluation.naming import name_models
-    from trifacet.evaluation.probing.probe import Looks, Prober
-    from trifacet.evaluation.probing.vectors import read_vectors, write_vectors
-    from trifacet.files import write_atomically
-    from trifacet.formats import FORMATS, read_samples
     from trifacet.generation.results import check_images
-    from trifacet.progress import Bar
-    from trifacet.records import TestSample
+    from trifacet.probing.probe import Looks, Prober
+    from trifacet.probing.vectors import read_vectors, write_vectors
     from trifacet.reports.probes import read_probe, write_page
 
     if format not in ("auto", *FORMATS):
@@ -130,7 +130,7 @@ def probe(
 
 def _check_outputs(paths: Mapping[str, Path | None]) -> None:
     """Refuse, before hours go into the texts, what could not be written then. Raises TrifacetError."""
-    from trifacet.errors import TrifacetError
+    from trifacet.base.errors import TrifacetError
 
     options: dict[Path, str] = {}
     for option, path in paths.items():
@@ -144,8 +144,8 @@ def _check_outputs(paths: Mapping[str, Path | None]) -> None:
 
 def _steps(given: str) -> tuple[int, ...]:
     """The strengths of noise. Raises TrifacetError for what is none."""
-    from trifacet.errors import TrifacetError
-    from trifacet.rejection.pixels import abar
+    from trifacet.base.errors import TrifacetError
+    from trifacet.preferences.rejected.pixels import abar
 
     try:
         steps = tuple(dict.fromkeys(int(step) for step in given.split(",")))
@@ -158,8 +158,8 @@ def _steps(given: str) -> tuple[int, ...]:
 
 def _references(samples: list[TestSample], path: Path | None) -> dict[str, str]:
     """The first reference of each sample that has one. Raises DataError for a file of other samples."""
-    from trifacet.errors import DataError
-    from trifacet.evaluation.inputs import read_targets
+    from trifacet.base.errors import DataError
+    from trifacet.metrics.inputs import read_targets
 
     targets = read_targets(path) if path else samples
     texts = {target.id: target.references[0] for target in targets if target.references}

@@ -29,9 +29,9 @@ def report(
 
     Example: trifacet report runs/demo --markdown table.md
     """
-    from trifacet.reports.gather import read_run
-    from trifacet.reports.report import write_report
-    from trifacet.reports.sureness import markdown_remarks, marked, sureness, sureness_document
+    from trifacet.evaluation.run_folder import read_run
+    from trifacet.reports.run.report import write_report
+    from trifacet.reports.run.sureness import markdown_remarks, marked, sureness, sureness_document
     from trifacet.reports.tables import document, summarise
     from trifacet.reports.tables import markdown as as_markdown
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trifacet.base.errors import TrifacetError
 from trifacet.cli.common import err, out, plain, write_json
 from trifacet.cli.review_tables import print_summary
-from trifacet.errors import TrifacetError
 
 if TYPE_CHECKING:
     from trifacet.review.pairs import Review
@@ -99,12 +99,12 @@ def _named(argument: str) -> tuple[str, Path]:
 def _serve(
     review: Review, images: Path, path: Path, judges: list[str], host: str, port: int, minutes: float | None
 ) -> None:
-    from trifacet.review.access import Access, is_loopback, judges_name
     from trifacet.review.app import create_app
-    from trifacet.review.desk import Desk
+    from trifacet.review.desk import Desk, judges_name
     from trifacet.review.pictures import Pictures
-    from trifacet.review.server import address_of, bind, serve
     from trifacet.review.store import Store
+    from trifacet.web.access import Access, is_loopback
+    from trifacet.web.server import address_of, bind, serve
 
     names = [judges_name(name) for name in judges]
     if None in names or len({name.casefold() for name in names if name}) < len(names):
@@ -138,7 +138,7 @@ def _tell_failure(problem: str) -> None:
 
 def _warn_of_images(review: Review, images: Path) -> None:
     """Say which images can't be shown; the page says so too, and such samples can be judged by the post."""
-    from trifacet.images import image_facts, resolve_inside
+    from trifacet.base.images import image_facts, resolve_inside
 
     problems = []
     for pair in review.pairs:
@@ -165,7 +165,7 @@ def _how_far(store: Store) -> str:
 
 
 def _tell(path: Path, *, json_path: str | None, table: bool, export: str | None) -> None:
-    from trifacet.files import write_atomically
+    from trifacet.base.files import write_atomically
     from trifacet.review.export import as_csv, as_jsonl, vote_rows
     from trifacet.review.store import Store
     from trifacet.review.summary import summarise

@@ -13,7 +13,7 @@ from trifacet.cli.common import err, json_or_table, plain
 from trifacet.cli.options import RecipeArgument, SetOption
 
 if TYPE_CHECKING:
-    from trifacet.objectives import Objective
+    from trifacet.preferences.objectives import Objective
     from trifacet.training.recipe import Recipe
 
 
@@ -56,8 +56,8 @@ def rewards(
     """
     import torch
 
-    from trifacet.files import write_atomically
-    from trifacet.training.recipe_file import load_recipe
+    from trifacet.base.files import write_atomically
+    from trifacet.training.recipe import load_recipe
     from trifacet.training.rewards import reward_rows, summarise
 
     values = load_recipe(recipe, set_ or ())
@@ -102,8 +102,8 @@ def rewards(
 
 def _objective(recipe: Recipe, model: str, given: str | None) -> tuple[str | None, Objective]:
     """The alignment that is meant, if it is one of the recipe's, and its objective."""
-    from trifacet.errors import TrifacetError
-    from trifacet.objectives import resolve_objective
+    from trifacet.base.errors import TrifacetError
+    from trifacet.preferences.objectives import resolve_objective
 
     folder = Path(model).resolve()
     own = folder.parent.name if folder.parent.parent == (recipe.folder / "models").resolve() else None
@@ -123,7 +123,7 @@ def _objective(recipe: Recipe, model: str, given: str | None) -> tuple[str | Non
 def _start(recipe: Recipe, name: str | None) -> str:
     """The checkpoint that an alignment starts from, which has to be there."""
     from trifacet.runs.steps import checkpoint_of, start_of
-    from trifacet.training.stages import Start
+    from trifacet.training.sources import Start
 
     base = Start("base", recipe.model.path or checkpoint_of(recipe, "base"))
     if name is not None:

@@ -24,7 +24,7 @@ def run(
     """
     from trifacet.runs.run import run_recipe
     from trifacet.training import ranks
-    from trifacet.training.recipe_file import load_recipe
+    from trifacet.training.recipe import load_recipe
 
     finished = run_recipe(load_recipe(recipe, overrides(set_, on_bad_row)), overwrite=overwrite)
     if not ranks.is_first():

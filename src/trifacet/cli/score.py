@@ -13,7 +13,7 @@ import typer
 from trifacet.cli.common import err, json_or_table, out, plain
 
 if TYPE_CHECKING:
-    from trifacet.evaluation.scores import Extra, Profile, Scores
+    from trifacet.metrics.scores import Extra, Profile, Scores
 
 
 class ProfileName(StrEnum):
@@ -81,11 +81,11 @@ def score(
 
     trifacet score captions_val2014_model_results.json --references captions_val2014.json --profile coco --subset
     """
-    from trifacet.evaluation.inputs import read_predictions, read_targets
-    from trifacet.evaluation.matching import match_ids, other_data, predicted_only
-    from trifacet.evaluation.scores import score_texts
-    from trifacet.evaluation.significance import LEVEL, bca_intervals
-    from trifacet.files import write_atomically
+    from trifacet.base.files import write_atomically
+    from trifacet.metrics.inputs import read_predictions, read_targets
+    from trifacet.metrics.matching import match_ids, other_data, predicted_only
+    from trifacet.metrics.scores import score_texts
+    from trifacet.statistics.significance import LEVEL, bca_intervals
 
     hypotheses, samples = read_predictions(predictions), read_targets(references)
     notes = [other_data(predictions, hypotheses, samples)]
@@ -122,19 +122,19 @@ def _extras(
     meteor: MeteorName | None, clip: str | None, images: Path, bert_score: str | None, layer: int | None
 ) -> list[Extra]:
     """The metrics beyond the profiles; one whose model cannot be loaded is there, without a value."""
-    from trifacet.errors import TrifacetError
-    from trifacet.evaluation.scores import absent, meteor_1_5
+    from trifacet.base.errors import TrifacetError
+    from trifacet.metrics.scores import absent, meteor_1_5
 
     extras: list[Extra] = [meteor_1_5] if meteor else []
     if clip is not None:
-        from trifacet.evaluation.clipscore import NAME, clip_extra
+        from trifacet.metrics.clipscore import NAME, clip_extra
 
         try:
             extras.append(clip_extra(clip, images))
         except TrifacetError as error:
             extras.append(absent((NAME,), f"CLIPScore is not computed: {error}"))
     if bert_score is not None:
-        from trifacet.evaluation.bertscore import NAMES, bert_extra
+        from trifacet.metrics.bertscore import NAMES, bert_extra
 
         try:
             extras.append(bert_extra(bert_score, layer=layer))

@@ -18,7 +18,7 @@ def sft(
     """
     from trifacet.runs.run import run_stages
     from trifacet.training import ranks
-    from trifacet.training.recipe_file import load_recipe
+    from trifacet.training.recipe import load_recipe
 
     for folder in run_stages(load_recipe(recipe, overrides(set_, on_bad_row)), "sft", [], overwrite=overwrite):
         if ranks.is_first():

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import Family, ImageInput
 from trifacet.engine.trie import Ints, Path
-from trifacet.errors import TrifacetError
-from trifacet.facets import Cell
+from trifacet.preferences.facets import Cell
 
 
 @dataclass(frozen=True)

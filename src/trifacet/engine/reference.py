@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import replacing
 from trifacet.engine.scoring import Batch, TrieScorer
-from trifacet.errors import TrifacetError
-from trifacet.files import replacing
 
 ENGINE_VERSION = "1"  # raised when the engine's scores change in meaning
 

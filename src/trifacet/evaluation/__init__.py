@@ -1,1 +1,1 @@
-"""Scores of generated texts. Invariant: a metric that cannot be computed is None with a note, never another metric."""
+"""``trifacet evaluate``: models and finished runs to texts, benchmarks, probes and scores."""

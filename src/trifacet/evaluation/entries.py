@@ -12,36 +12,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trifacet.errors import DataError, TrifacetError
-from trifacet.evaluation import coco, paper
-from trifacet.evaluation.benchmarks.table import Entry
-from trifacet.evaluation.contestants import PER_SAMPLE, TEXTS, Contestant, Key, check_same, listed
-from trifacet.evaluation.inputs import read_predictions, read_targets
-from trifacet.evaluation.lint.metric import LINT
-from trifacet.evaluation.matching import match_ids, other_data
-from trifacet.evaluation.measures import Better, Measure, mean_measure
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.words import listed
+from trifacet.benchmarks.registry import Entry
+from trifacet.comparing.contestants import Contestant, Entered, check_same
+from trifacet.data.rows import iter_rows
 from trifacet.evaluation.naming import name_and_place
-from trifacet.evaluation.scores import TEXT_MEASURES, Profile, Scores, score_texts
-from trifacet.evaluation.target import Target
-from trifacet.formats.rows import iter_rows
+from trifacet.metrics import coco, paper
+from trifacet.metrics.inputs import read_predictions, read_targets
+from trifacet.metrics.lint import LINT
+from trifacet.metrics.matching import match_ids, other_data
+from trifacet.metrics.scores import TEXT_MEASURES, Profile, measures_of, score_texts
+from trifacet.metrics.target import Target
+from trifacet.statistics.keys import PER_SAMPLE, Key
+from trifacet.statistics.measures import Better, Measure, mean_measure
 
 if TYPE_CHECKING:
-    from trifacet.evaluation.benchmarks.results import Result
+    from trifacet.benchmarks.benchmark import Result
 
 PROFILES: tuple[Profile, ...] = ("coco", "paper")
-
-
-@dataclass(frozen=True)
-class Entered:
-    """Everything that the arguments named.
-
-    ``samples`` are what the texts are about, by id; ``images`` is the folder of their pictures where a run knows it.
-    """
-
-    contestants: Sequence[Contestant]
-    samples: Mapping[str, Target]
-    images: Path | None
-    notes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -154,7 +143,7 @@ def _open(name: str, place: str, own: Mapping[str, Entry]) -> list[_Opened]:
 
 
 def _open_run(name: str, folder: Path) -> list[_Opened]:
-    from trifacet.reports.gather import read_run
+    from trifacet.evaluation.run_folder import read_run
 
     run = read_run(folder)
     told = [model for model in run.models if model.texts]
@@ -190,7 +179,7 @@ def _open_evaluation(name: str, folder: Path, own: Mapping[str, Entry]) -> list[
 
 
 def _open_benchmark(name: str, folder: Path, own: Mapping[str, Entry]) -> _Opened:
-    from trifacet.evaluation.benchmarks.results import load_result
+    from trifacet.benchmarks.results import load_result
 
     result = load_result(folder, own=own)
     measures = {(result.name, measure.name): measure for measure in result.outcome.measures if measure.units}
@@ -234,18 +223,6 @@ def _scored(
 ) -> tuple[dict[Key, Measure], list[str]]:
     scores = score_texts(texts, targets, profiles=profiles)
     return measures_of(scores), scores.notes
-
-
-def measures_of(scores: Scores) -> dict[Key, Measure]:
-    """The measures of a model's texts, by profile and name."""
-    return {_key(one.name): one for one in scores.measures if one.units}
-
-
-def _key(metric: str) -> Key:
-    """Profile and name of a metric of ours, as ``score_texts`` calls it."""
-    if metric in coco.METRICS:
-        return "coco", metric.removeprefix("coco/")
-    return "paper" if metric in paper.METRICS else TEXTS, metric
 
 
 def _per_sample(path: Path) -> dict[Key, Measure]:

@@ -15,28 +15,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.folders import locked
+from trifacet.benchmarks import judged, results, running
+from trifacet.benchmarks.answering import answer_here, settings_of
+from trifacet.benchmarks.registry import Entry
+from trifacet.benchmarks.running import Task
+from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
-from trifacet.errors import DataError, TrifacetError
-from trifacet.evaluation.benchmarks import judged, results, running
-from trifacet.evaluation.benchmarks.answering import answer_here, settings_of
-from trifacet.evaluation.benchmarks.asking import AskedModel
-from trifacet.evaluation.benchmarks.running import Task
-from trifacet.evaluation.benchmarks.table import Entry
-from trifacet.evaluation.contestants import PROBE
-from trifacet.evaluation.inputs import read_predictions, read_targets
-from trifacet.evaluation.measures import Measure
-from trifacet.evaluation.probing.document import read_document
-from trifacet.evaluation.probing.measuring import measures_of
-from trifacet.evaluation.probing.probe import Looks, Prober
-from trifacet.evaluation.target import Target
-from trifacet.files import write_atomically
-from trifacet.folders import locked
 from trifacet.generation.results import generate_to_file
-from trifacet.generation.settings import settings_path, writing_notes
+from trifacet.generation.settings import Generation, settings_path, writing_notes
+from trifacet.llm.asking import AskedModel
 from trifacet.llm.books import BudgetReached
+from trifacet.metrics.inputs import read_predictions, read_targets
+from trifacet.metrics.target import Target
 from trifacet.models.loading import LoadedModel, weights_fingerprint
-from trifacet.records import TestSample
-from trifacet.training.recipe import Generation
+from trifacet.probing.document import read_document
+from trifacet.probing.measuring import measures_of
+from trifacet.probing.probe import Looks, Prober
+from trifacet.statistics.keys import PROBE
+from trifacet.statistics.measures import Measure
 
 MARK, TEXTS, LOOKS, BENCHMARKS = "evaluation.json", "texts.jsonl", "probe.json", "benchmarks"
 JUDGED = "judge.sqlite"  # in a benchmark's folder: what the judge answered

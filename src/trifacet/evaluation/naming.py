@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 
 
 def name_and_place(argument: str, place: str = "PATH") -> tuple[str, str]:

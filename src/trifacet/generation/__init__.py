@@ -1,0 +1,1 @@
+"""Texts from models of this machine: opening, batches, results on disk, filters."""

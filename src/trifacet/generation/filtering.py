@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from trifacet.evaluation.lint import lint_text
+from trifacet.lint import lint_text
 
 Filter = Literal["errors", "warnings"]
 DRAWS = 4  # texts drawn for a post where there is one beam and a temperature

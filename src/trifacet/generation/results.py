@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.files import append_durably, write_atomically
+from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
+from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
-from trifacet.errors import DataError, TrifacetError
-from trifacet.files import append_durably, write_atomically
-from trifacet.generation.local import Generated, generate_texts
-from trifacet.generation.settings import data_digest, settings_path
-from trifacet.images import MAX_PIXELS, image_facts, resolve_inside
-from trifacet.records import TestSample
-from trifacet.training.recipe import Generation
+from trifacet.generation.settings import Generation, data_digest, settings_path
+from trifacet.generation.texts import Generated, generate_texts
 
 Progress = Callable[[int, int], None]
 

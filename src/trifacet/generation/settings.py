@@ -9,8 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
-from trifacet.records import TestSample
+from pydantic import Field
+
+from trifacet.data.records import TestSample
+from trifacet.settings.section import Section
 
 
 def settings_path(output: Path) -> Path:
@@ -37,3 +41,17 @@ def data_digest(samples: Iterable[TestSample]) -> str:
         described = [sample.id, sample.image, sample.context, sample.prompt, *sample.more_images]
         digest.update(json.dumps(described).encode("utf-8"))
     return digest.hexdigest()
+
+
+class Generation(Section):
+    """How texts are written; the defaults are the paper's: three beams, no sampling, at most 256 new tokens."""
+
+    beams: int = Field(3, ge=1, description="beams; 1 is greedy")
+    temperature: float = Field(0.0, ge=0, description="0: no sampling")
+    max_new_tokens: int = Field(256, ge=1, description="longest text in tokens")
+    batch_size: int = Field(8, ge=1, description="posts per batch, sorted by length")
+    limit: int | None = Field(None, ge=1, description="describe the first N test samples only")
+    filter: Literal["errors", "warnings"] | None = Field(
+        None,
+        description="give no text rather than one with an error of the [alt-text checks](lint.md), or with any finding",
+    )

@@ -1,0 +1,1 @@
+"""Language models that are asked: endpoints and local chat models, answers kept, prompts, judging."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 
 _APPLICATION = 0x54524641  # "TRFA": tells our file from others
 _VERSION = 1

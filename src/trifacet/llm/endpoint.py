@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.estimate import text_tokens
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from openai import APIStatusError
     from tenacity import RetryCallState
 
-    from trifacet.building.recipe import Model
+    from trifacet.llm.settings import Model
 
 _LOG = logging.getLogger(__name__)
 REJECTED = (400, 413, 422)

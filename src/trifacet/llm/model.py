@@ -16,18 +16,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from trifacet.errors import TrifacetError
-from trifacet.images import MAX_PIXELS
+from trifacet.base.errors import TrifacetError
+from trifacet.base.images import MAX_PIXELS
 from trifacet.llm.books import Books, Reply, Tally
 from trifacet.llm.endpoint import Endpoint, RejectedError
 from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
-from trifacet.llm.local import LOCAL, LocalEndpoint
+from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.parsing import UnparsedError, looks_refused
 from trifacet.llm.pictures import Picture, data_url, look_at
 from trifacet.llm.prompts import Prompt
 
 if TYPE_CHECKING:
-    from trifacet.building.recipe import Model
+    from trifacet.llm.settings import Model
 
 __all__ = ["PROBLEMS", "REJECTED", "Answer", "LanguageModel", "Question", "UnparsedError"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from trifacet.errors import DataError
-from trifacet.images import MAX_PIXELS, image_facts, load_image
+from trifacet.base.errors import DataError
+from trifacet.base.images import MAX_PIXELS, image_facts, load_image
 from trifacet.llm.estimate import scaled_size
 
 ENCODING = "jpeg-90"  # part of a question's identity: name another encoding otherwise

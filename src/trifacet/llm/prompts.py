@@ -15,7 +15,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 
 MAX_BYTES = 100_000
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")

@@ -1,0 +1,1 @@
+"""Checkpoints and families: loading, saving, what is trained, how two models differ."""

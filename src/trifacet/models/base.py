@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import ImageInput, core
-from trifacet.errors import TrifacetError
 
 ImageMode = Literal["fixed", "tiles", "dynamic"]
 

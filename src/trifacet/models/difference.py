@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.models.loading import ADAPTER
 
 _DIGITS = re.compile(r"\.\d+\.")

@@ -13,7 +13,7 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.utils import logging as hf_logging
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.models.loading import pick_device
 
 # Layers on top of the text encoders, which these checkpoints often lack and no metric here reads.

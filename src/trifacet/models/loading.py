@@ -21,9 +21,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging as hf_logging
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import replacing_folder
 from trifacet.engine.family import Family
-from trifacet.errors import TrifacetError
-from trifacet.files import replacing_folder
 from trifacet.models.base import TransformersFamily
 from trifacet.models.families import FAMILIES
 from trifacet.models.llava import one_tile_config

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import Family
-from trifacet.errors import TrifacetError
 
 Stage = Literal["sft", "align"]
 _VISION_TRAINED = {1: (False, False), 2: (False, True), 3: (True, False), 4: (True, True)}

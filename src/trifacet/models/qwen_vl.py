@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
+from trifacet.base.errors import DataError
 from trifacet.engine.family import ImageInput, core
-from trifacet.errors import DataError
 from trifacet.models.base import ImageMode, TransformersFamily
 
 

@@ -1,0 +1,1 @@
+"""Pages for people to read, each one file that opens without network."""

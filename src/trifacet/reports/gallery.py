@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from trifacet.errors import TrifacetError
-from trifacet.files import write_atomically
-from trifacet.images import load_image
-from trifacet.records import Sample, TestSample
-from trifacet.reports.page import render_page
-from trifacet.reports.pictures import Picture
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.images import load_image
+from trifacet.data.records import Sample, TestSample
+from trifacet.web.page import render_page
+from trifacet.web.pictures import Picture
 
 if TYPE_CHECKING:
     import torch
 
-    from trifacet.rejection.images import ImageStrategy
+    from trifacet.preferences.rejected.images import ImageStrategy
 
 SIDE = 256  # pixels, the longest side of a thumbnail
 _ENCODER_SIDE = 336  # what LLaVA-1.5's processor makes of a picture: padded to a square, in CLIP's normalisation
@@ -88,6 +88,7 @@ def write_gallery(
     """
     shown = range(len(samples) if limit is None else min(limit, len(samples)))
     page = render_page(
+        __name__,
         "gallery.html.jinja",
         {},
         title=title,
@@ -152,8 +153,8 @@ def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> 
 
 
 def _made_image(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy, seed: int) -> Version:
-    from trifacet.rejection.images import preview_rejected_image
-    from trifacet.rejection.samples import image_donors
+    from trifacet.preferences.rejected.images import preview_rejected_image
+    from trifacet.preferences.rejected.samples import image_donors
 
     sample_id = samples[index].id
     paths = [sample.image or "" for sample in samples]
@@ -173,7 +174,7 @@ def _made_image(samples: Sequence[Sample], index: int, images: Path, strategy: I
 
 
 def _made_context(samples: Sequence[Sample], index: int, seed: int) -> Version:
-    from trifacet.rejection.samples import context_donors
+    from trifacet.preferences.rejected.samples import context_donors
 
     try:
         donors = context_donors([sample.context for sample in samples], index, seed=seed, sample_id=samples[index].id)

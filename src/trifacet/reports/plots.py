@@ -16,12 +16,12 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from trifacet.reports.svg import svg_of
+from trifacet.web.svg import svg_of
 
 WIDTH = 340  # user units (px at scale 1) of every chart: on a phone it fills the screen with letters of 11 px
 FONT_SIZE = 8.25  # points: 11 user units
 
-# Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of report.css.
+# Stand-ins that matplotlib draws with; in the SVG each becomes a CSS variable of page.css.
 INK, QUIET, _GRID = "#010203", "#010204", "#010205"
 GROUND = "#010206"  # the card's: inside hollow dots, and around lines that cross bars
 SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217", "#010218")

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from trifacet.evaluation.probing.document import read_document
-from trifacet.files import write_atomically
+from trifacet.base.files import write_atomically
+from trifacet.probing.document import read_document
 from trifacet.reports.charts import Chart
-from trifacet.reports.page import render_page, render_part
 from trifacet.reports.plots import Cloud, Line, bar_chart, line_chart, pair_chart, swatch
+from trifacet.web.page import render_page, render_part
 
 Document = Mapping[str, Any]
 PAIRS_DRAWN = 400  # of one model; distances count all
@@ -52,6 +52,7 @@ def write_page(probes: Mapping[str, Document], path: Path) -> None:
     write_atomically(
         path,
         render_page(
+            __name__,
             "probes.html.jinja",
             {},
             sections=probe_sections(probes),
@@ -111,6 +112,7 @@ def _attention(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
         if (what := [f"{one[key]} {said}" for key, said in _REMARKS.items() if one[key]])
     ]
     return render_part(
+        __name__,
         "probe_attention.jinja", {}, groups=[label for label, _ in GROUPS.values()], rows=rows,
         bars=bars if len(found) > 1 else [], layers=layers, lines=lines, remarks=remarks,
     )  # fmt: skip
@@ -166,6 +168,7 @@ def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
         svg = _bars(f"Answers that change at t = {t}", values, every, f"probe-noise-{t}", shape="{:.0%}")
         bars.append(Chart(f"Noise t = {t}", "Share of the answers that change.", svg))
     return render_part(
+        __name__,
         "probe_noise.jinja", {}, rows=rows, bars=bars, facts=any(row[-1] is not None for row in rows),
     )  # fmt: skip
 
@@ -201,6 +204,7 @@ def _embeddings(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
             joint.append((plane, key))
     left_out = [f"{name}: {one['left_out']} samples" for name, one in found.items() if one["left_out"]]
     return render_part(
+        __name__,
         "probe_embeddings.jinja", {}, names=list(found), rows=rows, planes=planes, joint=joint, left_out=left_out,
         counts=[one["samples"] for one in found.values()],
     )  # fmt: skip

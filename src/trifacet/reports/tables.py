@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from trifacet.reports.gather import ModelRun, number
+from trifacet.evaluation.run_folder import ModelRun, number
 
 Better = Literal["higher", "lower", "neither"]
 NOT_COMPUTED = "not computed"

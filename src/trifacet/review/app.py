@@ -17,17 +17,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from trifacet.errors import TrifacetError
-from trifacet.reports.page import printable
-from trifacet.review.access import Access, judges_name
-from trifacet.review.desk import CHOICES, Desk
-from trifacet.review.guard import Guard
+from trifacet.base.errors import TrifacetError
+from trifacet.review.desk import CHOICES, Desk, judges_name
 from trifacet.review.store import Judge
+from trifacet.web.access import Access
+from trifacet.web.guard import Guard
+from trifacet.web.page import printable
 
 LONGEST_COMMENT = 2000  # characters
 _LONGEST_FORM = 65_536  # bytes: a comment of the longest kind, percent-encoded
 _STATIC = {
-    "page.css": ("trifacet.reports", "report.css", "text/css"),
+    "page.css": ("trifacet.web", "page.css", "text/css"),
     "review.css": ("trifacet.review", "review.css", "text/css"),
     "icon.svg": ("trifacet.review", "icon.svg", "image/svg+xml"),
     "review.js": ("trifacet.review", "review.js", "text/javascript"),

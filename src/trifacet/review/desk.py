@@ -5,6 +5,7 @@ Invariant: what leaves here for a page knows text 1 and text 2, never whose they
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from trifacet.review.order import Choice, first_side, judges_order
 from trifacet.review.pairs import Pair, Review
 from trifacet.review.pictures import Encoded, Pictures
 from trifacet.review.store import Judge, Store, Vote
+from trifacet.web.access import LONGEST_NAME
 
 CHOICES: dict[str, Choice] = {"1": "first", "2": "second", "tie": "tie", "skip": "skip"}  # by what a form sends
 _SAID: dict[Choice, str] = {"first": "text 1", "second": "text 2", "tie": "tie", "skip": "skipped"}
@@ -108,3 +110,9 @@ class Desk:
 
 def _answer(position: int, vote: Vote) -> Answer:
     return Answer(position, _SAID[vote.choice], vote.choice == "skip", vote.comment)
+
+
+def judges_name(text: str) -> str | None:
+    """``text`` as a judge's name, on one line and composed; None where it is empty, too long or not printable."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    return name if 0 < len(name) <= LONGEST_NAME and name.isprintable() else None

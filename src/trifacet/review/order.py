@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from trifacet.rejection.draws import generator
+from trifacet.base.draws import generator
 
 Side = Literal["A", "B"]
 Choice = Literal["first", "second", "tie", "skip"]

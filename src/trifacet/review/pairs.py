@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trifacet.errors import DataError, TrifacetError
-from trifacet.evaluation.inputs import read_predictions
-from trifacet.formats import read_samples
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.data.formats import read_samples
+from trifacet.metrics.inputs import read_predictions
 
 _NAMED = 5  # ids that a message names before it counts
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from trifacet.errors import TrifacetError
-from trifacet.images import load_image
+from trifacet.base.errors import TrifacetError
+from trifacet.base.images import load_image
 
 LONGEST_SIDE = 1600  # pixels: fills half of a fine screen
 _KEPT = 24  # images, of some 300 kB each

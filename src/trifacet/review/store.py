@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 from trifacet.review.order import Choice, Outcome, Side, outcome
 from trifacet.review.pairs import Review
 

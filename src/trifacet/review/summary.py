@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trifacet.evaluation.effects import sign_test
-from trifacet.evaluation.measures import Array, Measure, ratio
-from trifacet.evaluation.significance import percentile_interval
-from trifacet.review.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
 from trifacet.review.order import Outcome
 from trifacet.review.store import Store, Vote
+from trifacet.statistics.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
+from trifacet.statistics.effects import sign_test
+from trifacet.statistics.measures import Array, Measure, ratio
+from trifacet.statistics.significance import percentile_interval
 
 OUTCOMES: tuple[Outcome, ...] = ("lose", "tie", "win")  # in the order of their rank
 SEED, DRAWS, LEVEL = 17, 10_000, 0.95

@@ -15,11 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from trifacet.errors import TrifacetError
-from trifacet.files import write_atomically
-from trifacet.folders import locked
-from trifacet.training.recipe import Recipe
-from trifacet.training.recipe_file import dump_recipe, recipe_fingerprint
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.folders import locked
+from trifacet.training.recipe import Recipe, dump_recipe, recipe_fingerprint
 
 PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "nltk", "pillow")
 RUN_FILE = "run.json"

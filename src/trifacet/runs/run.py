@@ -15,19 +15,20 @@ from typing import Any, NamedTuple
 
 import torch
 
-from trifacet.errors import TrifacetError
-from trifacet.files import write_atomically
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.progress import console
+from trifacet.data.settings import Split
 from trifacet.models.loading import pick_device
-from trifacet.reports.report import write_report
+from trifacet.reports.run.report import write_report
 from trifacet.runs.folder import RunRecord, claimed
 from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
 from trifacet.training import ranks
 from trifacet.training.checkpoints import remove_all
 from trifacet.training.outcome import check_outcome
-from trifacet.training.progress import console
-from trifacet.training.recipe import Align, Recipe, Split
-from trifacet.training.sources import has_split, source_of
-from trifacet.training.stages import Start, is_finished, stage_folder, stage_key, train_stage
+from trifacet.training.recipe import Align, Recipe
+from trifacet.training.sources import Start, has_split, source_of
+from trifacet.training.stages import is_finished, stage_folder, stage_key, train_stage
 
 
 class Finished(NamedTuple):

@@ -10,29 +10,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trifacet.errors import TrifacetError
-from trifacet.evaluation.comparing import Settings, compare
-from trifacet.evaluation.comparison_document import document as comparison_document
-from trifacet.evaluation.contestants import Contestant
-from trifacet.evaluation.entries import measures_of
-from trifacet.evaluation.scores import Scores, score_texts
-from trifacet.facets import Facet
-from trifacet.files import replacing_folder, write_atomically
-from trifacet.generation.local import Generated
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import replacing_folder, write_atomically
+from trifacet.base.images import load_image
+from trifacet.base.progress import Bar
+from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.contestants import Contestant
+from trifacet.comparing.document import document as comparison_document
+from trifacet.data.records import TestSample
+from trifacet.data.settings import Split
+from trifacet.demo.make import write_world
+from trifacet.demo.tiny import make_tiny_llava
 from trifacet.generation.results import generate_to_file
-from trifacet.images import load_image
+from trifacet.generation.texts import Generated
+from trifacet.metrics.scores import Scores, measures_of, score_texts
 from trifacet.models.loading import load_processor, weights_fingerprint
-from trifacet.models.tiny import make_tiny_llava
-from trifacet.records import TestSample
-from trifacet.rejection.images import preview_rejected_image
-from trifacet.rejection.samples import image_donors
+from trifacet.preferences.facets import Facet
+from trifacet.preferences.rejected.images import preview_rejected_image
+from trifacet.preferences.rejected.samples import image_donors
 from trifacet.runs.folder import WORLD_MARK
 from trifacet.training.bad_rows import note_skipped, read_skipped, usable_samples
-from trifacet.training.progress import Bar
-from trifacet.training.recipe import Recipe, Split
-from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, source_of
-from trifacet.training.stages import Start, stage_folder
-from trifacet.world.make import write_world
+from trifacet.training.recipe import Recipe
+from trifacet.training.sources import Start, encoder_of, has_split, load_for, rejection_of, source_of
+from trifacet.training.stages import stage_folder
 
 PREVIEWS = 6
 

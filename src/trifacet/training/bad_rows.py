@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, Dataset
 
-from trifacet.errors import DataError, TrifacetError
-from trifacet.files import write_atomically
-from trifacet.images import load_image
-from trifacet.records import Sample
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.images import load_image
+from trifacet.base.progress import Bar, console
+from trifacet.data.records import Sample
 from trifacet.training.examples import Examples
-from trifacet.training.progress import Bar, console
+from trifacet.training.loader_workers import OutliveSignal
 from trifacet.training.sources import Source
-from trifacet.training.workers import OutliveSignal
 
 SKIPPED = "skipped.jsonl"
 _SHOWN = 3  # on standard error; the file has all

@@ -15,7 +15,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from trifacet.files import write_atomically
+from trifacet.base.files import write_atomically
+from trifacet.base.progress import Bar
 from trifacet.training import ranks
 from trifacet.training.examples import Examples
 
@@ -120,3 +121,17 @@ class StopOnSignal(TrainerCallback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+
+
+class ShowProgress(TrainerCallback):
+    """The bar of a training stage, with the latest loss."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar, self.note = bar, ""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.update(state.global_step, state.max_steps, self.note)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if logs and "loss" in logs:
+            self.note = f"loss {logs['loss']:.3f}"

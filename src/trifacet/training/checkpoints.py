@@ -16,9 +16,9 @@ from typing import Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
-from trifacet.errors import TrifacetError
-from trifacet.files import write_atomically
-from trifacet.training.progress import console
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.progress import console
 
 SEAL = "complete.json"
 

@@ -19,18 +19,18 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.images import check_image, load_image, resolve_inside
+from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import Batch, Encoded, Rows, collate
-from trifacet.errors import DataError, TrifacetError
-from trifacet.facets import Cell, Facet
-from trifacet.images import check_image, load_image, resolve_inside
-from trifacet.losses import make_plan
-from trifacet.objectives import Objective
-from trifacet.records import PreferenceSample, SupervisedSample
-from trifacet.rejection.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
-from trifacet.rejection.samples import image_donors, partners, rejected_contexts
-from trifacet.training.groups import Groups
+from trifacet.preferences.facets import Cell, Facet
+from trifacet.preferences.losses import make_plan
+from trifacet.preferences.objectives import Objective
+from trifacet.preferences.rejected.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
+from trifacet.preferences.rejected.samples import image_donors, partners, rejected_contexts
+from trifacet.training.batches import Groups
 
 
 @dataclass(frozen=True)

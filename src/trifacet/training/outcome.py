@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.progress import console
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import TrieScorer
-from trifacet.errors import TrifacetError
-from trifacet.evaluation.drift import chosen_drop, looks
-from trifacet.files import write_atomically
 from trifacet.models.difference import Difference, compare
-from trifacet.training.progress import console
+from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.recipe import Align, Recipe
-from trifacet.training.sources import encoder_of, has_split, load_for, rows_of, source_of
-from trifacet.training.stages import Start, mixed_precision, stage_folder, stage_settings
+from trifacet.training.sources import Start, encoder_of, has_split, load_for, mixed_precision, rows_of, source_of
+from trifacet.training.stages import stage_folder, stage_settings
 from trifacet.training.watching import (
     SAMPLES,
     as_post,

@@ -21,7 +21,7 @@ from accelerate.state import PartialState
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import BatchSampler
 
-from trifacet.errors import TrifacetError
+from trifacet.base.errors import TrifacetError
 
 T = TypeVar("T")
 STEP_TIMEOUT = timedelta(minutes=30)  # of the gradients' exchange: a process that is this late is not coming

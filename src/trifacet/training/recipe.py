@@ -5,16 +5,22 @@ Invariant: a recipe that loads is complete and free of unknown keys; nothing rea
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from trifacet.objectives import Objective, resolve_objective
-
-Split = Literal["sft", "preference", "validation", "test"]
-Unit = Annotated[float, Field(ge=0, le=1)]
+from trifacet.base.errors import TrifacetError
+from trifacet.data.settings import Data
+from trifacet.generation.settings import Generation
+from trifacet.models.settings import Model
+from trifacet.preferences.objectives import Objective, resolve_objective
+from trifacet.preferences.settings import Rejected
+from trifacet.settings.reading import as_yaml, explain_invalid, read_values
+from trifacet.settings.section import Section
 
 
 def _stage_name(name: str) -> str:
@@ -26,151 +32,6 @@ def _stage_name(name: str) -> str:
 
 
 StageName = Annotated[str, AfterValidator(_stage_name)]  # names a folder of the run
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
-
-
-class TinyModel(Section):
-    """A LLaVA with random weights and a BPE tokenizer trained on the run's own data: for demos and tests."""
-
-    hidden_size: int = Field(192, description="width of the language model")
-    layers: int = Field(4, description="layers of the language model")
-    heads: int = Field(4, description="attention heads of the language model")
-    vision_hidden_size: int = Field(128, description="width of the vision encoder")
-    vision_layers: int = Field(4, description="layers of the vision encoder")
-    vision_heads: int = Field(4, description="attention heads of the vision encoder")
-    image_size: int = Field(64, description="side of the square image in pixels")
-    patch_size: int = Field(8, description="side of one patch in pixels")
-    vocabulary: int = Field(2000, description="size of the BPE vocabulary, at most")
-    warmup_steps: int = Field(
-        0,
-        ge=0,
-        description="steps of warm-up on the demo world: attributes, captions, posts (0: random weights)",
-    )
-
-
-class Lora(Section):
-    """Low-rank adapters instead of full fine-tuning; the reference is the model with the adapter off."""
-
-    rank: int = Field(64, ge=1, description="rank of the update")
-    alpha: float = Field(128, gt=0, description="scale: the update is multiplied by alpha / rank")
-    dropout: Unit = Field(0.0, description="dropout on the adapter's input")
-    targets: str = Field(
-        r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj",
-        description="regular expression of the linear layers that get an adapter",
-    )
-
-
-class Model(Section):
-    """Which model a run starts from, and how it is held in memory."""
-
-    path: str | None = Field(None, description="hub id or folder of a checkpoint (safetensors only)")
-    tiny: TinyModel | None = Field(None, description="make a tiny LLaVA instead of loading one")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="type of the weights in memory")
-    mixed_precision: bool = Field(
-        False,
-        description="weights in float32, arithmetic in bfloat16; in weights of bfloat16 small steps are rounded away",
-    )
-    threads: int | None = Field(
-        None, ge=1, description="CPU threads (null: torch's choice); tiny models are faster with one"
-    )
-    device: str = Field("auto", description="auto (an accelerator if there is one), cpu, cuda ...")
-    image_tiles: Literal["one", "any"] | None = Field(
-        None,
-        description="LLaVA-1.6: one padded tile as in the paper, or tiles of any resolution (null: as the checkpoint "
-        "was trained here, else one)",
-    )
-    image_pixels: tuple[int, int] | None = Field(
-        None,
-        description="Qwen-VL: smallest and largest number of pixels to which a picture is scaled, 28 x 28 of them a "
-        "token, with Qwen3-VL 32 x 32 (null: as the checkpoint says)",
-    )
-    lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
-    paradigm: Literal[1, 2, 3, 4] = Field(
-        4,
-        description="vision encoder in stage 1 / stage 2: 1 frozen/frozen, 2 frozen/trained, 3 trained/frozen, 4 both",
-    )
-    trie: bool = Field(True, description="score all corners in one forward; false: one by one, as a check or fallback")
-    trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Model:
-        if (self.path is None) == (self.tiny is None):
-            raise ValueError("set exactly one of model.path and model.tiny")
-        if self.mixed_precision and self.dtype != "float32":
-            raise ValueError("model.mixed_precision keeps the weights in float32; set model.dtype: float32")
-        if self.image_pixels and not 0 < self.image_pixels[0] <= self.image_pixels[1]:
-            raise ValueError("model.image_pixels is [smallest, largest] number of pixels, such as [50176, 602112]")
-        return self
-
-
-class World(Section):
-    """The demo's own world of rendered posts; written to <output>/data before the first stage."""
-
-    sft: int = Field(8000, ge=1, description="supervised samples, with the faults of real users")
-    preference: int = Field(1500, ge=1, description="preference pairs with clean chosen texts")
-    validation: int = Field(150, ge=1, description="held-out posts for choosing hyper-parameters")
-    test: int = Field(200, ge=1, description="held-out posts for the report")
-
-
-class Data(Section):
-    """Where the samples are and how the request is put."""
-
-    root: str = Field(".", description="folder that image paths and data files are relative to")
-    images: str | dict[Split, str] | None = Field(
-        None, description="folder of the images, relative to root (null: root itself), or a folder per split"
-    )
-    format: Literal["auto", "trifacet", "mcm-dpo", "trl", "ms-swift", "llama-factory"] = Field(
-        "auto", description="format of the files; auto looks at the first row"
-    )
-    sft: str | None = Field(None, description="file of supervised samples (a preference file serves too: its chosen)")
-    preference: str | None = Field(None, description="file of preference samples")
-    validation: str | None = Field(None, description="file of test samples that a sweep chooses by")
-    test: str | None = Field(None, description="file of test samples to describe and score")
-    world: World | None = Field(None, description="make the demo's posts instead of reading files")
-    prompt: str = Field(
-        "Write alt-text for the image, given its context.", description="the request; the post follows after a label"
-    )
-    context_label: str = Field("Context:", description="label before the post; both are left out when it is empty")
-    max_length: int = Field(2048, ge=8, description="longest sequence in tokens; longer posts are cut at their end")
-    max_pixels: int = Field(50_000_000, ge=1, description="largest image in pixels, against decompression bombs")
-    workers: int = Field(0, ge=0, description="processes that read images and build batches ahead of the training")
-    on_bad_row: Literal["stop", "skip"] = Field(
-        "stop", description="stop at a row or image that cannot be used, or skip it: decodes every image beforehand"
-    )
-
-
-class RejectedImage(Section):
-    """How the rejected image is made where the data give none."""
-
-    strategy: Literal["diffusion", "blackness", "crop", "rotation", "randomness", "small-crop"] = Field(
-        "diffusion", description="what is done to the chosen image"
-    )
-    t: int = Field(700, ge=0, le=1000, description="diffusion: number of noise steps of 1,000")
-    versions: int = Field(1, ge=1, description="rejected images per sample; terms are averaged over them")
-
-
-class RejectedContext(Section):
-    """How the rejected context is made where the data give none."""
-
-    strategy: Literal["other-sample"] = Field("other-sample", description="the context of another sample")
-    versions: int = Field(1, ge=1, description="rejected contexts per sample; terms are averaged over them")
-
-
-class Rejected(Section):
-    """Rejected versions, fixed by (seed, sample id, strategy)."""
-
-    image: RejectedImage = RejectedImage()
-    context: RejectedContext = RejectedContext()
-    resample: bool = Field(False, description="draw anew each epoch; rules the reference cache out")
-    in_batch: bool = Field(
-        False,
-        description="take other samples' contexts and (strategy randomness) images from the batch: computed once there",
-    )
 
 
 class Optimisation(Section):
@@ -233,20 +94,6 @@ class Align(Optimisation):
         return objective if self.beta is None else objective.model_copy(update={"beta": self.beta})
 
 
-class Generation(Section):
-    """How texts are written; the defaults are the paper's: three beams, no sampling, at most 256 new tokens."""
-
-    beams: int = Field(3, ge=1, description="beams; 1 is greedy")
-    temperature: float = Field(0.0, ge=0, description="0: no sampling")
-    max_new_tokens: int = Field(256, ge=1, description="longest text in tokens")
-    batch_size: int = Field(8, ge=1, description="posts per batch, sorted by length")
-    limit: int | None = Field(None, ge=1, description="describe the first N test samples only")
-    filter: Literal["errors", "warnings"] | None = Field(
-        None,
-        description="give no text rather than one with an error of the [alt-text checks](lint.md), or with any finding",
-    )
-
-
 class Sweep(Section):
     """Every align stage with every learning rate; the best by one metric on the validation split is kept."""
 
@@ -289,3 +136,46 @@ class Recipe(Section):
     def folder(self) -> Path:
         """The output folder."""
         return Path(self.output)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a file with ``key=value`` overrides applied.
+
+    A recipe may extend another (``extends: other.yaml``, relative to itself): mappings merge, all else replaces.
+    Top-level keys that begin with ``x-`` are for YAML anchors and are ignored.
+
+    Raises:
+        TrifacetError: no such file, bad YAML, an unknown key or a value that does not fit.
+    """
+    values = read_values(path, overrides)
+    if {"sources", "steps"} <= values.keys():
+        raise TrifacetError(f"{path}: a recipe of a build; give it to 'trifacet build'")
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise TrifacetError(f"{path}: {explain_invalid(error, Recipe)}") from None
+    for name, stage in recipe.align.items():
+        try:
+            stage.resolved_objective()
+        except TrifacetError as error:
+            raise TrifacetError(f"{path}: align.{name}: {error}") from None
+    return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The whole recipe as YAML, every default written out."""
+    return as_yaml(recipe.model_dump(mode="json"))
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """SHA-256 of all that decides a run's results; the output folder does not.
+
+    Nor does ``data.on_bad_row``: what was made without meeting a bad row is the same either way, and a stage that was
+    begun with other samples refuses to go on by itself. ``generate.filter`` counts where there is one: runs that were
+    begun before the key was there go on.
+    """
+    data = recipe.data.model_copy(update={"on_bad_row": "stop"})
+    values = recipe.model_copy(update={"output": "", "data": data}).model_dump(mode="json")
+    if recipe.generate.filter is None:
+        del values["generate"]["filter"]
+    return hashlib.sha256(as_yaml(values).encode()).hexdigest()

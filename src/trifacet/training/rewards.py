@@ -17,18 +17,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from trifacet.base.errors import TrifacetError
+from trifacet.base.progress import Bar, console
+from trifacet.data.settings import Split
 from trifacet.engine.reference import load_reference, score_batches
 from trifacet.engine.scoring import Batch, TrieScorer
-from trifacet.errors import TrifacetError
-from trifacet.facets import FACETS, Cell
-from trifacet.losses import make_plan, objective_loss
 from trifacet.models.loading import LoadedModel, weights_fingerprint
-from trifacet.objectives import Objective
+from trifacet.preferences.facets import FACETS, Cell
+from trifacet.preferences.losses import make_plan, objective_loss
+from trifacet.preferences.objectives import Objective
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.progress import Bar, console
-from trifacet.training.recipe import Recipe, Split
-from trifacet.training.sources import encoder_of, load_for, rejection_of, rows_of, source_of
-from trifacet.training.stages import mixed_precision, reference_fingerprint
+from trifacet.training.recipe import Recipe
+from trifacet.training.reference import reference_fingerprint
+from trifacet.training.sources import encoder_of, load_for, mixed_precision, rejection_of, rows_of, source_of
 
 
 @dataclass(frozen=True)

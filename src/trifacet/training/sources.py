@@ -8,17 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.data.formats import iter_samples
+from trifacet.data.records import Sample
+from trifacet.data.rows import OnProblem
+from trifacet.data.settings import Split
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
 from trifacet.engine.scoring import Rows
-from trifacet.errors import DataError, TrifacetError
-from trifacet.formats import iter_samples
-from trifacet.formats.rows import OnProblem
 from trifacet.models.loading import LoadedModel, load_model, pick_device
-from trifacet.records import Sample
-from trifacet.rejection.images import ImageStrategy
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Rejection
-from trifacet.training.recipe import Recipe, Split
+from trifacet.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -121,3 +122,17 @@ def rejection_of(recipe: Recipe) -> Rejection:
         resample=rejected.resample,
         seed=recipe.seed,
     )
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a stage starts from: its name in the run (base, sft) and its checkpoint."""
+
+    name: str
+    path: str | Path
+
+
+def mixed_precision(recipe: Recipe) -> bool:
+    """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
+    model = recipe.model
+    return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")

@@ -6,39 +6,42 @@ went. A stage that was stopped continues from its last checkpoint.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from trifacet.engine.reference import load_reference, save_reference
-from trifacet.engine.reference_parts import ReferenceParts
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.progress import Bar, console
 from trifacet.engine.scoring import TrieScorer
-from trifacet.errors import DataError, TrifacetError
-from trifacet.facets import CORNERS
-from trifacet.files import write_atomically
 from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
-from trifacet.objectives import OBJECTIVES
+from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped, usable_examples
-from trifacet.training.callbacks import EpochOfExamples, LogFile, StepTime, StopOnSignal
+from trifacet.training.batches import Groups
+from trifacet.training.callbacks import EpochOfExamples, LogFile, ShowProgress, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.groups import Groups
-from trifacet.training.progress import Bar, ShowProgress, console
+from trifacet.training.loader_workers import own_words
 from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.reference_pass import batches_in_order, score_missing
-from trifacet.training.sources import encoder_of, has_split, load_for, rejection_of, rows_of, source_of
-from trifacet.training.trainer import LatticeTrainer, OnlineReference, training_arguments
+from trifacet.training.reference import OnlineReference, reference_scores
+from trifacet.training.sources import (
+    Start,
+    encoder_of,
+    has_split,
+    load_for,
+    mixed_precision,
+    rejection_of,
+    rows_of,
+    source_of,
+)
+from trifacet.training.trainer import LatticeTrainer, training_arguments
 from trifacet.training.watching import watchers
 
 
@@ -56,14 +59,6 @@ def is_finished(recipe: Recipe, name: str) -> bool:
     """Whether the stage's output is there."""
     folder = stage_folder(recipe, name)
     return (folder / "model").is_dir() and (folder / "done.json").is_file()
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a stage starts from: its name in the run (base, sft) and its checkpoint."""
-
-    name: str
-    path: str | Path
 
 
 def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
@@ -94,7 +89,7 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         )
         scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
     _show_trained(name, table)
-    reference, online = _reference(recipe, settings, start, examples, scorer, weights)
+    reference, online = reference_scores(recipe, settings, start, examples, scorer, weights)
     collator = Collator(examples, reference, rows=rows_of(recipe))
     trainer, stop = _trainer(recipe, name, settings, scorer, examples, collator, online)
     step_time = StepTime()
@@ -161,12 +156,6 @@ def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
     return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
 
 
-def mixed_precision(recipe: Recipe) -> bool:
-    """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
-    model = recipe.model
-    return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
-
-
 def _lora(recipe: Recipe) -> LoraSettings | None:
     lora = recipe.model.lora
     return LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets) if lora else None
@@ -216,50 +205,6 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
     console.print(shown)
 
 
-def reference_fingerprint(recipe: Recipe, examples: Examples, scorer: TrieScorer, weights: str) -> dict[str, str]:
-    """What the reference's scores of ``examples`` depend on; ``weights`` is the fingerprint of its weights."""
-    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
-    return {**examples.fingerprint(), "weights": weights, "dtype": dtype}
-
-
-def _reference(
-    recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
-) -> tuple[list[Tensor] | None, OnlineReference | None]:
-    """Cached scores, or the way to compute them in each step, or neither where the objective has no reference."""
-    if isinstance(settings, Supervised) or not examples.objective.needs_reference:
-        return None, None
-    if settings.reference == "online":
-        adapter_off = getattr(scorer.model, "disable_adapter", None)
-        if adapter_off is not None:
-            return None, OnlineReference(scorer, adapter_off)
-        frozen = load_for(recipe, start.path).model
-        frozen.requires_grad_(False)
-        return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    fingerprint = ranks.first_does(lambda: reference_fingerprint(recipe, examples, scorer, weights))
-    corners = "-".join(str(corner) for corner in examples.objective.corners)
-    everything = len(examples.objective.corners) == len(CORNERS)
-    first = f"-first-{settings.limit}" if settings.limit else ""
-    path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
-    values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
-    cells = [len(examples.cells(index)) for index in range(len(examples))]
-    size = settings.batch_size
-    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(size)}, ranks.rank())
-    if values is not None:
-        ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
-        return list(values.split(cells)), None
-    plan = examples.groups.members if examples.groups else batches_in_order(len(examples), size)
-    with _own_words():
-        batches = score_missing(
-            examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
-        )
-    order = [index for batch in plan for index in batch]
-    scored = dict(zip(order, torch.cat(batches).split([cells[index] for index in order]), strict=True))
-    scores = [scored[index] for index in range(len(examples))]
-    ranks.first_does(lambda: save_reference(path, scores, fingerprint))
-    ranks.first_does(parts.remove)
-    return scores, None
-
-
 def _trainer(
     recipe: Recipe,
     name: str,
@@ -296,7 +241,7 @@ def _trainer(
 
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
-        with _own_words():
+        with own_words():
             ids = [sample.id for sample in trainer.train_dataset.samples]
             checkpoint = ranks.first_does(lambda: last_checkpoint(folder, ids))
             if not (checkpoint and trainer.finished_at(checkpoint)):
@@ -312,17 +257,3 @@ def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     if stop.received is not None and state.global_step < state.max_steps:
         console.print(f"{folder.name}: stopped and saved after step {state.global_step} of {state.max_steps}")
         raise stop.interruption()
-
-
-@contextlib.contextmanager
-def _own_words() -> Iterator[None]:
-    """Errors as they were raised: a worker of the loader hands them on inside the text of its traceback."""
-    try:
-        yield
-    except TrifacetError as error:
-        text = str(error).strip()
-        if not text.startswith("Caught "):
-            raise
-        plain = type(error)(text.splitlines()[-1].partition("Error: ")[2])
-        plain.elsewhere = error.elsewhere
-        raise plain from None

@@ -21,17 +21,16 @@ from transformers import Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from trifacet.engine.reference import to_device
+from trifacet.base.errors import TrifacetError
 from trifacet.engine.scoring import Batch, TrieScorer
-from trifacet.errors import TrifacetError
-from trifacet.losses import Plan, objective_loss
-from trifacet.objectives import Objective
+from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.objectives import Objective
 from trifacet.training import ranks
+from trifacet.training.batches import GroupSampler
 from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.groups import GroupSampler
+from trifacet.training.loader_workers import OutliveSignal
 from trifacet.training.recipe import Optimisation
-from trifacet.training.workers import OutliveSignal
 
 WEIGHTS = "trained.safetensors"
 
@@ -256,25 +255,3 @@ def training_arguments(
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # else the Trainer would split batches over the devices, and a trie cannot be split
     return arguments
-
-
-class OnlineReference:
-    """Reference scores computed in the step: by the model with its adapter off, or by a frozen copy."""
-
-    def __init__(self, scorer: TrieScorer, adapter_off: Any = None) -> None:
-        self.scorer, self.adapter_off = scorer, adapter_off
-
-    def __call__(self, batch: Batch) -> Tensor:
-        was_training = self.scorer.training
-        trains = [(weight, weight.requires_grad) for weight in self.scorer.parameters()]
-        self.scorer.eval()
-        try:
-            with torch.no_grad():
-                if self.adapter_off is None:
-                    return self.scorer(**to_device(batch, next(self.scorer.parameters()).device))
-                with self.adapter_off():
-                    return self.scorer(**batch)
-        finally:
-            self.scorer.train(was_training)
-            for weight, wanted in trains:  # switching the adapter on again would thaw the whole of what it copied
-                weight.requires_grad_(wanted)

@@ -18,23 +18,25 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
+from trifacet.base.errors import DataError
+from trifacet.base.files import write_atomically
+from trifacet.base.images import MAX_PIXELS
+from trifacet.base.progress import console
+from trifacet.data.records import SupervisedSample, TestSample
+from trifacet.data.settings import Split
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches, to_device
 from trifacet.engine.scoring import Batch, Rows, TrieScorer
-from trifacet.errors import DataError
-from trifacet.evaluation.drift import chosen_drop, looks
-from trifacet.files import write_atomically
-from trifacet.generation.local import Generated, generate_texts
-from trifacet.images import MAX_PIXELS
-from trifacet.objectives import OBJECTIVES
-from trifacet.records import SupervisedSample, TestSample
-from trifacet.rejection.images import ImageStrategy
+from trifacet.generation.settings import Generation
+from trifacet.generation.texts import Generated, generate_texts
+from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.callbacks import StepTime
+from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.examples import Collator, Examples, Rejection
-from trifacet.training.progress import console
-from trifacet.training.recipe import Align, Generation, Recipe, Split, Supervised
+from trifacet.training.recipe import Align, Recipe, Supervised
+from trifacet.training.reference import OnlineReference
 from trifacet.training.sources import encoder_of, has_split, rows_of, source_of
-from trifacet.training.trainer import OnlineReference
 
 SAMPLES = "samples.jsonl"  # beside log.jsonl
 Reference = Callable[[Batch], Tensor]

@@ -2,7 +2,7 @@
 
 import json
 
-from trifacet.building.recipe import Source
+from trifacet.building.settings import Source
 from trifacet.building.sources import BadRow, read_source
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from source_rows import read, write_lines
 
-from trifacet.building.recipe import Source
+from trifacet.building.settings import Source
 from trifacet.building.sources import read_source
-from trifacet.formats import FORMATS, write_samples
-from trifacet.records import PreferenceSample, SupervisedSample, TestSample
+from trifacet.data.formats import FORMATS, write_samples
+from trifacet.data.records import PreferenceSample, SupervisedSample, TestSample
 
 COMMON = {"image": "a.png", "context": "Mimi & me <image>", "prompt": "Describe it."}
 SAMPLES = {

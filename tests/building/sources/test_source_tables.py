@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from source_rows import read, write_lines
 
-from trifacet.building.recipe import BuildRecipe, Source, dump_build_recipe, load_build_recipe
+from trifacet.base.errors import DataError
+from trifacet.building.recipe import BuildRecipe, dump_build_recipe, load_build_recipe
 from trifacet.building.rows import ROWS
-from trifacet.building.sources import fingerprint, image_root, read_in_turn, read_source, reading, source_files
-from trifacet.errors import DataError
+from trifacet.building.settings import Source
+from trifacet.building.sources import fingerprint, image_root, read_in_turn, read_source, source_files
+from trifacet.data import tables as reading
 
 POSTS = [
     {"id": "007", "image": "a.jpg", "context": 'two\nlines, "quoted"', "alt": "A cat", "likes": "3"},

@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.similarity.spool import BLOCK, Spool
-from trifacet.errors import TrifacetError
 
 Ints = NDArray[np.int64]
 BATCH = 32  # pictures or texts at a time

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from trifacet.errors import DataError
-from trifacet.images import FORMATS, image_facts, to_rgb
+from trifacet.base.errors import DataError
+from trifacet.base.images import FORMATS, image_facts, to_rgb
 
 GREY, COLOUR = 32, 16  # sides of the two parts of the thumbnail
 THUMBNAIL = GREY * GREY + 2 * COLOUR * COLOUR  # bytes: grey, then the two colour differences

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trifacet.building.recipe import Source
+from trifacet.base.errors import DataError
+from trifacet.building.settings import Source
 from trifacet.building.sources import samples, table, twitter
-from trifacet.building.sources.files import fingerprint, image_root, plain_name, source_files
-from trifacet.building.sources.reading import peek, read_rows
-from trifacet.errors import DataError
-from trifacet.formats.rows import Values
+from trifacet.building.sources.files import fingerprint, image_root, source_files
+from trifacet.data.rows import Values
+from trifacet.data.tables import peek, plain_name, read_rows
 
 __all__ = ["BadRow", "fingerprint", "image_root", "read_in_turn", "read_source", "source_files"]
 

@@ -10,16 +10,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from trifacet.building.recipe import Source
-from trifacet.errors import DataError
-from trifacet.formats.llama_factory import INFO
+from trifacet.base.errors import DataError
+from trifacet.building.settings import Source
+from trifacet.data.formats.llama_factory import INFO
+from trifacet.data.tables import plain_name
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-
-
-def plain_name(path: Path) -> Path:
-    """The name without ``.gz``."""
-    return path.with_suffix("") if path.suffix == ".gz" else path
 
 
 def source_files(source: Source) -> list[Path]:

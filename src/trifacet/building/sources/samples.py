@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trifacet.building.sources.reading import Peek
-from trifacet.errors import DataError
-from trifacet.formats import FORMATS, format_of, llama_factory
-from trifacet.formats.rows import Values
-from trifacet.records import SAMPLE_TYPES
+from trifacet.base.errors import DataError
+from trifacet.data.formats import FORMATS, format_of, llama_factory
+from trifacet.data.records import SAMPLE_TYPES
+from trifacet.data.rows import Values
+from trifacet.data.tables import Peek
 
 _KNOWN = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
 _TELLING = {  # a row of the format has one of these; what else a format is known by, tables have too

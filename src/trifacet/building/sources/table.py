@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from trifacet.building.recipe import Columns
-from trifacet.building.sources.reading import Peek
-from trifacet.errors import DataError
-from trifacet.formats.rows import Values
+from trifacet.base.errors import DataError
+from trifacet.building.settings import Columns
+from trifacet.data.rows import Values
+from trifacet.data.tables import Peek
 
 
 def named(columns: Columns) -> dict[str, str]:

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from trifacet.building.sources.reading import Peek
-from trifacet.errors import DataError
-from trifacet.formats.rows import Values
+from trifacet.base.errors import DataError
+from trifacet.data.rows import Values
+from trifacet.data.tables import Peek
 
 _ID = ("id_str", "tweet_id", "id")
 _TEXT = ("full_text", "text", "tweet_text")

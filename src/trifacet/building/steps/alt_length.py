@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 
 class Parameters(Section):

@@ -23,7 +23,7 @@ from pydantic import Field
 from trifacet.building.rows import Batch
 from trifacet.building.similarity.candidates import RANGE_ROWS, in_range
 from trifacet.building.step import GlobalStep, Signatures, Tools
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 Name = Literal["sha256", "image", "context", "alt", "prompt"]
 PICTURES = ("sha256", "image")  # compared as they are; null is not known

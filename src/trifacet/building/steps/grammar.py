@@ -18,11 +18,11 @@ from pydantic import Field
 
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
-from trifacet.evaluation.texts import words
 from trifacet.llm.model import Answer, LanguageModel
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.llm.prompts import load_prompt
-from trifacet.training.recipe import Section, Unit
+from trifacet.metrics.texts import words
+from trifacet.settings.section import Section, Unit
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _BRACKETED = re.compile(r"\[[^\[\]]*\]")

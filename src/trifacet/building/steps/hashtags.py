@@ -12,8 +12,8 @@ from pydantic import Field
 
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
-from trifacet.evaluation.lint.patterns import HASHTAGS
-from trifacet.training.recipe import Section
+from trifacet.lint.patterns import HASHTAGS
+from trifacet.settings.section import Section
 
 TextField = Literal["context", "alt"]
 _ENDED = regex.compile(r"(?:[\n\r.!?…)\]\"”»—–|•-]|\p{Extended_Pictographic}\ufe0f?)\Z")  # a sentence or a line

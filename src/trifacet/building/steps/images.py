@@ -13,7 +13,7 @@ from pydantic import Field
 from trifacet.building.image_files import ImageFile, Unusable, inspect_image
 from trifacet.building.rows import Batch
 from trifacet.building.step import DOWNLOADED, MapStep, Tools
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
     from trifacet.building.downloads import Fetched

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import Field, StringConstraints, model_validator
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
-from trifacet.errors import TrifacetError
-from trifacet.evaluation.lint.patterns import words_only
-from trifacet.training.recipe import Section
+from trifacet.lint.patterns import words_only
+from trifacet.settings.section import Section
 
 Code = Annotated[str, StringConstraints(pattern="^[a-z]{2}$")]
 # Those that most posts are written in. Each further one in Latin letters costs time on each English text; a language

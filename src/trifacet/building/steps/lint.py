@@ -15,9 +15,9 @@ from pydantic import Field, field_validator
 
 from trifacet.building.rows import Batch
 from trifacet.building.step import GlobalStep, Signatures, Tools
-from trifacet.evaluation.lint import RULES, lint_text
-from trifacet.evaluation.lint.rule import words
-from trifacet.training.recipe import Section
+from trifacet.lint import RULES, lint_text
+from trifacet.lint.rule import words
+from trifacet.settings.section import Section
 
 _NAMES = [rule.name for rule in RULES]
 # Beside errors: texts that were not written for their image. The other warnings are about how a text is written; what

@@ -13,12 +13,12 @@ from typing import Literal
 import regex
 from pydantic import Field, model_validator
 
+from trifacet.base.digests import content_of
+from trifacet.base.errors import TrifacetError
 from trifacet.building.name_finders import Finder, Span, spacy_finder, transformers_finder
-from trifacet.building.outside import content_of
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
-from trifacet.errors import TrifacetError
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 _POSSESSIVE = regex.compile(r"(?i)['’]s\Z")
 _LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")

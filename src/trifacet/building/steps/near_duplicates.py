@@ -17,7 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from trifacet.building.outside import content_of
+from trifacet.base.digests import content_of
+from trifacet.base.errors import DataError
 from trifacet.building.rows import Batch
 from trifacet.building.similarity import embeddings
 from trifacet.building.similarity.candidates import CodeColumns, equal_keys, near_codes
@@ -26,8 +27,7 @@ from trifacet.building.similarity.pictures import THUMBNAIL, boxes, open_small, 
 from trifacet.building.similarity.spool import BLOCK, Spool
 from trifacet.building.similarity.texts import Texts, band_names, sign_texts, words_of
 from trifacet.building.step import GlobalStep, Signatures, Tools
-from trifacet.errors import DataError
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 CODE_DISTANCE = 12  # bits of 64 by which codes of a picture and its copy may differ; the comparison itself decides
 Ints = NDArray[np.int64]

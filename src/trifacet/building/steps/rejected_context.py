@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from trifacet.base.errors import TrifacetError
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Batch
 from trifacet.building.step import GlobalStep, Signatures, Tools
-from trifacet.errors import TrifacetError
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 COLUMNS = ["row", "id", "cluster", "context", "rejected_contexts"]
 
@@ -50,7 +50,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
 def _lent(
     signatures: Signatures, contexts: TextsOnDisk, clusters: np.ndarray, versions: int, seed: int
 ) -> Iterator[tuple[int, list[str]]]:
-    from trifacet.rejection.samples import rejected_contexts
+    from trifacet.preferences.rejected.samples import rejected_contexts
 
     index = -1
     for part in signatures.parts(["row", "id", "has"]):

@@ -16,17 +16,17 @@ import pyarrow as pa
 from PIL import Image
 from pydantic import Field
 
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.files import replacing
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Batch, Post
 from trifacet.building.step import MADE, GlobalStep, Signatures, Tools
-from trifacet.errors import DataError, TrifacetError
-from trifacet.files import replacing
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
     import torch
 
-    from trifacet.rejection.images import ImageStrategy
+    from trifacet.preferences.rejected.images import ImageStrategy
 
 # CLIP's, since LLaVA and most models that are trained on such files read pictures through CLIP
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -75,7 +75,7 @@ def _lacking(signatures: Signatures) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lent(signatures: Signatures, parameters: Parameters, tools: Tools) -> Iterator[tuple[int, list[str]]]:
-    from trifacet.rejection.samples import image_donors
+    from trifacet.preferences.rejected.samples import image_donors
 
     def texts(name: str) -> TextsOnDisk:
         values = (text for part in signatures.parts([name]) for text in part.column(name).to_pylist())
@@ -112,7 +112,7 @@ def apply(batch: Batch, decisions: pa.Table, parameters: Parameters, tools: Tool
 
 
 def _make(post: Post, parameters: Parameters, tools: Tools) -> None:
-    from trifacet.rejection.images import ImageStrategy
+    from trifacet.preferences.rejected.images import ImageStrategy
 
     spec = ImageStrategy(parameters.strategy, parameters.t)
     try:
@@ -133,7 +133,7 @@ def _make(post: Post, parameters: Parameters, tools: Tools) -> None:
 
 def _rejected(spec: ImageStrategy, chosen: Image.Image, seed: int, sample_id: str, version: int) -> Image.Image:
     """The rejected image at the chosen one's own size; encoder-space strategies act on its pixels, normalised."""
-    from trifacet.rejection.images import preview_rejected_image
+    from trifacet.preferences.rejected.images import preview_rejected_image
 
     def no_donor() -> Image.Image:
         raise AssertionError("only 'randomness' takes another row's image, and it is not made here")

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from pydantic import Field
 
+from trifacet.base.errors import DataError
 from trifacet.building.lending import concerned
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
-from trifacet.errors import DataError
-from trifacet.evaluation.texts import words
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.llm.prompts import Prompt, load_prompt
-from trifacet.training.recipe import Section
+from trifacet.metrics.texts import words
+from trifacet.settings.section import Section
 
 
 class Parameters(Section):

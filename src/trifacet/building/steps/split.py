@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from trifacet.building.rows import Batch, Split
 from trifacet.building.step import GlobalStep, Signatures, Tools
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 ORDER: tuple[Split, ...] = ("test", "preference", "sft")  # in which sets are filled
 NONE = len(ORDER)  # the number of what is in no set

@@ -5,10 +5,10 @@ Invariant: what stays shows stills only. A JPEG with further pictures in it (MPO
 
 from __future__ import annotations
 
+from trifacet.base.images import image_facts
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
-from trifacet.images import image_facts
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 
 class Parameters(Section):

@@ -11,15 +11,15 @@ from typing import Any
 
 from pydantic import Field
 
+from trifacet.base.errors import DataError
 from trifacet.building.lending import concerned
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
 from trifacet.building.steps.rejected_response import needs_files, pictures, write_rejected
-from trifacet.errors import DataError
-from trifacet.evaluation.judging import Judgement, judge_pair
+from trifacet.llm.judging import Judgement, judge_pair
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
-from trifacet.training.recipe import Section
+from trifacet.settings.section import Section
 
 VERIFIED = "judge prefers the alt-text in both orders"
 

@@ -1,0 +1,1 @@
+"""What bench/step_time.py and bench/growth.py share: inputs, contestants, turns and tables."""

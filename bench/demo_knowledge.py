@@ -1,0 +1,78 @@
+"""What the models of a demo run know, apart from what they care to say: forced choice between a clean alt-text and the
+same text with one fact changed, by log-prob.
+
+    python bench/demo_knowledge.py runs/demo
+
+A model is right about a fact of a post when the true text scores above every text with another value of that fact
+(for names: eight drawn ones and whoever else the post mentions). Chance is one in the number of texts compared.
+Greedy texts show a model's habit; this shows whether preferences have anything to bring out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from trifacet.base.images import load_image
+from trifacet.demo.alttext import clean
+from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene, draw_scene, generator
+from trifacet.engine.scoring import Encoded, TrieScorer, collate
+from trifacet.models.loading import load_model
+from trifacet.preferences.facets import Cell
+from trifacet.training.recipe import load_recipe
+from trifacet.training.sources import encoder_of, source_of
+
+NAMES_COMPARED = 8
+
+
+def other_values(scene: Scene, number: int) -> dict[str, list[object]]:
+    """Per fact the values that the true one is compared with."""
+    strangers = [name for name in NAMES if name not in (scene.name, scene.other)]
+    names = random.Random(number).sample(strangers, NAMES_COMPARED) + ([scene.other] if scene.other else [])
+    return {
+        "name": [*names],
+        "colour": [value for value in COLOURS if value != scene.colour],
+        "shape": [value for value in SHAPES if value != scene.shape],
+        "count": [value for value in COUNTS if value != scene.count],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--posts", type=int, default=100)
+    options = parser.parse_args()
+    recipe = load_recipe(options.run / "recipe.yaml", [f"output={options.run}"])
+    source = source_of(recipe, "test")
+    samples = source.read()[: options.posts]
+    scenes = [draw_scene(generator(recipe.seed, "test", number)) for number in range(len(samples))]
+    assert all([clean(scene)] == list(sample.references) for scene, sample in zip(scenes, samples, strict=True))
+    chances = [{fact: 1 / (1 + len(v)) for fact, v in other_values(s, k).items()} for k, s in enumerate(scenes)]
+    print(f"share of {len(samples)} held-out posts, in per cent")
+    print(f"{'':20}" + "".join(f"{fact:>8}" for fact in FACTS))
+    print(f"{'chance':20}" + "".join(f"{100 * fmean(chance[fact] for chance in chances):8.0f}" for fact in FACTS))
+    for folder in sorted(options.run.glob("models/*/model")):
+        loaded = load_model(folder)
+        encoder, scorer = encoder_of(recipe, loaded.family), TrieScorer(loaded.model, loaded.family).eval()
+        right: dict[str, list[bool]] = {fact: [] for fact in FACTS}
+        for number, (sample, scene) in enumerate(zip(samples, scenes, strict=True)):
+            changed = [(fact, value) for fact, values in other_values(scene, number).items() for value in values]
+            texts = [clean(scene), *(clean(replace(scene, **{fact: value})) for fact, value in changed)]
+            images = (loaded.family.read(load_image(source.images, sample.image)),)
+            cells = [Cell(response=version) for version in range(len(texts))]
+            paths, _ = encoder.paths(sample.prompt, [sample.context], texts, images, [[0]], cells)
+            with torch.inference_mode():
+                logps = scorer(**collate([Encoded(tuple(paths), images)], loaded.family, 0)).tolist()
+            for fact in FACTS:
+                rivals = [score for score, (name, _) in zip(logps[1:], changed, strict=True) if name == fact]
+                right[fact].append(logps[0] > max(rivals))
+        print(f"{folder.parent.name:20}" + "".join(f"{100 * fmean(right[fact]):8.0f}" for fact in FACTS), flush=True)
+
+
+if __name__ == "__main__":
+    main()

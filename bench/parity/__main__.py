@@ -1,0 +1,59 @@
+"""Print "ours / official / difference" for every metric, as Markdown; exit code 1 where one is too far apart.
+
+make parity                                         # the data at ../shared/data, or $TRIFACET_PARITY_DATA
+python bench/parity --only captions,tokens
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import parity
+from parity.row import DATA, Row
+from trifacet.base.files import write_atomically
+from trifacet.settings.tables import with_table
+
+MARK = "<!-- parity -->"
+
+
+def _line(row: Row) -> str:
+    mark = "" if row.holds else " **differs**"
+    return (
+        f"| {row.metric} | {row.data} | {row.ours:.12g} | {row.official:.12g} | {row.difference:.2g}{mark} "
+        f"| {row.tolerance:.2g} |"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = sorted({module.name for module in pkgutil.iter_modules(parity.__path__)} - {"__main__", "row"})
+    parser.add_argument("--only", default=",".join(parts), help=f"parts, separated by commas: {', '.join(parts)}")
+    parser.add_argument("--page", type=Path, help="a Markdown page with a place for the table")
+    arguments = parser.parse_args()
+    wanted = [part for part in arguments.only.split(",") if part]
+    if not DATA.is_dir():
+        print(f"the data are not at {DATA}; name their folder in TRIFACET_PARITY_DATA", file=sys.stderr)
+        return 2
+    lines = ["| metric | data | ours | official | difference | allowed |", "|---|---|---:|---:|---:|---:|"]
+    print("\n".join(lines))
+    failed = 0
+    for part in wanted:
+        for row in importlib.import_module(f"parity.{part}").rows(DATA):
+            failed += not row.holds
+            lines.append(_line(row))
+            print(lines[-1], flush=True)
+    lines += ["", f"{len(lines) - 2} comparisons, {failed} beyond what is allowed"]
+    print("\n".join(lines[-2:]))
+    if arguments.page:
+        write_atomically(arguments.page, with_table(arguments.page.read_text(encoding="utf-8"), "\n".join(lines), MARK))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Digests of what results depend on: files, folders, installed packages."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from trifacet.base.errors import TrifacetError
+
+
+def content_of(name: str | Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names; of an installed package its version.
+
+    Of anything else, such as the id of a model on a hub, the name is all that is known.
+
+    Raises:
+        TrifacetError: a file cannot be read.
+    """
+    path = Path(name)
+    try:
+        if path.is_dir():
+            whole = hashlib.sha256()
+            for file in sorted(one for one in path.rglob("*") if one.is_file()):
+                whole.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\n".encode("utf-8", "surrogatepass"))
+            return f"sha256 {whole.hexdigest()}"
+        if path.is_file():
+            return f"sha256 {_digest(path)}"
+    except OSError as error:
+        raise TrifacetError(f"{path}: cannot be read ({error.strerror}); make it readable") from None
+    try:
+        return f"version {version(str(name))}"
+    except (PackageNotFoundError, ValueError):
+        return str(name)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

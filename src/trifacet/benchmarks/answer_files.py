@@ -1,0 +1,200 @@
+"""Rows of an answers file, in whichever of the known forms: ours, a benchmark's own, lmms-eval's, VLMEvalKit's.
+
+Ours and the benchmarks' own are JSON (lines or an array) with the answer under one of ``TEXTS``. lmms-eval
+(EvolvingLMMs-Lab/lmms-eval, evaluator.py and loggers/evaluation_tracker.py) writes ``*_samples_<task>.jsonl`` with
+``doc_id``, ``input`` (the prompt; some versions keep ``doc``), ``filtered_resps`` and, where they differ, ``resps``.
+VLMEvalKit (open-compass/VLMEvalKit, smp/file.py) writes ``<model>_<dataset>.xlsx``, ``.tsv`` or ``.json``: the columns
+of its data set without the pictures, ``index`` and ``question`` among them, and ``prediction``.
+Invariant: nothing of a file is run, and no file is held whole beyond the limits below.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from trifacet.base.errors import DataError
+from trifacet.data.rows import Row, stop
+from trifacet.data.tables import read_rows
+
+MAX_BYTES = 500_000_000  # of a file
+MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; its texts are held in memory, some ten times as large
+MAX_ROWS = 1_000_000
+MAX_ANSWER = 1_000_000  # characters
+TEXTS = ("model_prediction", "model_answer", "prediction", "predict", "response", "caption", "answer", "text")
+IDS = ("id", "image_id", "question_id", "index")
+QUESTIONS = ("question", "prompt", "query")
+IMAGES = ("image", "image_path", "filename", "image_file", "img")
+_IMAGE_MARK = re.compile(r"<(?:image|img|\|image\|)>|<\|(?:image|vision)[^|]*\|>", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """A row's answer and what it says of the item: names by the field that holds them, question, picture, the rest."""
+
+    number: int
+    text: str
+    ids: Mapping[str, str] = field(default_factory=dict)
+    question: str | None = None
+    image: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_answer_rows(path: Path) -> list[AnswerRow]:
+    """The rows of an answers file; lmms-eval's in the order of their ``doc_id``.
+
+    Raises:
+        DataError: it can't be read, is too large, or a row holds no answer.
+    """
+    rows = list(itertools.islice(_rows(path), MAX_ROWS + 1))
+    if not rows:
+        raise DataError("has no row", fix="give one answer per row", file=path)
+    if len(rows) > MAX_ROWS:
+        raise DataError(f"has more than {MAX_ROWS} rows", fix="give the answers of one benchmark", file=path)
+    if all(_is_lmms_eval(row.values) for row in rows):
+        rows.sort(key=lambda row: row.values["doc_id"])
+        if twice := [b for a, b in itertools.pairwise(rows) if a.values["doc_id"] == b.values["doc_id"]]:
+            raise DataError(
+                f"{twice[0].values['doc_id']} occurs twice", fix="give the samples of one task and one run", file=path,
+                row=twice[0].number, field="doc_id",
+            )  # fmt: skip
+        return [_of_lmms_eval(row, path) for row in rows]
+    name = _answers_name(rows, path)
+    answers = [_plain_row(row, name, path) for row in rows]
+    if all(row.question is not None and row.text == row.question for row in answers):
+        raise DataError("repeats the questions where answers should be", fix="give the model's answers", file=path)
+    return answers
+
+
+def same_question(asked: str, question: str) -> bool:
+    """Whether a prompt is a benchmark's question: the same words, one perhaps with an instruction after it."""
+    first, second = sorted((_words(asked), _words(question)), key=len)
+    return first == second or (len(first) > 0 and second.startswith(f"{first} "))
+
+
+@lru_cache(maxsize=1 << 15)  # the same few thousand questions again and again
+def _words(text: str) -> str:
+    return " ".join(_IMAGE_MARK.sub(" ", text).split()).casefold()
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        raise DataError(f"is larger than {MAX_BYTES} bytes", fix="give an answers file", file=path)
+    if path.suffix.lower() == ".pkl":
+        raise DataError("is a pickle, which could run code", fix="write .xlsx, .tsv or .json (PRED_FORMAT)", file=path)
+    if path.suffix.lower() == ".xlsx":
+        yield from _sheet_rows(path)
+    else:
+        yield from read_rows(path, stop)
+
+
+def _sheet_rows(path: Path) -> Iterator[Row]:
+    """The rows of a workbook's first sheet under the names of its first row, values and not formulas."""
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise DataError(
+            "is a workbook, which needs openpyxl", fix="pip install 'trifacet[evaluate]', or save it as .tsv", file=path
+        ) from None
+    try:
+        with zipfile.ZipFile(path) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED:
+            raise DataError(f"holds {unpacked} bytes unpacked", fix="save it as .tsv", file=path)
+        book = load_workbook(path, read_only=True, data_only=True)
+        try:
+            rows = book.worksheets[0].iter_rows(values_only=True)
+            header = list(next(rows, ()))
+            for number, cells in enumerate(rows, start=2):
+                if number > MAX_ROWS + 1:  # rows that are not there count too: a row may say that it is the billionth
+                    raise DataError(f"has more than {MAX_ROWS} rows", fix="save it as .tsv", file=path)
+                # a row may end with the last of its cells that is filled, and a column may have no name
+                named = itertools.zip_longest(header, cells[: len(header)])
+                values = {str(name): cell for name, cell in named if name is not None}
+                if any(value is not None for value in values.values()):
+                    yield Row(number, values)
+        finally:
+            book.close()
+    except FileNotFoundError:
+        raise DataError("no such file", fix="correct the path", file=path) from None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, SyntaxError) as error:
+        problem = f"damaged workbook ({type(error).__name__}: {error})"
+        raise DataError(problem, fix="save it again, or as .tsv", file=path) from None
+
+
+def _is_lmms_eval(values: Mapping[str, Any]) -> bool:
+    return type(values.get("doc_id")) is int and ("resps" in values or "filtered_resps" in values)
+
+
+def _of_lmms_eval(row: Row, path: Path) -> AnswerRow:
+    values = row.values
+    text = _first_text(values.get("resps")) if "resps" in values else None
+    text = _first_text(values.get("filtered_resps")) if text is None else text
+    if text is None:
+        raise DataError("holds no answer", fix="give samples of a generation task", file=path, row=row.number,
+                        field="filtered_resps")  # fmt: skip
+    doc = values["doc"] if isinstance(values.get("doc"), dict) else {}
+    asked = _named(doc, QUESTIONS) or _first_text(values.get("input")) or _first_text(values.get("arguments"))
+    image = _named(doc, IMAGES)
+    return AnswerRow(row.number, text, {}, asked, image, {key: value for key, value in doc.items() if key != "image"})
+
+
+def _answers_name(rows: Sequence[Row], path: Path) -> str:
+    """Where the file holds its answers: the first of ``TEXTS`` that any row has, in whatever row it is empty.
+
+    One for the whole file: a table may hold the right answers beside the model's, and an empty cell of the model's is
+    an empty answer.
+    """
+    names = {name for row in rows for name in row.values}
+    texts = [name for name in TEXTS if name in names]
+    if "answer" in texts and "text" in texts and names & {"question", "prompt"}:
+        texts.remove("answer")  # beside a text it is what would be right
+    if not texts:
+        known = ", ".join(repr(name) for name in TEXTS)
+        raise DataError(
+            "holds no answer", fix=f"give it under one of {known}", file=path, row=rows[0].number, field="answer"
+        )
+    return texts[0]
+
+
+def _plain_row(row: Row, name: str, path: Path) -> AnswerRow:
+    if name not in row.values:
+        raise DataError(
+            "holds no answer", fix=f"give it under {name!r}, as other rows do", file=path, row=row.number, field=name
+        )
+    values = {key: value for key, value in row.values.items() if not _is_empty(value)}
+    text = values.get(name, "")  # a table's empty cell is an empty answer
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        text = str(text)  # a table's cell that looks like a number
+    if not isinstance(text, str) or len(text) > MAX_ANSWER:
+        problem = "is no text" if not isinstance(text, str) else f"is longer than {MAX_ANSWER} characters"
+        raise DataError(problem, fix="give the answer as a text", file=path, row=row.number, field=name)
+    ids = {key: _name(values[key]) for key in IDS if isinstance(values.get(key), str | int | float)}
+    rest = {key: value for key, value in values.items() if key not in (name, *QUESTIONS)}
+    return AnswerRow(row.number, text, ids, _named(values, QUESTIONS), _named(values, IMAGES), rest)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _named(values: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    return next((value for value in map(values.get, names) if isinstance(value, str) and value.strip()), None)
+
+
+def _name(value: str | int | float) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _first_text(value: Any) -> str | None:
+    """The first text in a list of lists."""
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return value if isinstance(value, str) else None

@@ -1,0 +1,53 @@
+"""The tables of the docs that are written from the code: ``python -m trifacet.cli.pages``.
+
+Invariant: what stands between a page's two markers is made here and nowhere else, so that no page can fall behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trifacet.base.files import write_atomically
+from trifacet.building.recipe import BuildRecipe
+from trifacet.building.step import AskStep, GlobalStep
+from trifacet.building.steps import STEPS
+from trifacet.cli.families import markdown
+from trifacet.settings.tables import recipe_keys, table, with_table
+from trifacet.training.recipe import Recipe
+
+
+def training_keys() -> str:
+    """The keys of a training recipe."""
+    return table(recipe_keys(Recipe))
+
+
+def building_keys() -> str:
+    """The keys of a build's recipe, then each step's parameters."""
+    keys = [key for key in recipe_keys(BuildRecipe) if not key.path.startswith("steps[]")]
+    parts = [table(keys)]
+    for name, step in STEPS.items():
+        kind = {AskStep: "asks a language model", GlobalStep: "looks at all rows"}.get(type(step), "looks at each row")
+        purpose = (step.parameters.__doc__ or "").partition("\n")[0]
+        parts.append(f"## {name}\n\n{purpose} ({kind})")
+        parameters = list(recipe_keys(step.parameters))
+        parts.append(table(parameters) if parameters else "No parameters.")
+    return "\n\n".join(parts)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "recipes.md": training_keys,
+    "building-recipe.md": building_keys,
+    "families.md": markdown,
+}
+
+
+def update(docs: Path) -> None:
+    """Bring the pages of a folder up to date. Raises TrifacetError for a page without markers."""
+    for name, made in PAGES.items():
+        page = docs / name
+        write_atomically(page, with_table(page.read_text(encoding="utf-8"), made()))
+
+
+if __name__ == "__main__":
+    update(Path("docs"))

@@ -1,0 +1,1 @@
+"""Models side by side: contestants, tests, effect sizes, judged pairs, the document."""

@@ -1,0 +1,1 @@
+"""Records, the files that hold them, and what is wrong with those."""

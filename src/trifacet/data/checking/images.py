@@ -1,0 +1,71 @@
+"""Looking into image files: what each is, and whether it can be used.
+
+Invariant: every file is decoded completely, and none makes the check itself fail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+from trifacet.base.errors import DataError
+from trifacet.base.images import ImageFacts, image_facts, load_image, resolve_inside
+
+EXTREME_RATIO = 5.0  # padded to a 336-pixel square, the short side keeps less than 68 pixels
+SMALL_SIDE = 32  # pixels; the patches of CLIP ViT-L/14 are 14 pixels wide
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """What one image file is; ``problem`` is why it can't be used, ``doubt`` why it may serve badly.
+
+    ``size`` is width and height in pixels of the upright picture, as the model gets it.
+    """
+
+    name: str
+    facts: ImageFacts | None = None
+    digest: str | None = None
+    size: tuple[int, int] | None = None
+    problem: tuple[str, str] | None = None
+    doubt: tuple[str, str] | None = None
+
+
+def inspect_images(names: Iterable[str], root: Path, max_pixels: int, workers: int = 1) -> Iterator[ImageReport]:
+    """Reports on the images ``names`` under ``root``, in their order; with ``workers`` > 1 in so many processes."""
+    if workers == 1:
+        yield from map(partial(inspect_image, root=root, max_pixels=max_pixels), names)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(inspect_image, names, repeat(root), repeat(max_pixels), chunksize=16)
+
+
+def inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
+    """Find the file, read its header, decode it; the first step that fails is the problem."""
+    facts = digest = None
+    try:
+        path = resolve_inside(root, name)
+        facts = image_facts(path, max_pixels=max_pixels)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        image = load_image(root, name, max_pixels=max_pixels)
+    except DataError as error:
+        return ImageReport(name, facts, digest, problem=(error.problem, error.fix))
+    except (OSError, ValueError) as error:  # no permission; a name that no file can have
+        return ImageReport(name, facts, digest, problem=(f"cannot be read ({error})", "give a readable file"))
+    return ImageReport(name, facts, digest, image.size, doubt=_doubt(*image.size))
+
+
+def _doubt(width: int, height: int) -> tuple[str, str] | None:
+    size, short = f"{width} x {height} pixels", min(width, height)
+    if max(width, height) > EXTREME_RATIO * short:
+        cure = "crop or split it: squared for the model, little is left of the short side"
+        return f"extreme aspect ratio ({size})", cure
+    if short < SMALL_SIDE:
+        return f"very small ({size})", "use a larger version"
+    return None

@@ -1,0 +1,208 @@
+"""Reading and writing samples in the formats of others and our own.
+
+A format is a module with ``reader(path, label)`` (a function from a row to a record's values), ``to_row(sample,
+label)`` (None where the format has no row for the sample), ``LABEL`` (the line before a post), ``NAMES`` (our field ->
+the file's) and ``NEEDS`` (what a row must have).
+Invariant: ids are unique in a file, and made of the row's number where it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
+from trifacet.data.formats.chat import LABEL
+from trifacet.data.formats.losses import Losses
+from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
+from trifacet.data.rows import OnProblem, Row, Values, iter_rows, stop, write_rows
+
+__all__ = ["FORMATS", "detect_format", "format_of", "iter_samples", "read_samples", "write_samples"]
+
+FORMATS: dict[str, ModuleType] = {
+    "trifacet": trifacet,
+    "mcm-dpo": mcm_dpo,
+    "trl": trl,
+    "ms-swift": ms_swift,
+    "llama-factory": llama_factory,
+}
+_OF_ANY_KIND = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
+
+
+def read_samples(path: str | Path, kind: str, format: str = "auto", *, label: str = LABEL) -> list[Sample]:
+    """All samples of ``path`` as ``kind`` ("sft", "preference" or "test").
+
+    A preference file may be read as sft (its chosen) or test (its chosen as reference), an sft file as test.
+
+    Args:
+        path: the file.
+        kind: which records to make of its rows.
+        format: a name of ``FORMATS``, or "auto" to look at the first row.
+        label: the line that separates request and post, where the format has one user text for both.
+
+    Raises:
+        DataError: for the first thing that is wrong, by file, row and field; also for a file without rows.
+    """
+    samples = [sample for _, sample in iter_samples(path, kind, format, label=label)]
+    if not samples:
+        raise DataError("has no rows", fix="give a file with at least one sample", file=path)
+    return samples
+
+
+def iter_samples(
+    path: str | Path, kind: str, format: str = "auto", *, label: str = LABEL, on_problem: OnProblem = stop
+) -> Iterator[tuple[int, Sample]]:
+    """The samples of ``path`` with their row numbers, one at a time; arguments as in ``read_samples``.
+
+    ``on_problem`` is called for every problem of every row, and reading goes on if it returns: the row is left out.
+    """
+    path = Path(path)
+    module = FORMATS[detect_format(path) if format == "auto" else format]
+    to_values = module.reader(path, label)
+    rows_of_ids: dict[str, int] = {}
+    for number, row in iter_rows(path, on_problem):
+        try:
+            values = _as_kind(kind, {"id": f"row-{number}"} | to_values(row))
+        except DataError as problem:
+            on_problem(_located(problem, path, number))
+            continue
+        try:
+            sample = make_sample(kind, values)
+        except DataError:
+            for field, problem_text, fix in find_problems(kind, values):
+                name = module.NAMES.get(field, field)
+                on_problem(DataError(problem_text, fix=fix, file=path, row=number, field=name))
+            continue
+        if sample.id in rows_of_ids:
+            problem_text = f"id {sample.id!r} is already that of row {rows_of_ids[sample.id]}"
+            on_problem(DataError(problem_text, fix="make ids unique", file=path, row=number, field="id"))
+            continue
+        rows_of_ids[sample.id] = number
+        yield number, sample
+
+
+def write_samples(
+    samples: Iterable[Sample],
+    path: str | Path,
+    format: str,
+    kind: str,
+    *,
+    label: str | None = None,
+    prompt: str | None = None,
+) -> list[str]:
+    """Write ``samples`` of one kind, whole or not at all, and say what the format could not hold.
+
+    Args:
+        samples: samples of ``kind``, with unique ids.
+        path: ``.json`` (an array), ``.jsonl`` (lines) or, for the trifacet format, ``.parquet``.
+        format: a name of ``FORMATS``. LLaMA-Factory's gets its entry in the dataset_info.json beside the file.
+        kind: "sft", "preference" or "test".
+        label: the line before the post where request and post are one text; None is the format's usual one.
+        prompt: the request for samples without one of their own.
+
+    Returns:
+        One sentence per kind of loss; empty when everything was kept.
+
+    Raises:
+        TrifacetError: a sample of another kind, an id used twice, nothing to write, no place to write it.
+    """
+    path, module = Path(path), FORMATS[format]
+    label = module.LABEL if label is None else label
+    losses = Losses(format, module.NEEDS)
+    rows: list[Values] = []
+    kept: list[Sample] = []
+    if format == "llama-factory":
+        llama_factory.read_info(path.parent)  # a broken one is found before anything is written
+        to_values = llama_factory.reader_of(None, label)  # not by an entry that is about to be replaced
+    else:
+        to_values = module.reader(path, label)
+    seen: set[str] = set()
+    for sample in samples:
+        if not isinstance(sample, SAMPLE_TYPES[kind]):
+            raise TrifacetError(f"sample {sample.id!r} is of kind {sample.kind}, not {kind}; read it as {kind}")
+        if sample.id in seen:
+            raise TrifacetError(f"two samples have the id {sample.id!r}; make ids unique")
+        seen.add(sample.id)
+        whole = sample if sample.prompt or not prompt else sample.model_copy(update={"prompt": prompt})
+        row = module.to_row(whole, label)
+        if row is None:
+            losses.left_out()
+            continue
+        rows.append(_without_made_id(row, len(rows) + 1))
+        kept.append(whole)
+        losses.compare(whole, _as_kind(kind, {"id": f"row-{len(rows)}"} | to_values(rows[-1])))
+    if not rows:
+        raise TrifacetError(f"nothing to write to {path}: {' '.join(losses.sentences()) or 'there are no samples'}")
+    if format == "trifacet":
+        trifacet.write(path, rows, kept, kind)
+    else:
+        write_rows(path, rows)
+    if format == "llama-factory":
+        llama_factory.write_entry(path, kind)
+    return losses.sentences()
+
+
+def detect_format(path: str | Path) -> str:
+    """The format of ``path``, by its entry in a dataset_info.json beside it or by its first readable row.
+
+    Raises:
+        DataError: no such file, no row, or a row that belongs to none of the formats.
+    """
+    path = Path(path)
+    if path.is_file() and llama_factory.entry_of(path) is not None:
+        return "llama-factory"
+    row = _first_row(path)
+    if (name := format_of(row.values)) is None:
+        fields = ", ".join(sorted(row.values)[:12]) or "none"
+        raise DataError(
+            f"the format is not known by its fields ({fields})",
+            fix=f"give one of {' | '.join(FORMATS)}; where the command has --format, say which it is",
+            file=path,
+            row=row.number,
+        )
+    return name
+
+
+def _first_row(path: Path) -> Row:
+    problems: list[DataError] = []
+    for row in iter_rows(path, problems.append):
+        return row
+    raise problems[0] if problems else DataError("has no rows", fix="give a file with at least one sample", file=path)
+
+
+def format_of(row: Values) -> str | None:
+    """The format that a row belongs to by its fields; None is none of them."""
+    has = row.keys()
+    if {"rejected_response", "rejected_messages", "rejected_images"} & has and "messages" in has:
+        return "ms-swift"
+    if "question" in has or ("text" in has and {"image", "image_path"} & has):
+        return "mcm-dpo"
+    if {"conversations", "instruction"} & has or ("messages" in has and isinstance(row.get("chosen"), dict)):
+        return "llama-factory"
+    if "messages" in has:
+        turns = row["messages"] if isinstance(row["messages"], list) else []
+        contents = [turn.get("content") for turn in turns if isinstance(turn, dict)]
+        return "ms-swift" if any(isinstance(text, str) and "<image>" in text for text in contents) else "trl"
+    if "images" in has or {"chosen", "completion"} & has or isinstance(row.get("prompt"), list):
+        return "trl"
+    ours = has <= _OF_ANY_KIND and {"context", "response", "references"} & has  # a row without an image
+    return "trifacet" if "image" in has or ours else None
+
+
+def _as_kind(kind: str, values: Values) -> Values:
+    """The values that a sample of ``kind`` has; a response serves as a test sample's reference."""
+    if kind == "test" and "references" not in values and values.get("response") is not None:
+        values = values | {"references": [values["response"]]}
+    fields = SAMPLE_TYPES[kind].model_fields
+    return {name: value for name, value in values.items() if name in fields or name not in _OF_ANY_KIND}
+
+
+def _located(problem: DataError, path: Path, row: int) -> DataError:
+    return DataError(problem.problem, fix=problem.fix, file=path, row=row, field=problem.field)
+
+
+def _without_made_id(row: Values, number: int) -> Values:
+    """An id that reading makes again need not be written: rows stay as they came."""
+    return {k: v for k, v in row.items() if k != "id"} if row.get("id") == f"row-{number}" else row

@@ -1,0 +1,208 @@
+"""LLaMA-Factory's formats: sharegpt and alpaca, with ``chosen``/``rejected`` and ``images``, and dataset_info.json.
+
+The entry of ``dataset_info.json`` beside the file says how its columns and roles are called; without one the defaults
+of LLaMA-Factory hold. Written is sharegpt with ``ranking: true`` for preferences, and the file's entry with it.
+Invariant: other entries of dataset_info.json are kept as they are.
+Source: github.com/hiyouga/LLaMA-Factory, data/README.md and src/llamafactory/data/parser.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trifacet.base.errors import DataError
+from trifacet.base.files import write_atomically
+from trifacet.data.formats.chat import (
+    LABEL,
+    Tags,
+    answer_of,
+    disarmed,
+    extra_of,
+    images_of,
+    join_post,
+    marked,
+    read_messages,
+    shown,
+    split_post,
+    text_of,
+    unmarked,
+    values_of,
+)
+from trifacet.data.records import PreferenceSample, Sample
+from trifacet.data.rows import Values
+
+__all__ = ["INFO", "LABEL", "NAMES", "NEEDS", "entry_of", "read_info", "reader", "reader_of", "to_row", "write_entry"]
+NAMES = {
+    "image": "images",
+    "more_images": "images",
+    "context": "conversations",
+    "response": "chosen",
+    "references": "conversations",
+    "rejected_responses": "rejected",
+}
+NEEDS = "a rejected response"
+INFO = "dataset_info.json"
+SHAREGPT = Tags("from", "value", "human", "gpt", "system")
+
+
+class Layout(NamedTuple):
+    """How one file is laid out: its columns by LLaMA-Factory's names for them, and the tags of its messages."""
+
+    sharegpt: bool
+    columns: dict[str, str]
+    tags: Tags
+
+    def of(self, row: Values, column: str) -> Any:
+        """The row's value in the column that LLaMA-Factory calls ``column``."""
+        return row.get(self.columns[column])
+
+
+def reader(path: Path, label: str) -> Callable[[Values], Values]:
+    """A function from a row to a record's values, by the file's entry in dataset_info.json if it has one."""
+    return reader_of(entry_of(path), label)
+
+
+def reader_of(entry: dict[str, Any] | None, label: str) -> Callable[[Values], Values]:
+    """A function from a row to a record's values, by this entry; None is a file without one."""
+
+    def values(row: Values) -> Values:
+        layout = _layout(entry, row)
+        return _sharegpt(row, label, layout) if layout.sharegpt else _alpaca(row, label, layout)
+
+    return values
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """The dataset_info.json of ``folder``; empty if there is none."""
+    path = folder / INFO
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read as JSON ({error})", fix="repair or remove it", file=path) from None
+    if not isinstance(info, dict):
+        raise DataError("is not a JSON object", fix="write one entry per data set", file=path)
+    return info
+
+
+def entry_of(path: Path) -> dict[str, Any] | None:
+    """The entry for ``path`` in the dataset_info.json beside it."""
+    entries = (entry for entry in read_info(path.parent).values() if isinstance(entry, dict))
+    return next((entry for entry in entries if entry.get("file_name") == path.name), None)
+
+
+def write_entry(path: Path, kind: str) -> None:
+    """Enter ``path`` under its name in the dataset_info.json beside it; the other entries stay."""
+    columns = {"messages": "conversations", "images": "images"}
+    entry: dict[str, Any] = {"file_name": path.name, "formatting": "sharegpt"}
+    if kind == "preference":
+        entry["ranking"] = True
+        columns |= {"chosen": "chosen", "rejected": "rejected"}
+    info = read_info(path.parent) | {path.stem: entry | {"columns": columns}}
+    write_atomically(path.parent / INFO, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+
+
+def _layout(entry: dict[str, Any] | None, row: Values) -> Layout:
+    columns = {
+        "prompt": "instruction",
+        "query": "input",
+        "response": "output",
+        "messages": "conversations",
+        "images": "images",
+        "chosen": "chosen",
+        "rejected": "rejected",
+    }
+    if entry is None:
+        if "conversations" not in row and "messages" in row:
+            return Layout(True, columns | {"messages": "messages"}, Tags())
+        return Layout("conversations" in row, columns, SHAREGPT)
+    given, tags = entry.get("columns", {}), entry.get("tags", {})
+    if not isinstance(given, dict) or not isinstance(tags, dict):
+        raise DataError(f"'columns' or 'tags' of its entry in {INFO} is no object", fix="see LLaMA-Factory's README")
+    named = {field: str(tags.get(f"{field}_tag", default)) for field, default in SHAREGPT._asdict().items()}
+    return Layout(entry.get("formatting") == "sharegpt", columns | given, Tags(**named))
+
+
+def _sharegpt(row: Values, label: str, layout: Layout) -> Values:
+    turn = read_messages(layout.of(row, "messages"), layout.columns["messages"], layout.tags)
+    post = split_post(turn.user or "", label)
+    chosen = _answer(row, "chosen", layout)
+    images = _images(row, layout, turn.marks, "messages")
+    return _record(row, layout, post, chosen if chosen is not None else turn.assistant, images, turn.system)
+
+
+def _alpaca(row: Values, label: str, layout: Layout) -> Values:
+    """Alpaca's ``input`` is the context of the instruction, unless a label says where the context is."""
+    instruction, query = (_text(row, layout, column) for column in ("prompt", "query"))
+    column = layout.columns["prompt"]
+    text, marks = unmarked("\n".join(part for part in (instruction, query) if part), column)
+    post = split_post(text, label)
+    if not post[1] and query:
+        post = unmarked(instruction or "", column)[0] or None, unmarked(query, column)[0]
+    chosen, response = _answer(row, "chosen", layout), layout.of(row, "response")
+    images = _images(row, layout, marks, "prompt")
+    return _record(row, layout, post, chosen if chosen is not None else response, images)
+
+
+def _images(row: Values, layout: Layout, marks: int, column: str) -> Values:
+    return shown(images_of(row, layout.columns["images"], "image"), marks, layout.columns[column])
+
+
+def _record(
+    row: Values,
+    layout: Layout,
+    post: tuple[str | None, str],
+    response: Any,
+    images: Values,
+    system: str | None = None,
+) -> Values:
+    rejected = _answer(row, "rejected", layout)
+    return values_of(
+        row,
+        frozenset({*layout.columns.values(), "image"}),
+        **images,
+        prompt=post[0],
+        context=post[1],
+        response=response,
+        rejected_responses=[rejected] if rejected is not None else None,
+        extra={"system": system} if system is not None else {},
+    )
+
+
+def _text(row: Values, layout: Layout, column: str) -> str | None:
+    value = layout.of(row, column)
+    return None if value is None else text_of(value, layout.columns[column])
+
+
+def _answer(row: Values, column: str, layout: Layout) -> str | None:
+    value = layout.of(row, column)
+    if value is None or isinstance(value, str):
+        return value
+    return read_messages(value, layout.columns[column], layout.tags).assistant
+
+
+def to_row(sample: Sample, label: str) -> Values | None:
+    """A sharegpt row; None where a preference sample has no rejected response."""
+    system, answer = sample.extra.get("system"), answer_of(sample)
+    human = [_message("human", marked(join_post(sample.prompt, sample.context, label), len(sample.pictures)))]
+    if isinstance(system, str):
+        human.insert(0, _message("system", system))
+    row: Values = {"images": list(sample.pictures)}
+    if isinstance(sample, PreferenceSample):
+        if not sample.rejected_responses:
+            return None
+        row |= {"conversations": human, "chosen": _message("gpt", disarmed(sample.response))}
+        row |= {"rejected": _message("gpt", disarmed(sample.rejected_responses[0]))}
+    else:
+        row["conversations"] = human + ([_message("gpt", disarmed(answer))] if answer is not None else [])
+    taken = frozenset({"images", "image", "conversations", "messages", "chosen", "rejected"})
+    taken |= {"instruction", "input", "output"} | ({"system"} if isinstance(system, str) else set())
+    return row | extra_of(sample, taken)
+
+
+def _message(role: str, text: str) -> dict[str, str]:
+    return {"from": role, "value": text}

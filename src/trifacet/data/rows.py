@@ -1,0 +1,201 @@
+"""Rows of a file, whatever they mean: JSON arrays, JSON lines and Parquet in, JSON arrays and JSON lines out.
+
+Invariant: a row that leaves here is a plain JSON object with its 1-based number (the line number in JSON lines); what
+can't be one is a DataError that names the line and the column.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from trifacet.base.errors import DataError
+from trifacet.base.files import write_atomically
+
+Values = dict[str, Any]
+OnProblem = Callable[[DataError], None]
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class Row(NamedTuple):
+    """One row: its number in the file and its fields."""
+
+    number: int
+    values: Values
+
+
+def stop(problem: DataError) -> NoReturn:
+    """The default for problems: the first one ends the reading."""
+    raise problem
+
+
+def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
+    """The rows of ``path``; JSON lines and Parquet are streamed.
+
+    Args:
+        path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two; or a
+            folder of Parquet shards, read in the order of their names, their rows counted through.
+        on_problem: called for each row, or rest of a file, that can't be read; reading goes on if it returns.
+
+    Raises:
+        DataError: no such file; whatever ``on_problem`` raises.
+    """
+    if path.is_dir():
+        yield from _shard_rows(path, on_problem)
+        return
+    start = _first_bytes(path)
+    if start.startswith(b"PAR1"):
+        yield from _parquet_rows(path, on_problem)
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        yield from _array_rows(path, on_problem)
+    else:
+        with path.open("rb") as file:
+            yield from line_rows(file, path, on_problem)
+
+
+def write_rows(path: Path, rows: Sequence[Values]) -> None:
+    """Write whole or not at all: a JSON array where the name ends in ``.json``, else one object per line."""
+    if path.suffix == ".parquet":
+        raise DataError("only the trifacet format is written as Parquet", fix="name it .json or .jsonl", file=path)
+    if path.suffix == ".json":
+        text = json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomically(path, text)
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except FileNotFoundError:
+        raise DataError("no such file", fix="correct the path", file=path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
+
+
+def line_rows(lines: Iterable[bytes], path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The rows of JSON lines; ``path`` is for the problems only."""
+    for number, line in enumerate(lines, start=1):
+        data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not data.strip():
+            continue
+        try:
+            values = _checked(_parse(data, path, number), path, number)
+        except DataError as problem:
+            on_problem(DataError(problem.problem, fix=problem.fix, file=path, row=number))
+            continue
+        yield Row(number, values)
+
+
+def _array_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    try:
+        array = _parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), path)
+    except DataError as problem:
+        on_problem(problem)
+        return
+    for number, values in enumerate(array, start=1):
+        try:
+            row = Row(number, _checked(values, path, number))
+        except DataError as problem:
+            on_problem(problem)
+            continue
+        yield row
+
+
+def _parse(data: bytes, path: Path, first_line: int = 1) -> Any:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first_line + data[: error.start].count(b"\n")
+        raise DataError(f"line {line} is not UTF-8 text", fix="save the file as UTF-8", file=path) from None
+    try:
+        value = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise DataError(
+            f"broken JSON at line {line}, column {error.colno} ({error.msg})",
+            fix="write one JSON object per line, or one array of objects",
+            file=path,
+        ) from None
+    except UnicodeEncodeError:
+        raise DataError(
+            f"broken text at or after line {first_line}: half of a surrogate pair (\\ud800-\\udfff)",
+            fix="write the whole character",
+            file=path,
+        ) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nesting thousands deep
+        raise DataError(
+            f"JSON at or after line {first_line} cannot be read ({error})", fix="repair the row", file=path
+        ) from None
+    return value
+
+
+def _checked(values: Any, path: Path, number: int) -> Values:
+    if not isinstance(values, dict):
+        raise DataError(
+            f"is not a JSON object but {type(values).__name__}", fix="write one object per row", file=path, row=number
+        )
+    return values
+
+
+def _shard_rows(folder: Path, on_problem: OnProblem) -> Iterator[Row]:
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise DataError("holds no Parquet shard", fix="give a data file, or a folder of .parquet files", file=folder)
+    number = 0
+    for shard in shards:
+        for row in _parquet_rows(shard, on_problem, number):
+            number = row.number  # the next shard counts on
+            yield row
+
+
+def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256):
+                for values in _batch_rows(batch):
+                    number += 1
+                    if isinstance(values, Exception):
+                        fix = "write texts as UTF-8 and dates between the years 1 and 9999"
+                        on_problem(DataError(f"cannot be read ({values})", fix=fix, file=path, row=number))
+                    else:
+                        yield Row(number, _plain(values))
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        on_problem(DataError(f"damaged Parquet after row {number} ({reason})", fix="write it again", file=path))
+
+
+def _batch_rows(batch: Any) -> Iterator[Values | Exception]:
+    """The rows of a batch; of one with a value that Python has no place for, the error."""
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        if batch.num_rows == 1:
+            yield error
+        else:
+            for place in range(batch.num_rows):
+                yield from _batch_rows(batch.slice(place, 1))
+
+
+def _plain(value: Any) -> Any:
+    """JSON's types only: embedded bytes are dropped, dates and the like become text."""
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case bytes():
+            return None
+        case _:
+            return str(value)

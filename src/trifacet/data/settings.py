@@ -1,0 +1,47 @@
+"""The recipe sections of the data: files and formats, or the demo's world."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trifacet.settings.section import Section
+
+Split = Literal["sft", "preference", "validation", "test"]
+
+
+class World(Section):
+    """The demo's own world of rendered posts; written to <output>/data before the first stage."""
+
+    sft: int = Field(8000, ge=1, description="supervised samples, with the faults of real users")
+    preference: int = Field(1500, ge=1, description="preference pairs with clean chosen texts")
+    validation: int = Field(150, ge=1, description="held-out posts for choosing hyper-parameters")
+    test: int = Field(200, ge=1, description="held-out posts for the report")
+
+
+class Data(Section):
+    """Where the samples are and how the request is put."""
+
+    root: str = Field(".", description="folder that image paths and data files are relative to")
+    images: str | dict[Split, str] | None = Field(
+        None, description="folder of the images, relative to root (null: root itself), or a folder per split"
+    )
+    format: Literal["auto", "trifacet", "mcm-dpo", "trl", "ms-swift", "llama-factory"] = Field(
+        "auto", description="format of the files; auto looks at the first row"
+    )
+    sft: str | None = Field(None, description="file of supervised samples (a preference file serves too: its chosen)")
+    preference: str | None = Field(None, description="file of preference samples")
+    validation: str | None = Field(None, description="file of test samples that a sweep chooses by")
+    test: str | None = Field(None, description="file of test samples to describe and score")
+    world: World | None = Field(None, description="make the demo's posts instead of reading files")
+    prompt: str = Field(
+        "Write alt-text for the image, given its context.", description="the request; the post follows after a label"
+    )
+    context_label: str = Field("Context:", description="label before the post; both are left out when it is empty")
+    max_length: int = Field(2048, ge=8, description="longest sequence in tokens; longer posts are cut at their end")
+    max_pixels: int = Field(50_000_000, ge=1, description="largest image in pixels, against decompression bombs")
+    workers: int = Field(0, ge=0, description="processes that read images and build batches ahead of the training")
+    on_bad_row: Literal["stop", "skip"] = Field(
+        "stop", description="stop at a row or image that cannot be used, or skip it: decodes every image beforehand"
+    )

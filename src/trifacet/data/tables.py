@@ -1,0 +1,232 @@
+"""The rows of one file, whatever they mean: JSON lines, a JSON array, CSV, TSV (each with or without gzip), Parquet.
+
+CSV is read by Python's csv module: it streams, keeps quoted line breaks, leaves every cell as the text it is (an id
+"007" stays one) and knows which row it is at. pyarrow's reader guesses types and does not tell the row of a problem.
+Invariant: memory does not grow with the file; a row is numbered from 1, in JSON lines by its line, in CSV without the
+header.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from trifacet.base.errors import DataError
+from trifacet.data.rows import OnProblem, Row, Values, iter_rows, line_rows
+
+LONGEST = 16 * 1024 * 1024  # bytes of a line or characters of an element: more is no row, and has to be held in memory
+PEEKED = 1000  # rows of JSON that are looked at to learn its columns
+_CHUNK = 1024 * 1024
+_GAP = re.compile(r"[\s,]*")  # the empty text matches as well: there is always a match
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+class Peek(NamedTuple):
+    """What the start of a file tells: its columns, its first row (None: it has none), and whether cells are text."""
+
+    columns: list[str]
+    first: Values | None
+    text_only: bool
+
+
+def peek(path: Path) -> Peek:
+    """Look at the start of a file.
+
+    Raises:
+        DataError: it can't be read, is of no known kind, or its start holds no row.
+    """
+    problems: list[DataError] = []
+    rows = [row.values for row in itertools.islice(read_rows(path, problems.append), PEEKED)]
+    kind = _kind(path)
+    if kind == "parquet":
+        columns = _parquet_columns(path)
+    elif kind in _DELIMITERS.values():
+        with _opened(path) as file:
+            columns = _header(_csv_reader(file, kind, path), path)
+    else:
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+    if not rows:
+        raise problems[0] if problems else DataError("has no rows", fix="leave the file out", file=path)
+    return Peek(columns, rows[0], kind in _DELIMITERS.values())
+
+
+def read_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The rows of a file, one at a time.
+
+    Args:
+        path: the file; gzip is known by its first bytes.
+        on_problem: called for each row that can't be read; reading goes on if it returns.
+
+    Raises:
+        DataError: the file as a whole, or the rest of it, can't be read.
+    """
+    kind = _kind(path)
+    if kind == "parquet":
+        yield from iter_rows(path, _of_a_row(on_problem))
+        return
+    with _opened(path) as file:
+        if kind == "lines":
+            yield from line_rows(_bounded(file.readline, path), path, on_problem)
+        elif kind == "array":
+            yield from _array_rows(file, path, on_problem)
+        else:
+            yield from _csv_rows(file, kind, path, on_problem)
+
+
+def _kind(path: Path) -> str:
+    """``parquet``, ``lines``, ``array``, or the delimiter of a text table."""
+    with _opened(path) as file:
+        start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if (delimiter := _DELIMITERS.get(plain_name(path).suffix.lower())) is not None:
+        return delimiter
+    if start.startswith(b"["):
+        return "array"
+    if start.startswith(b"{") or not start or plain_name(path).suffix in (".jsonl", ".ndjson"):
+        return "lines"
+    raise DataError("is neither JSON, CSV, TSV nor Parquet", fix="name tables .csv, .tsv or .jsonl", file=path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if packed:
+                with gzip.open(raw) as file:
+                    yield cast(IO[bytes], file)
+            else:
+                yield raw
+    except FileNotFoundError:
+        raise DataError("no such file", fix="correct the path", file=path) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"damaged gzip ({error})", fix="pack it again", file=path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
+
+
+def _bounded(readline: Callable[[int], Any], path: Path) -> Iterator[Any]:
+    for number in itertools.count(1):
+        line = readline(LONGEST)
+        if not line:
+            return
+        if len(line) == LONGEST:
+            raise DataError(f"line {number} is longer than {LONGEST} bytes", fix="write one row per line", file=path)
+        yield line
+
+
+def _of_a_row(on_problem: OnProblem) -> OnProblem:
+    """Problems that name no row concern the whole file: they end the reading."""
+
+    def call(problem: DataError) -> None:
+        if problem.row is None:
+            raise problem
+        on_problem(problem)
+
+    return call
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return list(pq.read_schema(path).names)
+
+
+def _csv_reader(file: IO[bytes], delimiter: str, path: Path) -> Any:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return csv.reader(_bounded(text.readline, path), delimiter=delimiter, strict=True)
+
+
+def _header(reader: Any, path: Path) -> list[str]:
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise DataError(f"broken header ({error})", fix="name the columns in the first line", file=path) from None
+    if not all(header) or len(set(header)) < len(header):
+        raise DataError("has columns without a name or of the same name", fix="name each differently", file=path)
+    if not all(map(_is_text, header)):
+        raise DataError("its first line is not UTF-8 text", fix="save the file as UTF-8", file=path)
+    return header
+
+
+def _csv_rows(file: IO[bytes], delimiter: str, path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    reader = _csv_reader(file, delimiter, path)
+    header = _header(reader, path)
+    for number in itertools.count(1):
+        problem = None
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = f"broken quotes or too long a cell, at line {reader.line_num} ({error})"
+            cells = []
+        if cells and len(cells) != len(header):
+            problem = f"has {len(cells)} cells where the header has {len(header)}, up to line {reader.line_num}"
+        elif not all(map(_is_text, cells)):
+            problem = f"line {reader.line_num} is not UTF-8 text"
+        if problem:
+            fix = "write UTF-8, quote cells with line breaks, double the quotes inside"
+            on_problem(DataError(problem, fix=fix, file=path, row=number))
+        elif cells:
+            yield Row(number, {name: cell or None for name, cell in zip(header, cells, strict=True)})
+
+
+def _is_text(cell: str) -> bool:
+    """Whether the cell is free of the surrogates that stand for bytes that are no UTF-8."""
+    if cell.isascii():
+        return True
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _array_rows(file: IO[bytes], path: Path, on_problem: OnProblem) -> Iterator[Row]:
+    """The elements of an array; behind a broken one nothing more can be told apart, so that it ends the reading."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig")
+    decode = json.JSONDecoder().raw_decode
+    try:
+        buffer, at = text.read(_CHUNK), 0
+        at = buffer.index("[") + 1
+        for number in itertools.count(1):
+            while True:  # until the buffer holds a whole element
+                at = _GAP.match(buffer, at).end()  # type: ignore[union-attr]
+                if buffer[at : at + 1] == "]":
+                    if (buffer[at + 1 :] + text.read(_CHUNK)).strip():
+                        raise DataError("has more after its array", fix="write one array or JSON lines", file=path)
+                    return
+                try:
+                    value, end = decode(buffer, at)
+                    break
+                except (ValueError, RecursionError) as error:
+                    more = text.read(max(_CHUNK, len(buffer) - at)) if len(buffer) - at < LONGEST else ""
+                    if not more:
+                        fix = "repair it or write JSON lines, of which only the broken ones are left out"
+                        raise DataError(f"broken JSON ({error})", fix=fix, file=path, row=number) from None
+                    buffer, at = buffer[at:] + more, 0
+            at = end
+            if isinstance(value, dict):
+                yield Row(number, value)
+            else:
+                what = f"is not a JSON object but {type(value).__name__}"
+                on_problem(DataError(what, fix="write one object per row", file=path, row=number))
+    except UnicodeDecodeError:
+        raise DataError("is not UTF-8 text", fix="save the file as UTF-8", file=path) from None
+
+
+def plain_name(path: Path) -> Path:
+    """The name without ``.gz``."""
+    return path.with_suffix("") if path.suffix == ".gz" else path

@@ -1,0 +1,1 @@
+"""The demo's world: rendered posts, tiny models, a scripted endpoint."""

@@ -1,0 +1,76 @@
+"""Writing the demo's world to files in Trifacet's own format.
+
+Invariant: sample k of a split depends on (seed, split, k) alone, so that a larger world begins with the smaller one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trifacet.base.files import write_atomically
+from trifacet.demo.alttext import REJECTED, USERS, clean, draw_alt_text
+from trifacet.demo.facts import Scene, accepted, confusions, draw_scene, generator
+from trifacet.demo.posts import write_post
+from trifacet.demo.renderer import render
+
+if TYPE_CHECKING:
+    from trifacet.data.settings import World
+
+Fields = Callable[[Scene, list[str], np.random.Generator], dict[str, Any]]
+
+
+def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[str, Path]:
+    """Write pictures and samples of all four splits.
+
+    Args:
+        folder: gets ``sft.jsonl``, ``preference.jsonl``, ``validation.jsonl``, ``test.jsonl`` and ``images/``.
+        spec: how many samples each split has.
+        seed: seed of everything that is drawn.
+        image_size: side of the square pictures in pixels.
+
+    Returns:
+        The file of each split, by name. Samples of validation and test carry ``extra["facts"]`` (per fact the words
+        that state it) and ``extra["confusions"]`` (per fact the words that state another value).
+    """
+    amounts: dict[str, tuple[int, Fields]] = {
+        "sft": (spec.sft, _supervised),
+        "preference": (spec.preference, _preference),
+        "validation": (spec.validation, _held_out),
+        "test": (spec.test, _held_out),
+    }
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for split, (amount, fields) in amounts.items():
+        rows = [_sample(folder, split, index, seed, image_size, fields) for index in range(amount)]
+        paths[split] = folder / f"{split}.jsonl"
+        write_atomically(paths[split], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return paths
+
+
+def _sample(folder: Path, split: str, index: int, seed: int, image_size: int, fields: Fields) -> dict[str, Any]:
+    rng = generator(seed, split, index)
+    scene = draw_scene(rng)
+    post = write_post(scene, rng)
+    name = f"{split}-{index:05d}"
+    image = f"images/{name}.png"
+    render(scene, image_size).save(folder / image, compress_level=1)
+    return {"id": name, "image": image, "context": " ".join(post), **fields(scene, post, rng)}
+
+
+def _supervised(scene: Scene, post: list[str], rng: np.random.Generator) -> dict[str, Any]:
+    kind, text = draw_alt_text(USERS, scene, post, rng)
+    return {"response": text, "extra": {"kind": kind}}
+
+
+def _preference(scene: Scene, post: list[str], rng: np.random.Generator) -> dict[str, Any]:
+    kind, text = draw_alt_text(REJECTED, scene, post, rng)
+    return {"response": clean(scene), "rejected_responses": [text], "extra": {"rejected_kind": kind}}
+
+
+def _held_out(scene: Scene, post: list[str], rng: np.random.Generator) -> dict[str, Any]:
+    return {"references": [clean(scene)], "extra": {"facts": accepted(scene), "confusions": confusions(scene)}}

@@ -1,0 +1,176 @@
+"""Warming up a tiny LLaVA: a real one starts from a trained CLIP and a trained language model, not from noise.
+
+Three tasks at once stand for what those bring along: telling the attributes of a picture (CLIP), on the very layer that
+the projector reads; a bare caption from the picture (the alignment of projector and language model); and reading, which
+is to say of a post whom it is about (the language model).
+Invariant: request and alt-text are never seen, nor any picture together with its post, and the heads are dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, generator, things
+from trifacet.demo.posts import write_post
+from trifacet.demo.renderer import render
+
+_ATTRIBUTES: dict[str, tuple[object, ...]] = {
+    "colour": tuple(COLOURS),
+    "shape": tuple(SHAPES),
+    "count": tuple(COUNTS),
+    "place": tuple(PLACES),
+    "sign": (None, *SIGNS),
+}
+_BATCH = 32  # pictures of a step
+_POSTS = 16  # posts of a step: they are longer, and names are learned from fewer
+_PICTURES = 8000  # drawn once; more steps than these fill pass over them again
+_PEAK_RATE = 1e-3
+_RISE = 0.1  # share of the steps in which the learning rate rises
+_SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less than one step divides by zero
+
+
+class _Heads(nn.Module):
+    """A classifier per attribute over a learned average of the patches."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.weigh = nn.Linear(width, len(_ATTRIBUTES))
+        self.classify = nn.ModuleList(nn.Linear(width, len(values)) for values in _ATTRIBUTES.values())
+
+    def forward(self, features_BPW: Tensor) -> list[Tensor]:
+        normed_BPW = self.norm(features_BPW)
+        weights_BPA = self.weigh(normed_BPW).softmax(dim=1)
+        pooled_BAW = torch.einsum("bpa,bpw->baw", weights_BPA, normed_BPW)
+        return [classify(pooled_BAW[:, k]) for k, classify in enumerate(self.classify)]
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """The last tenth of the steps: share of right attributes, and nats per token of captions and of names read."""
+
+    attributes: float
+    captions: float
+    reading: float
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Pixels as CLIP's processor normalises them, the index of each attribute's value, captions padded with 0."""
+
+    pixels_NCHW: Tensor
+    labels_NA: Tensor
+    captions_NT: Tensor
+
+
+def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> WarmUp:
+    """Train ``model`` in place on the three tasks.
+
+    Args:
+        model: a LLaVA with square pictures of its vision encoder's ``image_size``.
+        tokenizer: its tokenizer.
+        steps: optimiser steps, each of 32 pictures and 16 posts.
+        seed: seed of the pictures and the posts, which belong to splits of their own.
+    """
+    pictures = _pictures(min(steps * _BATCH, _PICTURES), model.config.vision_config.image_size, tokenizer, seed)
+    readings_NT, asked_N = _readings(len(pictures.pixels_NCHW), tokenizer, seed)
+    heads = _Heads(model.config.vision_config.hidden_size)
+    trained = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.0)
+    planned = max(steps, _SHORTEST)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, total_steps=planned, pct_start=_RISE)
+    seen = []
+    model.train()
+    for step in range(steps):
+        batch = torch.arange(step * _BATCH, (step + 1) * _BATCH) % len(pictures.pixels_NCHW)
+        attributes, captions, right = _look(model, heads, pictures, batch)
+        posts = batch[:_POSTS]
+        reading = _read(model, readings_NT[posts], asked_N[posts])
+        optimizer.zero_grad()
+        (attributes + captions + reading).backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        schedule.step()
+        seen.append((right, captions.item(), reading.item()))
+    model.zero_grad()
+    model.eval()
+    return WarmUp(*np.mean(seen[-max(1, steps // 10) :], axis=0).tolist())
+
+
+def _look(
+    model: LlavaForConditionalGeneration, heads: _Heads, pictures: _Pictures, batch: Tensor
+) -> tuple[Tensor, Tensor, float]:
+    """Loss of the attributes (summed), loss of the captions (per token), share of right attributes."""
+    inner = model.model
+    hidden = inner.vision_tower(pictures.pixels_NCHW[batch], output_hidden_states=True).hidden_states
+    features_BPW = hidden[model.config.vision_feature_layer][:, 1:]
+    guesses = heads(features_BPW)
+    losses = [F.cross_entropy(guess_BV, pictures.labels_NA[batch, k]) for k, guess_BV in enumerate(guesses)]
+    answers_BA = torch.stack([guess_BV.argmax(dim=-1) for guess_BV in guesses], dim=1)
+    right = (answers_BA == pictures.labels_NA[batch]).float().mean().item()
+
+    captions_BT = pictures.captions_NT[batch]
+    words_BTD = inner.get_input_embeddings()(captions_BT)
+    row_BLD = torch.cat([inner.multi_modal_projector(features_BPW), words_BTD[:, :-1]], dim=1)
+    states_BLD = inner.language_model(inputs_embeds=row_BLD).last_hidden_state
+    states_BTD = states_BLD[:, features_BPW.shape[1] - 1 :]  # the last patch predicts the first word
+    captions = F.cross_entropy(model.lm_head(states_BTD).flatten(0, 1), captions_BT.flatten(), ignore_index=0)
+    return torch.stack(losses).sum(), captions, right
+
+
+def _read(model: LlavaForConditionalGeneration, tokens_BT: Tensor, asked_B: Tensor) -> Tensor:
+    """Loss per token of the name, from the post before it; 0 is padding, at the right."""
+    states_BTD = model.model.language_model(input_ids=tokens_BT).last_hidden_state[:, :-1]
+    target_BT = tokens_BT[:, 1:]
+    is_name_BT = (torch.arange(1, tokens_BT.shape[1]) >= asked_B[:, None]) & (target_BT != 0)
+    return F.cross_entropy(model.lm_head(states_BTD[is_name_BT]), target_BT[is_name_BT])
+
+
+def _readings(amount: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> tuple[Tensor, Tensor]:
+    """Posts that end in whom they are for (0: padding), and where that name begins."""
+    rows, starts = [], []
+    for index in range(amount):
+        rng = generator(seed, "reading", index)
+        scene = draw_scene(rng)
+        asked = tokenizer(" ".join(write_post(scene, rng)) + " It is for").input_ids
+        rows.append(asked + tokenizer(f" {scene.name}.", add_special_tokens=False).input_ids)
+        starts.append(len(asked))
+    return _padded(rows), torch.tensor(starts)
+
+
+def _padded(rows: list[list[int]]) -> Tensor:
+    tokens_NT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for index, row in enumerate(rows):
+        tokens_NT[index, : len(row)] = torch.tensor(row)
+    return tokens_NT
+
+
+def _pictures(amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> _Pictures:
+    pixels_NHWC = np.empty((amount, size, size, 3), dtype=np.float32)
+    labels_NA = np.empty((amount, len(_ATTRIBUTES)), dtype=np.int64)
+    captions = []
+    for index in range(amount):
+        scene = draw_scene(generator(seed, "warmup", index))
+        pixels_NHWC[index] = np.asarray(render(scene, size), dtype=np.float32) / 255
+        labels_NA[index] = [values.index(getattr(scene, name)) for name, values in _ATTRIBUTES.items()]
+        captions.append(_caption(scene))
+    pixels_NHWC -= np.asarray(OPENAI_CLIP_MEAN, dtype=np.float32)
+    pixels_NHWC /= np.asarray(OPENAI_CLIP_STD, dtype=np.float32)
+    rows = tokenizer(captions, add_special_tokens=False).input_ids
+    return _Pictures(
+        torch.from_numpy(pixels_NHWC.transpose(0, 3, 1, 2).copy()),
+        torch.from_numpy(labels_NA),
+        _padded(rows),
+    )
+
+
+def _caption(scene: Scene) -> str:
+    """The attributes in a row, without a sentence around them."""
+    return f" {COUNTS[scene.count]} {scene.colour} {things(scene.shape, scene.count)} {PLACES[scene.place]}"

@@ -1,0 +1,217 @@
+"""Reading the folder of a run for the report.
+
+Invariant: whatever subset of files a run has written so far gives a ``Run``; a file that is there but damaged is one
+clear error, except for the last line of a log, which a killed run may have left half-written.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.comparing.comparison import Comparison
+from trifacet.comparing.reading import read_comparison
+from trifacet.data.formats import iter_samples
+from trifacet.data.records import TestSample
+from trifacet.data.rows import stop
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """One model of a run: its log, what its training left behind, its texts by sample id and its scores.
+
+    ``metrics`` holds None for a metric that was not computed; ``degenerate`` is the reason or None. ``watched`` are the
+    texts that it wrote while it trained (rows of ``samples.jsonl``).
+    """
+
+    name: str
+    log: list[dict[str, Any]] = field(default_factory=list)
+    done: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    degenerate: str | None = None
+    watched: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the report shows. Empty where the run has not come so far.
+
+    ``comparison`` is of all pairs of the models with scores; None where these were made before there was one.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    recipe: dict[str, Any]
+    recipe_text: str
+    models: list[ModelRun]
+    samples: list[TestSample]
+    image_root: Path
+    notes: list[str]
+    rejected: list[dict[str, Any]]
+    seeds: dict[str, Any]
+    sweep: dict[str, Any]
+    skipped: list[dict[str, Any]] = field(default_factory=list)  # rows that were left out
+    comparison: Comparison | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name: its recipe's, or its folder's."""
+        return str(self.facts.get("name") or self.recipe.get("name") or self.folder.resolve().name)
+
+    def model(self, name: str) -> ModelRun | None:
+        """The model called ``name``, if the run has it."""
+        return next((model for model in self.models if model.name == name), None)
+
+
+def read_run(folder: Path) -> Run:
+    """The run in ``folder``.
+
+    Raises:
+        TrifacetError: when the folder holds no run.
+        DataError: naming the file (and line) that is damaged.
+    """
+    if not folder.is_dir():
+        raise TrifacetError(f"no folder {folder}; give the output folder of a run")
+    known = ("run.json", "recipe.yaml", "scores.json", "seeds.json", "sweep.json", "models", "generations")
+    if not any((folder / name).exists() for name in known):
+        raise TrifacetError(f"{folder} holds no run (none of {', '.join(known)}); give the output folder of a run")
+    recipe, recipe_text = _recipe(folder / "recipe.yaml")
+    scores = _object(folder / "scores.json")
+    compared = scores.get("comparison")
+    samples, image_root = _samples(folder, recipe)
+    rejected = _json(folder / "rejected" / "index.json", [])
+    return Run(
+        folder=folder,
+        facts=_object(folder / "run.json"),
+        recipe=recipe,
+        recipe_text=recipe_text,
+        models=[_model(folder, name, scores) for name in _model_names(folder, recipe, scores)],
+        samples=samples,
+        image_root=image_root,
+        notes=[str(note) for note in scores.get("notes") or []],
+        rejected=[entry for entry in rejected if isinstance(entry, dict)] if isinstance(rejected, list) else [],
+        seeds=_object(folder / "seeds.json"),
+        sweep=_object(folder / "sweep.json"),
+        skipped=read_lines(folder / "skipped.jsonl"),
+        comparison=None if compared is None else read_comparison(compared, folder / "scores.json"),
+    )
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a JSONL file; [] when it is absent. A last line without line break may be half-written."""
+    if not path.exists():
+        return []
+    text = _read(path)
+    lines = text.split("\n")
+    if not text.endswith("\n"):
+        try:
+            json.loads(lines[-1])
+        except json.JSONDecodeError:
+            lines.pop()
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            row = _parse(line, path, number)
+            if not isinstance(row, dict):
+                raise DataError("is not a JSON object", fix="delete the line or run again", file=path, row=number)
+            rows.append(row)
+    return rows
+
+
+def _model(folder: Path, name: str, scores: dict[str, Any]) -> ModelRun:
+    scored = scores.get("models", {}).get(name, {})
+    home = folder / "models" / name
+    return ModelRun(
+        name=name,
+        log=read_lines(home / "log.jsonl"),
+        done=_object(home / "done.json"),
+        texts={
+            str(row.get("id")): str(row.get("text", "")) for row in read_lines(folder / "generations" / f"{name}.jsonl")
+        },
+        metrics={metric: number(value) for metric, value in scored.get("metrics", {}).items()},
+        degenerate=scored.get("degenerate") or None,
+        watched=read_lines(home / "samples.jsonl"),
+    )
+
+
+def number(value: Any) -> float | None:
+    """A float, or None for everything that is no number."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _model_names(folder: Path, recipe: dict[str, Any], scores: dict[str, Any]) -> list[str]:
+    """The models there is something of, in the order of the recipe: base, sft, alignments, whatever else."""
+    align = recipe.get("align")
+    order = ["base", "sft", *(align if isinstance(align, dict) else {})]
+    present = [
+        *scores.get("models", {}),
+        *sorted(path.name for path in folder.glob("models/*") if path.is_dir()),
+        *sorted(path.stem for path in folder.glob("generations/*.jsonl")),
+    ]
+    names = dict.fromkeys(name for name in [*order, *present] if name in set(present))
+    return [name for name in names if "/" not in name and not name.startswith(".")]
+
+
+def _samples(folder: Path, recipe: dict[str, Any]) -> tuple[list[TestSample], Path]:
+    """The held-out posts in the order of their file (or shards), and the folder that image paths are relative to.
+
+    [] where the run has no such file or its data have moved away since.
+    """
+    data = recipe.get("data")
+    data = data if isinstance(data, dict) else {}
+    made = folder / "data" / "test.jsonl"
+    if made.exists():
+        return _test_samples(made, "trifacet"), folder / "data"
+    root = Path(str(data.get("root") or "."))
+    folders = data.get("images") or ""
+    images = root / str(folders.get("test", "") if isinstance(folders, dict) else folders)
+    if not data.get("test") or not (file := root / str(data["test"])).exists():
+        return [], images
+    return _test_samples(file, str(data.get("format") or "auto"), data.get("on_bad_row") == "skip"), images
+
+
+def _test_samples(file: Path, form: str, skip: bool = False) -> list[TestSample]:
+    rows = iter_samples(file, "test", form, on_problem=(lambda problem: None) if skip else stop)
+    return [sample for _, sample in rows if isinstance(sample, TestSample)]
+
+
+def _recipe(path: Path) -> tuple[dict[str, Any], str]:
+    if not path.exists():
+        return {}, ""
+    text = _read(path)
+    try:
+        recipe = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"is not YAML ({error})", fix="run again to have it written anew", file=path) from None
+    return (recipe if isinstance(recipe, dict) else {}), text
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = _json(path, {})
+    if not isinstance(value, dict):
+        raise DataError("is not a JSON object", fix="delete it and run again", file=path)
+    return value
+
+
+def _json(path: Path, default: Any) -> Any:
+    return _parse(_read(path), path) if path.exists() else default
+
+
+def _parse(text: str, path: Path, row: int | None = None) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"is not JSON ({error.msg})", fix="delete it and run again", file=path, row=row) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read ({error})", fix="make it a readable UTF-8 file", file=path) from None

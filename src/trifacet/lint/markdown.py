@@ -1,0 +1,142 @@
+"""Alt-texts of Markdown: ``![text](image)`` in all its forms, and the HTML between.
+
+Invariant: what is an image is CommonMark's decision (markdown-it-py), not a pattern's: code and escaped brackets hold
+none. An image without a text is an error here, since Markdown has no way to say that it is decorative; HTML has.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_inline import StateInline, backtick, image
+from markdown_it.token import Token
+
+from trifacet.lint.documents import AltText, template_in
+from trifacet.lint.pages import LONGEST_CONTEXT, image_address, read_html
+
+_Rule = Callable[[StateInline, bool], bool]
+
+
+def read_markdown(text: str, path: Path) -> Iterator[AltText]:
+    """The images of a Markdown file (CommonMark with tables), in the order of their places."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    parser = _parser()
+    environment: dict[str, Any] = {}
+    tokens = parser.parse(text, environment)
+    lines, after = text.split("\n"), dict[int, int]()
+    blocks = [_Block(token, lines, after) for token in tokens if token.type == "inline" and token.children]
+    found = [alt for block in blocks for alt in _images(block, parser, environment, path)]
+    if any(_holds_html(token) for token in tokens):
+        found += read_html(_without_code(text, tokens, blocks), path)
+    yield from sorted(found, key=lambda alt: (alt.line or 0, alt.column or 0))
+
+
+class _Block:
+    """The text of one paragraph, heading or cell, and where in the file its characters stand.
+
+    ``after`` says for each line how far blocks before this one reach: a row of a table has several.
+    """
+
+    def __init__(self, token: Token, lines: list[str], after: dict[int, int]) -> None:
+        self.token, self.first = token, (token.map or [0, 1])[0]
+        self.starts, self.indents, start = [], [], 0
+        self.bars = []
+        for number, piece in enumerate(token.content.split("\n"), start=self.first):
+            line = lines[number] if number < len(lines) else ""
+            written, blanks = piece.lstrip(), len(piece) - len(piece.lstrip())  # a tab may have become blanks
+            at = line.find(written, after.get(number, 0))  # quote marks, list marks, blanks come before
+            bars = [place for place, character in enumerate(piece) if character == "|"] if at < 0 else []
+            if bars:  # in a cell each is written as "\\|"
+                written = written.replace("|", "\\|")
+                at = line.find(written, after.get(number, 0))
+            after[number] = max(at, 0) + len(written)
+            self.starts.append(start)
+            self.indents.append(max(at, 0) - blanks)
+            self.bars.append(bars)
+            start += len(piece) + 1
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Line and column of a position in the block's text, both from 0."""
+        number = bisect_right(self.starts, position) - 1
+        within = position - self.starts[number]
+        return self.first + number, max(self.indents[number] + within + bisect_left(self.bars[number], within), 0)
+
+
+@dataclass(frozen=True)
+class _Span:
+    start: int
+    end: int
+
+
+def _noting(rule: _Rule) -> _Rule:
+    """The parser's own rule, which notes on its token from where to where it reached."""
+
+    def noted(state: StateInline, silent: bool) -> bool:
+        start, count = state.pos, len(state.tokens)
+        taken = rule(state, silent)
+        if taken and len(state.tokens) > count:
+            state.tokens[-1].meta["span"] = _Span(start, state.pos)
+        return taken
+
+    return noted
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.inline.ruler.at("image", _noting(image))
+    parser.inline.ruler.at("backticks", _noting(backtick))
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]  # nothing is rendered: data: is an image too
+    return parser
+
+
+def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[AltText]:
+    children, renderer = block.token.children or [], RendererHTML(parser)
+    words = " ".join(" ".join(child.content for child in children if child.type == "text").split())[:LONGEST_CONTEXT]
+    links = 0
+    for child in children:
+        links += child.nesting if child.type in ("link_open", "link_close") else 0
+        if child.type != "image":
+            continue
+        line, column = block.place(child.meta["span"].start)
+        text = renderer.renderInlineAsText(child.children, parser.options, environment)
+        yield AltText(
+            text=text,
+            line=line + 1,
+            column=column + 1,
+            image=image_address(str(child.attrs.get("src", "")), path),
+            context=words or None,
+            unasked="template" if template_in(text) else "",
+            needed='Markdown cannot mark it as decorative; <img alt=""> does' if not text.strip() else "",
+            brief=links > 0,
+        )
+
+
+def _holds_html(token: Token) -> bool:
+    return token.type == "html_block" or any(child.type == "html_inline" for child in token.children or ())
+
+
+def _without_code(text: str, tokens: list[Token], blocks: list[_Block]) -> str:
+    """The text with blanks for code, so that what is left has the places of the file and is HTML where it has tags."""
+    characters = list(text)
+    starts = [0, *(at + 1 for at, character in enumerate(characters) if character == "\n"), len(characters) + 1]
+
+    def blank(start: int, end: int, filler: str = " ") -> None:
+        characters[start:end] = [filler if character != "\n" else "\n" for character in characters[start:end]]
+
+    for token in tokens:
+        if token.type in ("fence", "code_block") and token.map:
+            first, last = token.map
+            blank(starts[first], starts[min(last, len(starts) - 1)] - 1)
+    for block in blocks:
+        for child in block.token.children or []:
+            if "span" in child.meta:
+                (line, column), (end, last) = block.place(child.meta["span"].start), block.place(child.meta["span"].end)
+                # An image of Markdown's own names the link around it, or is a finding itself.
+                blank(starts[line] + column, starts[end] + last, "x" if child.type == "image" else " ")
+    return "".join(characters).replace("\\<", "  ")

@@ -1,0 +1,142 @@
+"""Questions to a model behind an endpoint or of this machine, under a budget, each answer kept.
+
+Invariant: an answer that was paid for is kept on the disk, so that the same call after a kill asks only the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, model_validator
+
+from trifacet.base.errors import TrifacetError
+from trifacet.llm.books import Books, Reply, Tally
+from trifacet.llm.model import LanguageModel, Question
+from trifacet.llm.settings import Model
+from trifacet.settings.reading import explain_invalid, read_values
+
+Progress = Callable[[int, int], None]
+
+
+class AskedModel(Model):
+    """The file behind ``--judge`` and ``--endpoint``: a section of ``models`` as in a build's recipe, and a budget."""
+
+    budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> AskedModel:
+        parts = urlsplit(self.base_url)
+        if "@" in parts.netloc or parts.query:
+            raise ValueError(f"base_url holds a password or a key; put it into the environment variable {self.key_env}")
+        return self
+
+
+def read_asked_model(path: Path, overrides: Sequence[str] = ()) -> AskedModel:
+    """The model of a YAML file. Raises TrifacetError naming the key that is wrong."""
+    try:
+        return AskedModel.model_validate(read_values(path, overrides))
+    except ValidationError as error:
+        raise TrifacetError(f"{path}: {explain_invalid(error, AskedModel)}") from None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What asking came to, over this run: questions, those that needed no request, answers, tokens, money.
+
+    ``problems`` counts the questions that stayed without a value, by what was wrong. ``paid`` is the money of all runs.
+    """
+
+    model: str
+    questions: int
+    cached: int
+    answered: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    paid: float
+    problems: Mapping[str, int]
+
+    def document(self) -> dict[str, Any]:
+        """For JSON, with what could not be parsed and what was refused under names of their own."""
+        values = dict(vars(self)) | {"problems": dict(self.problems)}
+        return values | {key: self.problems.get(key, 0) for key in ("unparsed", "refused")}
+
+
+def ask_all(
+    one: Callable[[LanguageModel, str], Coroutine[Any, Any, None]],
+    names: Sequence[str],
+    spec: AskedModel,
+    books_file: Path,
+    step: str,
+    *,
+    on_progress: Progress | None = None,
+    first_pause: float = 1.0,
+    counting: bool = False,
+) -> Asked:
+    """Await ``one(model, name)`` for every name, many at a time. With ``counting`` nothing is sent.
+
+    Raises:
+        TrifacetError: the first that ``one`` raises; nothing new is asked then, and what is under way is kept.
+    """
+    done = 0
+
+    async def guarded(model: LanguageModel, name: str) -> None:
+        nonlocal done
+        await one(model, name)
+        done += 1
+        if on_progress:
+            on_progress(done, len(names))
+
+    async def run(books: Books) -> None:
+        if on_progress:
+            on_progress(0, len(names))
+        kind = _Counting if counting else LanguageModel
+        async with kind(step, spec, books, first_pause=first_pause) as model:
+            tasks = [asyncio.create_task(guarded(model.for_step(step), name)) for name in names]
+            if tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:  # those that wait for their turn; the model keeps what is under way
+                task.cancel()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+        for problem in found:
+            if problem is not None and not isinstance(problem, asyncio.CancelledError):
+                raise problem
+
+    with ExitStack() as closing:
+        if counting and not books_file.exists():  # nothing is written where nothing is asked
+            books_file = Path(closing.enter_context(TemporaryDirectory())) / "none.sqlite"
+        books = closing.enter_context(Books(books_file, spec.budget))
+        asyncio.run(run(books))
+        tally = books.tally(step, step)
+        paid = books.paid
+    return Asked(
+        spec.model, tally.asked, tally.cached, tally.answered, tally.tokens_in, tally.tokens_out, tally.spent, paid,
+        {} if counting else dict(tally.problems),
+    )  # fmt: skip
+
+
+class _Counting(LanguageModel):
+    """Asks nothing: counts the tokens of the questions that no kept answer is there for, each once."""
+
+    def __init__(self, name: str, spec: AskedModel, books: Books, *, first_pause: float) -> None:
+        super().__init__(name, spec.model_copy(update={"reparse": 0}), books, first_pause=first_pause)
+        self._counted: set[str] = set()  # keys of questions; POPE asks many of its own more than once
+
+    async def _reply(self, question: Question, tally: Tally) -> Reply:
+        key, (into, out) = question.key, question.tokens
+        kept = self._books.find(key)
+        if kept is not None or key in self._counted:
+            tally.cached += 1
+            return kept or Reply("", "stop", "", into, out, False)
+        self._counted.add(key)
+        tally.tokens_in += into
+        tally.tokens_out += out
+        tally.spent += (into * self.spec.price.input + out * self.spec.price.output) / 1_000_000
+        return Reply("", "stop", "", into, out, False)

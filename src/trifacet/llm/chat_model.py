@@ -1,0 +1,177 @@
+"""A chat model of transformers: turns in, text out.
+
+Invariant: everything that shapes the text is set here; of the checkpoint only the weights, the chat template and the
+end tokens are used. Shape letters: L tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    GenerationConfig,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+)
+
+from trifacet.base.errors import TrifacetError
+from trifacet.llm.endpoint import RejectedError
+from trifacet.models.loading import pick_device, quiet
+from trifacet.models.processors import read_processor
+
+Turn = tuple[str, Sequence[str | None]]  # role, and its parts in order: a text, or None for the next image
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the model wrote, stripped; ``ended``: of its own accord, not at the longest answer."""
+
+    text: str
+    ended: bool
+    tokens_in: int
+    tokens_out: int
+
+
+class ChatModel:
+    """A checkpoint with a chat template, on the accelerator if there is one, in the type that its weights have.
+
+    Args:
+        source: folder or hub id; safetensors only.
+        setting: the recipe's key, for messages.
+
+    Raises:
+        TrifacetError: it can't be loaded, is no chat model, or is of a kind that neither writes nor sees.
+    """
+
+    def __init__(self, source: str, setting: str) -> None:
+        try:
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            self.sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+            if not self.sees and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+                raise TrifacetError(f"{setting}: {source} is no model that writes text ({config.model_type})")
+            self.processor = (
+                read_processor(source, config, trust_remote_code=False)
+                if self.sees
+                else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            )
+            kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
+            with quiet():
+                self.model, info = kind.from_pretrained(
+                    source,
+                    config=config,
+                    dtype="auto",
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    ignore_mismatched_sizes=True,  # they are reported then, and refused below
+                    output_loading_info=True,
+                )
+            lacking = [*sorted(info["missing_keys"]), *map(str, info["mismatched_keys"])]
+            if lacking:  # they would be drawn at random
+                raise TrifacetError(
+                    f"{setting}: {source} lacks {len(lacking)} weights ({lacking[0]} ...); save it whole"
+                )
+        except TrifacetError:
+            raise
+        except Exception as error:  # a loader fed with damaged files raises whatever it trips over
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise TrifacetError(f"{setting}: {source} cannot be loaded as a checkpoint: {lines[0]}") from None
+        if self.processor.chat_template is None:
+            raise TrifacetError(f"{setting}: {source} has no chat template; use a chat model")
+        self.model.to(pick_device("auto")).eval()
+        self.tokenizer: Any = self.processor.tokenizer if self.sees else self.processor
+        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        self._specials = sorted({*added, *self.tokenizer.all_special_tokens}, key=len, reverse=True)
+        self._longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+
+    def answer(
+        self, turns: Sequence[Turn], images: Sequence[Image.Image], *, temperature: float, seed: int, longest: int
+    ) -> Said:
+        """The next turn: greedy at temperature 0, else drawn from the whole distribution with ``seed``.
+
+        Raises:
+            RejectedError: images for a model that sees none, or more tokens than it takes.
+            TrifacetError: there is not enough memory.
+        """
+        if images and not self.sees:
+            raise RejectedError("this model sees no images; set image_side: null to send none")
+        inputs = self._inputs(turns, images)
+        taken = inputs["input_ids"].shape[1]
+        if self._longest is not None and taken + longest > self._longest:
+            raise RejectedError(
+                f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}"
+            )
+        config = self._config(temperature, longest)
+        try:
+            with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
+                if temperature > 0:
+                    torch.manual_seed(seed)
+                output_L = self.model.generate(**inputs, generation_config=config)[0]
+        except torch.OutOfMemoryError:
+            raise TrifacetError(f"no memory left for a request of {taken} tokens; use a smaller model") from None
+        new_L = output_L[taken:].tolist()
+        length = next((at for at, token in enumerate(new_L) if token in config.eos_token_id), len(new_L))
+        text = self.tokenizer.decode(new_L[:length], skip_special_tokens=True).strip()
+        return Said(text, length < len(new_L), taken, len(new_L))
+
+    def _inputs(self, turns: Sequence[Turn], images: Sequence[Image.Image]) -> dict[str, Any]:
+        messages = [{"role": role, "content": self._content(parts)} for role, parts in turns]
+        try:
+            text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        except Exception:  # jinja's, of a template that knows no system turn: its words go before the user's
+            (role, first), (user, parts), *rest = turns
+            if role != "system":
+                raise
+            return self._inputs([(user, [*first, "\n\n", *parts]), *rest], images)
+        bos = self.tokenizer.bos_token
+        options: dict[str, Any] = {
+            "return_tensors": "pt",
+            "add_special_tokens": not (bos and text.startswith(bos)),  # a template may have begun with it
+        }
+        if self.sees:
+            options |= {"images": list(images)} if images else {}
+            inputs = self.processor(text=[text], **options)
+        else:
+            inputs = self.processor([text], return_token_type_ids=False, **options)
+        return {
+            name: value.to(self.model.device, self.model.dtype if value.is_floating_point() else None)
+            for name, value in inputs.items()
+            if isinstance(value, torch.Tensor)
+        }
+
+    def _content(self, parts: Sequence[str | None]) -> Any:
+        if not self.sees:
+            return "".join(self._neutral(part) for part in parts if part is not None)
+        return [{"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts]
+
+    def _neutral(self, text: str) -> str:
+        """``text`` with every control token broken by a space."""
+        for token in self._specials:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    def _config(self, temperature: float, longest: int) -> GenerationConfig:
+        ends = getattr(self.model.generation_config, "eos_token_id", None)
+        end_ids = {ends} if isinstance(ends, int) else set(ends or [])
+        end_ids |= {self.tokenizer.eos_token_id} - {None}
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(end_ids)
+        sampling = temperature > 0
+        return GenerationConfig(
+            do_sample=sampling,
+            temperature=temperature if sampling else 1.0,
+            top_k=0 if sampling else 50,  # 50 is transformers' "not set"
+            top_p=1.0,
+            repetition_penalty=1.0,
+            max_new_tokens=longest,
+            eos_token_id=sorted(end_ids),
+            pad_token_id=pad,
+        )

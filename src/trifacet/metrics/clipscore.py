@@ -1,0 +1,99 @@
+"""CLIPScore: how well a text fits its picture, by a CLIP model that the user names; no reference is read.
+
+Invariant: the value is 2.5 x max(cosine, 0) of CLIP's embeddings of the picture and of "A photo depicts " + text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+from trifacet.base.errors import DataError
+from trifacet.base.images import load_image
+from trifacet.metrics.scores import Extra, Part
+from trifacet.metrics.target import Target
+from trifacet.models.encoders import load_encoder, reading
+from trifacet.statistics.measures import mean_measure
+
+NAME = "clip_score"
+SCALE = 2.5
+PREFIX = "A photo depicts "
+OFFICIAL = "clip-vit-base-patch32"  # the metric's own program knows no other
+BATCH = 16
+
+
+class ClipScorer:
+    """A CLIP model with its image processor and tokenizer."""
+
+    def __init__(self, source: str, *, device: str = "auto") -> None:
+        """Load ``source``, a hub id or folder. Raises TrifacetError as ``load_encoder`` does."""
+        self.source = source
+        self.model = load_encoder(CLIPModel, source, device=device)
+        with reading(source):
+            self.images: Any = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
+            self.tokens: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        self.most_tokens = self.model.config.text_config.max_position_embeddings
+
+    @torch.inference_mode()
+    def __call__(self, texts: Sequence[str], pictures: Sequence[Any]) -> list[float]:
+        """The score of each text with its picture (PIL, RGB), 0 to 2.5. A text beyond CLIP's length is cut."""
+        device = self.model.device
+        words = self.tokens(
+            [PREFIX + text for text in texts],
+            return_tensors="pt",
+            padding=True,
+            truncation=True,
+            max_length=self.most_tokens,
+        ).to(device)
+        pixels = self.images(images=list(pictures), return_tensors="pt").to(device)
+        ours = self.model.get_text_features(**words).pooler_output
+        theirs = self.model.get_image_features(**pixels).pooler_output
+        cosine_B = torch.nn.functional.cosine_similarity(ours, theirs)
+        return [float(value) for value in (SCALE * cosine_B.clamp(min=0)).tolist()]
+
+
+def clip_extra(source: str, images_root: Path, *, device: str = "auto") -> Extra:
+    """CLIPScore as a further metric of ``score_texts``; samples without a picture are left out.
+
+    Args:
+        source: hub id or folder of a CLIP model.
+        images_root: the folder that the samples' image paths start from.
+        device: as in ``load_encoder``.
+
+    Raises:
+        TrifacetError: the model cannot be loaded.
+    """
+    scorer = ClipScorer(source, device=device)
+
+    def score(written: Sequence[str], samples: Sequence[Target]) -> Part:
+        pictured = [
+            (sample.id, text, sample.image) for text, sample in zip(written, samples, strict=True) if sample.image
+        ]
+        if not pictured:
+            return Part(
+                {NAME: None}, ["CLIPScore is not computed: the references name no image; give a test set that does"]
+            )
+        notes = [f"CLIPScore is 2.5 x max(cosine, 0) by {source}"]
+        if len(pictured) < len(samples):
+            notes.append(f"{len(samples) - len(pictured)} of {len(samples)} samples have no image and no CLIPScore")
+        values: dict[str, float] = {}
+        for start in range(0, len(pictured), BATCH):
+            batch = pictured[start : start + BATCH]
+            loaded = [_picture(images_root, image, name) for name, _, image in batch]
+            found = scorer([text for _, text, _ in batch], loaded)
+            values.update(zip((name for name, _, _ in batch), found, strict=True))
+        other = "" if Path(source).name == OFFICIAL else f"by {Path(source).name}; the metric's own model is {OFFICIAL}"
+        return Part({NAME: mean_measure(NAME, values, unofficial=other)}, notes)
+
+    return score
+
+
+def _picture(root: Path, image: str, name: str) -> Any:
+    try:
+        return load_image(root, image)
+    except DataError as error:
+        raise DataError(f"sample {name!r}: {error.problem}", fix=error.fix) from None

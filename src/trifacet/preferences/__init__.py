@@ -1,0 +1,1 @@
+"""Facets, objectives and their losses."""

@@ -1,0 +1,268 @@
+"""Objectives over the lattice: which corners are compared, by which loss, and how the terms combine.
+
+An objective is data. The engine asks it for the cells of a sample and scores exactly those; ``losses`` makes a value of
+the scores. Invariant: no tensor, model, file or network here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+from trifacet.base.errors import TrifacetError
+from trifacet.preferences.facets import CHOSEN, FACETS, Cell, Corner, Facet, cells_of
+
+
+class Link(StrEnum):
+    """What turns a margin into a loss."""
+
+    SIGMOID = "sigmoid"
+    HINGE = "hinge"
+    IPO = "ipo"
+
+
+def _corner(value: Any) -> Any:
+    """A corner from YAML: ``chosen``, ``image+response`` or a list of facets."""
+    if isinstance(value, Corner):
+        return value
+    names = value.split("+") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError("a corner is 'chosen', or rejected facets such as 'image+response'")
+    names = [name.strip() for name in names]
+    if names in (["chosen"], []):
+        return CHOSEN
+    known = [facet.value for facet in FACETS]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"unknown facet {unknown[0]!r}; facets are {', '.join(known)}")
+    return Corner.rejecting(names)
+
+
+CornerField = Annotated[Corner, BeforeValidator(_corner), PlainSerializer(str)]
+
+
+class _Term(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
+    weight: float = Field(1.0, ge=0)
+
+
+class _LinkedTerm(_Term):
+    link: Link = Link.SIGMOID
+    offset: float = 0.0
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _no_smoothing_for_ipo(self) -> _LinkedTerm:
+        if self.link is Link.IPO and self.label_smoothing:
+            raise ValueError("label_smoothing has no meaning for ipo; set it to 0")
+        return self
+
+
+class PairTerm(_LinkedTerm):
+    """One corner is preferred over another: link(r(preferred) - r(over) - offset)."""
+
+    kind: Literal["pair"] = "pair"
+    preferred: CornerField = CHOSEN
+    over: CornerField
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        return (self.preferred, self.over)
+
+
+class AnchorTerm(_LinkedTerm):
+    """One corner's reward stays above the offset: link(r(corner) - offset)."""
+
+    kind: Literal["anchor"] = "anchor"
+    corner: CornerField = CHOSEN
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        return (self.corner,)
+
+
+class NLLTerm(_Term):
+    """Negative log-likelihood of one corner's response, per token: of the whole batch, or averaged per sample."""
+
+    kind: Literal["nll"] = "nll"
+    corner: CornerField = CHOSEN
+    mean_over: Literal["tokens", "samples"] = "samples"
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        return (self.corner,)
+
+
+def _kind(value: Any) -> Any:
+    return {"kind": "pair", **value} if isinstance(value, dict) else value
+
+
+Term = Annotated[
+    Annotated[PairTerm | AnchorTerm | NLLTerm, Field(discriminator="kind")],
+    BeforeValidator(_kind),
+]
+
+
+class Objective(BaseModel):
+    """A named list of terms.
+
+    ``combine`` is ``separate`` (the sum of weighted losses; MCM-DPO's paper, eq. 2) or ``joint`` (one link over the
+    weighted mean of the pair terms' margins; MCM-DPO's released code). Anchors and NLL terms are added in both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field(min_length=1)
+    beta: float = Field(0.1, gt=0)
+    combine: Literal["separate", "joint"] = "separate"
+    link: Link = Link.SIGMOID  # of the joint form
+    terms: tuple[Term, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Objective:
+        names = [term.name for term in self.terms]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two terms are named {min(doubled)!r}; give each its own name")
+        if not any(term.weight for term in self.terms):
+            raise ValueError("every term has weight 0; give at least one a weight above 0")
+        if self.combine == "separate" and self.link is not Link.SIGMOID:
+            raise ValueError("'link' of the objective is for combine: joint; set the link of each term instead")
+        if self.combine == "joint":
+            pairs = [term for term in self.terms if isinstance(term, PairTerm)]
+            if not pairs:
+                raise ValueError("combine: joint needs at least one pair term")
+            if any(term.offset or term.label_smoothing or term.link is not Link.SIGMOID for term in pairs):
+                raise ValueError("combine: joint has one link for all pair terms; leave link, offset, smoothing out")
+        return self
+
+    @cached_property
+    def active(self) -> tuple[PairTerm | AnchorTerm | NLLTerm, ...]:
+        """The terms with a weight above zero: the others cost nothing."""
+        return tuple(term for term in self.terms if term.weight)
+
+    @cached_property
+    def corners(self) -> tuple[Corner, ...]:
+        """The corners to be scored, all-chosen first."""
+        return tuple(sorted({corner for term in self.active for corner in term.corners}))
+
+    @cached_property
+    def rejected_facets(self) -> tuple[Facet, ...]:
+        """The facets of which some term needs a rejected version."""
+        return tuple(facet for facet in FACETS if any(facet in corner.rejected for corner in self.corners))
+
+    @cached_property
+    def needs_reference(self) -> bool:
+        """Whether any term uses the reference model's log-probs."""
+        return any(not isinstance(term, NLLTerm) for term in self.active)
+
+    def cells(self, versions: dict[Facet, int]) -> list[Cell]:
+        """The cells to be scored for a sample with so many rejected versions of each facet, in a fixed order."""
+        needed = {cell for term in self.active for pair in term_cells(term, versions) for cell in pair}
+        return sorted(needed)
+
+
+def term_cells(term: PairTerm | AnchorTerm | NLLTerm, versions: dict[Facet, int]) -> list[tuple[Cell, ...]]:
+    """The comparisons of one term for one sample: pairs of cells, or single cells for anchors and NLL.
+
+    A facet that both corners reject is rejected by the same version in both. A term that rejects a facet of which the
+    sample has no rejected version has no comparison.
+    """
+    rejected_anywhere = Corner.rejecting({facet for corner in term.corners for facet in corner.rejected})
+    return [
+        tuple(
+            Cell(*(version if is_rejected else 0 for version, is_rejected in zip(choice, corner, strict=True)))
+            for corner in term.corners
+        )
+        for choice in cells_of(rejected_anywhere, versions)
+    ]
+
+
+def _pair(name: str, over: str, weight: float = 1.0) -> dict[str, Any]:
+    return {"name": name, "over": over, "weight": weight}
+
+
+_SEVEN = [  # METHODS: lambda = 1, alpha = 0.5, gamma = 0.2
+    _pair("rpo", "response", 1.0),
+    _pair("vpo", "image", 0.5),
+    _pair("cpo", "context", 0.5),
+    _pair("vrpo", "image+response", 0.2),
+    _pair("crpo", "context+response", 0.2),
+    _pair("vcpo", "image+context", 0.2),
+    _pair("mtpo", "image+context+response", 0.2),
+]
+_ANCHOR = {"name": "anchor", "kind": "anchor"}
+_NAMED: dict[str, dict[str, Any]] = {
+    "sft": {"terms": [{"name": "nll", "kind": "nll", "mean_over": "tokens"}]},
+    "dpo": {"terms": _SEVEN[:1]},
+    "mdpo": {"terms": [_SEVEN[0], _pair("vpo", "image"), _ANCHOR]},
+    "mfpo": {"terms": [_SEVEN[0], _pair("vpo", "image"), _ANCHOR]},
+    "mcm-dpo": {"terms": _SEVEN},
+    "mcm-dpo-joint": {"terms": _SEVEN, "combine": "joint"},
+    "mcm-dpo-anchored": {"terms": [*_SEVEN, _ANCHOR]},
+}
+OBJECTIVES: dict[str, Objective] = {
+    name: Objective.model_validate({"name": name, **definition}) for name, definition in _NAMED.items()
+}
+
+
+def resolve_objective(value: str | dict[str, Any]) -> Objective:
+    """An objective by name, or by definition; ``base`` and ``drop`` shorten the definition of an ablation.
+
+    Raises:
+        TrifacetError: unknown name (with the nearest known one) or a definition that does not hold.
+    """
+    if isinstance(value, str):
+        if value in OBJECTIVES:
+            return OBJECTIVES[value]
+        near = difflib.get_close_matches(value, OBJECTIVES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(OBJECTIVES)}"
+        raise TrifacetError(f"unknown objective {value!r}; {hint}")
+    definition = dict(value)
+    drop = definition.pop("drop", [])
+    base_name = definition.pop("base", None)
+    if base_name is not None:
+        definition = {**_without(base_name, drop), **definition}
+    elif drop:
+        raise TrifacetError("objective: 'drop' needs a 'base' to drop from")
+    try:
+        return Objective.model_validate(definition)
+    except ValidationError as error:
+        raise TrifacetError(f"objective{_explain(error)}") from None
+
+
+def _without(base_name: Any, drop: Any) -> dict[str, Any]:
+    """The definition of a named objective less some of its terms."""
+    if not isinstance(base_name, str):
+        raise TrifacetError(f"objective: 'base' is the name of an objective; known are {', '.join(OBJECTIVES)}")
+    if not isinstance(drop, list):
+        raise TrifacetError("objective: 'drop' is a list of terms, such as drop: [vpo, cpo]")
+    base = resolve_objective(base_name).model_dump()
+    names = [term["name"] for term in base["terms"]]
+    if unknown := [name for name in drop if name not in names]:
+        raise TrifacetError(f"objective: cannot drop {unknown[0]!r}; {base_name} has {', '.join(names)}")
+    base["terms"] = [term for term in base["terms"] if term["name"] not in drop]
+    if not base["terms"]:
+        raise TrifacetError(f"objective: all terms of {base_name} are dropped; keep at least one")
+    return base
+
+
+def _explain(error: ValidationError) -> str:
+    """Where a definition fails, why, and the cure where there is one to name."""
+    first = error.errors(include_url=False)[0]
+    kinds: dict[Any, type[BaseModel]] = {"pair": PairTerm, "anchor": AnchorTerm, "nll": NLLTerm}
+    place = [part for part in first["loc"] if part not in kinds]  # the kind is no key of the YAML
+    where = f", {'.'.join(map(str, place))}" if place else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        message = "is missing; give it a value"
+    elif first["type"] == "extra_forbidden":
+        section = next((kinds[part] for part in first["loc"] if part in kinds), Objective)
+        near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(section.model_fields)}"
+        message = f"unknown key; {hint}"
+    return f"{where}: {message}"

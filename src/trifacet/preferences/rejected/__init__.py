@@ -1,0 +1,1 @@
+"""Rejected versions of images and contexts: strategies and what is drawn."""

@@ -1,0 +1,1 @@
+"""Typed YAML: sections, reading with overrides, tables of keys for the docs."""

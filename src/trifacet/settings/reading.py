@@ -1,0 +1,136 @@
+"""Reading typed YAML files: what a file extends, overrides, and one line for what is wrong with it.
+
+Invariant: every error names the file and the key, and the nearest key that is known.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trifacet.base.errors import TrifacetError
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain values of a recipe file, with what it extends and ``key=value`` overrides; raises TrifacetError."""
+    return overridden(_read(Path(path), seen=()), overrides)
+
+
+def overridden(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """``values`` with ``key=value`` overrides applied; raises TrifacetError for one that is not of that form."""
+    changed = dict(values)
+    for override in overrides:
+        _apply(changed, override)
+    return changed
+
+
+def as_yaml(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    resolved = path.resolve()
+    if resolved in seen:
+        raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TrifacetError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
+    except UnicodeDecodeError:
+        raise TrifacetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise TrifacetError(f"{path}{place}: not YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(values, dict):
+        raise TrifacetError(f"{path}: a recipe is a mapping of keys to values, this is {type(values).__name__}")
+    values = {str(key): value for key, value in values.items() if not str(key).startswith("x-")}
+    if parent := values.pop("extends", None):
+        return _merged(_read(path.parent / str(parent), (*seen, resolved)), values)
+    return values
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        mapping = isinstance(value, Mapping) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if mapping else value
+    return merged
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise TrifacetError(f"--set {override!r}: write key=value, such as --set sft.learning_rate=1e-4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise TrifacetError(f"--set {override!r}: the value is not YAML; put it in quotes") from None
+    if isinstance(value, str) and value == text.strip():  # what stands in quotes stays a word
+        value = _number(value)
+    place = values
+    for part in parts[:-1]:
+        below = place.get(part)
+        place[part] = place = dict(below) if isinstance(below, dict) else {}
+    place[parts[-1]] = value
+
+
+def _number(text: str) -> str | float:
+    """``text`` as the number that it spells: YAML 1.1 takes 1e-4 for a word."""
+    return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text) else text
+
+
+def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
+    """One line for what keeps values from being a ``model``: the key, what is wrong, the nearest known key."""
+    # the most particular; of one level an unknown key, since what is missing there may be that key, mistyped
+    first = max(
+        error.errors(include_url=False), key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden")
+    )
+    # pydantic's names for the ways to read a value are no keys of the recipe
+    keys = [str(part) for part in first["loc"] if part not in ("str", "[key]") and not str(part).startswith("dict[")]
+    where = ".".join(keys)
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known) or 'none'}"
+        return f"unknown key {where!r}; {hint}"
+    if first["type"] == "missing":
+        return f"key {where!r} is missing; give it a value"
+    message = first["msg"].removeprefix("Value error, ")
+    given = first["input"]
+    told = isinstance(given, dict) or (isinstance(given, str) and repr(given) in message)
+    got = "" if told else f", got {given!r}"
+    return f"{where}: {message}{got}" if where else message
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys that the section at ``location`` knows."""
+    section: Any = model
+    below: Any = model  # what the next part of the location is looked up in; None: it is a name that the user gave
+    for part in location:
+        if isinstance(part, int):  # a place in a list: its elements are of one model
+            continue
+        if below is None:
+            below = section
+            continue
+        annotation = section.model_fields[part].annotation
+        section = _section(annotation)
+        below = None if get_origin(annotation) is dict else section
+    return list(section.model_fields)
+
+
+def _section(annotation: Any) -> Any:
+    """The model inside ``Model | None`` or ``dict[str, Model]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_section(part) for part in get_args(annotation))
+    return next((part for part in found if part is not None), None)

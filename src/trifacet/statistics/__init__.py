@@ -1,0 +1,1 @@
+"""Measures with their intervals, tests, effect sizes and agreement; the names of metrics."""

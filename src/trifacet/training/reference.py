@@ -1,0 +1,209 @@
+"""Scoring every sample with the reference, batch by batch, each kept on disk as soon as it is scored.
+
+Invariant: which samples share a batch depends on their order and the batch size alone, never on what is done already
+or on how many processes score: so a pass that was killed and resumed ends with the bytes of one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from trifacet.base.files import append_durably, cannot_write
+from trifacet.base.progress import Bar, console
+from trifacet.engine.reference import load_reference, refuse_broken_scores, save_reference, score_batches, to_device
+from trifacet.engine.scoring import Batch, TrieScorer
+from trifacet.preferences.facets import CORNERS
+from trifacet.training import ranks
+from trifacet.training.examples import Collator, Examples
+from trifacet.training.loader_workers import OutliveSignal, own_words
+from trifacet.training.recipe import Align, Recipe, Supervised
+from trifacet.training.sources import Start, load_for, rows_of
+
+
+def batches_in_order(samples: int, batch_size: int) -> list[list[int]]:
+    """The samples' indices, ``batch_size`` at a time."""
+    return [list(range(at, min(at + batch_size, samples))) for at in range(0, samples, batch_size)]
+
+
+def score_missing(
+    examples: Examples,
+    scorer: TrieScorer,
+    plan: Sequence[list[int]],
+    parts: ReferenceParts,
+    collator: Collator,
+    *,
+    workers: int = 0,
+) -> list[Tensor]:
+    """The scores of every batch of ``plan``: each process scores its share of those that ``parts`` lacks.
+
+    What the first process finds in ``parts`` counts, so that all agree on what is missing.
+
+    Raises:
+        TrifacetError: a score that is not finite, with the samples of its batch; a full disk.
+    """
+    parts.done = ranks.first_does(lambda: parts.done)
+    missing = [number for number in range(len(plan)) if number not in parts.done]
+    if missing and len(missing) < len(plan):
+        console.print(f"reference: {len(plan) - len(missing)} of {len(plan)} batches are scored already")
+    share = missing[ranks.rank() :: ranks.count()]
+    loader: Any = DataLoader(
+        examples,
+        batch_sampler=[plan[number] for number in share],
+        collate_fn=collator,
+        num_workers=workers,
+        worker_init_fn=OutliveSignal(),
+    )
+    device = next(scorer.parameters()).device
+    with ranks.agreed(), Bar("reference") as bar:
+        for position, logps_C in enumerate(score_batches(scorer, loader, device)):
+            number = share[position]
+            refuse_broken_scores(logps_C, [examples.samples[index].id for index in plan[number]])
+            parts.add(number, logps_C)
+            bar.update(position + 1, len(share))
+    for scored in ranks.gather({number: parts.done[number] for number in share}):
+        parts.done.update(scored)
+    return [parts.done[number] for number in range(len(plan))]
+
+
+def reference_fingerprint(recipe: Recipe, examples: Examples, scorer: TrieScorer, weights: str) -> dict[str, str]:
+    """What the reference's scores of ``examples`` depend on; ``weights`` is the fingerprint of its weights."""
+    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
+    return {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+
+
+def reference_scores(
+    recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
+) -> tuple[list[Tensor] | None, OnlineReference | None]:
+    """Cached scores, or the way to compute them in each step, or neither where the objective has no reference."""
+    if isinstance(settings, Supervised) or not examples.objective.needs_reference:
+        return None, None
+    if settings.reference == "online":
+        adapter_off = getattr(scorer.model, "disable_adapter", None)
+        if adapter_off is not None:
+            return None, OnlineReference(scorer, adapter_off)
+        frozen = load_for(recipe, start.path).model
+        frozen.requires_grad_(False)
+        return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
+    fingerprint = ranks.first_does(lambda: reference_fingerprint(recipe, examples, scorer, weights))
+    corners = "-".join(str(corner) for corner in examples.objective.corners)
+    everything = len(examples.objective.corners) == len(CORNERS)
+    first = f"-first-{settings.limit}" if settings.limit else ""
+    path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
+    values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
+    cells = [len(examples.cells(index)) for index in range(len(examples))]
+    size = settings.batch_size
+    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(size)}, ranks.rank())
+    if values is not None:
+        ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
+        return list(values.split(cells)), None
+    plan = examples.groups.members if examples.groups else batches_in_order(len(examples), size)
+    with own_words():
+        batches = score_missing(
+            examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
+        )
+    order = [index for batch in plan for index in batch]
+    scored = dict(zip(order, torch.cat(batches).split([cells[index] for index in order]), strict=True))
+    scores = [scored[index] for index in range(len(examples))]
+    ranks.first_does(lambda: save_reference(path, scores, fingerprint))
+    ranks.first_does(parts.remove)
+    return scores, None
+
+
+class OnlineReference:
+    """Reference scores computed in the step: by the model with its adapter off, or by a frozen copy."""
+
+    def __init__(self, scorer: TrieScorer, adapter_off: Any = None) -> None:
+        self.scorer, self.adapter_off = scorer, adapter_off
+
+    def __call__(self, batch: Batch) -> Tensor:
+        was_training = self.scorer.training
+        trains = [(weight, weight.requires_grad) for weight in self.scorer.parameters()]
+        self.scorer.eval()
+        try:
+            with torch.no_grad():
+                if self.adapter_off is None:
+                    return self.scorer(**to_device(batch, next(self.scorer.parameters()).device))
+                with self.adapter_off():
+                    return self.scorer(**batch)
+        finally:
+            self.scorer.train(was_training)
+            for weight, wanted in trains:  # switching the adapter on again would thaw the whole of what it copied
+                weight.requires_grad_(wanted)
+
+
+class ReferenceParts:
+    """A folder with one file per process that scores; each appends to its own, all read those of all.
+
+    Args:
+        folder: beside the cache that the pass is making.
+        fingerprint: what the scores depend on, how the samples are grouped into batches included.
+        writer: names this process's file (its rank).
+    """
+
+    def __init__(self, folder: Path, fingerprint: Mapping[str, object], writer: int = 0) -> None:
+        self.folder, self.path = folder, folder / f"{writer}.jsonl"
+        self._head = json.dumps(fingerprint, sort_keys=True) + "\n"
+        self._ready = False
+        self.done: dict[int, Tensor] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Fill ``done`` from all files of the folder, lines that are torn or of another pass left out."""
+        self.done = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            head, *lines = path.read_bytes().split(b"\n")
+            if head.decode("utf-8", "replace") + "\n" == self._head:
+                self.done.update(known for line in lines if (known := _parsed(line)) is not None)
+
+    def add(self, number: int, logps_C: Tensor) -> None:
+        """Keep the scores (float32, one per cell) of batch ``number``: on disk when this returns.
+
+        Raises:
+            TrifacetError: it cannot be written.
+        """
+        try:
+            if not self._ready:
+                self._make_ready()
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+        append_durably(self.path, _line(number, logps_C))
+        self.done[number] = logps_C
+
+    def remove(self) -> None:
+        """The pass is finished, and its cache is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _make_ready(self) -> None:
+        """Let the own file begin with the fingerprint of this pass and end with a whole line."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        head = self._head.encode()
+        content = self.path.read_bytes() if self.path.is_file() else b""
+        if content.startswith(head):
+            os.truncate(self.path, content.rfind(b"\n") + 1)  # a kill may have left the last line without its end
+        else:
+            self.path.write_bytes(head)  # new, or of a pass with other settings
+        self._ready = True
+
+
+def _line(number: int, logps_C: Tensor) -> bytes:
+    # JSON's shortest form of a double gives a float32 back exactly
+    body = json.dumps([number, logps_C.tolist()])
+    return f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
+
+
+def _parsed(line: bytes) -> tuple[int, Tensor] | None:
+    checksum, _, body = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body) or not body:
+        return None
+    number, values = json.loads(body)
+    return number, torch.tensor(values, dtype=torch.float32)

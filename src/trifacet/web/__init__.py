@@ -1,0 +1,1 @@
+"""What pages and local servers share: templates that escape, style, charts, pictures, access, guards."""
