@@ -10,6 +10,7 @@ import argparse
 import importlib
 import pkgutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,28 +31,40 @@ def _line(row: Row) -> str:
     )
 
 
+def _summary(rows: Sequence[Row]) -> list[str]:
+    """A line for each data set: which metrics, how many comparisons, the farthest apart and what is allowed there."""
+    lines = ["| data | metrics | compared | largest difference | allowed |", "|---|---|---:|---:|---:|"]
+    for data in dict.fromkeys(row.data for row in rows):
+        mine = [row for row in rows if row.data == data]
+        names = ", ".join(dict.fromkeys(row.metric.partition(",")[0].split(" (")[0].split(" ")[0] for row in mine))
+        worst = max(mine, key=lambda row: row.difference - row.tolerance)
+        mark = "" if worst.holds else " **differs**"
+        lines.append(f"| {data} | {names} | {len(mine)} | {worst.difference:.2g}{mark} | {worst.tolerance:.2g} |")
+    return lines
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = sorted({module.name for module in pkgutil.iter_modules(parity.__path__)} - {"__main__", "row"})
     parser.add_argument("--only", default=",".join(parts), help=f"parts, separated by commas: {', '.join(parts)}")
-    parser.add_argument("--page", type=Path, help="a Markdown page with a place for the table")
+    parser.add_argument("--page", type=Path, help="a Markdown page with a place for a summary")
     arguments = parser.parse_args()
     wanted = [part for part in arguments.only.split(",") if part]
     if not DATA.is_dir():
         print(f"the data are not at {DATA}; name their folder in TRIFACET_PARITY_DATA", file=sys.stderr)
         return 2
-    lines = ["| metric | data | ours | official | difference | allowed |", "|---|---|---:|---:|---:|---:|"]
-    print("\n".join(lines))
-    failed = 0
+    print("| metric | data | ours | official | difference | allowed |\n|---|---|---:|---:|---:|---:|")
+    rows: list[Row] = []
     for part in wanted:
         for row in importlib.import_module(f"parity.{part}").rows(DATA):
-            failed += not row.holds
-            lines.append(_line(row))
-            print(lines[-1], flush=True)
-    lines += ["", f"{len(lines) - 2} comparisons, {failed} beyond what is allowed"]
-    print("\n".join(lines[-2:]))
+            rows.append(row)
+            print(_line(row), flush=True)
+    failed = sum(not row.holds for row in rows)
+    total = ["", f"{len(rows)} comparisons, {failed} beyond what is allowed"]
+    print("\n".join(total))
     if arguments.page:
-        write_atomically(arguments.page, with_table(arguments.page.read_text(encoding="utf-8"), "\n".join(lines), MARK))
+        made = "\n".join([*_summary(rows), *total])
+        write_atomically(arguments.page, with_table(arguments.page.read_text(encoding="utf-8"), made, MARK))
     return 1 if failed else 0
 
 

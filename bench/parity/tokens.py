@@ -19,7 +19,7 @@ def rows(data: Path) -> Iterator[Row]:
             pair = json.loads(line)
             exact[pair["group"]].append(" ".join(tokenize(pair["text"])) == pair["ptb"])
     for group, same in exact.items():
-        # the hand-written lines hold the last line of an input, which the original reads otherwise: see docs/ptb.md
+        # the hand-written lines hold the last line of an input, which the original reads otherwise: see docs/scores.md
         allowed = 0.03 if group == "tricky" else 0.0
         yield Row("PTB tokens, share of lines", f"{group}, {len(same)} lines", sum(same) / len(same), 1.0, allowed)
     every = [line for same in exact.values() for line in same]

@@ -23,7 +23,7 @@ def test_equals_the_recorded_tokens():
         pair = json.loads(line)
         same[pair["group"] == "tricky"].append(" ".join(tokenize(pair["text"])) == pair["ptb"])
     assert all(same[False]) and len(same[False]) > 6000
-    assert same[True].count(False) <= 1  # the last line of an input: docs/ptb.md
+    assert same[True].count(False) <= 1  # the last line of an input: docs/scores.md
 
 
 HABITS = {
