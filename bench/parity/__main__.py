@@ -32,14 +32,14 @@ def _line(row: Row) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> list[str]:
-    """A line for each data set: which metrics, how many comparisons, the farthest apart and what is allowed there."""
+    """A line for each data set: which metrics, how many comparisons, how far apart and what is allowed."""
     lines = ["| data | metrics | compared | largest difference | allowed |", "|---|---|---:|---:|---:|"]
     for data in dict.fromkeys(row.data for row in rows):
         mine = [row for row in rows if row.data == data]
         names = ", ".join(dict.fromkeys(row.metric.partition(",")[0].split(" (")[0].split(" ")[0] for row in mine))
-        worst = max(mine, key=lambda row: row.difference - row.tolerance)
-        mark = "" if worst.holds else " **differs**"
-        lines.append(f"| {data} | {names} | {len(mine)} | {worst.difference:.2g}{mark} | {worst.tolerance:.2g} |")
+        mark = "" if all(row.holds for row in mine) else " **differs**"
+        farthest, allowed = max(row.difference for row in mine), max(row.tolerance for row in mine)
+        lines.append(f"| {data} | {names} | {len(mine)} | {farthest:.2g}{mark} | {allowed:.2g} |")
     return lines
 
 
