@@ -67,7 +67,7 @@ def main() -> None:
             cells = [Cell(response=version) for version in range(len(texts))]
             paths, _ = encoder.paths(sample.prompt, [sample.context], texts, images, [[0]], cells)
             with torch.inference_mode():
-                logps = scorer(**collate([Encoded(tuple(paths), images)], loaded.family, 0)).tolist()
+                logps = scorer(collate([Encoded(tuple(paths), images)], loaded.family, 0)).tolist()
             for fact in FACTS:
                 rivals = [score for score, (name, _) in zip(logps[1:], changed, strict=True) if name == fact]
                 right[fact].append(logps[0] > max(rivals))

@@ -75,9 +75,7 @@ def batch_of(recipe: Recipe, name: str, path, count: int = 3):
     """The first samples of a stage as a batch, with the model that they are for."""
     loaded = load_model(path)
     examples = _examples(recipe, recipe.sft if name == "sft" else recipe.align[name], loaded)
-    batch = Collator(examples)([examples[index] for index in range(count)])
-    for key in ("plan", "indices", "cut"):
-        del batch[key]
+    batch = Collator(examples).seen([examples[index] for index in range(count)])
     return loaded, batch
 
 

@@ -22,11 +22,11 @@ from contest.inputs import LABEL, REQUEST, Inputs, Shape
 from contest.sequences import Sequence, cells_for, tensors, user_text, written_out
 from trifacet.engine import scoring
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.reference import score_batches, to_device
+from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import load_model
 from trifacet.preferences.facets import CHOSEN, Cell
-from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES, Objective, PairTerm
 from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
@@ -91,7 +91,7 @@ class Trifacet:
         self.scorer = TrieScorer(loaded.model, loaded.family)
         self.device = torch.device(shape.device)
         cells = [len(self.examples.cells(index)) for index in range(len(inputs.samples))]
-        batches = [self.batch(inputs.indices(number)) for number in range(len(cells) // shape.batch)]
+        batches = [self.batch(inputs.indices(number))[0] for number in range(len(cells) // shape.batch)]
         scores = torch.cat(list(score_batches(self.scorer, batches, self.device)))
         self.collator = Collator(self.examples, list(scores.split(cells)), rows=rows)
 
@@ -99,23 +99,23 @@ class Trifacet:
         return self.collator([self.examples[index] for index in indices])
 
     def reference(self, batch: Any) -> None:
-        list(score_batches(self.scorer, [batch], self.device))
+        list(score_batches(self.scorer, [batch[0]], self.device))
 
     def gradients(self, batch: Any) -> float:
-        batch = to_device(batch, self.device)
-        plan, reference_C = Plan(**batch.pop("plan")), batch.pop("reference_logps_C")
-        loss = objective_loss(self.objective, self.scorer(**batch), reference_C, batch["lengths_C"], plan).loss
+        seen, needed = (part.to(self.device) for part in batch)
+        scores = self.scorer(seen), needed.reference_logps_C, seen.lengths_C
+        loss = objective_loss(self.objective, *scores, needed.plan).loss
         loss.backward()
         return loss.item()
 
     def logps(self, indices: list[int]) -> dict[str, float]:
-        (logps_C,) = score_batches(self.scorer, [self.batch(indices)], self.device)
+        (logps_C,) = score_batches(self.scorer, [self.batch(indices)[0]], self.device)
         samples = self.examples.samples
         keys = [(samples[index].id, cell) for index in indices for cell in self.examples.cells(index)]
         return {_key(*key): logp for key, logp in zip(keys, logps_C.tolist(), strict=True)}
 
     def tokens(self, batch: Any) -> int:
-        return batch["input_ids"].numel()
+        return batch[0].input_ids.numel()
 
 
 class Released:

@@ -91,24 +91,24 @@ def test_padding_changes_nothing_and_gives_no_nan(tiny, pairs, world):
     short, long = pairs[0], pairs[1].model_copy(update={"context": pairs[1].context * 4})
     examples = examples_of([short, long], tiny, world, OBJECTIVES["mcm-dpo"])
     scorer = TrieScorer(tiny.model, tiny.family)
-    both = Collator(examples, rows="sample")([examples[0], examples[1]])
-    assert both["input_ids"].shape[0] == 2
+    both = Collator(examples, rows="sample").seen([examples[0], examples[1]])
+    assert both.input_ids.shape[0] == 2
     with torch.no_grad():
-        padded_C = scorer(**both)
-        alone_C = torch.cat([scorer(**Collator(examples)([examples[index]])) for index in (0, 1)])
+        padded_C = scorer(both)
+        alone_C = torch.cat([scorer(Collator(examples).seen([examples[index]])) for index in (0, 1)])
     assert torch.isfinite(padded_C).all()
     assert (padded_C - alone_C).abs().max() < 1e-4
 
 
 def test_the_head_in_chunks_gives_the_same(tiny, pairs, world, monkeypatch):
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
-    batch = Collator(examples)([examples[0], examples[1]])
+    batch = Collator(examples).seen([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family)
     results = []
     for limit in (scoring.LOGITS_AT_ONCE, 7 * tiny.model.config.text_config.vocab_size):
         monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", limit)
         tiny.model.zero_grad()
-        logps_C = scorer(**batch)
+        logps_C = scorer(batch)
         logps_C.square().sum().backward()
         results.append((logps_C.detach(), [weight.grad.clone() for weight in tiny.model.lm_head.parameters()]))
     (whole_C, whole_gradients), (chunked_C, chunked_gradients) = results
@@ -121,23 +121,23 @@ def test_samples_share_what_they_have_in_common(tiny, pairs, world):
     """The system text, and an image that several samples show, stand in the batch once."""
     same = [pair.model_copy(update={"image": pairs[0].image}) for pair in pairs[:3]]
     examples = examples_of(same, tiny, world, OBJECTIVES["dpo"])
-    batch = Collator(examples)([examples[index] for index in range(3)])
+    batch = Collator(examples).seen([examples[index] for index in range(3)])
     image_tokens = len(tiny.family.image_tokens(examples.image_versions(0)[0]))
-    assert int((batch["images_BN"] >= 0).sum()) == image_tokens
-    assert len(batch["images"]["pixel_values"]) == 1
+    assert int((batch.images_BN >= 0).sum()) == image_tokens
+    assert len(batch.images["pixel_values"]) == 1
 
 
 @pytest.mark.parametrize("attention", ["segments", "dense"])
 def test_checkpointed_layers_keep_the_trie(attention, tiny, pairs, world):
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
-    batch = Collator(examples)([examples[0], examples[1]])
+    batch = Collator(examples).seen([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family, attention=attention).train()
     results = []
     for again in (False, True):
         if again:
             tiny.model.activation_checkpointing_enable({"use_reentrant": False})
         tiny.model.zero_grad()
-        logps_C = scorer(**batch)
+        logps_C = scorer(batch)
         logps_C.square().sum().backward()
         results.append((logps_C.detach(), tiny.model.get_input_embeddings().weight.grad.clone()))
     assert torch.equal(results[0][0], results[1][0])
@@ -146,13 +146,13 @@ def test_checkpointed_layers_keep_the_trie(attention, tiny, pairs, world):
 
 def test_rows_in_parts_give_the_same(tiny, pairs, world, monkeypatch):
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
-    batch = Collator(examples, rows="path")([examples[0], examples[1]])
+    batch = Collator(examples, rows="path").seen([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family)
     results = []
-    for limit in (10**6, 3 * batch["input_ids"].shape[1]):
+    for limit in (10**6, 3 * batch.input_ids.shape[1]):
         monkeypatch.setattr(scoring, "TOKENS_AT_ONCE", limit)
         tiny.model.zero_grad()
-        logps_C = scorer(**batch)
+        logps_C = scorer(batch)
         logps_C.square().sum().backward()
         weights = {
             name: weight.grad.clone() for name, weight in tiny.model.named_parameters() if weight.grad is not None

@@ -9,7 +9,7 @@ from transformers import LlavaForConditionalGeneration
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.preferences.facets import Cell
-from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
@@ -55,10 +55,10 @@ def test_scores_and_gradients_equal_the_plain_model(name, batch_size, tiny, tiny
         pair.model_copy(update={"context": pair.context * (1 + k % 2)}) for k, pair in enumerate(pairs[:4])
     ]  # unequal lengths
     examples = examples_of(pairs, tiny, world, objective)
-    batch = Collator(examples)([examples[index] for index in range(batch_size)])
-    plan = Plan(**batch.pop("plan"))
+    batch, needed = Collator(examples)([examples[index] for index in range(batch_size)])
+    plan = needed.plan
     scorer = TrieScorer(tiny.model, tiny.family)
-    scored_C = scorer(**batch)
+    scored_C = scorer(batch)
 
     plain = LlavaForConditionalGeneration.from_pretrained(tiny_folder)
     expected_C = torch.cat(
@@ -68,8 +68,8 @@ def test_scores_and_gradients_equal_the_plain_model(name, batch_size, tiny, tiny
     assert (scored_C - expected_C).abs().max() < 1e-4
 
     reference_C = expected_C.detach() + torch.linspace(-1, 1, len(expected_C))
-    objective_loss(objective, scored_C, reference_C, batch["lengths_C"], plan).loss.backward()
-    objective_loss(objective, expected_C, reference_C, batch["lengths_C"], plan).loss.backward()
+    objective_loss(objective, scored_C, reference_C, batch.lengths_C, plan).loss.backward()
+    objective_loss(objective, expected_C, reference_C, batch.lengths_C, plan).loss.backward()
     expected = {key: weight.grad for key, weight in plain.named_parameters() if weight.grad is not None}
     ours = {key: weight.grad for key, weight in tiny.model.named_parameters() if weight.grad is not None}
     assert ours.keys() == expected.keys()
@@ -86,23 +86,23 @@ def test_several_versions_and_one_by_one_agree(tiny, pairs, world):
     assert len(examples.cells(0)) == 3 * 4 * 3
     scores = []
     for rows in get_args(Rows):
-        batch = Collator(examples, rows=rows)([examples[0], examples[1]])
+        batch = Collator(examples, rows=rows).seen([examples[0], examples[1]])
         for attention in ("segments", "dense"):
             with torch.no_grad():
-                scores.append(TrieScorer(tiny.model, tiny.family, attention=attention)(**batch))
+                scores.append(TrieScorer(tiny.model, tiny.family, attention=attention)(batch))
     for other in scores[1:]:
         assert (other - scores[0]).abs().max() < 1e-4
 
 
 def test_each_distinct_image_is_encoded_once(tiny, pairs, world):
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
-    batch = Collator(examples)([examples[0], examples[1], examples[2]])
+    batch = Collator(examples).seen([examples[0], examples[1], examples[2]])
     seen = []
     handle = tiny.model.model.vision_tower.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append(len(args[0] if args else kwargs["pixel_values"])), with_kwargs=True
     )
     with torch.no_grad():
-        TrieScorer(tiny.model, tiny.family)(**batch)
+        TrieScorer(tiny.model, tiny.family)(batch)
     handle.remove()
     assert seen == [6]  # two images of three samples, for twenty-four cells
 
@@ -110,8 +110,8 @@ def test_each_distinct_image_is_encoded_once(tiny, pairs, world):
 def test_an_equal_rejected_version_scores_like_the_chosen_one(tiny, pairs, world):
     twins = [pair.model_copy(update={"rejected_responses": (pair.response,)}) for pair in pairs]
     examples = examples_of(twins, tiny, world, OBJECTIVES["dpo"])
-    batch = Collator(examples)([examples[0]])
+    batch = Collator(examples).seen([examples[0]])
     with torch.no_grad():
-        logps = TrieScorer(tiny.model, tiny.family)(**batch)
+        logps = TrieScorer(tiny.model, tiny.family)(batch)
     assert examples.cells(0) == [Cell(), Cell(response=1)]
     assert logps[0] == logps[1]

@@ -12,7 +12,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Encoded, Rows, TrieScorer, collate
 from trifacet.models.loading import load_model, load_processor
 from trifacet.preferences.facets import Cell
-from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
@@ -88,9 +88,9 @@ def assert_same_gradients(ours, plain):
 def test_scores_and_gradients_equal_the_plain_model(family_folder, posts, photos):
     loaded = load_model(family_folder, image_tiles="any")
     examples = examples_of(posts, photos, loaded, "mcm-dpo")
-    batch = Collator(examples)([examples[index] for index in range(len(posts))])
-    plan = Plan(**batch.pop("plan"))
-    scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+    batch, needed = Collator(examples)([examples[index] for index in range(len(posts))])
+    plan = needed.plan
+    scored_C = TrieScorer(loaded.model, loaded.family)(batch)
 
     plain = AutoModelForImageTextToText.from_pretrained(family_folder)
     expected_C = torch.cat([plain_cells(plain, loaded.processor, examples, index) for index in range(len(posts))])
@@ -101,7 +101,7 @@ def test_scores_and_gradients_equal_the_plain_model(family_folder, posts, photos
 
     reference_C = expected_C.detach() + torch.linspace(-1, 1, len(expected_C))
     for logps_C in (scored_C, expected_C):
-        objective_loss(OBJECTIVES["mcm-dpo"], logps_C, reference_C, batch["lengths_C"], plan).loss.backward()
+        objective_loss(OBJECTIVES["mcm-dpo"], logps_C, reference_C, batch.lengths_C, plan).loss.backward()
     assert_same_gradients(loaded.model, plain)
 
 
@@ -130,12 +130,12 @@ def test_beyond_the_window_of_its_attention_a_model_is_scored_one_by_one(window,
     folder = llava(tmp_path / "model", [post.context for post in posts], MistralConfig, sliding_window=window)
     loaded = load_model(folder)
     examples = examples_of(posts, photos, loaded, "mcm-dpo")
-    batch = Collator(examples)([examples[index] for index in range(len(posts))])
+    batch = Collator(examples).seen([examples[index] for index in range(len(posts))])
     lengths = [len(path.tokens_L) for index in range(len(posts)) for path in examples[index].encoded.paths]
     assert min(lengths) < window
-    assert len(batch["input_ids"]) == (1 if max(lengths) <= window else len(lengths))
+    assert len(batch.input_ids) == (1 if max(lengths) <= window else len(lengths))
     with torch.no_grad():
-        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        scored_C = TrieScorer(loaded.model, loaded.family)(batch)
         expected = [plain_cells(loaded.model, loaded.processor, examples, index) for index in range(len(posts))]
     assert (scored_C - torch.cat(expected)).abs().max() < 1e-4
 
@@ -174,10 +174,10 @@ def test_rows_attention_and_strategies_agree(strategy, family_folder, posts, pho
     assert few[1].versions == examples.versions(1)
     scores = []
     for rows in get_args(Rows):
-        batch = Collator(examples, rows=rows)(few)
+        batch = Collator(examples, rows=rows).seen(few)
         for attention in ("segments", "dense"):
             with torch.no_grad():
-                scores.append(TrieScorer(loaded.model, loaded.family, attention=attention)(**batch))
+                scores.append(TrieScorer(loaded.model, loaded.family, attention=attention)(batch))
     assert scores[0].std() > 1
     for other in scores[1:]:
         assert (other - scores[0]).abs().max() < 1e-4
@@ -195,7 +195,7 @@ def test_samples_of_several_images_equal_the_plain_model(family_folder, posts, p
     paths, _ = encoder.paths(None, [posts[0].context], responses, images, shown, cells)
     batch = collate([Encoded(tuple(paths), tuple(images))], loaded.family, pad_id=0)
     with torch.no_grad():
-        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        scored_C = TrieScorer(loaded.model, loaded.family)(batch)
         expected = [
             plain_logps(
                 loaded.model, loaded.processor, [pictures[image] for image in shown[cell.image]], posts[0].context,
@@ -213,7 +213,7 @@ def test_a_post_without_an_image_equals_the_plain_model(family_folder, posts):
     paths, _ = encoder.paths(None, [posts[1].context], ["A cat.", "Two dogs."], [], [[]], [Cell(), Cell(response=1)])
     batch = collate([Encoded(tuple(paths), ())], loaded.family, pad_id=0)
     with torch.no_grad():
-        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        scored_C = TrieScorer(loaded.model, loaded.family)(batch)
         for scored, path in zip(scored_C, paths, strict=True):
             ids_1L = torch.from_numpy(path.tokens_L)[None]
             logps_L = torch.log_softmax(loaded.model(input_ids=ids_1L).logits[0, :-1], -1)

@@ -32,9 +32,9 @@ def mixed(posts):
 def test_scores_equal_the_plain_model(loaded, posts, photos):
     samples = mixed(posts)
     examples = examples_of(samples, photos, loaded, "dpo")
-    batch = Collator(examples)([examples[index] for index in range(len(samples))])
+    batch = Collator(examples).seen([examples[index] for index in range(len(samples))])
     with torch.no_grad():
-        scored_C = TrieScorer(loaded.model, loaded.family)(**batch)
+        scored_C = TrieScorer(loaded.model, loaded.family)(batch)
         expected = [
             plain_logps(loaded.model, loaded.processor, [load_image(photos, name) for name in sample.pictures],
                         sample.context, response)
@@ -49,7 +49,7 @@ def test_what_trains_has_a_gradient_in_a_batch_without_images(loaded, posts, pho
     examples = examples_of(mixed(posts), photos, loaded, "dpo")
     for index in (0, 1):
         model.zero_grad()
-        TrieScorer(model, loaded.family)(**Collator(examples)([examples[index]])).sum().backward()
+        TrieScorer(model, loaded.family)(Collator(examples).seen([examples[index]])).sum().backward()
         assert [name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None] == []
 
 

@@ -11,23 +11,23 @@ from trifacet.training.examples import Collator
 
 def test_the_reference_is_scored_as_the_policy_is(tiny, pairs, world):
     examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
-    batch = Collator(examples)([examples[0], examples[1]])
+    batch = Collator(examples).seen([examples[0], examples[1]])
     scorer = TrieScorer(tiny.model, tiny.family, mixed_precision=True)
-    policy = scorer(**batch)
+    policy = scorer(batch)
     (reference,) = score_batches(scorer, [batch], torch.device("cpu"))
     assert torch.equal(policy.detach(), reference)  # margins are zero at the start, not rounding noise
-    exact = TrieScorer(tiny.model, tiny.family)(**batch).detach()
+    exact = TrieScorer(tiny.model, tiny.family)(batch).detach()
     assert policy.dtype == torch.float32
     assert 0 < (policy.detach() - exact).abs().max() < 0.02 * exact.abs().max()
 
 
 def test_small_steps_move_float32_weights(tiny, pairs, world):
     examples = examples_of(pairs, tiny, world, OBJECTIVES["dpo"])
-    batch = Collator(examples)([examples[0]])
+    batch = Collator(examples).seen([examples[0]])
     scorer = TrieScorer(tiny.model, tiny.family, mixed_precision=True)
     weight = tiny.model.lm_head.weight
     before = weight.detach().clone()
-    scorer(**batch).sum().neg().backward()
+    scorer(batch).sum().neg().backward()
     assert weight.grad.dtype == torch.float32
     with torch.no_grad():
         weight -= 5e-7 * weight.grad.sign()

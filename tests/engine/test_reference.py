@@ -191,7 +191,7 @@ def test_scores_are_taken_without_dropout_and_leave_the_mode(tiny, pairs, world)
     encoder = SampleEncoder(tiny.family, prompt="Write.", context_label="Context:", max_length=512)
     rejection = Rejection(ImageStrategy("blackness", 0))
     examples = Examples(pairs[:2], OBJECTIVES["dpo"], encoder, world, rejection, max_pixels=10**6)
-    batch = Collator(examples)([examples[0], examples[1]])
+    batch = Collator(examples).seen([examples[0], examples[1]])
     tiny.model.config.text_config.attention_dropout = 0.5
     for layer in tiny.model.model.language_model.layers:
         layer.self_attn.attention_dropout = 0.5
@@ -200,7 +200,7 @@ def test_scores_are_taken_without_dropout_and_leave_the_mode(tiny, pairs, world)
     assert torch.equal(once, twice)
     assert scorer.training
     assert not once.requires_grad
-    assert not torch.equal(scorer(**batch), once)  # the dropout is real
+    assert not torch.equal(scorer(batch), once)  # the dropout is real
 
 
 def test_the_header_is_plain(cache):

@@ -17,7 +17,7 @@ from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import load_model
 from trifacet.models.paradigms import choose_trained
 from trifacet.preferences.facets import Facet
-from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES, resolve_objective
 from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Collator, Examples, Rejection
@@ -73,9 +73,9 @@ def test_scores_and_gradients_equal_the_plain_model(rows, tiny, tiny_folder, pai
     examples = examples_of(samples, tiny, world)
     examples.check()
     everything = range(len(samples))
-    batch = Collator(examples, rows=rows)([examples[index] for index in everything])
-    plan = Plan(**batch.pop("plan"))
-    scored_C = TrieScorer(tiny.model, tiny.family)(**batch)
+    batch, needed = Collator(examples, rows=rows)([examples[index] for index in everything])
+    plan = needed.plan
+    scored_C = TrieScorer(tiny.model, tiny.family)(batch)
     plain = LlavaForConditionalGeneration.from_pretrained(tiny_folder)
     expected_C = torch.cat([plain_logps(plain, tiny.processor, examples, index) for index in everything])
     assert expected_C.std() > 1
@@ -83,7 +83,7 @@ def test_scores_and_gradients_equal_the_plain_model(rows, tiny, tiny_folder, pai
 
     reference_C = expected_C.detach() + torch.linspace(-1, 1, len(expected_C))
     for logps_C in (scored_C, expected_C):
-        objective_loss(examples.objective, logps_C, reference_C, batch["lengths_C"], plan).loss.backward()
+        objective_loss(examples.objective, logps_C, reference_C, batch.lengths_C, plan).loss.backward()
     expected = {key: weight.grad for key, weight in plain.named_parameters() if weight.grad is not None}
     ours = {key: weight.grad for key, weight in tiny.model.named_parameters() if weight.grad is not None}
     assert ours.keys() == expected.keys()
@@ -99,7 +99,7 @@ def test_further_images_count_and_their_order_too(tiny, pairs, world):
     samples = [one.model_copy(update={"id": str(n), "more_images": more}) for n, more in enumerate(shown)]
     examples = examples_of(samples, tiny, world, "dpo")
     with torch.no_grad():
-        logps_C = TrieScorer(tiny.model, tiny.family)(**Collator(examples)([examples[n] for n in range(4)]))
+        logps_C = TrieScorer(tiny.model, tiny.family)(Collator(examples).seen([examples[n] for n in range(4)]))
     assert len({round(float(logp), 3) for logp in logps_C[::2]}) == 4
 
 
@@ -143,21 +143,21 @@ def test_a_further_image_that_is_missing_is_named(tiny, pairs, world):
 
 def test_the_encoder_runs_without_images_only_where_it_trains(tiny, pairs, world):
     examples = examples_of(mixed(pairs), tiny, world)
-    batch = Collator(examples)([examples[0], examples[5]])
-    assert batch["images"] == {}
+    batch = Collator(examples).seen([examples[0], examples[5]])
+    assert batch.images == {}
     runs = []
     tiny.model.model.vision_tower.register_forward_hook(lambda *_: runs.append(1))
     scorer = TrieScorer(tiny.model, tiny.family)
-    trained = scorer(**batch)
+    trained = scorer(batch)
     trained.sum().backward()
     assert len(runs) == 1
     weights = [*tiny.model.model.multi_modal_projector.parameters()]
     assert all((weight.grad == 0).all() for weight in weights)
     with torch.no_grad():
-        assert torch.equal(scorer(**batch), trained)
+        assert torch.equal(scorer(batch), trained)
     tiny.model.model.vision_tower.requires_grad_(False)
     tiny.model.model.multi_modal_projector.requires_grad_(False)
-    assert torch.equal(scorer(**batch), trained)
+    assert torch.equal(scorer(batch), trained)
     assert len(runs) == 1
 
 
@@ -172,14 +172,14 @@ def _gradients(rank, folder, model, world, store):
     if rank is None:
         for order in orders:
             for index in order:
-                (scorer(**Collator(examples)([examples[index]])).sum() / 2).backward()
+                (scorer(Collator(examples).seen([examples[index]])).sum() / 2).backward()
     else:
         torch.distributed.init_process_group(
             "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=datetime.timedelta(seconds=60)
         )
         parallel = nn.parallel.DistributedDataParallel(scorer)
         for order in orders:
-            parallel(**Collator(examples)([examples[order[rank]]])).sum().backward()
+            parallel(Collator(examples).seen([examples[order[rank]]])).sum().backward()
     gradients = {name: weight.grad for name, weight in scorer.named_parameters() if weight.requires_grad}
     torch.save(gradients, folder / f"{rank}.pt")
 

@@ -41,22 +41,20 @@ def batch_for(loaded, posts, photos, objective="mcm-dpo"):
     rejection = Rejection(ImageStrategy("diffusion", 700), seed=1)
     encoder = encoder_of(loaded.family)
     examples = Examples(posts, OBJECTIVES[objective], encoder, photos, rejection, max_pixels=10**6)
-    batch = Collator(examples)([examples[index] for index in (0, 1)])
-    for key in ("plan", "indices", "cut"):
-        del batch[key]
+    batch = Collator(examples).seen([examples[index] for index in (0, 1)])
     return batch
 
 
 def scores(loaded, model, batch):
     with torch.no_grad():
-        return TrieScorer(model, loaded.family).eval()(**batch)
+        return TrieScorer(model, loaded.family).eval()(batch)
 
 
 @pytest.mark.parametrize("train_vision", [False, True])
 def test_what_a_paradigm_trains_is_what_gets_a_gradient(train_vision, family_folder, posts, photos):
     loaded = load_model(family_folder, image_tiles="any")
     _, table = choose_trained(loaded.model, loaded.family, train_vision=train_vision, lora=None)
-    TrieScorer(loaded.model, loaded.family)(**batch_for(loaded, posts, photos)).sum().backward()
+    TrieScorer(loaded.model, loaded.family)(batch_for(loaded, posts, photos)).sum().backward()
     got = {key for key, weight in loaded.model.named_parameters() if weight.grad is not None}
     assert got == {key for key, weight in loaded.model.named_parameters() if weight.requires_grad}
     how = {row.part: row.how for row in table}
@@ -147,7 +145,7 @@ def test_arithmetic_in_bfloat16_is_near_and_trains(dtype, family_folder, posts, 
     loaded = load_model(family_folder, dtype=dtype, image_tiles="any")
     lora = LORA if dtype == "bfloat16" else None
     model, _ = choose_trained(loaded.model, loaded.family, train_vision=True, lora=lora)
-    scored = TrieScorer(model, loaded.family, mixed_precision=True)(**batch)
+    scored = TrieScorer(model, loaded.family, mixed_precision=True)(batch)
     expected = scores(exact, exact.model, batch)
     assert (scored - expected).abs().max() < 0.1 * expected.abs().max()
     scored.sum().backward()

@@ -36,7 +36,7 @@ def test_a_saved_model_loads_as_it_was(tmp_path, tiny, tiny_folder, world):
     _, other = batch_of(recipe_of("unused", world, tmp_path / "model"), "mcm", tmp_path / "model")
     with torch.no_grad():
         ours = TrieScorer(again.model, again.family)(**other)
-        assert torch.equal(ours, TrieScorer(tiny.model, tiny.family)(**batch))
+        assert torch.equal(ours, TrieScorer(tiny.model, tiny.family)(batch))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_llava_next_is_scored_by_the_trie(next_folder, world):
     alone = batch_of(recipe_of("unused", world, next_folder, {"model.trie": False}), "mcm", next_folder)[1]
     with torch.no_grad():
         scorer = TrieScorer(loaded.model, loaded.family)
-        torch.testing.assert_close(scorer(**batch), scorer(**alone), atol=1e-4, rtol=0)
+        torch.testing.assert_close(scorer(batch), scorer(alone), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(96, 32), (32, 96)])

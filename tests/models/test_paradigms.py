@@ -20,7 +20,7 @@ UNREAD = ("vision_tower.encoder.layers.2.", "vision_tower.post_layernorm.")  # t
 
 def scores(model, family, batch):
     with torch.no_grad():
-        return TrieScorer(model, family).eval()(**batch)
+        return TrieScorer(model, family).eval()(batch)
 
 
 def shaken(model):
@@ -166,11 +166,11 @@ def test_all_that_trains_over_a_bfloat16_base_is_float32(world, tiny_folder):
     assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
     scorer = TrieScorer(model, loaded.family, mixed_precision=True).eval()
     with torch.no_grad():
-        policy = scorer(**batch)
+        policy = scorer(batch)
         with model.disable_adapter():
-            reference = scorer(**batch)
+            reference = scorer(batch)
     assert (policy - reference).abs().max() < 0.02 * reference.abs().max()  # the vision copy adds up in float32
-    scorer(**batch).sum().backward()
+    scorer(batch).sum().backward()
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     assert gradients
     assert all(gradient.isfinite().all() for gradient in gradients)

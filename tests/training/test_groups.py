@@ -53,20 +53,20 @@ def test_a_batch_holds_each_picture_once_and_scores_the_same(tiny, pairs, world)
     examples = examples_in_groups(tiny, pairs, world, grouped=True)
     group = examples.groups.members[0]
     together = [examples[index] for index in group]
-    batch = Collator(examples)(together)
-    assert len(batch["images"]["pixel_values"]) == 4  # of four samples with a rejected image each
+    batch = Collator(examples).seen(together)
+    assert len(batch.images["pixel_values"]) == 4  # of four samples with a rejected image each
     apart = Collator(examples_in_groups(tiny, pairs, world, grouped=False))
-    plain = apart([examples_in_groups(tiny, pairs, world, grouped=False)[index] for index in group])
-    assert int((batch["images_BN"] >= 0).sum()) == 4 * 16  # 16 tokens each
-    assert int((plain["images_BN"] >= 0).sum()) > 5 * 16
+    plain = apart.seen([examples_in_groups(tiny, pairs, world, grouped=False)[index] for index in group])
+    assert int((batch.images_BN >= 0).sum()) == 4 * 16  # 16 tokens each
+    assert int((plain.images_BN >= 0).sum()) > 5 * 16
     contexts = {examples.samples[index].context for index in group}
     for index in group:
         _, rejected = examples.contexts(index)
         assert rejected in contexts - {examples.samples[index].context}
     scorer = TrieScorer(tiny.model, tiny.family)
     with torch.no_grad():
-        alone = Collator(examples, rows="path")(together)
-        assert (scorer(**batch) - scorer(**alone)).abs().max() < 1e-4
+        alone = Collator(examples, rows="path").seen(together)
+        assert (scorer(batch) - scorer(alone)).abs().max() < 1e-4
 
 
 def test_a_recipe_trains_in_groups_with_cached_scores(tmp_path, world, tiny_folder, monkeypatch):
@@ -74,7 +74,7 @@ def test_a_recipe_trains_in_groups_with_cached_scores(tmp_path, world, tiny_fold
     compute = LatticeTrainer.compute_loss
 
     def noting(self, model, inputs, *arguments, **options):
-        seen.append(sorted(inputs["indices"]))
+        seen.append(sorted(inputs[1].indices))
         return compute(self, model, inputs, *arguments, **options)
 
     monkeypatch.setattr(LatticeTrainer, "compute_loss", noting)

@@ -106,9 +106,9 @@ def test_a_score_that_is_not_finite_never_enters_a_cache(tmp_path, world, tiny_f
     recipe = recipe_of(tmp_path / "out", world, tiny_folder, CHANGES)
     plain, calls = TrieScorer.forward, []
 
-    def breaks(self, **batch):
+    def breaks(self, batch):
         calls.append(1)
-        return plain(self, **batch) / (0 if len(calls) == 2 else 1)
+        return plain(self, batch) / (0 if len(calls) == 2 else 1)
 
     monkeypatch.setattr(TrieScorer, "forward", breaks)
     message = "log-prob that is not finite for one of the samples 'preference-00002', 'preference-00003';"

@@ -209,6 +209,8 @@ def test_an_image_damaged_in_its_middle_costs_no_finished_step(tmp_path, world, 
     with pytest.raises(DataError, match=r"sample 'sft-00003'.*damaged or truncated") as caught:
         train(recipe, "sft", tiny_folder)
     assert "Traceback" not in str(caught.value)
+    assert caught.value.field == "image"
+    assert caught.value.fix  # as it was raised, also by a worker
     done = len(log_of(tmp_path / "out" / "models" / "sft"))
     assert done > 0
     assert [path.name for path in (tmp_path / "out" / "models" / "sft").glob("checkpoint-*")] == [f"checkpoint-{done}"]

@@ -112,7 +112,7 @@ def _scores(
                 max_length=encoder.max_length,
             )
         batch = responses_batch(encoder, images, rows)
-        lengths = batch["lengths_C"].tolist()
+        lengths = batch.lengths_C.tolist()
         scorer = TrieScorer(loaded.model, loaded.family)
         logps.append(next(score_batches(scorer, [batch], next(scorer.parameters()).device)).tolist())
         del loaded, scorer

@@ -30,21 +30,9 @@ def score_batches(scorer: TrieScorer, batches: Iterable[Batch], device: torch.de
     try:
         for batch in batches:
             with torch.inference_mode():
-                yield scorer(**to_device(batch, device)).float().cpu().clone()
+                yield scorer(batch.to(device)).float().cpu().clone()
     finally:
         scorer.train(was_training)
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with its tensors on ``device``."""
-    return {
-        key: value.to(device)
-        if isinstance(value, Tensor)
-        else to_device(value, device)
-        if isinstance(value, dict)
-        else value
-        for key, value in batch.items()
-    }
 
 
 def refuse_broken_scores(logps_C: Tensor, names: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,12 +18,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from trifacet.base.tensors import OfTensors
 from trifacet.engine.attention import SEGMENTS, flex_block_mask, visible
 from trifacet.engine.family import Family, ImageInput, core
 from trifacet.engine.forwards import feed_forward, keeping_products, left_out
 from trifacet.engine.trie import Path, Trie, build_trie
 
-Batch = dict[str, Any]
 Rows = Literal["batch", "sample", "path"]
 Attention = Literal["auto", "segments", "dense", "flex"]
 TOKENS_AT_ONCE = 1024  # of a batch with a row per path: more are computed in parts, and again going backwards
@@ -38,8 +38,31 @@ class Encoded:
     images: tuple[ImageInput, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Batch(OfTensors):
+    """What the model sees of a batch: one trie per row, and where in them the responses of its cells stand.
+
+    A read is a place whose next token belongs to a response; reads that cells share are computed once.
+    """
+
+    input_ids: Tensor  # (B, N)
+    position_ids: Tensor  # (B, N), or with M-RoPE (axes, B, N)
+    images_BN: Tensor  # number of the image that a token stands for; -1: text
+    ends_BN: Tensor  # where the part of the row ends that sees a token
+    image_order: Tensor  # numbers of the images in the order in which the rows show them
+    image_row: Tensor  # the row of each of these
+    parent_R: Tensor  # flat place of the token before a response token
+    token_R: Tensor  # id of the response token
+    read_M: Tensor  # for every cell's response tokens: their place in R ...
+    cell_M: Tensor  # ... and the cell
+    lengths_C: Tensor  # response tokens of each cell
+    images: dict[str, Tensor]  # as the family's vision encoder takes them; empty without images
+    one_by_one: bool  # a row per path
+    plain_BN: Tensor | None = None  # which tokens are no padding, where the model makes its own masks
+
+
 def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows = "batch") -> Batch:
-    """The tries of a batch as a dict of tensors that ``TrieScorer`` takes.
+    """The tries of a batch as ``TrieScorer`` takes them.
 
     Args:
         samples: the samples; cells are numbered sample after sample, path after path.
@@ -64,14 +87,12 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         rows = "path"
     grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
     tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
-    batch = {**_rows([build_trie(group) for group in grouped], pad_id, tokens_I), "images": family.collate(images)}
-    batch["one_by_one"] = rows == "path"
-    if beyond_window:
-        batch["plain_BN"] = batch["ends_BN"] == batch["ends_BN"][:, :1]  # all but the padding
-    return batch
+    tensors = _rows([build_trie(group) for group in grouped], pad_id, tokens_I)
+    plain_BN = tensors["ends_BN"] == tensors["ends_BN"][:, :1] if beyond_window else None  # all but the padding
+    return Batch(**tensors, images=family.collate(images), one_by_one=rows == "path", plain_BN=plain_BN)
 
 
-def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
+def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str, Tensor]:
     """One row per trie, padded at the right; padding is a run of its own that sees and is seen by itself."""
     width = max(len(trie.tokens_N) for trie in tries)
     ids_BN = np.full((len(tries), width), pad_id)
@@ -109,26 +130,25 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> Batch:
 
 def _parts(batch: Batch) -> Iterator[Batch]:
     """The batch whole, or in runs of rows of at most ``TOKENS_AT_ONCE`` tokens where it has a row per path."""
-    rows, width = batch["input_ids"].shape
+    rows, width = batch.input_ids.shape
     step = max(TOKENS_AT_ONCE // width, 1)
-    if rows <= step or not batch["one_by_one"]:
-        yield {**batch, "whole": True}
+    if rows <= step or not batch.one_by_one:
+        yield batch
         return
     for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        by_row = {name: batch[name][start:stop] for name in ("input_ids", "images_BN", "ends_BN")}
-        if "plain_BN" in batch:
-            by_row["plain_BN"] = batch["plain_BN"][start:stop]
-        read_R = (batch["parent_R"] >= start * width) & (batch["parent_R"] < stop * width)
-        shown = (batch["image_row"] >= start) & (batch["image_row"] < stop)
-        yield {
-            **by_row,
-            "position_ids": batch["position_ids"][..., start:stop, :],
-            "image_order": batch["image_order"][shown],
-            "parent_R": batch["parent_R"][read_R] - start * width,
-            "token_R": batch["token_R"][read_R],
-            "whole": False,
-        }
+        here = slice(start, min(start + step, rows))
+        read_R = (batch.parent_R >= start * width) & (batch.parent_R < here.stop * width)
+        yield replace(
+            batch,
+            input_ids=batch.input_ids[here],
+            position_ids=batch.position_ids[..., here, :],
+            images_BN=batch.images_BN[here],
+            ends_BN=batch.ends_BN[here],
+            plain_BN=None if batch.plain_BN is None else batch.plain_BN[here],
+            image_order=batch.image_order[(batch.image_row >= start) & (batch.image_row < here.stop)],
+            parent_R=batch.parent_R[read_R] - start * width,
+            token_R=batch.token_R[read_R],
+        )
 
 
 class TokenLogps(torch.autograd.Function):
@@ -171,7 +191,7 @@ class TrieScorer(nn.Module):
         self.mixed_precision = mixed_precision  # here and not in the loop, so that the reference computes alike
         if attention == "auto":
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
-        self._blank_images: Batch | None = None
+        self._blank_images: dict[str, Tensor] | None = None
         self.attention: Attention = "dense" if family.needs_dense_mask else attention
         names = {"segments": SEGMENTS, "flex": "flex_attention", "dense": "sdpa"}
         core(model).set_attn_implementation({"text_config": names[self.attention]})
@@ -186,45 +206,45 @@ class TrieScorer(nn.Module):
         return keeping_products(feed_forward(core(self.model)))
 
     def _mask(self, batch: Batch) -> Any:
-        if "plain_BN" in batch:
-            return batch["plain_BN"]  # one sequence per row: the model makes its own masks
-        ends_BN = batch["ends_BN"]
+        if batch.plain_BN is not None:
+            return batch.plain_BN  # one sequence per row: the model makes its own masks
+        ends_BN = batch.ends_BN
         if self.attention == "segments":
             return ends_BN[:, None, None, :]
         if self.attention == "flex":
             return flex_block_mask(ends_BN)
-        return self.family.dense_masks(visible(ends_BN), batch["images_BN"], batch["position_ids"])
+        return self.family.dense_masks(visible(ends_BN), batch.images_BN, batch.position_ids)
 
-    def forward(self, **batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths."""
-        with self._precision(batch["input_ids"].device):
-            images = batch["images"] or (self._blank(batch["input_ids"].device) if self._encoder_always() else {})
+        with self._precision(batch.input_ids.device):
+            images = batch.images or (self._blank(batch.input_ids.device) if self._encoder_always() else {})
             with left_out(self.family.unread(self.model)), self._light():
                 features = self.family.features(self.model, **images) if images else []
-            logps_R = torch.cat([self._computed(part, features) for part in _parts(batch)])
-        logps_C = logps_R.new_zeros(len(batch["lengths_C"]))
-        logps_C = logps_C.index_add(0, batch["cell_M"], logps_R[batch["read_M"]])
-        if features and not batch["images"]:  # of the blank: in the graph, and of no weight
+            logps_R = torch.cat([self._computed(part, features, part is batch) for part in _parts(batch)])
+        logps_C = logps_R.new_zeros(len(batch.lengths_C))
+        logps_C = logps_C.index_add(0, batch.cell_M, logps_R[batch.read_M])
+        if features and not batch.images:  # of the blank: in the graph, and of no weight
             logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
         return logps_C
 
-    def _computed(self, part: Batch, features: list[Any]) -> Tensor:
+    def _computed(self, part: Batch, features: list[Any], whole: bool) -> Tensor:
         """Log-probs of the response tokens of some rows; rows that are not all are computed again going backwards."""
-        if part["whole"] or not torch.is_grad_enabled():
-            return self._logps_of_rows(part, features)
-        return checkpoint(self._logps_of_rows, part, features, use_reentrant=False)
+        if whole or not torch.is_grad_enabled():
+            return self._logps_of_rows(part, features, whole)
+        return checkpoint(self._logps_of_rows, part, features, whole, use_reentrant=False)
 
-    def _logps_of_rows(self, part: Batch, features: list[Any]) -> Tensor:
-        light = self._light() if part["whole"] else contextlib.nullcontext()
-        with light, self._last_layer_on(part["parent_R"].unique(), part["input_ids"].shape):
+    def _logps_of_rows(self, part: Batch, features: list[Any], whole: bool) -> Tensor:
+        light = self._light() if whole else contextlib.nullcontext()
+        with light, self._last_layer_on(part.parent_R.unique(), part.input_ids.shape):
             hidden_BNd = self.family.hidden(
                 self.model,
-                part["input_ids"],
+                part.input_ids,
                 self._mask(part),
-                part["position_ids"],
-                [features[index] for index in part["image_order"].tolist()],
+                part.position_ids,
+                [features[index] for index in part.image_order.tolist()],
             )
-        return self._logps(hidden_BNd.flatten(0, 1)[part["parent_R"]], part["token_R"])
+        return self._logps(hidden_BNd.flatten(0, 1)[part.parent_R], part.token_R)
 
     @contextlib.contextmanager
     def _last_layer_on(self, read_T: Tensor, rows: torch.Size) -> Iterator[None]:
@@ -268,7 +288,7 @@ class TrieScorer(nn.Module):
         seen = (weight for name in ("vision", "projector") for weight in parts[name].parameters())
         return torch.is_grad_enabled() and any(weight.requires_grad for weight in seen)
 
-    def _blank(self, device: torch.device) -> Batch:
+    def _blank(self, device: torch.device) -> dict[str, Tensor]:
         """A small grey picture for the encoder, as ``features`` takes it."""
         if self._blank_images is None:
             self._blank_images = self.family.collate([self.family.read(Image.new("RGB", (32, 32), "grey"))])

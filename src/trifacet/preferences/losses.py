@@ -7,14 +7,16 @@ Shape letters: C cells of a batch, P comparisons of a batch (a term may have sev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from trifacet.base.tensors import OfTensors
 from trifacet.preferences.facets import CHOSEN, Facet
-from trifacet.preferences.objectives import Link, NLLTerm, Objective, PairTerm, term_cells
+from trifacet.preferences.objectives import AnchorTerm, Link, NLLTerm, Objective, PairTerm, term_cells
 
 
 def link_loss(
@@ -42,19 +44,39 @@ def link_loss(
             return ((margin - 0.5) / beta) ** 2
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Plan(OfTensors):
     """Which cells of a batch meet in which term.
 
-    ``first_P`` and ``second_P`` are cell numbers (second is -1 for anchors and NLL), ``term_P`` and ``sample_P`` say to
-    whom a comparison belongs, ``share_P`` is 1 / (comparisons of that term for that sample).
+    The plan of one sample under MCM-DPO, with one rejected version of each facet. Its cells are the corners (image,
+    context, response), w for chosen and l for rejected, in the order in which their scores come; each of the seven
+    terms compares the all-chosen cell 0 with another::
+
+        cell   0    1    2    3    4    5    6    7        term   first  second  share
+               www  wwl  wlw  wll  lww  lwl  llw  lll      rpo      0      1       1
+                |    |    |    |    |    |    |    |       vpo      0      4       1
+                +rpo-+    |    |    |    |    |    |       cpo      0      2       1
+                +---cpo---+    |    |    |    |    |       vrpo     0      5       1
+                +----crpo------+    |    |    |    |       crpo     0      3       1
+                +----------vpo------+    |    |    |       vcpo     0      6       1
+                +----------vrpo----------+    |    |       mtpo     0      7       1
+                +----------vcpo---------------+    |
+                +----------mtpo--------------------+
+
+    With two rejected images there are twelve cells; vpo then has two comparisons of share 1/2, and so has every term
+    that rejects the image. A sample without a post has no cells of a rejected context, and none of those terms.
     """
 
-    first_P: Tensor
-    second_P: Tensor
-    term_P: Tensor
+    first_P: Tensor  # number of the preferred cell in the batch
+    second_P: Tensor  # number of the other; -1 for anchors and NLL
+    term_P: Tensor  # place of the term in ``objective.active``
     sample_P: Tensor
-    share_P: Tensor
+    share_P: Tensor  # 1 / (comparisons of that term for that sample)
     samples: int
+
+    def of_term(self, number: int) -> Tensor:
+        """Which comparisons are the term's (P,)."""
+        return self.term_P == number
 
 
 def make_plan(objective: Objective, versions_S: Sequence[dict[Facet, int]]) -> Plan:
@@ -82,10 +104,19 @@ class ObjectiveOutput(NamedTuple):
     metrics: dict[str, Tensor]
 
 
+class Scores(NamedTuple):
+    """What terms are made of: the policy's log-probs, log pi / pi_ref, lengths, and h of each comparison (nats)."""
+
+    logps_C: Tensor
+    log_ratio_C: Tensor
+    lengths_C: Tensor
+    log_ratio_P: Tensor
+
+
 def objective_loss(
     objective: Objective, policy_logps_C: Tensor, reference_logps_C: Tensor | None, lengths_C: Tensor, plan: Plan
 ) -> ObjectiveOutput:
-    """The objective's value on a batch.
+    """The objective's value on a batch, and what is told of it.
 
     Args:
         objective: what to compute.
@@ -94,64 +125,77 @@ def objective_loss(
         lengths_C: response tokens of each cell.
         plan: from ``make_plan`` for the same samples.
 
-    Returns:
-        the mean over samples of the objective, and metrics: the field's names for the lead pair term (the first that
-        rejects the response alone, else the first pair), and the same per term as ``<metric>/<term>``. ``log_ratio/..``
-        is log pi / pi_ref in nats per token, a mean over given responses and so no KL divergence.
-
     Raises:
         ValueError: a term needs reference scores and there are none.
     """
     if reference_logps_C is None and objective.needs_reference:
         raise ValueError(f"objective {objective.name!r} needs the reference's log-probs")
-    samples = max(plan.samples, 1)
     log_ratio_C = policy_logps_C - (policy_logps_C.detach() if reference_logps_C is None else reference_logps_C)
     second_ratio_P = torch.where(plan.second_P >= 0, log_ratio_C[plan.second_P.clamp(min=0)], log_ratio_C.new_zeros(()))
-    log_ratio_P = log_ratio_C[plan.first_P] - second_ratio_P  # h of one comparison
-    metrics: dict[str, Tensor] = {}
-    loss = policy_logps_C.new_zeros(())
+    scores = Scores(policy_logps_C, log_ratio_C, lengths_C, log_ratio_C[plan.first_P] - second_ratio_P)
+    loss = loss_of_terms(objective, scores, plan)
+    return ObjectiveOutput(loss, metrics_of_terms(objective, Scores(*(part.detach() for part in scores)), plan))
+
+
+def loss_of_terms(objective: Objective, scores: Scores, plan: Plan) -> Tensor:
+    """The objective: the mean over samples of its weighted terms; in the joint form its pairs meet in one link."""
+    samples = max(plan.samples, 1)
+    loss = scores.logps_C.new_zeros(())
     joint = objective.combine == "joint"
     if joint:
-        loss = loss + _joint_loss(objective, log_ratio_P, plan, samples)
-    for index, term in enumerate(objective.active):
-        mine = plan.term_P == index
-        if not bool(mine.any()):
-            continue  # no sample of this batch has what the term rejects
-        share = plan.share_P[mine]
-        present = share.sum()
+        loss = loss + _joint_loss(objective, scores.log_ratio_P, plan, samples)
+    for number, term in enumerate(objective.active):
+        mine = plan.of_term(number)
+        if not bool(mine.any()) or (joint and isinstance(term, PairTerm)):
+            continue  # no sample of this batch has what the term rejects, or it is in the joint link
         if isinstance(term, NLLTerm):
-            cells = plan.first_P[mine]
-            per_sample = -policy_logps_C[cells] / lengths_C[cells].clamp(min=1)
-            if term.mean_over == "tokens":
-                value = -(policy_logps_C[cells] * share).sum() / (lengths_C[cells] * share).sum().clamp(min=1)
-            else:
-                value = (per_sample * share).sum() / samples
-            loss = loss + term.weight * value
-            metrics[f"loss/{term.name}"] = value.detach()
+            value = _nll(term, scores, plan, mine)
+        else:
+            value = (_losses(objective, term, scores.log_ratio_P[mine]) * plan.share_P[mine]).sum() / samples
+        loss = loss + term.weight * value
+    return loss
+
+
+def metrics_of_terms(objective: Objective, scores: Scores, plan: Plan) -> dict[str, Tensor]:
+    """The field's names for the lead pair term (the first that rejects the response alone, else the first pair), and
+    the same per term as ``<metric>/<term>``: means over the samples that have it. ``log_ratio/..`` is log pi / pi_ref
+    in nats per token, a mean over given responses and so no KL divergence.
+    """
+    metrics: dict[str, Tensor] = {}
+    for number, term in enumerate(objective.active):
+        mine = plan.of_term(number)
+        if not bool(mine.any()):
             continue
-        losses = link_loss(
-            term.link,
-            log_ratio_P[mine],
-            beta=objective.beta,
-            offset=term.offset,
-            label_smoothing=term.label_smoothing,
-        )
-        if not (joint and isinstance(term, PairTerm)):
-            loss = loss + term.weight * (losses * share).sum() / samples
-        metrics[f"loss/{term.name}"] = ((losses * share).sum() / present).detach()
-        metrics[f"rewards/margins/{term.name}"] = (
-            (objective.beta * log_ratio_P[mine] * share).sum() / present
-        ).detach()
-        metrics[f"rewards/accuracies/{term.name}"] = (
-            ((log_ratio_P[mine] > 0).float() * share).sum() / present
-        ).detach()
+        if isinstance(term, NLLTerm):
+            metrics[f"loss/{term.name}"] = _nll(term, scores, plan, mine)
+            continue
+        share, log_ratio_P = plan.share_P[mine], scores.log_ratio_P[mine]
+        present = share.sum()
+        told = {
+            "loss": _losses(objective, term, log_ratio_P),
+            "rewards/margins": objective.beta * log_ratio_P,
+            "rewards/accuracies": (log_ratio_P > 0).float(),
+        }
         if isinstance(term, PairTerm):
-            metrics[f"logps/rejected/{term.name}"] = (
-                (policy_logps_C[plan.second_P[mine]] * share).sum() / present
-            ).detach()
-    metrics |= _field_metrics(objective, policy_logps_C.detach(), log_ratio_C.detach(), lengths_C, plan, metrics)
-    metrics |= _facet_gap(objective, metrics)
-    return ObjectiveOutput(loss, metrics)
+            told["logps/rejected"] = scores.logps_C[plan.second_P[mine]]
+        metrics |= {f"{name}/{term.name}": (values * share).sum() / present for name, values in told.items()}
+    return metrics | _field_metrics(objective, scores, plan, metrics) | _facet_gap(objective, metrics)
+
+
+def _losses(objective: Objective, term: PairTerm | AnchorTerm, log_ratio_P: Tensor) -> Tensor:
+    """A term's loss of each of its comparisons."""
+    return link_loss(
+        term.link, log_ratio_P, beta=objective.beta, offset=term.offset, label_smoothing=term.label_smoothing
+    )
+
+
+def _nll(term: NLLTerm, scores: Scores, plan: Plan, mine: Tensor) -> Tensor:
+    """Negative log-likelihood per token: of the batch's tokens, or of each sample's and then over samples."""
+    cells, share = plan.first_P[mine], plan.share_P[mine]
+    logps, lengths = scores.logps_C[cells], scores.lengths_C[cells]
+    if term.mean_over == "tokens":
+        return -(logps * share).sum() / (lengths * share).sum().clamp(min=1)
+    return (-logps / lengths.clamp(min=1) * share).sum() / max(plan.samples, 1)
 
 
 def _joint_loss(objective: Objective, log_ratio_P: Tensor, plan: Plan, samples: int) -> Tensor:
@@ -190,23 +234,17 @@ def _facet_gap(objective: Objective, metrics: dict[str, Tensor]) -> dict[str, Te
     return {"rewards/text_minus_image": margins[0] - margins[1]} if len(margins) == 2 else {}
 
 
-def _field_metrics(
-    objective: Objective,
-    logps_C: Tensor,
-    log_ratio_C: Tensor,
-    lengths_C: Tensor,
-    plan: Plan,
-    per_term: dict[str, Tensor],
-) -> dict[str, Tensor]:
+def _field_metrics(objective: Objective, scores: Scores, plan: Plan, per_term: dict[str, Tensor]) -> dict[str, Tensor]:
     lead = lead_term(objective)
     if lead is None:
         return {}
-    mine = plan.term_P == objective.active.index(lead)
+    mine = plan.of_term(objective.active.index(lead))
     if not bool(mine.any()):
         return {}
     share = plan.share_P[mine] / plan.share_P[mine].sum()
     first, second = plan.first_P[mine], plan.second_P[mine]
-    per_token_C = log_ratio_C / lengths_C.clamp(min=1)
+    logps_C, log_ratio_C = scores.logps_C, scores.log_ratio_C
+    per_token_C = log_ratio_C / scores.lengths_C.clamp(min=1)
     return {
         "rewards/chosen": (objective.beta * log_ratio_C[first] * share).sum(),
         "rewards/rejected": (objective.beta * log_ratio_C[second] * share).sum(),

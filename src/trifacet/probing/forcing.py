@@ -78,20 +78,18 @@ def force(
 def hidden_states(model: Any, family: Family, forced: Forced) -> Tensor:
     """The last layer's hidden states (L, d) of the sequence, as the language-model head reads them."""
     device = next(model.parameters()).device
-    batch = collate([Encoded((forced.path,), forced.images)], family, pad_id=0, rows="path")
-    moved = {name: value.to(device) for name, value in batch.items() if isinstance(value, Tensor)}
+    batch = collate([Encoded((forced.path,), forced.images)], family, pad_id=0, rows="path").to(device)
     features: list[Any] = []
     if forced.images:
-        pixels = {name: value.to(device) for name, value in batch["images"].items()}
         with left_out(family.unread(model)):
-            features = family.features(model, **pixels)
+            features = family.features(model, **batch.images)
     mask = (
-        moved["plain_BN"]  # longer than the window of its attention: the model makes its own masks
-        if "plain_BN" in moved
-        else family.dense_masks(visible(moved["ends_BN"]), moved["images_BN"], moved["position_ids"])
+        batch.plain_BN  # longer than the window of its attention: the model makes its own masks
+        if batch.plain_BN is not None
+        else family.dense_masks(visible(batch.ends_BN), batch.images_BN, batch.position_ids)
     )
-    order = [features[index] for index in batch["image_order"].tolist()]
-    return family.hidden(model, moved["input_ids"], mask, moved["position_ids"], order)[0]
+    order = [features[index] for index in batch.image_order.tolist()]
+    return family.hidden(model, batch.input_ids, mask, batch.position_ids, order)[0]
 
 
 def feature_id(model: Any) -> int:

@@ -1,17 +1,32 @@
-"""Batches whose members lend each other images and contexts, so that one trie over the batch holds each only once.
+"""What a batch brings to the loss, and batches whose members lend each other images and contexts.
 
-Invariant: who is with whom depends on (number of samples, batch size, seed) alone, so reference scores can be cached;
-what changes from epoch to epoch is the order of the groups.
+A trie over such a batch holds each image and context only once. Invariant: who is with whom depends on (number of
+samples, batch size, seed) alone, so reference scores can be cached; the order of the groups changes by epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from trifacet.base.draws import generator
+from trifacet.base.tensors import OfTensors
+from trifacet.preferences.losses import Plan
+
+
+@dataclass(eq=False)
+class LossInputs(OfTensors):
+    """What the loss needs of a batch besides the scores of its cells."""
+
+    plan: Plan
+    indices: list[int]  # of the samples, for messages
+    cut: list[int]  # those whose post was cut
+    reference_logps_C: Tensor | None = None  # where they are cached
+    weight: float = 1.0  # of the batch among those of its step
 
 
 class Groups:

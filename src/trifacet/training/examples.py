@@ -30,7 +30,7 @@ from trifacet.preferences.losses import make_plan
 from trifacet.preferences.objectives import Objective
 from trifacet.preferences.rejected.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
 from trifacet.preferences.rejected.samples import image_donors, partners, rejected_contexts
-from trifacet.training.batches import Groups
+from trifacet.training.batches import Groups, LossInputs
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,13 @@ class Examples(Dataset[Example]):
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Example] | TrifacetError:
+        """A loader's batch; what is wrong with one comes as a value, since loaders hand on only a traceback's text."""
+        try:
+            return [self[index] for index in indices]
+        except TrifacetError as error:
+            return error
 
     def __getitem__(self, index: int) -> Example:
         sample = self.samples[index]
@@ -339,12 +346,20 @@ class Collator:
         self.pad_id = int(examples.encoder.tokenizer.pad_token_id or 0)
         self.reference, self.rows = reference, rows
 
-    def __call__(self, examples: Sequence[Example]) -> Batch:
-        batch = collate([example.encoded for example in examples], self.family, self.pad_id, self.rows)
-        plan = make_plan(self.objective, [example.versions for example in examples])
-        batch["plan"] = plan._asdict()
-        batch["indices"] = [example.index for example in examples]
-        batch["cut"] = [example.index for example in examples if example.cut_tokens]
-        if self.reference is not None:
-            batch["reference_logps_C"] = torch.cat([self.reference[example.index] for example in examples])
-        return batch
+    def of_loader(self, examples: Sequence[Example] | TrifacetError) -> tuple[Batch, LossInputs] | TrifacetError:
+        """A loader's ``collate_fn``: an error among its examples takes the place of the batch; ``sound`` raises it."""
+        return examples if isinstance(examples, TrifacetError) else self(examples)
+
+    def seen(self, examples: Sequence[Example]) -> Batch:
+        """What the model sees of them."""
+        return collate([example.encoded for example in examples], self.family, self.pad_id, self.rows)
+
+    def __call__(self, examples: Sequence[Example]) -> tuple[Batch, LossInputs]:
+        known = self.reference
+        cached = None if known is None else torch.cat([known[example.index] for example in examples])
+        return self.seen(examples), LossInputs(
+            make_plan(self.objective, [example.versions for example in examples]),
+            [example.index for example in examples],
+            [example.index for example in examples if example.cut_tokens],
+            cached,
+        )

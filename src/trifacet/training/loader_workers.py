@@ -1,4 +1,4 @@
-"""What the processes that read images ahead do about signals.
+"""What the processes that read images ahead do about signals, and how their errors arrive.
 
 Invariant: a signal to all processes of a run, as schedulers send it, ends the main one in its own time: its workers
 live until it has finished the step, and it ends them by their queues as always.
@@ -6,9 +6,8 @@ live until it has finished the step, and it ends them by their queues as always.
 
 from __future__ import annotations
 
-import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -33,15 +32,8 @@ def _end_later(number: int, frame: FrameType | None) -> None:
     signal.alarm(GRACE_SECONDS)
 
 
-@contextlib.contextmanager
-def own_words() -> Iterator[None]:
-    """Errors as they were raised: a worker of the loader hands them on inside the text of its traceback."""
-    try:
-        yield
-    except TrifacetError as error:
-        text = str(error).strip()
-        if not text.startswith("Caught "):
-            raise
-        plain = type(error)(text.splitlines()[-1].partition("Error: ")[2])
-        plain.elsewhere = error.elsewhere
-        raise plain from None
+def sound(batch: Any) -> Any:
+    """``batch``; raises the error that came in its place: its row, field and cure as they were raised in a worker."""
+    if isinstance(batch, TrifacetError):
+        raise batch
+    return batch

@@ -100,7 +100,7 @@ def _scores(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
             max_pixels=recipe.data.max_pixels,
             rows=rows_of(recipe),
         )
-        lengths = batch["lengths_C"]
+        lengths = batch.lengths_C
         device = next(scorer.parameters()).device
         logps += score_batches(scorer, [batch], device)
         if checkpoint is start.path and align and path.exists():

@@ -20,12 +20,12 @@ from torch.utils.data import DataLoader
 
 from trifacet.base.files import append_durably, cannot_write
 from trifacet.base.progress import Bar, console
-from trifacet.engine.reference import load_reference, refuse_broken_scores, save_reference, score_batches, to_device
+from trifacet.engine.reference import load_reference, refuse_broken_scores, save_reference, score_batches
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.preferences.facets import CORNERS
 from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.loader_workers import OutliveSignal, own_words
+from trifacet.training.loader_workers import OutliveSignal, sound
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import Start, load_for, rows_of
 
@@ -59,13 +59,13 @@ def score_missing(
     loader: Any = DataLoader(
         examples,
         batch_sampler=[plan[number] for number in share],
-        collate_fn=collator,
+        collate_fn=collator.of_loader,
         num_workers=workers,
         worker_init_fn=OutliveSignal(),
     )
     device = next(scorer.parameters()).device
     with ranks.agreed(), Bar("reference") as bar:
-        for position, logps_C in enumerate(score_batches(scorer, loader, device)):
+        for position, logps_C in enumerate(score_batches(scorer, (batch for batch, _ in map(sound, loader)), device)):
             number = share[position]
             refuse_broken_scores(logps_C, [examples.samples[index].id for index in plan[number]])
             parts.add(number, logps_C)
@@ -107,10 +107,9 @@ def reference_scores(
         ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
         return list(values.split(cells)), None
     plan = examples.groups.members if examples.groups else batches_in_order(len(examples), size)
-    with own_words():
-        batches = score_missing(
-            examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
-        )
+    batches = score_missing(
+        examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
+    )
     order = [index for batch in plan for index in batch]
     scored = dict(zip(order, torch.cat(batches).split([cells[index] for index in order]), strict=True))
     scores = [scored[index] for index in range(len(examples))]
@@ -132,9 +131,9 @@ class OnlineReference:
         try:
             with torch.no_grad():
                 if self.adapter_off is None:
-                    return self.scorer(**to_device(batch, next(self.scorer.parameters()).device))
+                    return self.scorer(batch.to(next(self.scorer.parameters()).device))
                 with self.adapter_off():
-                    return self.scorer(**batch)
+                    return self.scorer(batch)
         finally:
             self.scorer.train(was_training)
             for weight, wanted in trains:  # switching the adapter on again would thaw the whole of what it copied

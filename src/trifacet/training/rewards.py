@@ -27,6 +27,7 @@ from trifacet.preferences.facets import FACETS, Cell
 from trifacet.preferences.losses import make_plan, objective_loss
 from trifacet.preferences.objectives import Objective
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.loader_workers import sound
 from trifacet.training.recipe import Recipe
 from trifacet.training.reference import reference_fingerprint
 from trifacet.training.sources import encoder_of, load_for, mixed_precision, rejection_of, rows_of, source_of
@@ -169,14 +170,14 @@ def _scored(
     loader: Any = DataLoader(
         Subset(examples, range(count)),
         batch_size=batch_size,
-        collate_fn=Collator(examples, rows=rows_of(recipe)),
+        collate_fn=Collator(examples, rows=rows_of(recipe)).of_loader,
         num_workers=recipe.data.workers,
     )
     lengths: list[Tensor] = []
 
     def noted() -> Iterator[Batch]:
-        for batch in loader:
-            lengths.append(batch["lengths_C"])
+        for batch, _ in map(sound, loader):
+            lengths.append(batch.lengths_C)
             yield batch
 
     done = 0

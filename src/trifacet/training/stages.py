@@ -28,7 +28,6 @@ from trifacet.training.batches import Groups
 from trifacet.training.callbacks import EpochOfExamples, LogFile, ShowProgress, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.loader_workers import own_words
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.reference import OnlineReference, reference_scores
 from trifacet.training.sources import (
@@ -241,11 +240,10 @@ def _trainer(
 
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
-        with own_words():
-            ids = [sample.id for sample in trainer.train_dataset.samples]
-            checkpoint = ranks.first_does(lambda: last_checkpoint(folder, ids))
-            if not (checkpoint and trainer.finished_at(checkpoint)):
-                trainer.train(resume_from_checkpoint=checkpoint)
+        ids = [sample.id for sample in trainer.train_dataset.samples]
+        checkpoint = ranks.first_does(lambda: last_checkpoint(folder, ids))
+        if not (checkpoint and trainer.finished_at(checkpoint)):
+            trainer.train(resume_from_checkpoint=checkpoint)
     except DataError:
         trainer.save_progress()  # the steps so far are sound: mend the data and go on
         raise

@@ -22,14 +22,15 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.tensors import OfTensors
 from trifacet.engine.scoring import Batch, TrieScorer
-from trifacet.preferences.losses import Plan, objective_loss
+from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import Objective
 from trifacet.training import ranks
-from trifacet.training.batches import GroupSampler
+from trifacet.training.batches import GroupSampler, LossInputs
 from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.loader_workers import OutliveSignal
+from trifacet.training.loader_workers import OutliveSignal, sound
 from trifacet.training.recipe import Optimisation
 
 WEIGHTS = "trained.safetensors"
@@ -48,31 +49,34 @@ class LatticeTrainer(Trainer):
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
         self._failure: TrifacetError | None = None  # of a forward of this step
-        super().__init__(model=scorer, args=args, train_dataset=examples, data_collator=collator, **options)
+        super().__init__(model=scorer, args=args, train_dataset=examples, data_collator=collator.of_loader, **options)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over samples: the Trainer divides by accumulation
 
     def compute_loss(
-        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: tuple[Batch, LossInputs], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
         """The objective on one batch; its metrics are kept until the next line of the log."""
-        plan, indices = Plan(**inputs.pop("plan")), inputs.pop("indices")
-        self.cut.update(inputs.pop("cut"))
-        self._step_samples += indices
-        weight = inputs.pop("weight")
-        reference_C = inputs.pop("reference_logps_C", None)
+        batch, needed = inputs
+        self.cut.update(needed.cut)
+        self._step_samples += needed.indices
+        reference_C = needed.reference_logps_C
         if reference_C is None and self.reference_scorer is not None:
-            reference_C = self.reference_scorer(inputs)
-        policy_C = model(**inputs)
-        loss, metrics = objective_loss(self.objective, policy_C, reference_C, inputs["lengths_C"], plan)
+            reference_C = self.reference_scorer(batch)
+        policy_C = model(batch)
+        loss, metrics = objective_loss(self.objective, policy_C, reference_C, batch.lengths_C, needed.plan)
         if not math.isfinite(loss.item()) and self._failure is None:
-            self._failure = self._not_finite(f"the loss is {loss.item()}", indices)
+            self._failure = self._not_finite(f"the loss is {loss.item()}", needed.indices)
         if self.accelerator.sync_gradients:  # the processes meet in the backward pass of this forward
             ranks.agree(self._failure)
-        if weight:
+        if needed.weight:
             for name, value in metrics.items():
                 self._sums[name] += float(value)
                 self._batches[name] += 1
-        return loss * weight
+        return loss * needed.weight
+
+    def _prepare_input(self, data: Any) -> Any:
+        """The batch on the training's device: the Trainer moves tensors alone."""
+        return data.to(self.args.device) if isinstance(data, OfTensors) else super()._prepare_input(data)
 
     def get_train_dataloader(self) -> Any:
         """The batches of one process, shared out among the processes there are."""
@@ -84,13 +88,13 @@ class LatticeTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """The process's batches of one step, each with its weight in the loss; bad data anywhere end all processes."""
         with ranks.agreed():
-            batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+            batches, items = super().get_batch_samples(map(sound, epoch_iterator), num_batches, device)
         of_epoch = math.ceil(len(self.train_dataset) / self.args.per_device_train_batch_size)
         of_step = self.args.gradient_accumulation_steps * ranks.count()
         before = self.state.global_step % math.ceil(of_epoch / of_step) * of_step
         weights = ranks.weights(of_epoch - before, len(batches), ranks.rank(), ranks.count())
-        for batch, weight in zip(batches, weights, strict=True):
-            batch["weight"] = weight
+        for (_, needed), weight in zip(batches, weights, strict=True):
+            needed.weight = weight
         return batches, items
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:

@@ -25,7 +25,7 @@ from trifacet.base.progress import console
 from trifacet.data.records import SupervisedSample, TestSample
 from trifacet.data.settings import Split
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.reference import score_batches, to_device
+from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import Batch, Rows, TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.texts import Generated, generate_texts
@@ -98,7 +98,7 @@ def responses_batch(
     nothing_rejected = Rejection(ImageStrategy("blackness"))
     examples = Examples(samples, OBJECTIVES["sft"], encoder, images, nothing_rejected, max_pixels=max_pixels)
     # no DataLoader: it would draw its seed from the training's random numbers
-    return Collator(examples, rows=rows)([examples[index] for index in range(len(examples))])
+    return Collator(examples, rows=rows).seen([examples[index] for index in range(len(examples))])
 
 
 def watched_posts(recipe: Recipe, settings: Supervised | Align, encoder: SampleEncoder) -> WatchedPosts:
@@ -206,7 +206,7 @@ class WatchTexts(TrainerCallback):
         _score(posts, rows, "logp", lambda batch: next(score_batches(self.scorer, [batch], device)))
         if self.reference is not None:
             reference = self.reference
-            _score(posts, rows, "reference_logp", lambda batch: reference(to_device(batch, device)).float().cpu())
+            _score(posts, rows, "reference_logp", lambda batch: reference(batch.to(device)).float().cpu())
         return rows
 
 
@@ -223,7 +223,7 @@ def _score(posts: WatchedPosts, rows: Sequence[dict[str, Any]], key: str, scorer
         return
     batch = posts.batch([(known[row["id"]], row["drawn"]) for row in whole])
     logps_C = scorer(batch)
-    for row, logp, tokens in zip(whole, logps_C.tolist(), batch["lengths_C"].tolist(), strict=True):
+    for row, logp, tokens in zip(whole, logps_C.tolist(), batch.lengths_C.tolist(), strict=True):
         row[key], row["drawn_tokens"] = logp, tokens
 
 
