@@ -21,14 +21,14 @@ from trifacet.evaluation.comparison_document import document
 from trifacet.evaluation.contestants import Contestant
 from trifacet.evaluation.entries import PER_SAMPLE, TEXTS, read_entries
 from trifacet.evaluation.measures import mean_measure, share_measure
-from trifacet.evaluation.wordnet import WordNet
+from trifacet.evaluation.wordnet import packaged_wordnet
 
 FAST = Settings(draws=400)
 
 
 @pytest.fixture(autouse=True)
-def _without_wordnet(monkeypatch):
-    monkeypatch.setattr(paper, "find_wordnet", lambda: WordNet(None, "left out"))
+def _packaged_synonyms(monkeypatch):
+    monkeypatch.setattr(paper, "find_wordnet", packaged_wordnet)  # an installed one takes seconds to read
 
 
 def one(comparison, model, metric, other=None):
