@@ -11,7 +11,6 @@ from trifacet.benchmarks.checking import check_files
 from trifacet.benchmarks.known import amber
 from trifacet.benchmarks.objects.amber_counts import Counts, WordList, count_nouns, f1, rounded
 from trifacet.benchmarks.objects.nouns import noun_tagger, similarity
-from trifacet.metrics.wordnet import find_wordnet
 
 TRUTH = WordList(("road", "person", "person"), (("path", "ground"), ("man",), ("man",)))
 TEMPTING = WordList(("car", "dog"), (("ground", "bus"), ("puppy",)))
@@ -139,7 +138,6 @@ def test_a_spacy_model_tags_and_compares(tmp_path):
     assert noun_tagger(f"spacy:{tmp_path / 'model'}")("Two dogs ran") == ["dog"]
 
 
-@pytest.mark.skipif(find_wordnet().reader is None, reason="no WordNet")
 def test_nltk_tags_then_lemmas_as_the_original(monkeypatch):
     import nltk
 

@@ -16,7 +16,6 @@ from trifacet.benchmarks.objects.named_objects import mentions, name_reader
 from trifacet.demo.endpoint_server import ScriptedEndpoint
 from trifacet.llm.parsing import UnparsedError
 from trifacet.llm.prompts import load_prompt
-from trifacet.metrics.wordnet import find_wordnet
 
 TABLE = """person, man, woman
 dog, puppy
@@ -27,7 +26,6 @@ bear
 cake,  cheesecake
 """
 OPTIONS = bench.Options(lemmas="wordnet")
-needs_wordnet = pytest.mark.skipif(find_wordnet().reader is None, reason="no WordNet")
 
 
 def picture():
@@ -48,7 +46,6 @@ def row(image_id, **more):
     return {"org_idx": 1, "image_id": image_id, "question": "Describe the picture.", **more}
 
 
-@needs_wordnet
 @pytest.mark.parametrize(
     ("names", "found"),
     [
@@ -94,7 +91,6 @@ def test_a_spacy_model_without_a_tagger_is_refused_for_it_would_find_no_object(t
         name_reader(f"spacy:{tmp_path / 'model'}", read_synonyms(tmp_path / "table", "object-halbench"))
 
 
-@needs_wordnet
 def test_numbers(tmp_path):
     objects = {"1": ["dog", "person"], "2": ["bus"], "3": [], "4": ["dog"]}
     items = bench.read(write(tmp_path, [row(n) for n in (1, 2, 3, 4)], objects))
@@ -156,7 +152,6 @@ def annotations(folder):
     return source
 
 
-@needs_wordnet
 def test_pictures_are_unpacked_and_objects_built(tmp_path):
     data = write(tmp_path, [row(1, image=picture()), row("2", image=picture())])
     bench.build(annotations(tmp_path), data, bench.Captions())
@@ -166,7 +161,6 @@ def test_pictures_are_unpacked_and_objects_built(tmp_path):
     assert [item.image for item in bench.read(data)] == ["images/000000000001.jpg", "images/000000000002.jpg"]
 
 
-@needs_wordnet
 def test_captions_are_split_as_the_original_does_where_that_is_asked_for(trifacet, tmp_path, monkeypatch):
     from nltk import tokenize
 

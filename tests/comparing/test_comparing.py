@@ -19,7 +19,7 @@ from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document
 from trifacet.evaluation.entries import read_entries
 from trifacet.metrics import paper
-from trifacet.metrics.wordnet import WordNet
+from trifacet.metrics.wordnet import packaged_wordnet
 from trifacet.statistics.keys import PER_SAMPLE, TEXTS
 from trifacet.statistics.measures import mean_measure, share_measure
 
@@ -27,8 +27,8 @@ FAST = Settings(draws=400)
 
 
 @pytest.fixture(autouse=True)
-def _without_wordnet(monkeypatch):
-    monkeypatch.setattr(paper, "find_wordnet", lambda: WordNet(None, "left out"))
+def _packaged_synonyms(monkeypatch):
+    monkeypatch.setattr(paper, "find_wordnet", packaged_wordnet)  # an installed one takes seconds to read
 
 
 def one(comparison, model, metric, other=None):

@@ -8,16 +8,21 @@ from pathlib import Path
 import pytest
 from nltk.tokenize import word_tokenize
 
-from trifacet.metrics import paper, rouge, wordnet
+from trifacet.metrics import paper, rouge
 from trifacet.metrics.cider import cider_d
 from trifacet.metrics.paper import paper_scores
 from trifacet.metrics.rouge import rouge_l
-from trifacet.metrics.wordnet import WordNet, find_wordnet
+from trifacet.metrics.wordnet import find_wordnet, packaged_wordnet
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 ORACLE = SHARED / "mcmdpo_metrics" / "mcmdpo_oracle.json"
-OURS_TO_ORACLE = {"bleu_4": "bleu_4", "bleu_4_cumulative": "cum_bleu_4", "rouge_l": "rouge", "cider": "cider"}
-NO_WORDNET = WordNet(None, "left out")
+OURS_TO_ORACLE = {
+    "bleu_4": "bleu_4",
+    "bleu_4_cumulative": "cum_bleu_4",
+    "meteor": "meteor",
+    "rouge_l": "rouge",
+    "cider": "cider",
+}
 WORDS = [
     "a",
     "A",
@@ -39,11 +44,9 @@ WORDS = [
 needs_oracle = pytest.mark.skipif(not ORACLE.is_file(), reason="no ../shared/data/mcmdpo_metrics")
 
 
-def installed_wordnet():
-    found = find_wordnet()  # here and not on import: loading it takes seconds
-    if found.reader is None:
-        pytest.skip(found.note)
-    return found
+@pytest.fixture(autouse=True)
+def packaged_synonyms(monkeypatch):
+    monkeypatch.setattr(paper, "find_wordnet", packaged_wordnet)  # an installed one takes seconds to read
 
 
 def one_line(text):
@@ -64,14 +67,13 @@ def oracle_pairs(name, oracle):
 
 @needs_oracle
 @pytest.mark.parametrize("name", ["fakecap_vs_ref0", "pinterest_train_rejected_vs_chosen"])
-@pytest.mark.parametrize("with_meteor", [False, True])
-def test_equals_the_oracle_per_caption_and_for_the_corpus(name, with_meteor):
+@pytest.mark.parametrize("wordnet", [packaged_wordnet, find_wordnet])
+def test_equals_the_oracle_per_caption_and_for_the_corpus(name, wordnet):
     oracle = json.loads(ORACLE.read_text(encoding="utf-8"))
     hypotheses, references = zip(*oracle_pairs(name, oracle), strict=True)
-    found = installed_wordnet() if with_meteor else NO_WORDNET
-    rows = paper_scores(hypotheses, references, tokenize=one_line, wordnet=found).rows
+    rows = paper_scores(hypotheses, references, tokenize=one_line, wordnet=wordnet()).rows
     assert len(rows) == len(oracle[name]["per"])
-    for ours, theirs in (OURS_TO_ORACLE | ({"meteor": "meteor"} if with_meteor else {})).items():
+    for ours, theirs in OURS_TO_ORACLE.items():
         values = [row[ours] / 100 for row in rows]
         assert values == pytest.approx([row[theirs] for row in oracle[name]["per"]], abs=1e-9, rel=0)
         assert sum(values) / len(values) == pytest.approx(oracle[name]["agg"][theirs], abs=1e-9, rel=0)
@@ -82,7 +84,7 @@ def test_bleu_is_nltks():
 
     hypotheses, references = made_up(40, 1), made_up(40, 2)
     references[:10] = [text + " in the sun" for text in hypotheses[:10]]  # some with common 4-grams
-    rows = paper_scores(hypotheses, references, tokenize=one_line, wordnet=NO_WORDNET).rows
+    rows = paper_scores(hypotheses, references, tokenize=one_line).rows
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for row, hypothesis, reference in zip(rows, hypotheses, references, strict=True):
@@ -94,12 +96,12 @@ def test_bleu_is_nltks():
 def test_meteor_is_nltks_and_knows_synonyms():
     from nltk.translate.meteor_score import meteor_score
 
-    reader = installed_wordnet().reader
+    reader = packaged_wordnet().reader
     hypotheses, references = [*made_up(20, 3), "a car on the road"], [*made_up(20, 4), "an auto there"]
     rows = paper_scores(hypotheses, references, tokenize=one_line).rows
     for row, hypothesis, reference in zip(rows, hypotheses, references, strict=True):
         assert row["meteor"] == 100 * meteor_score([one_line(reference)], one_line(hypothesis), wordnet=reader)
-    assert rows[-1]["meteor"] > 0  # only "car" and "auto" have something in common
+    assert rows[-1]["meteor"] == pytest.approx(15.625)  # 1 of 5 and of 3 words, "car" and "auto", in one chunk
 
 
 def test_rouge_is_the_packages_on_made_up_text():
@@ -150,7 +152,7 @@ def test_cider_depends_on_the_whole_set():
 
 
 def test_cider_of_one_sample_is_zero_and_said():
-    scores = paper_scores(["a red disc"], ["a red disc"], tokenize=one_line, wordnet=NO_WORDNET)
+    scores = paper_scores(["a red disc"], ["a red disc"], tokenize=one_line)
     assert scores.rows[0]["cider"] == 0
     assert any("CIDEr of a single sample" in note for note in scores.notes)
 
@@ -162,22 +164,8 @@ def test_an_empty_text_scores_zero_everywhere(empty):
     assert set(row.values()) == {0.0}
 
 
-def test_without_wordnet_meteor_is_absent_and_the_cure_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(wordnet, "DEBIAN_FOLDER", tmp_path)
-    monkeypatch.setattr(wordnet, "_nltk_corpus", lambda: None)
-    find_wordnet.cache_clear()
-    try:
-        scores = paper_scores(["a dog"], ["a dog"], tokenize=one_line)
-    finally:
-        find_wordnet.cache_clear()
-    assert "meteor" not in scores.rows[0]
-    note = next(note for note in scores.notes if note.startswith("METEOR is not computed"))
-    assert "nltk.downloader wordnet" in note
-    assert "apt-get install wordnet-base wordnet-sense-index" in note
-
-
 def test_nothing_is_warned_of(recwarn):
-    paper_scores(["a b", "c d"], ["e f", "c x"], wordnet=NO_WORDNET)
+    paper_scores(["a b", "c d"], ["e f", "c x"])
     assert not recwarn.list
 
 

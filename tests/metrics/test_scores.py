@@ -8,14 +8,14 @@ from trifacet.metrics import paper
 from trifacet.metrics.lint import LINT
 from trifacet.metrics.scores import score_texts
 from trifacet.metrics.texts import degenerate, length, repetition
-from trifacet.metrics.wordnet import WordNet
+from trifacet.metrics.wordnet import packaged_wordnet
 
 COLOURS = {"facts": {"colour": ["red"]}, "confusions": {"colour": ["blue"]}}
 
 
 @pytest.fixture(autouse=True)
-def without_wordnet(monkeypatch):
-    monkeypatch.setattr(paper, "find_wordnet", lambda: WordNet(None, "left out"))
+def packaged_synonyms(monkeypatch):
+    monkeypatch.setattr(paper, "find_wordnet", packaged_wordnet)  # an installed one takes seconds to read
 
 
 def sample(name, *references, **extra):
@@ -29,7 +29,7 @@ def test_means_are_over_the_samples_that_have_the_metric():
     assert scores.metrics["bleu_4"] == pytest.approx(100)
     assert scores.metrics["grounding/colour"] == scores.metrics["grounding"] == 50
     assert scores.metrics["length"] == pytest.approx((5 + 3 + 4) / 3)
-    assert scores.metrics["meteor"] is None
+    assert scores.metrics["meteor"] == pytest.approx(100 * (1 - (0.5 / 5**3 + 0.5 / 4**3) / 2))  # one chunk each
     assert set(scores.per_sample["2"]) == {"grounding/colour", "grounding", *LINT, "repetition", "length"}
     assert list(scores.per_sample) == ["1", "2", "3"]
     assert any("1 of 3 samples have no reference" in note for note in scores.notes)
@@ -79,7 +79,6 @@ def test_every_metric_is_the_value_of_a_measure():
     assert {name: measure.value for name, measure in measures.items()} == {
         name: value for name, value in scores.metrics.items() if value is not None
     }
-    assert scores.metrics["meteor"] is None  # no WordNet here: no measure either
     assert measures["coco/bleu_2"].units == ("1", "3")
     assert measures["repetition"].better == "lower"
     for name, measure in measures.items():
@@ -89,7 +88,7 @@ def test_every_metric_is_the_value_of_a_measure():
 
 def test_texts_of_several_sentences_are_marked_where_nltk_cannot_split_them(monkeypatch):
     pairs = [sample("1", "A disc. It is red."), sample("2", "a ring")]
-    for installed, marked in ((False, {"bleu_4", "bleu_4_cumulative"}), (True, set())):
+    for installed, marked in ((False, {"bleu_4", "bleu_4_cumulative", "meteor"}), (True, set())):
         monkeypatch.setattr(paper, "punkt_installed", lambda there=installed: there)
         monkeypatch.setattr(paper, "word_tokenizer", lambda: (str.split, "split"))
         measures = score_texts({"1": "a disc", "2": "a ring"}, pairs).measures

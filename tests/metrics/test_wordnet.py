@@ -3,7 +3,7 @@
 import pytest
 
 from trifacet.metrics import wordnet
-from trifacet.metrics.wordnet import cache_folder, lay_out
+from trifacet.metrics.wordnet import cache_folder, lay_out, packaged_wordnet
 
 pytestmark = pytest.mark.skipif(
     not all((wordnet.DEBIAN_FOLDER / name).is_file() for name in wordnet._FILES),
@@ -31,13 +31,13 @@ def test_a_damaged_copy_is_replaced_and_a_whole_one_kept(tmp_path):
     assert (corpus / "data.verb").stat().st_size == (wordnet.DEBIAN_FOLDER / "data.verb").stat().st_size
 
 
-def test_a_cache_that_cannot_be_written_is_said(monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_is_said_and_our_synonyms_serve(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     monkeypatch.setattr(wordnet, "_nltk_corpus", lambda: None)
     assert cache_folder().parent == blocked
     found = wordnet.find_wordnet.__wrapped__()
-    assert found.reader is None
+    assert found.reader is packaged_wordnet().reader
+    assert "come with Trifacet" in found.note
     assert "could not be laid out" in found.note
-    assert wordnet.INSTALL in found.note

@@ -27,8 +27,7 @@ Tokenize = Callable[[str], list[str]]
 class PaperScores(NamedTuple):
     """One row of metric values per sample, in the order given, and what a reader of the numbers must know.
 
-    ``meteor`` is absent from the rows when there is no WordNet. ``unofficial`` says of a metric why its value may not
-    be the one of MCM-DPO's script.
+    ``unofficial`` says of a metric why its value may not be the one of MCM-DPO's script.
     """
 
     rows: list[dict[str, float]]
@@ -64,19 +63,15 @@ def paper_scores(
             reason = f"NLTK's punkt is not installed, and {several} of the texts may have several sentences"
             unofficial = dict.fromkeys(("bleu_4", "bleu_4_cumulative", "meteor"), reason)
     wordnet = wordnet or find_wordnet()
-    if wordnet.reader is None:
-        notes.append(f"METEOR is not computed: {wordnet.note}")
-    else:
-        notes.append(f"METEOR is NLTK's, with {wordnet.note}; the METEOR 1.5 program gives other values")
+    notes.append(f"METEOR is NLTK's, with {wordnet.note}; the METEOR 1.5 program gives other values")
 
     rows = []
     ciders = cider_d(hypotheses, [[reference] for reference in references])
     for hypothesis, reference, cider in zip(hypotheses, references, ciders, strict=True):
         ours, theirs = tokenize(hypothesis), tokenize(reference)
         plain, cumulative = _bleu(ours, theirs)
-        row = {"bleu_4": plain, "bleu_4_cumulative": cumulative}
-        if wordnet.reader is not None:
-            row["meteor"] = _meteor(ours, theirs, wordnet.reader)
+        meteor = _meteor(ours, theirs, wordnet.reader)
+        row = {"bleu_4": plain, "bleu_4_cumulative": cumulative, "meteor": meteor}
         row["rouge_l"] = rouge_l(hypothesis, reference) if hypothesis.strip() else 0.0
         row["cider"] = cider
         rows.append({name: 100.0 * value for name, value in row.items()})

@@ -1,6 +1,7 @@
 """WordNet for METEOR, without a download.
 
-Invariant: what is handed out is a complete WordNet that answered a query, or None with the reason and the cure.
+Invariant: there always is one that answers METEOR's questions, and whichever it is, a score is the same; the note says
+which it is.
 """
 
 from __future__ import annotations
@@ -15,11 +16,6 @@ from typing import Any, NamedTuple
 
 # Where the Debian packages wordnet-base and wordnet-sense-index install the database.
 DEBIAN_FOLDER = Path("/usr/share/wordnet")
-
-INSTALL = (
-    "install WordNet with `python -m nltk.downloader wordnet` where there is a network, "
-    "or with `apt-get install wordnet-base wordnet-sense-index`"
-)
 
 # What NLTK's reader opens, less `lexnames`, which the Debian packages leave out and which is written below.
 _FILES = (
@@ -41,25 +37,34 @@ _PART_OF_SPEECH = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
 
 
 class WordNet(NamedTuple):
-    """A reader for NLTK (None: there is no WordNet here) and a note on where it comes from or how to get it."""
+    """A reader for NLTK and a note on where it comes from."""
 
-    reader: Any | None
+    reader: Any
     note: str
 
 
 @functools.cache
 def find_wordnet() -> WordNet:
-    """NLTK's own corpus where it is installed, else Debian's packages laid out in the user's cache, else None."""
+    """NLTK's own corpus where it is installed, else Debian's packages laid out in the user's cache, else our own."""
     reader = _nltk_corpus()
     if reader is not None:
         return WordNet(reader, f"WordNet {reader.get_version()} from NLTK's data")
     if not all((DEBIAN_FOLDER / name).is_file() for name in _FILES):
-        return WordNet(None, f"no WordNet is installed; {INSTALL}")
+        return packaged_wordnet()
     try:
         reader = _open(lay_out(DEBIAN_FOLDER, cache_folder() / "nltk_data"))
     except (OSError, LookupError, ValueError) as error:
-        return WordNet(None, f"Debian's WordNet could not be laid out for NLTK ({error}); {INSTALL}")
+        own = packaged_wordnet()
+        return WordNet(own.reader, f"{own.note} (Debian's could not be laid out for NLTK: {error})")
     return WordNet(reader, f"WordNet {reader.get_version()} from Debian's wordnet packages")
+
+
+@functools.cache
+def packaged_wordnet() -> WordNet:
+    """The synonyms that come with Trifacet."""
+    from trifacet.metrics.wordnet_synonyms import SynonymReader
+
+    return WordNet(SynonymReader(), "the synonyms of WordNet 3.0 that come with Trifacet")
 
 
 def cache_folder() -> Path:

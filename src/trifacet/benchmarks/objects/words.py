@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from trifacet.base.errors import TrifacetError
-from trifacet.metrics.wordnet import INSTALL, find_wordnet
+from trifacet.metrics.wordnet import find_wordnet
 
 Sentences = Literal["rule", "punkt"]
 Words = Callable[[str], list[str]]
@@ -58,14 +58,8 @@ def singular(word: str) -> str:
 
 
 def noun_lemma() -> BaseForm:
-    """WordNet's base form of a noun as NLTK's lemmatiser gives it: the shortest, or the word itself.
-
-    Raises:
-        TrifacetError: there is no WordNet.
-    """
+    """WordNet's base form of a noun as NLTK's lemmatiser gives it: the shortest, or the word itself."""
     wordnet = find_wordnet().reader
-    if wordnet is None:
-        raise TrifacetError(f"no WordNet is installed; {INSTALL}")
 
     @functools.lru_cache(maxsize=100_000)
     def lemma(word: str) -> str:
