@@ -2,14 +2,19 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# what the demo needs; what building needs too; everything
+DEMO := $(VENV)/.demo
+BUILD := $(VENV)/.build
 READY := $(VENV)/.ready
+# uv compiles what it does not install too, torch above all, on all cores
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable
 
 .PHONY: demo build-demo test lint parity bench clean
 
-demo: $(READY)
+demo: $(DEMO)
 	$(BIN)/trifacet run recipes/demo.yaml
 
-build-demo: $(READY)
+build-demo: $(BUILD)
 	$(BIN)/python -m trifacet.cli.build_demo
 
 test: $(READY)
@@ -26,12 +31,20 @@ parity: $(READY)
 bench: $(READY)
 	$(BIN)/python bench/step_time.py
 
-# torch comes first and alone: any other package that asks for it then takes what is there.
-$(READY): pyproject.toml constraints.txt
+# torch comes first, by pip, whose settings may name a build at hand: uv, which does not read them, takes what is there.
+$(DEMO): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt torch uv
+	$(INSTALL) .
 	touch $@
+
+$(BUILD): $(DEMO)
+	$(INSTALL) '.[build,ner]'
+	touch $@
+
+$(READY): $(DEMO)
+	$(INSTALL) '.[dev]'
+	touch $(BUILD) $@
 
 clean:
 	rm -rf $(VENV) runs
