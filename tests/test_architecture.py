@@ -5,6 +5,7 @@ function or under TYPE_CHECKING counts as any other.
 """
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,11 +28,6 @@ FLOORS = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
-def name_of(path: Path) -> str:
-    """The dotted name of a module below ``PACKAGE``'s parent."""
-    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-
-
 def imports_of(path: Path, modules: set[str]) -> set[str]:
     """The modules of the package that a file imports, wherever in the file it does."""
     found = set()
@@ -42,13 +38,16 @@ def imports_of(path: Path, modules: set[str]) -> set[str]:
             assert not node.level, f"{path}: relative imports hide what is imported"
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in modules else node.module for name in names}
-    return (found & modules) - {name_of(path)}
+    return found & modules
 
 
 def house(package: Path = PACKAGE) -> dict[str, set[str]]:
-    """What each module imports."""
-    files = {name_of(path): path for path in package.rglob("*.py")}
-    return {name: imports_of(path, set(files)) for name, path in files.items()}
+    """What each module imports, by dotted names."""
+    files = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+    }
+    return {name: imports_of(path, set(files)) - {name} for name, path in files.items()}
 
 
 def upward(house: dict[str, set[str]]) -> list[str]:
@@ -89,6 +88,37 @@ def circles(house: dict[str, set[str]]) -> list[str]:
 def test_every_room_has_a_floor():
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert rooms == set(FLOOR_OF)
+
+
+def test_the_docs_show_the_same_floors():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (\d+) \| `(\w+)/` \|", page, re.MULTILINE)
+    assert {(int(floor), room) for floor, room in shown} == {(floor + 1, room) for room, floor in FLOOR_OF.items()}
+    assert [int(floor) for floor, _ in shown] == sorted(int(floor) for floor, _ in shown)
+
+
+def test_files_that_the_docs_name_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", page)
+    assert [name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()] == []
+
+
+def test_an_import_up_and_a_circle_are_found(tmp_path):
+    for name, text in {
+        "base/low.py": "def f():\n    from trifacet.cli import high",
+        "cli/high.py": "import trifacet.base.low",
+        "web/one.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from trifacet.web import two",
+        "web/two.py": "from trifacet.web.one import f",
+    }.items():
+        file = tmp_path / "trifacet" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    made = house(tmp_path / "trifacet")
+    assert upward(made) == ["trifacet.base.low -> trifacet.cli.high"]
+    assert circles(made) == [
+        "trifacet.base.low -> trifacet.cli.high -> trifacet.base.low",
+        "trifacet.web.one -> trifacet.web.two -> trifacet.web.one",
+    ]
 
 
 def test_every_import_points_down():
