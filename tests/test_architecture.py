@@ -99,7 +99,7 @@ def test_the_docs_show_the_same_floors():
 
 def test_files_that_the_docs_name_are_there():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", page)
+    named = re.findall(r"`([a-z_]+/\w+(?:/|\.py|/\w+\.py))`", page)
     assert [name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()] == []
 
 
