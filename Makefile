@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo build-demo test lint parity bench clean
+.PHONY: demo build-demo test endurance lint parity bench clean
 
 demo: $(READY)
 	$(BIN)/trifacet run recipes/demo.yaml
@@ -14,6 +14,9 @@ build-demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+endurance: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal -m "endurance or hypothesis" --hypothesis-profile search
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -3,12 +3,11 @@
 import pytest
 import torch
 from test_families import encoder_of, examples_of, plain_logps
-from tiny_families import MAKERS
+from tiny_families import MAKERS, load_copy
 
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.local import generate_texts
 from trifacet.images import load_image
-from trifacet.models.loading import load_model
 from trifacet.models.paradigms import choose_trained
 from trifacet.records import TestSample
 from trifacet.training.examples import Collator
@@ -19,7 +18,7 @@ SHOWN = [(), ("0.png", "1.png"), ("2.png", "1.png", "3.png"), ("3.png", "3.png")
 
 @pytest.fixture(params=MAKERS)
 def loaded(request, family_folders):
-    return load_model(family_folders(request.param), image_tiles="any")
+    return load_copy(family_folders(request.param))
 
 
 def mixed(posts):
