@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # uv compiles what it does not install too, torch above all, on all cores
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable
 
-.PHONY: demo build-demo test lint parity bench clean
+.PHONY: demo build-demo test endurance lint parity bench clean
 
 demo: $(DEMO)
 	$(BIN)/trifacet run recipes/demo.yaml
@@ -19,6 +19,9 @@ build-demo: $(BUILD)
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+endurance: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal -m "endurance or hypothesis" --hypothesis-profile search
 
 lint: $(READY)
 	$(BIN)/ruff check .

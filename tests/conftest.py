@@ -1,5 +1,7 @@
 """What the tests share: a tiny checkpoint with real processor classes, and a handful of posts with pictures."""
 
+import copy
+import gc
 import json
 import os
 import shutil
@@ -10,20 +12,19 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from trifacet.data.records import PreferenceSample
 from trifacet.data.settings import World
 from trifacet.demo.make import write_world
-from trifacet.demo.tiny import make_tiny_llava
-from trifacet.models.loading import LoadedModel, load_model
 from trifacet.models.settings import TinyModel
 
-# The same examples in every run, however slow the machine; `pytest --hypothesis-profile search` looks for new ones.
-settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("repeat", settings.get_profile("search"), derandomize=True)
+# torch and transformers are imported where they are used: they take seconds, and xdist's own process does without.
+
+# The same examples in every run, however slow the machine; `make endurance` looks for new ones, and for more.
+settings.register_profile("repeat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("search", settings.get_profile("repeat"), derandomize=False, max_examples=2000)
 settings.load_profile("repeat")
 
 PHOTOS = [(32, 32), (90, 40), (33, 75), (64, 60)]  # width, height
@@ -32,7 +33,16 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
+    import torch
+
     torch.set_num_threads(1)  # tiny tensors, and several test processes side by side
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen():
+    """What is imported stays: looking through all of it took a third of the time of a stage, which collects garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -62,23 +72,32 @@ def pairs(world) -> list[PreferenceSample]:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory, pairs) -> Path:
     """A LLaVA with random weights that are large enough for texts to differ in their scores."""
+    from safetensors.torch import load_file, save_file
+
+    from trifacet.demo.tiny import make_tiny_llava
+
     spec = TinyModel(
         hidden_size=48, layers=2, heads=4, vision_hidden_size=32, vision_layers=3, vision_heads=2, image_size=32,
         patch_size=8, vocabulary=600,
     )  # fmt: skip
     texts = [text for pair in pairs for text in (pair.context, pair.response, *pair.rejected_responses)]
     folder = make_tiny_llava(spec, texts, tmp_path_factory.mktemp("tiny") / "model", seed=5)
-    from safetensors.torch import load_file, save_file
-
     weights = load_file(folder / "model.safetensors")
     sharper = {name: weight * 3 if weight.ndim == 2 else weight for name, weight in weights.items()}
     save_file(sharper, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
-@pytest.fixture
-def tiny(tiny_folder) -> LoadedModel:
+@pytest.fixture(scope="session")
+def _tiny(tiny_folder):
+    from trifacet.models.loading import load_model
+
     return load_model(tiny_folder)
+
+
+@pytest.fixture
+def tiny(_tiny):
+    return copy.deepcopy(_tiny)  # as if loaded anew, in a fifth of the time
 
 
 @pytest.fixture(scope="session")

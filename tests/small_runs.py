@@ -1,5 +1,6 @@
 """Recipes for runs of a few steps, and how to start one as a user would."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -98,6 +99,7 @@ def in_processes(function, arguments: list[tuple], seconds: float = 120) -> None
 
 
 def _on_one_thread(function, arguments: tuple) -> None:
+    gc.freeze()  # as in conftest
     torch.set_num_threads(1)
     function(*arguments)
 
@@ -111,6 +113,7 @@ def _command(arguments: list[str], output: Path, limit: int | None, environment:
     multiprocessing.set_start_method("fork", force=True)  # Linux's own, as a user's command has it
     os.environ["COLUMNS"] = "500"
     torch.set_num_threads(1)
+    gc.freeze()  # as in conftest
     if limit:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

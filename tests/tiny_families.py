@@ -4,6 +4,8 @@ Nothing is downloaded. Image processors are those that need no torchvision; wher
 too, which does need it, the stand-in of ``trifacet.models.processors`` takes its place.
 """
 
+import copy
+import functools
 from pathlib import Path
 
 import torch
@@ -39,6 +41,7 @@ from transformers import (
 )
 
 from trifacet.models.llava import VICUNA_TEMPLATE
+from trifacet.models.loading import LoadedModel, load_model
 from trifacet.models.processors import without_videos
 
 
@@ -184,3 +187,13 @@ def make_family(name: str, folder: Path, texts: list[str]) -> Path:
     """The tiny checkpoint of the family ``name`` (its model_type) in ``folder``."""
     torch.manual_seed(7)
     return MAKERS[name](folder, texts)
+
+
+@functools.cache
+def _loaded(folder: Path) -> LoadedModel:
+    return load_model(folder, image_tiles="any")
+
+
+def load_copy(folder: Path) -> LoadedModel:
+    """A family's checkpoint as if loaded anew, in a fifth of the time."""
+    return copy.deepcopy(_loaded(folder))

@@ -74,6 +74,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.endurance
 def test_a_ray_cluster_makes_the_same_bytes(tmp_path):
     recipe = write_recipe(tmp_path, tmp_path / "here", posts(90), STEPS, part_rows=30)
     assert finish(start(recipe))[0] == 0
@@ -309,10 +310,8 @@ def test_an_endpoint_that_is_away_stops_the_build_and_drops_nothing(tmp_path):
         built(tmp_path, "a", posts(20), GRAMMAR, models=models)
 
 
-KILLS = 5
-
-
-def test_killed_again_and_again_a_build_ends_byte_for_byte_the_same_and_pays_once(tmp_path):
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.endurance)])
+def test_killed_again_and_again_a_build_ends_byte_for_byte_the_same_and_pays_once(tmp_path, times):
     rows, draw = posts(300), random.Random(7)
     with ScriptedEndpoint(Scribe(), latency=0.01) as endpoint:
         others = {"models": model_at(endpoint), "part_rows": 30}
@@ -324,7 +323,7 @@ def test_killed_again_and_again_a_build_ends_byte_for_byte_the_same_and_pays_onc
         endpoint.calls.bodies.clear()
         killed = write_recipe(tmp_path / "killed", tmp_path / "killed" / "out", rows, GRAMMAR, **others)
         kills = 0
-        while kills < KILLS:
+        while kills < times:
             command = start(killed, "--workers", 2)
             time.sleep(draw.uniform(0.3, 0.8) * took)
             command.send_signal(signal.SIGKILL)
@@ -335,7 +334,7 @@ def test_killed_again_and_again_a_build_ends_byte_for_byte_the_same_and_pays_onc
         assert code == 0, err
         # an answer that came is never asked for again; of a kill, what was on its way is
         assert len(endpoint.calls.bodies) == asked
-        assert endpoint.calls.delivered - asked <= KILLS * FAST["concurrency"]
+        assert endpoint.calls.delivered - asked <= times * FAST["concurrency"]
     ours, theirs = made(tmp_path / "whole" / "out"), made(tmp_path / "killed" / "out")
     assert [name for name in theirs if name != "manifest.json" and ours.get(name) != theirs[name]] == []
     assert ours.keys() == theirs.keys()
@@ -384,11 +383,12 @@ def test_a_build_that_stopped_has_a_report(tmp_path, trifacet):
     assert "alt-text too short" in page
 
 
-def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path):
+@pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.endurance)])
+def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path, times):
     steps = [{"exact-duplicates": {"same": ["context"]}}]
     recipe = write_recipe(tmp_path, tmp_path / "out", posts(60_000), steps, part_rows=30_000)
-    hits, waits = 0, iter((0.9, 1.5, 0.6, 0.3, 0.1, 0.0))
-    while hits < 2:
+    hits, waits = 0, iter((0.9, 1.5, 0.6, 0.3, 0.1, 0.0, 0.0, 0.0))
+    while hits < times:
         wait = next(waits)  # about when daft's threads are at work
         command = start(recipe)
         while not command.stderr.readline().startswith("read: done"):

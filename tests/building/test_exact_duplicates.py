@@ -4,8 +4,9 @@ import json
 
 import pytest
 from building.global_steps import post, run_step
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.building.similarity import candidates
 from trifacet.building.steps import exact_duplicates
@@ -15,7 +16,7 @@ words = st.sampled_from(["", "a cat", "A  cat", "ａ cat", "a dog", "cat a", "a"
 files = st.sampled_from(["11", "22", None])
 
 
-@settings(max_examples=40)
+@searched(40)
 @given(rows=st.lists(st.tuples(files, words, words), max_size=30), part_rows=st.integers(1, 30))
 def test_same_as_comparing_each_row_with_all_earlier_ones(tmp_path_factory, rows, part_rows):
     posts = [post(3 * k, sha256=f, context=c, alt=a) for k, (f, c, a) in enumerate(rows)]

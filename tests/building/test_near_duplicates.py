@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from building.global_steps import post, run_step
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from searching import searched
 
 from trifacet.base.errors import TrifacetError
 from trifacet.building.rows import ROWS
@@ -286,7 +287,7 @@ def test_near_codes_are_found_in_hubs_and_ranges(tmp_path, monkeypatch, range_ro
     assert dict(zip(members.tolist(), smallest.tolist(), strict=True)) == expected
 
 
-@settings(max_examples=20)
+@searched(20)
 @given(values=st.lists(st.integers(0, 5), max_size=40), part_rows=st.integers(1, 40))
 def test_equal_keys_join_all_that_share_one(tmp_path_factory, values, part_rows):
     if not values:

@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from building.global_steps import post, run_step
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.building.steps.split import STEP, fill
 
@@ -25,7 +26,7 @@ def clustered(labels: list[int]) -> list[dict[str, object]]:
     return [post(row, cluster=first[label]) for row, label in enumerate(labels)]
 
 
-@settings(max_examples=40)
+@searched(40)
 @given(
     labels=st.lists(st.integers(0, 20), min_size=1, max_size=80), part_rows=st.integers(1, 80), seed=st.integers(0, 9)
 )

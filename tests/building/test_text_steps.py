@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 from building.rows_of import run_step
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from searching import searched
 
 from trifacet.base.errors import TrifacetError
 from trifacet.building.steps import alt_length, hashtags, language, lint
@@ -55,7 +56,7 @@ def test_labels_go_words_stay_and_the_rest_is_untouched(text, stripped):
         st.sampled_from(["#cat", "＃犬", "dog", "#1", ".", " ", "\n", "(", ")", ",", "🐈", "&", "#", "/x"]), max_size=14
     )
 )
-@settings(max_examples=500)
+@searched(500)
 def test_stripping_leaves_no_hashtag_and_is_done_once(pieces):
     text = "".join(pieces)
     for inside in ("word", "remove"):

@@ -1,18 +1,16 @@
 """``trifacet describe`` and ``trifacet generate`` on a tiny checkpoint: output, continuing, and bad input."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 import unicodedata
 
 import pytest
 import typer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from searching import searched
+from small_runs import Command
 from typer.testing import CliRunner
 
 from trifacet.base.errors import TrifacetError
@@ -23,9 +21,6 @@ from trifacet.cli.generate import generate
 app = typer.Typer()
 app.command("describe")(describe)
 app.command("generate")(generate)
-KILLABLE = (
-    "import typer; from trifacet.cli.generate import generate; app = typer.Typer(); app.command()(generate); app()"
-)
 SHORT = ("--beams", "1", "--max-new-tokens", "6", "--device", "cpu")
 
 
@@ -126,7 +121,7 @@ def test_what_reaches_the_terminal(text, expected):
 
 
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\x1b[]m;\x07\x9b\\0 P"))))
-@settings(max_examples=200)
+@searched(200)
 def test_no_control_character_reaches_the_terminal(text):
     shown = one_line(text)
     assert all(unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") for character in shown)
@@ -178,17 +173,8 @@ def test_a_run_that_was_killed_is_continued_to_the_same_file(tiny_folder, world,
     command = (world / "test.jsonl", "--model", tiny_folder, "--images", world, "--batch-size", "1", "--device", "cpu",
                "--beams", "2", "--max-new-tokens", "60")  # fmt: skip
     whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLABLE, *map(str, command), "--output", str(killed)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while process.poll() is None and not (killed.exists() and killed.read_bytes().count(b"\n") >= 1):
-            time.sleep(0.01)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    process = Command(tmp_path, "generate", *command, "--output", killed)
+    process.stop_when(lambda: killed.exists() and b"\n" in killed.read_bytes(), signal.SIGKILL)
     assert 1 <= killed.read_bytes().count(b"\n") <= 6
     for output in (whole, killed):
         assert run("generate", *command, "--output", output).exit_code == 0

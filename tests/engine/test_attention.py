@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 from test_exactness import examples_of
 from torch.nn.attention.flex_attention import create_mask
 from torch.nn.functional import scaled_dot_product_attention
@@ -34,7 +35,7 @@ def inputs(rows, width, heads=2, size=8):
     return [torch.randn(rows, heads, width, size, generator=generator, requires_grad=True) for _ in range(3)]
 
 
-@settings(max_examples=60)
+@searched(60)
 @given(tries(), st.sampled_from([1, 2, 5, 16, 1000]))
 def test_blocks_give_what_the_dense_mask_gives(ends_N, masked_block):
     from trifacet.engine import attention
@@ -56,7 +57,7 @@ def test_blocks_give_what_the_dense_mask_gives(ends_N, masked_block):
         assert (one.grad - other.grad).abs().max() < 1e-5
 
 
-@settings(max_examples=100)
+@searched(100)
 @given(tries(), st.sampled_from([1, 4, 16]))
 def test_every_pair_is_in_one_block_and_no_token_twice_beside_others(ends_N, masked_block):
     seen_NN = np.zeros((len(ends_N), len(ends_N)), dtype=int)
@@ -78,7 +79,7 @@ def test_a_long_row_of_one_path_is_one_causal_block():
     assert (own.q0, own.q1, across) == (0, 1000, [])
 
 
-@settings(max_examples=20)
+@searched(20)
 @given(tries(longest=200))
 def test_the_flexible_mask_is_the_same_mask(ends_N):
     ends_BN = torch.from_numpy(ends_N)[None]

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 from PIL import Image
-from tiny_families import MAKERS, llava
+from tiny_families import MAKERS, llava, load_copy
 from transformers import AutoModelForImageTextToText, MistralConfig
 
 from trifacet.engine.encode import SampleEncoder
@@ -86,7 +86,7 @@ def assert_same_gradients(ours, plain):
 
 
 def test_scores_and_gradients_equal_the_plain_model(family_folder, posts, photos):
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     examples = examples_of(posts, photos, loaded, "mcm-dpo")
     batch, needed = Collator(examples)([examples[index] for index in range(len(posts))])
     plan = needed.plan
@@ -141,7 +141,7 @@ def test_beyond_the_window_of_its_attention_a_model_is_scored_one_by_one(window,
 
 
 def test_nothing_that_stands_for_an_image_is_written_or_smuggled_in(family_folder, photos):
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     family, encoder, tokenizer = loaded.family, encoder_of(loaded.family), loaded.processor.tokenizer
     run = {
         token for number in range(4) for token in family.image_tokens(family.read(Image.open(photos / f"{number}.png")))
@@ -167,7 +167,7 @@ def test_an_answer_ends_once_with_the_templates_own_token(family_folder):
 
 @pytest.mark.parametrize("strategy", ["blackness", "crop"])
 def test_rows_attention_and_strategies_agree(strategy, family_folder, posts, photos):
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     versions = {"image_versions": 2, "context_versions": 2}
     examples = examples_of(posts, photos, loaded, "mcm-dpo", strategy, **versions)
     few = [examples[index] for index in (0, 1, 3)]
@@ -185,7 +185,7 @@ def test_rows_attention_and_strategies_agree(strategy, family_folder, posts, pho
 
 def test_samples_of_several_images_equal_the_plain_model(family_folder, posts, photos):
     """Two pictures in either order, and one picture twice in a row."""
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     encoder = encoder_of(loaded.family)
     pictures = [Image.open(photos / f"{number}.png") for number in (1, 2)]
     images = [loaded.family.read(picture) for picture in pictures]
@@ -208,7 +208,7 @@ def test_samples_of_several_images_equal_the_plain_model(family_folder, posts, p
 
 
 def test_a_post_without_an_image_equals_the_plain_model(family_folder, posts):
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     encoder = encoder_of(loaded.family)
     paths, _ = encoder.paths(None, [posts[1].context], ["A cat.", "Two dogs."], [], [[]], [Cell(), Cell(response=1)])
     batch = collate([Encoded(tuple(paths), ())], loaded.family, pad_id=0)

@@ -3,14 +3,13 @@
 import pytest
 import torch
 from test_families import encoder_of, examples_of, plain_logps
-from tiny_families import MAKERS
+from tiny_families import MAKERS, load_copy
 
 from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.texts import generate_texts
-from trifacet.models.loading import load_model
 from trifacet.models.paradigms import choose_trained
 from trifacet.training.examples import Collator
 
@@ -19,7 +18,7 @@ SHOWN = [(), ("0.png", "1.png"), ("2.png", "1.png", "3.png"), ("3.png", "3.png")
 
 @pytest.fixture(params=MAKERS)
 def loaded(request, family_folders):
-    return load_model(family_folders(request.param), image_tiles="any")
+    return load_copy(family_folders(request.param))
 
 
 def mixed(posts):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.engine.attention import visible
 from trifacet.engine.trie import Path, build_trie
@@ -51,7 +52,7 @@ def nodes_of(trie, described):
     return walks
 
 
-@settings(max_examples=150)
+@searched(150)
 @given(PATHS)
 @example([DOUBLED, DOUBLED])
 @example([([(0, -1), (1, -1), (1, -1)], 1), ([(0, -1), (1, -1)], 2)])  # a prefix of another, with no response
@@ -71,7 +72,7 @@ def test_every_path_stands_in_the_row_once(described):
     assert not np.triu(mask_of(trie), 1).any()  # ancestors stand to the left
 
 
-@settings(max_examples=150)
+@searched(150)
 @given(PATHS)
 @example([DOUBLED, DOUBLED])
 def test_responses_are_read_from_their_parents(described):
@@ -86,7 +87,7 @@ def test_responses_are_read_from_their_parents(described):
     assert set(trie.read_M) == set(range(len(trie.token_R)))  # and nothing that nobody reads
 
 
-@settings(max_examples=25)
+@searched(25)
 @given(PATHS, st.randoms(use_true_random=False))
 def test_the_order_of_paths_changes_no_size(described, random):
     shuffled = random.sample(described, len(described))
@@ -96,7 +97,7 @@ def test_the_order_of_paths_changes_no_size(described, random):
     assert mask_of(first).sum() == mask_of(second).sum()
 
 
-@settings(max_examples=60)
+@searched(60)
 @given(PATHS)
 def test_paths_that_are_there_already_own_nothing(described):
     once, twice = build_trie(as_paths(described)), build_trie(as_paths([*described, *described]))

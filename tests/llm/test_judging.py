@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.llm.judging import OUTCOMES, Judgement, judge_pair, parse_choice, summarise
 from trifacet.llm.model import Answer, UnparsedError
@@ -44,7 +45,7 @@ def test_swapping_the_texts_swaps_win_and_loss(judgement):
     assert swapped(judgement).consistent == judgement.consistent
 
 
-@settings(max_examples=40)
+@searched(40)
 @given(st.lists(judgements, min_size=1, max_size=30))
 def test_a_summary_adds_up(many):
     summary = summarise(many, draws=500)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.metrics import ngrams, ptb
 from trifacet.metrics.bleu import bleu, bleu_statistics
@@ -77,7 +78,7 @@ def test_sacrebleu_on_the_same_tokens(fakecap):
         assert measures[f"coco/bleu_{order}"] / 100 == pytest.approx(theirs.score / 100, abs=1e-12, rel=0)
 
 
-@settings(max_examples=150)
+@searched(150)
 @given(captions)
 def test_the_toolkits_own_scorers_on_any_tokens(pairs):
     bleu_scorer = pytest.importorskip("pycocoevalcap.bleu.bleu_scorer", reason="needs pycocoevalcap (extra dev)")
@@ -113,7 +114,7 @@ def test_corpus_bleu_of_a_resample_is_that_of_the_captions_drawn():
             assert measure.resampled(weights)[0] == pytest.approx(again[name].value, **EXACT)
 
 
-@settings(max_examples=200)
+@searched(200)
 @given(words, words)
 def test_the_common_subsequence_is_that_of_the_textbook(ours, theirs):
     table = [[0] * (len(theirs) + 1) for _ in range(len(ours) + 1)]
@@ -160,7 +161,7 @@ def test_a_token_with_a_space_is_split_as_the_toolkit_splits_it():
     assert rouge_l_coco([fraction, "cup"], [["1", "cup"]]) == pytest.approx(0.5)  # two words, not three
 
 
-@settings(max_examples=200)
+@searched(200)
 @given(st.lists(st.sampled_from(ODD), max_size=8))
 def test_remembered_words_change_no_token(parts):
     quick = remembering()

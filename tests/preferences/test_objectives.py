@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plain_objectives import (
     BETA,
@@ -22,6 +22,7 @@ from plain_objectives import (
     run,
     sigma,
 )
+from searching import searched
 
 from trifacet.preferences.facets import CHOSEN, CORNERS, Cell, Facet
 from trifacet.preferences.losses import lead_term, link_loss, make_plan, objective_loss
@@ -81,7 +82,7 @@ terms = st.one_of(
 )
 
 
-@settings(max_examples=50)
+@searched(50)
 @given(
     st.lists(terms, min_size=1, max_size=4).filter(lambda drawn: any(term["weight"] for term in drawn)),
     st.lists(st.sampled_from([ONE, NO_POST, MANY]), min_size=1, max_size=3),

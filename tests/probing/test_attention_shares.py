@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_families import MAKERS, llava
+from tiny_families import MAKERS, llava, load_copy
 from transformers import AutoModelForImageTextToText, MistralConfig
 
 from trifacet.data.records import TestSample
@@ -60,7 +60,7 @@ def family_folder(request, family_folders):
 @pytest.mark.parametrize("shown", [1, 2, 0])
 def test_masses_are_those_of_the_plain_models_own_weights(family_folder, posts, photos, shown, monkeypatch):
     monkeypatch.setattr(attention_module, "WEIGHTS_AT_ONCE", 500)  # a word or two at a time
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     pictures = [Image.open(photos / f"{number}.png") for number in range(1, 1 + shown)]
     sample = TestSample(id="a", context=posts[0].context if shown != 2 else "")
     images = [loaded.family.read(picture) for picture in pictures]
@@ -78,7 +78,7 @@ def test_masses_are_those_of_the_plain_models_own_weights(family_folder, posts, 
 
 
 def test_every_token_is_in_its_group(family_folder, posts, photos):
-    loaded = load_model(family_folder, image_tiles="any")
+    loaded = load_copy(family_folder)
     family, tokenizer = loaded.family, loaded.processor.tokenizer
     image = family.read(Image.open(photos / "1.png"))
     sample = TestSample(id="a", image="1.png", context=f"  {TEXT} {posts[0].context}\nthe end  ")
@@ -110,7 +110,7 @@ def test_of_an_over_long_post_the_part_that_is_shown_counts(tiny, posts, photos)
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "idefics3"])
 def test_attention_that_is_uniform_gives_the_token_shares(name, family_folders, posts, photos):
-    loaded = load_model(family_folders(name), image_tiles="any")
+    loaded = load_copy(family_folders(name))
     with torch.no_grad():
         for key, weight in loaded.model.named_parameters():
             if "q_proj" in key:

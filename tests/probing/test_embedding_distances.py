@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.base.errors import DataError
 from trifacet.probing import embeddings as embeddings_module
@@ -71,7 +72,7 @@ def test_the_silhouette_is_the_same_a_few_points_at_a_time(clouds, monkeypatch):
         assert silhouette(*clouds) == pytest.approx(whole, abs=1e-9)
 
 
-@settings(max_examples=30)
+@searched(30)
 @given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 99))
 def test_the_plane_explains_what_its_coordinates_vary(count, width, seed):
     points = np.random.default_rng(seed).normal(size=(count, width)) * np.arange(1, width + 1)

@@ -7,9 +7,10 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reviews import NAMES
+from searching import searched
 
 from trifacet.review.export import as_csv, vote_rows
 from trifacet.review.pairs import Pair, Review
@@ -58,7 +59,7 @@ def by_definition(level, values_UJ, size):
     return None if not overall else float(1 - (len(given_) - 1) * within / overall)
 
 
-@settings(max_examples=60)
+@searched(60)
 @given(st.lists(st.lists(st.integers(-1, 2), min_size=3, max_size=3), min_size=1, max_size=7))
 def test_alpha_equals_its_definition_and_says_when_there_is_none(rows):
     values_UJ = np.array(rows)

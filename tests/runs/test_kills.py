@@ -17,7 +17,7 @@ from small_runs import Command, recipe_file
 from trifacet.runs.folder import claimed
 from trifacet.training.recipe import load_recipe
 
-KILLS = 20
+MANY = pytest.param(20, marks=pytest.mark.endurance)
 TINY = {
     "hidden_size": 32, "layers": 1, "heads": 2, "vision_hidden_size": 32, "vision_layers": 2, "vision_heads": 2,
     "image_size": 32, "vocabulary": 400, "warmup_steps": 2,
@@ -67,7 +67,8 @@ def the_same(ours: dict[str, object], theirs: dict[str, object]) -> None:
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
-def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, unscored_world):
+@pytest.mark.parametrize("times", [3, MANY])
+def test_killed_again_and_again_a_run_ends_bitwise_the_same(tmp_path, unscored_world, times):
     data = unscored_world
 
     def recipe(name):
@@ -87,10 +88,10 @@ def test_killed_twenty_times_a_run_ends_bitwise_the_same(tmp_path, unscored_worl
     draw = random.Random(17)
     kills: list[str] = []
     runs = 0
-    while len(kills) < KILLS:
+    while len(kills) < times:
         path, output = recipe(f"killed-{(runs := runs + 1)}")
         while True:
-            if len(kills) < KILLS:
+            if len(kills) < times:
                 command = Command(tmp_path, "run", path)
                 command.process.join(timeout=draw.uniform(0, 0.6 * duration))
                 if command.process.is_alive():

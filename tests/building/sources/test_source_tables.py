@@ -215,14 +215,17 @@ def test_files_folders_and_globs(tmp_path):
     assert fingerprint(pattern)[0]["path"] == "in/b.jsonl"
 
 
+@pytest.mark.parametrize(
+    ("some", "many"), [(9_000, 18_000), pytest.param(12_000, 120_000, marks=pytest.mark.endurance)]
+)
 @pytest.mark.parametrize("name", ["p.csv", "p.json", "p.jsonl.gz", "p.parquet"])
-def test_memory_does_not_grow_with_the_rows(tmp_path, name):
+def test_memory_does_not_grow_with_the_rows(tmp_path, name, some, many):
     path = tmp_path / name
-    rows = [{"id": str(n), "context": f"post {n} " * 8, "alt": "words " * 8} for n in range(40_000)]
+    rows = [{"id": str(n), "context": f"post {n} " * 8, "alt": "words " * 8} for n in range(many)]
     path.write_bytes(KINDS[name](rows))
     del rows
     peaks = []
-    for limit in (12_000, 40_000):
+    for limit in (some, many):
         tracemalloc.start()
         count = sum(1 for _ in read_source(Source(path=str(path), limit=limit), 0, print))
         peaks.append(tracemalloc.get_traced_memory()[1])

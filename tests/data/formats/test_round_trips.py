@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from format_samples import KINDS, lists_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.base.errors import TrifacetError
 from trifacet.data.formats import FORMATS, detect_format, read_samples, write_samples
@@ -72,7 +73,7 @@ def check_round_trip(samples, file, name, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25)
+@searched(25)
 @given(data=st.data())
 def test_what_comes_back_is_what_went_out_less_what_was_said(name, kind, data):
     samples = data.draw(lists_of(kind))
@@ -82,7 +83,7 @@ def test_what_comes_back_is_what_went_out_less_what_was_said(name, kind, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15)
+@searched(15)
 @given(data=st.data())
 def test_own_format_loses_nothing(kind, data):
     samples = data.draw(lists_of(kind))

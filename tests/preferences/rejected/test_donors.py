@@ -6,15 +6,16 @@ import sys
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.base.errors import TrifacetError
 from trifacet.preferences.rejected.samples import context_donors, image_donors, rejected_contexts
 
 
 @given(n=st.integers(2, 50), seed=st.integers(0, 10), data=st.data())
-@settings(max_examples=60)
+@searched(60)
 def test_a_donor_is_another_sample(n, seed, data):
     index = data.draw(st.integers(0, n - 1))
     (drawn,) = image_donors([f"{k}.png" for k in range(n)], index, seed=seed, sample_id=f"s{index}")
@@ -52,7 +53,7 @@ def test_one_sample_has_no_donor():
     versions=st.integers(1, 5),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=200)
+@searched(200)
 def test_rejected_contexts_differ_and_are_not_blank(contexts, versions, seed):
     own = contexts[0].strip()
     candidates = {text.strip() for text in contexts[1:]} - {"", own}
