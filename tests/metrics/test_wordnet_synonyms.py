@@ -70,6 +70,7 @@ def test_without_an_installed_wordnet_ours_serves_and_it_is_said(monkeypatch, tm
 
 
 @needs_debians
+@pytest.mark.endurance
 def test_synonyms_are_those_of_the_corpus_for_every_word(corpus):
     """The rules and the look-up are NLTK's own, so equal lemmas, irregular forms and sets make equal answers."""
     ours = packaged_wordnet().reader
