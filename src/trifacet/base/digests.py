@@ -34,6 +34,14 @@ def content_of(name: str | Path) -> str:
         return str(name)
 
 
+def sha256_of(path: Path) -> str | None:
+    """The file's hash, None where there is no such file."""
+    try:
+        return _digest(path)
+    except FileNotFoundError:
+        return None
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

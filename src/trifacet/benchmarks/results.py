@@ -8,15 +8,17 @@ again as long as the benchmark's files are what they were.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from trifacet.base import claims
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Outcome, Result
@@ -56,7 +58,7 @@ def load_result(folder: Path, data: Path | None = None, own: Mapping[str, Entry]
         benchmark = _benchmark_of(folder, manifest, own or {})
         where = data or Path(manifest["data"])
         found = require_files(benchmark, where)
-        if not _agree("files", hashes(found), manifest["files"]):
+        if _taken(hashes(found)) != _taken(manifest["files"]):
             raise TrifacetError(f"{where} no longer holds the files that {folder} was made with; say where they are")
         options = read_options(benchmark, manifest["options"])
         parts = {"": scores["reasons"], **scores["part_reasons"]}
@@ -113,39 +115,42 @@ def hashes(found: Sequence[FileFound]) -> dict[str, str]:
     return {one.need.path: one.sha256 for one in found}
 
 
-def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Make ``folder``, which the caller has locked, the place of a result with these settings.
+@contextlib.contextmanager
+def claimed(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> Iterator[None]:
+    """``folder`` for this process alone, as the place of a result with these settings.
 
     As long as there are no answers all may be another, and as long as there are no scores the judge may: answers stay,
     verdicts are made anew.
 
     Raises:
-        TrifacetError: it holds a result of other settings.
+        TrifacetError: it holds a result of other settings, or files that are no result, or another process works in it.
     """
-    mark = folder / MARK
-    if mark.exists() and not overwrite:
-        there = _read_json(mark, f"{mark} is damaged; say --overwrite")
-        differing = [key for key in DECIDING if not _agree(key, there.get(key), manifest[key])]
-        if differing == ["judge"] and not (folder / SCORES).exists():  # it failed, or said nothing to be read
-            (folder / VERDICTS).unlink(missing_ok=True)
-        elif differing and not _answered(folder):  # such as a model's name that was mistyped
+    with claims.claimed(folder, MARK) as claim:
+        claim.clear(written(folder), asked=overwrite)
+        held = claim.held()
+        changed = [] if held is None else claims.differences(_deciding(held), _deciding(manifest))
+        if {one.key for one in changed} == {"judge"} and not (folder / SCORES).exists():
+            (folder / VERDICTS).unlink(missing_ok=True)  # it failed, or said nothing to be read
+        elif changed and not _answered(folder):  # such as a model's name that was mistyped
             (folder / f"{ANSWERS}.settings.json").unlink(missing_ok=True)
-        elif differing:
-            told = ", ".join(f"{key} {_differences(there.get(key), manifest[key])}" for key in differing)
-            raise TrifacetError(
-                f"{folder} holds a result of other settings ({told}); choose another output, or --overwrite"
-            )
-    elif mark.exists():
-        for name in (ANSWERS, f"{ANSWERS}.settings.json", VERDICTS, SCORES):
-            (folder / name).unlink(missing_ok=True)
-    write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        elif changed:
+            raise claims.refused(f"{folder} holds a result of other settings ({claims.told(changed)})")
+        claim.begin(manifest)
+        yield
 
 
-def _agree(key: str, there: Any, now: Any) -> bool:
-    """Whether two manifests agree in a key; in files that are left out they do, whether they are named or not."""
-    if key == "files" and isinstance(there, dict):
-        there, now = ({path: digest for path, digest in files.items() if digest} for files in (there, now))
-    return bool(there == now)
+def written(folder: Path) -> list[Path]:
+    """What a result's folder holds besides its mark and what models answered; first what says that it is finished."""
+    return [folder / name for name in (SCORES, VERDICTS, ANSWERS, f"{ANSWERS}.settings.json")]
+
+
+def _deciding(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: manifest.get(key) for key in DECIDING} | {"files": _taken(manifest.get("files"))}
+
+
+def _taken(files: Any) -> Any:
+    """The files that were not left out, by path: whether the others are named makes no difference."""
+    return {path: digest for path, digest in files.items() if digest} if isinstance(files, dict) else files
 
 
 def _answered(folder: Path) -> bool:
@@ -251,15 +256,3 @@ def _read_json(path: Path, problem: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(problem)
     return values
-
-
-def _differences(there: Any, now: Any) -> str:
-    if not isinstance(there, dict) or not isinstance(now, dict):
-        return f"{_short(there)} there, {_short(now)} now"
-    keys = [key for key in {**there, **now} if there.get(key) != now.get(key)]
-    return ", ".join(f"{key} {_short(there.get(key))} there, {_short(now.get(key))} now" for key in keys)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:16]}...{text[-4:]}"

@@ -15,16 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.claims import Claim
+from trifacet.base.digests import sha256_of
 from trifacet.base.files import write_atomically
-from trifacet.base.folders import locked
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
 from trifacet.building.counts import Progress, StepProgress
-from trifacet.building.folder import STATE_FILE, State, claim, clear
+from trifacet.building.folder import claimed, refuse_other_versions
 from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.reading import read_sources
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.stage_folder import Record, Stage, sha256_of, write_table
+from trifacet.building.stage_folder import Record, Stage, write_table
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
@@ -61,20 +62,18 @@ def run_build(
         TrifacetError: the folder is another build's, a source cannot be read or has changed, an endpoint fails, the
             budget is reached.
     """
-    with locked(recipe.folder, STATE_FILE):
-        if overwrite:
-            clear(recipe.folder)
-        state, progress = claim(recipe), progress_of(recipe, show)
+    with claimed(recipe, overwrite=overwrite) as claim:
+        progress = progress_of(recipe, show)
         if manifest := output.finished(recipe.folder):
             for stage in stages_of(recipe):
                 for record in stage.records().values():
                     progress.add(record, here=False)
             return manifest
-        state.refuse_other_versions()
+        refuse_other_versions(claim)
         cores = connect(ray) if ray else os.cpu_count() or 1
         with ExitStack() as closing:
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None
-            build = _Build(recipe, state, progress, books, asker or Asker(), workers or cores, ray is not None)
+            build = _Build(recipe, claim, progress, books, asker or Asker(), workers or cores, ray is not None)
             return build.run(only)
 
 
@@ -90,14 +89,14 @@ class _Build:
     def __init__(
         self,
         recipe: BuildRecipe,
-        state: State,
+        claim: Claim,
         progress: Progress,
         books: Books | None,
         asker: Asker,
         workers: int,
         on_cluster: bool,
     ) -> None:
-        self.recipe, self.state, self.progress, self.books = recipe, state, progress, books
+        self.recipe, self.claim, self.progress, self.books = recipe, claim, progress, books
         self.asker, self.tools, self.on_cluster = asker, tools_of(recipe, workers), on_cluster
         self.parts: list[int] = []
 
@@ -107,25 +106,25 @@ class _Build:
         self._read(stages[0], only)
         source = stages[0]
         for plan in plan_stages(self.recipe):
-            with self.state.timed(plan.folder.name):
+            with self.claim.timed(plan.folder.name):
                 self._do_stage(plan, source.folder)
             source = Stage(plan.folder)
-        with self.state.timed("output"):
-            read = {name: self.state.facts[name] for name in ("inputs", "outside")}
+        with self.claim.timed("output"):
+            read = {name: self.claim.facts[name] for name in ("inputs", "outside")}
             manifest = output.write_output(self.recipe, source, self.parts, self.tools, read, stages, self.progress)
-        self.state.finish()
+        self.claim.finish()
         return manifest
 
     def _read(self, stage: Stage, only: frozenset[int] | None) -> None:
         """Read the sources, unless they were read."""
-        facts = self.state.facts
+        facts = self.claim.facts
         if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
-            self.state.set("parts", None)  # a kill in between must not leave a half as the whole
+            self.claim.set("parts", None)  # a kill in between must not leave a half as the whole
             shutil.rmtree(stage.folder, ignore_errors=True)
             self.progress.begin([0], "running", 0)
-            with self.state.timed(stage.folder.name):
+            with self.claim.timed(stage.folder.name):
                 read_sources(self.recipe, stage.folder, lambda record: self.progress.show(self.progress), only)
-            self.state.set("parts", len(stage.records()))
+            self.claim.set("parts", len(stage.records()))
         self.progress.begin([0], "running", facts["parts"])
         records = stage.records()
         for record in records.values():
@@ -167,7 +166,7 @@ class _Build:
             asyncio.run(ask_parts(job, self.recipe, self.asker, books, missing, row_done, done))
         finally:
             rows = [row for row in books.rows() if row["step"] == link.name]
-            self.state.set("asked", self.state.facts.get("asked", {}) | {link.name: rows})
+            self.claim.set("asked", self.claim.facts.get("asked", {}) | {link.name: rows})
 
     def _decisions(self, plan: StagePlan, source: Path) -> Path:
         """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
@@ -186,6 +185,6 @@ class _Build:
         self.progress.begin([link.index], "deciding", 1)
         step: Any = STEPS[link.name]
         signatures = Signatures(tuple(stage.path("signatures", part) for part in self.parts))
-        with self.state.timed(plan.folder.name, "seconds_of_decisions"):
+        with self.claim.timed(plan.folder.name, "seconds_of_decisions"):
             write_atomically(seal, write_table(path, step.decide(signatures, link.parameters, self.tools)))
         return path

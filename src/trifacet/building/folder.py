@@ -9,23 +9,22 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trifacet.base import claims
+from trifacet.base.claims import Claim
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.building import output
 from trifacet.building.outside import outside
-from trifacet.building.recipe import BuildRecipe, dump_build_recipe
+from trifacet.building.recipe import BuildRecipe, dump_build_recipe, load_build_recipe
 from trifacet.building.sources import fingerprint
 
 STATE_FILE = "build.json"
-WRITTEN = ("stages", "images", "work", *output.KINDS)
-FILES = ("recipe.yaml", output.MANIFEST, output.FAILED, "card.md", "funnel.html")
+WRITTEN = (output.MANIFEST, output.FAILED, "card.md", "funnel.html", *output.KINDS, "images", "stages", "work")
 
 
 def costs_of(folder: Path) -> list[dict[str, Any]]:
@@ -34,90 +33,91 @@ def costs_of(folder: Path) -> list[dict[str, Any]]:
     return [row for rows in asked.values() for row in rows]
 
 
-class State:
-    """``build.json``: what the folder holds, and how long it took."""
+@contextmanager
+def claimed(recipe: BuildRecipe, *, overwrite: bool = False) -> Iterator[Claim]:
+    """The folder, for this process alone, as that of this recipe and of these sources.
 
-    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
-        self.path, self.facts = path, facts
+    What was paid for, the models' answers, lies beside the folder and stays with ``overwrite`` too.
 
-    def set(self, name: str, value: Any) -> None:
-        """Note a fact, on disk when this returns."""
-        self.facts[name] = value
-        write_atomically(self.path, json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n")
-
-    @contextmanager
-    def timed(self, name: str, kind: str = "seconds") -> Iterator[None]:
-        """Add the seconds that the block takes to those of a stage, among the facts called ``kind``."""
-        began = datetime.now(UTC)
-        try:
-            yield
-        finally:
-            seconds = self.facts.get(kind, {})
-            took = seconds.get(name, 0.0) + (datetime.now(UTC) - began).total_seconds()
-            self.set(kind, seconds | {name: round(took, 2)})
-
-    def refuse_other_versions(self) -> None:
-        """Raises TrifacetError where the parts that are done were made by other versions of what makes them.
-
-        A package that was not there then, or is not there now, has made none or will make none.
-        """
-        begun, here = self.facts.get("versions", {}), output.versions()
-        for name in sorted(begun.keys() & here.keys() - output.CARRIERS):
-            if begun[name] != here[name]:
-                raise TrifacetError(
-                    f"{self.path.parent} was begun with {name} {begun[name]}, and this is {here[name]}; install that "
-                    "one, choose another output, or --overwrite to begin anew"
-                )
-
-    def finish(self) -> None:
-        """Note that all is done, and when."""
-        self.set("finished", datetime.now(UTC).isoformat(timespec="seconds"))
+    Raises:
+        TrifacetError: it holds another build, or files that are no build, or another process works in it; and later,
+            when the disk is full.
+    """
+    folder = recipe.folder
+    with claims.claimed(folder, STATE_FILE) as claim:
+        inputs = [{"source": place, **file} for place, one in enumerate(recipe.sources) for file in fingerprint(one)]
+        known = {"recipe_sha256": build_fingerprint(recipe), "inputs": inputs, "outside": outside(recipe)}
+        claim.clear((folder / name for name in WRITTEN), asked=overwrite)
+        made = itertools.chain(folder.glob("stages/*/parts.jsonl"), folder.glob(output.MANIFEST))
+        held = claim.held(recipe_sha256=str, inputs=list) if any(made) else None
+        if held is None:  # or it stopped before its first part, and a corrected recipe may begin anew
+            times = {"seconds": {}, "started": claims.moment()}
+            claim.begin({"name": recipe.name, **known, "versions": output.versions(), **times})
+        else:
+            _refuse_other(claim, recipe, known)
+        write_atomically(folder / "recipe.yaml", dump_build_recipe(recipe))
+        yield claim
 
 
-def claim(recipe: BuildRecipe) -> State:
-    """The folder as that of this recipe and of these sources."""
-    path, cure = recipe.folder / STATE_FILE, "choose another output, or --overwrite to begin anew"
-    inputs = [{"source": place, **file} for place, one in enumerate(recipe.sources) for file in fingerprint(one)]
-    digest, read = build_fingerprint(recipe), outside(recipe)
-    made = itertools.chain(recipe.folder.glob("stages/*/parts.jsonl"), recipe.folder.glob(output.MANIFEST))
-    if path.exists() and any(made):  # else it stopped before its first part, and a corrected recipe may begin anew
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            same, unchanged = facts["recipe_sha256"] == digest, facts["inputs"] == inputs
-        except (OSError, ValueError, KeyError, TypeError):
-            raise TrifacetError(f"{path} is damaged; {cure}") from None
-        if not same:
-            raise TrifacetError(f"{recipe.folder} holds the build of another recipe; {cure}")
-        if not unchanged:
-            raise TrifacetError(f"the sources have changed since {recipe.folder} was begun; {cure}")
-        if changed := next((one for one in read if one not in facts.get("outside", [])), None):
-            what = f"{changed['what']} of step {changed['step']}"
-            raise TrifacetError(f"{what} has changed since {recipe.folder} was begun; {cure}")
-        state = State(path, facts)
-    else:
-        known = {"recipe_sha256": digest, "inputs": inputs, "outside": read, "versions": output.versions()}
-        state = State(path, {"name": recipe.name, **known, "seconds": {}})
-        state.set("started", datetime.now(UTC).isoformat(timespec="seconds"))
-    write_atomically(recipe.folder / "recipe.yaml", dump_build_recipe(recipe))
-    return state
+def refuse_other_versions(claim: Claim) -> None:
+    """Raises TrifacetError where the parts that are done were made by other versions of what makes them.
+
+    A package that was not there then, or is not there now, has made none or will make none.
+    """
+    begun, here = claim.facts.get("versions", {}), output.versions()
+    for name in sorted(begun.keys() & here.keys() - output.CARRIERS):
+        if begun[name] != here[name]:
+            raise TrifacetError(
+                f"{claim.folder} was begun with {name} {begun[name]}, and this is {here[name]}; install that one, "
+                f"{claims.CURE}"
+            )
 
 
 def build_fingerprint(recipe: BuildRecipe) -> str:
     """SHA-256 of all that decides what is built: not where it goes, nor how fast, nor what it may cost."""
+    return hashlib.sha256(json.dumps(_deciding(recipe), sort_keys=True).encode()).hexdigest()
+
+
+def _deciding(recipe: BuildRecipe) -> dict[str, Any]:
     values = recipe.model_dump(mode="json", exclude={"output", "budget", "answers", "network", "audit"})
     decides = ("model", "reparse", "max_tokens", "image_side")
     values["network"] = recipe.network.decides()
     values["models"] = {name: {key: one[key] for key in decides} for name, one in values["models"].items()}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return values
 
 
-def clear(folder: Path) -> None:
-    """Remove what a build writes; what was paid for, the models' answers, lies beside the folder and stays."""
-    if not (folder / STATE_FILE).exists():
-        return
-    for name in WRITTEN:
-        shutil.rmtree(folder / name, ignore_errors=True)
-        if (folder / name).exists():  # else the parts of the old build would pass for the new one's
-            raise TrifacetError(f"cannot remove {folder / name}; remove it, or choose another output")
-    for name in (*FILES, STATE_FILE):
-        (folder / name).unlink(missing_ok=True)
+def _refuse_other(claim: Claim, recipe: BuildRecipe, known: dict[str, Any]) -> None:
+    """Raises TrifacetError where the folder is of another recipe, of other sources, or of other prompts and lists."""
+    folder, held = claim.folder, claim.facts
+    if held["recipe_sha256"] != known["recipe_sha256"]:
+        there, now = ({"recipe_sha256": one["recipe_sha256"]} for one in (held, known))
+        changed = _changes(recipe, folder / "recipe.yaml") or claims.differences(there, now)
+        raise claims.refused(f"{claims.told(changed)}: {folder} holds the build of another recipe")
+    try:
+        sources = claims.differences(_by_file(held["inputs"]), _by_file(known["inputs"]))
+        there, now = _by_step(held.get("outside", [])), _by_step(known["outside"])
+    except (KeyError, TypeError):
+        raise claim.damaged() from None
+    if sources:
+        raise claims.refused(f"the sources have changed since {folder} was begun ({claims.told(sources)})")
+    if changed := claims.differences({what: there.get(what) for what in now}, now):
+        raise claims.refused(f"{changed[0].key} has changed since {folder} was begun ({claims.told(changed)})")
+
+
+def _changes(recipe: BuildRecipe, there: Path) -> list[claims.Difference]:
+    """Where the recipe differs from the copy of the one that the folder was begun with, if that can be read."""
+    try:
+        return claims.differences(_deciding(load_build_recipe(there)), _deciding(recipe), ".")
+    except TrifacetError:
+        return []
+
+
+def _by_file(inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        f"{one['path']} of source {one['source'] + 1}": {"bytes": one["bytes"], "sha256": one["sha256"]}
+        for one in inputs
+    }
+
+
+def _by_step(outside: list[dict[str, str]]) -> dict[str, str]:
+    return {f"{one['what']} of step {one['step']}": one["version"] for one in outside}

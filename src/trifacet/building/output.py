@@ -10,20 +10,21 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trifacet.base import claims
+from trifacet.base.digests import sha256_of
 from trifacet.base.files import replacing, write_atomically
 from trifacet.building.counts import Progress
 from trifacet.building.plan import WRITE
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.shard_writer import GROUP_ROWS, ShardWriter
-from trifacet.building.stage_folder import Stage, events_of, sha256_of
+from trifacet.building.stage_folder import Stage, events_of
 from trifacet.building.step import Tools
 from trifacet.building.workers import step_record
 
@@ -34,7 +35,6 @@ PACKAGES = (
     *("trifacet", "numpy", "pyarrow", "pillow", "daft", "lingua-language-detector", "rensa", "scipy", "openai"),
     *("regex", "spacy", "transformers", "torch"),
 )
-_HALF = ".*.????????.tmp"  # as ``files.replacing`` names what it has not finished
 CARRIERS = {"daft", "openai"}  # hand parts and questions on; what comes of them does not depend on their versions
 FAILURES = pa.schema(
     [(name, pa.string()) for name in ("id", "source", "reason", "step", "field", "detail")]
@@ -56,8 +56,7 @@ def write_output(
     ``read``: the sources' files as ``inputs``, and as ``outside`` what else steps read, for the manifest.
     """
     shutil.rmtree(stages[-1].folder, ignore_errors=True)
-    for half in itertools.chain(recipe.folder.glob(_HALF), recipe.folder.glob(f"images/*/{_HALF}")):
-        half.unlink()  # a kill left it
+    claims.remove_torn(recipe.folder, "images/*/")
     written: dict[str, list[dict[str, Any]]] = {}
     read_at = max(stages[0].path("rows", part).stat().st_mtime for part in parts)
     writers = {kind: ShardWriter(recipe, kind, read_at) for kind in KINDS}
@@ -103,8 +102,8 @@ def finished(folder: Path) -> dict[str, Any] | None:
     """The manifest of a build that is finished and whole: every shard there, byte for byte; else None."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = [*manifest["shards"], manifest["failed"]]
-        return manifest if all(sha256_of(folder / file["file"]) == file["sha256"] for file in files) else None
+        seals = {file["file"]: file["sha256"] for file in (*manifest["shards"], manifest["failed"])}
+        return None if claims.broken_seal(folder, seals) else manifest
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -145,11 +144,4 @@ def _failure(event: dict[str, Any], recipe: BuildRecipe) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that the steps are made of, as far as they are installed."""
-    return {name: found for name in PACKAGES if (found := _version(name))}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return claims.versions(PACKAGES)

@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trifacet.base.digests import sha256_of
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import replacing
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.stage_folder import sha256_of
 from trifacet.building.step import Tools
 from trifacet.data.records import SCHEMAS
 from trifacet.data.shards import EMBEDDED

@@ -6,7 +6,6 @@ a function of the recipe and the sources, so that a lost one can be made again w
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trifacet.base.claims import broken_seal
+from trifacet.base.digests import sha256_of
 from trifacet.base.files import append_durably, replacing
 
 Record = dict[str, Any]  # part, files {name: sha256}, steps [{step, in, out, seconds, counts}]
@@ -69,7 +70,7 @@ class Stage:
             return {part: record for (part, record), fine in zip(records.items(), whole, strict=True) if fine}
 
     def _whole(self, record: Record) -> bool:
-        return all(sha256_of(self.folder / name) == digest for name, digest in record["files"].items())
+        return broken_seal(self.folder, record["files"]) is None
 
     def _end_line(self, log: str) -> None:
         """Close a line that a kill cut off, so that the next record stands on its own."""
@@ -92,15 +93,6 @@ def write_table(path: Path, table: pa.Table | pa.RecordBatchReader) -> str:
         digest = sha256_of(temporary)
     assert digest is not None
     return digest
-
-
-def sha256_of(path: Path) -> str | None:
-    """The file's hash, None where there is no such file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
 
 
 def events_of(stages: list[Stage], **wanted: Any) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,6 @@ def run(
     Example: trifacet benchmarks run pope --data data/pope --images coco/val2014 --model MODEL --output results/pope
     """
     from trifacet.base.errors import TrifacetError
-    from trifacet.base.folders import locked
     from trifacet.base.progress import Bar
     from trifacet.benchmarks import results, running
     from trifacet.benchmarks.answering import answer_here, settings_of
@@ -110,8 +109,7 @@ def run(
             endpoint_books=output / results.ENDPOINT_BOOKS, max_new_tokens=max_new_tokens,
         )  # fmt: skip
         return _print_costs(costs, json_path)
-    with locked(output, results.MARK):
-        results.begin(output, task.manifest(settings, asked_judge), overwrite=overwrite)
+    with results.claimed(output, task.manifest(settings, asked_judge), overwrite=overwrite):
         told = dict(settings)
         with Bar("answers") as bar:
             if asked_model is None:
@@ -156,7 +154,6 @@ def score(
     """
     import hashlib
 
-    from trifacet.base.folders import locked
     from trifacet.benchmarks import results, running
     from trifacet.benchmarks.answers import complete, read_answers
     from trifacet.benchmarks.registry import find_entry
@@ -179,8 +176,7 @@ def score(
     if output is None:
         scored = _judge_and_score(task, items, matched.answers, asked_judge, None, told, books)
     else:
-        with locked(output, results.MARK):
-            results.begin(output, task.manifest(told, asked_judge), overwrite=overwrite)
+        with results.claimed(output, task.manifest(told, asked_judge), overwrite=overwrite):
             results.write_answers(output, items, matched.answers)
             scored = _judge_and_score(task, items, matched.answers, asked_judge, output, told)
             results.write_document(output, scored.document)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from trifacet.base.errors import DataError, TrifacetError
+import trifacet
+from trifacet.base import claims
+from trifacet.base.claims import Claim
+from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
-from trifacet.base.folders import locked
 from trifacet.benchmarks import judged, results, running
 from trifacet.benchmarks.answering import answer_here, settings_of
 from trifacet.benchmarks.registry import Entry
@@ -38,6 +40,7 @@ from trifacet.statistics.keys import PROBE
 from trifacet.statistics.measures import Measure
 
 MARK, TEXTS, LOOKS, BENCHMARKS = "evaluation.json", "texts.jsonl", "probe.json", "benchmarks"
+LOOKS_SETTINGS = f"{LOOKS}.settings.json"
 JUDGED = "judge.sqlite"  # in a benchmark's folder: what the judge answered
 
 
@@ -129,20 +132,20 @@ def evaluate(
         TrifacetError: the folder holds an evaluation of other data or looks; whatever a step raises.
     """
     manifest = tests.manifest(models)
-    with locked(folder, MARK):
-        _begin(folder, manifest, overwrite=overwrite)
+    with claims.claimed(folder, MARK) as claim:
+        _begin(claim, manifest, _written(models, tests, folder), overwrite=overwrite)
         for name, checkpoint in models.items():
             loaded, encoder = load(checkpoint)
             model = _Model(name, checkpoint, loaded, encoder, weights_fingerprint(loaded.model), folder / name)
             if tests.samples:
-                _write_texts(model, tests, step, overwrite)
+                _write_texts(model, tests, step)
             for task in tests.tasks:
                 try:
                     _run_benchmark(model, task, tests, step, overwrite)
                 except BudgetReached as error:
                     raise BudgetReached(f"{error}; it is for all models and benchmarks of {folder} together") from None
             if tests.looks is not None:
-                _look_into(model, tests.looks, tests, step, overwrite)
+                _look_into(model, tests.looks, tests, step)
             del loaded, encoder, model  # before the next one is opened
 
 
@@ -220,24 +223,28 @@ class _Model(NamedTuple):
     folder: Path
 
 
-def _begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> None:
+def _begin(claim: Claim, manifest: Mapping[str, Any], written: Iterable[Path], *, overwrite: bool) -> None:
     """Mark the folder; models may come and go, all else stays."""
-    mark = folder / MARK
-    if mark.exists() and not overwrite:
-        try:
-            there = {"benchmark_options": {}, "benchmark_files": {}, **json.loads(mark.read_text(encoding="utf-8"))}
-            differing = [key for key in manifest if key != "models" and there[key] != manifest[key]]
-        except (ValueError, KeyError, TypeError):
-            raise DataError("is damaged", fix="say --overwrite", file=mark) from None
-        if differing:
-            raise TrifacetError(
-                f"{folder} holds an evaluation of other settings ({', '.join(differing)}); choose another output, or "
-                "--overwrite"
-            )
-    write_atomically(mark, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    claim.clear(written, asked=overwrite)
+    if held := claim.held(models=dict):
+        held = {"benchmark_options": {}, "benchmark_files": {}, **held}
+        fixed = [key for key in manifest if key != "models"]
+        changed = claims.differences({key: held.get(key) for key in fixed}, {key: manifest[key] for key in fixed})
+        if changed:
+            told = f"({changed[0].key}): {claims.told(changed)}"
+            raise claims.refused(f"{claim.folder} holds an evaluation of other settings {told}")
+    claim.begin({**manifest, "trifacet": trifacet.__version__})
 
 
-def _write_texts(model: _Model, tests: Tests, step: Step, overwrite: bool) -> None:
+def _written(models: Iterable[str], tests: Tests, folder: Path) -> Iterator[Path]:
+    """What is made of the models, first what says that it is finished; what judges answered was paid for and stays."""
+    for home in (folder / name for name in models):
+        for task in tests.tasks:
+            yield from results.written(home / BENCHMARKS / task.benchmark.name)
+        yield from (home / TEXTS, settings_path(home / TEXTS), home / LOOKS, home / LOOKS_SETTINGS)
+
+
+def _write_texts(model: _Model, tests: Tests, step: Step) -> None:
     assert tests.images is not None
     model.folder.mkdir(parents=True, exist_ok=True)
     with step(f"{model.name}: texts") as bar:
@@ -250,7 +257,6 @@ def _write_texts(model: _Model, tests: Tests, step: Step, overwrite: bool) -> No
             settings=tests.writing,
             weights=model.weights,
             seed=tests.seed,
-            overwrite=overwrite,
             on_progress=bar.update,
         )
 
@@ -260,8 +266,7 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
     settings = settings_of(model.checkpoint, tests.answering, tests.seed, tests.dtype)
     books = folder.parents[2].glob(f"*/{BENCHMARKS}/*/{JUDGED}")
     judge = judged.with_what_is_left(tests.judge, (file for file in books if file.parent != folder))
-    with locked(folder, results.MARK):
-        results.begin(folder, task.manifest(settings, tests.judge), overwrite=overwrite)
+    with results.claimed(folder, task.manifest(settings, tests.judge), overwrite=overwrite):
         with step(f"{model.name}: {task.benchmark.name}") as bar:
             answers = answer_here(
                 task, model.loaded, model.encoder, folder, tests.answering, tests.seed,
@@ -282,10 +287,10 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
         results.write_document(folder, scored.document)
 
 
-def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step, overwrite: bool) -> None:
+def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step) -> None:
     """Look into the model, unless the same looks at the same weights and samples are there."""
     assert tests.images is not None and tests.data is not None
-    output, sidecar = model.folder / LOOKS, model.folder / f"{LOOKS}.settings.json"
+    output, sidecar = model.folder / LOOKS, model.folder / LOOKS_SETTINGS
     asked = {
         "weights": model.weights,
         "looks": tests.looks_told,
@@ -293,7 +298,7 @@ def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step, overwrite:
         "asked": [model.encoder.prompt, model.encoder.context_label, model.encoder.max_length],
         "samples": hashlib.sha256("\0".join(map(repr, tests.samples)).encode()).hexdigest(),
     }
-    if not overwrite and output.exists() and _holds(sidecar, asked):
+    if output.exists() and _holds(sidecar, asked):
         return
     references = {sample.id: sample.references[0] for sample in tests.samples if sample.references}
     with step(f"{model.name}: looks") as bar:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trifacet.base import claims
+from trifacet.base.claims import Claim
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import append_durably, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
@@ -141,40 +143,21 @@ def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: boo
         TrifacetError: other settings wrote the file, or its settings are missing or damaged.
         DataError: a complete line that is no result.
     """
-    sidecar = settings_path(output)
     if output.is_dir():
         raise TrifacetError(f"{output} is a folder; give the name of a .jsonl file")
-    if output.exists() and not overwrite:
-        _refuse_other(output, sidecar, fingerprint)
-        return _read_and_mend(output)
-    if output.exists():
-        output.unlink()  # before its settings are replaced: texts never stand beside settings that did not make them
-    write_atomically(sidecar, json.dumps(fingerprint, indent=2, ensure_ascii=False) + "\n")
-    return {}
-
-
-def _refuse_other(output: Path, sidecar: Path, fingerprint: Mapping[str, Any]) -> None:
-    cure = "choose another output, or --overwrite to begin anew"
-    try:
-        there = json.loads(sidecar.read_text(encoding="utf-8"))
-        if not isinstance(there, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError):
+    claim = Claim(output.parent, settings_path(output).name)
+    claim.clear([output], asked=overwrite)
+    if not output.exists():
+        claim.begin(fingerprint)
+        return {}
+    held = claim.held()
+    if held is None:
         raise TrifacetError(
-            f"{output} exists, but not the settings it was made with ({sidecar.name}); {cure}"
-        ) from None
-    keys = [*fingerprint, *(key for key in there if key not in fingerprint)]
-    differing = [key for key in keys if there.get(key) != fingerprint.get(key)]
-    if differing:
-        changes = ", ".join(
-            f"{key} {_short(there.get(key))} there, {_short(fingerprint.get(key))} now" for key in differing
+            f"{output} exists, but not the settings it was made with ({claim.path.name}); {claims.CURE}"
         )
-        raise TrifacetError(f"{output} was written with other settings ({changes}); {cure}")
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:16]}...{text[-4:]}"
+    if changed := claims.differences(held, fingerprint):
+        raise claims.refused(f"{output} was written with other settings ({claims.told(changed)})")
+    return _read_and_mend(output)
 
 
 def _read_and_mend(output: Path) -> dict[str, Generated]:

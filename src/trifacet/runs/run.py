@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from trifacet.base.claims import Claim
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.data.settings import Split
 from trifacet.models.loading import pick_device
 from trifacet.reports.run.report import write_report
-from trifacet.runs.folder import RunRecord, claimed
+from trifacet.runs.folder import claimed
 from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
 from trifacet.training import ranks
 from trifacet.training.checkpoints import remove_all
@@ -84,7 +85,7 @@ def _meet(recipe: Recipe, names: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _claimed(recipe: Recipe, *, overwrite: bool) -> Iterator[RunRecord | None]:
+def _claimed(recipe: Recipe, *, overwrite: bool) -> Iterator[Claim | None]:
     """The recipe's folder, claimed by the first process for all; the others have no record to write."""
     with contextlib.ExitStack() as stack:
         record = None
@@ -106,7 +107,7 @@ def _check_files(recipe: Recipe, splits: list[Split]) -> None:
         ranks.first_does(read)
 
 
-def _prepared(recipe: Recipe, record: RunRecord | None) -> Start:
+def _prepared(recipe: Recipe, record: Claim | None) -> Start:
     if recipe.model.threads:
         torch.set_num_threads(recipe.model.threads)
     with _Timed(record, "data"):
@@ -115,7 +116,7 @@ def _prepared(recipe: Recipe, record: RunRecord | None) -> Start:
         return ranks.first_does(lambda: base_model(recipe))
 
 
-def _run(recipe: Recipe, record: RunRecord | None) -> Finished:
+def _run(recipe: Recipe, record: Claim | None) -> Finished:
     base = _prepared(recipe, record)
     expanded = _expanded(recipe)
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
@@ -132,7 +133,7 @@ def _run(recipe: Recipe, record: RunRecord | None) -> Finished:
     return ranks.first_does(finish)
 
 
-def _evaluated(recipe: Recipe, models: dict[str, str | Path], base: Start, record: RunRecord) -> dict[str, Any]:
+def _evaluated(recipe: Recipe, models: dict[str, str | Path], base: Start, record: Claim) -> dict[str, Any]:
     """Texts of every model and their scores; the work of one process."""
     split: Split = "validation" if recipe.sweep else "test"
     with _Timed(record, "rejected images"):
@@ -148,7 +149,7 @@ def _evaluated(recipe: Recipe, models: dict[str, str | Path], base: Start, recor
         return score_all(recipe, texts, split)
 
 
-def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord | None) -> Path:
+def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None) -> Path:
     """Train a stage unless it is finished, and check what came out; its model's folder."""
     start = ranks.first_does(lambda: start_of(recipe, name, base))
     if ranks.first_does(lambda: is_finished(recipe, name)):
@@ -168,7 +169,7 @@ def _stage(recipe: Recipe, name: str, base: Start, record: RunRecord | None) -> 
 class _Timed:
     """Adds the time of a block to the run's record, if this process has it, also when the block ends early."""
 
-    def __init__(self, record: RunRecord | None, stage: str) -> None:
+    def __init__(self, record: Claim | None, stage: str) -> None:
         self.record, self.stage = record, stage
 
     def __enter__(self) -> None:
