@@ -15,7 +15,7 @@ from trifacet.base.claims import Claim
 from trifacet.base.files import write_atomically
 from trifacet.training.recipe import Recipe, dump_recipe, recipe_fingerprint
 
-PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "nltk", "pillow")
+PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "nltk", "pillow")
 RUN_FILE = "run.json"
 WRITTEN = ("models", "reference", "generations", "rejected")  # folders of a run
 FILES = ("report.html", "scores.json", "seeds.json", "sweep.json", "skipped.jsonl")
