@@ -24,6 +24,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.generation.filtering import Filter, candidates, first_passing
 from trifacet.generation.settings import Generation
+from trifacet.models.decoding import generation_config, length_of
 
 Seen = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
 
@@ -88,7 +89,7 @@ def generate_texts(
         TrifacetError: two samples with one id; an image that cannot be read; a request that does not fit.
     """
     _check_ids(samples)
-    config = _generation_config(model, encoder, settings)
+    config = _decoding(model, encoder, settings)
     texts: dict[str, Generated] = {}
     was_training = model.training
     model.eval()
@@ -147,30 +148,17 @@ def _prompt(
     return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
 
 
-def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
-    """Everything that shapes the text is set here: nothing is taken over from the checkpoint but the end tokens."""
-    tokenizer = encoder.tokenizer
-    ends = getattr(model.generation_config, "eos_token_id", None)
-    end_ids = {ends} if isinstance(ends, int) else set(ends or [])
-    end_ids |= {tokenizer.eos_token_id, encoder.end_id}
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    sampling = settings.temperature > 0
-    return GenerationConfig(
-        num_beams=settings.beams,
-        num_return_sequences=candidates(settings.beams, settings.temperature) if settings.filter else 1,
-        do_sample=sampling,
-        temperature=settings.temperature if sampling else 1.0,
-        top_k=0 if sampling else 50,  # 50 is transformers' "not set"
-        top_p=1.0,
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        length_penalty=1.0,
-        early_stopping=False,
+def _decoding(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
+    pad = encoder.tokenizer.pad_token_id
+    return generation_config(
+        model,
+        encoder.tokenizer,
+        temperature=settings.temperature,
         max_new_tokens=settings.max_new_tokens,
-        min_length=0,
-        suppress_tokens=sorted((encoder.family.reserved_ids | {pad}) - end_ids),  # an answer holds neither
-        eos_token_id=sorted(end_ids),
-        pad_token_id=pad,
+        beams=settings.beams,
+        returned=candidates(settings.beams, settings.temperature) if settings.filter else 1,
+        ends=(encoder.end_id,),
+        never=encoder.family.reserved_ids | ({pad} - {None}),  # an answer holds neither
     )
 
 
@@ -218,7 +206,7 @@ def _passing(answers: Sequence[Generated], context: str, level: Filter) -> Gener
 
 
 def _answer(encoder: SampleEncoder, prompt: _Prompt, new_L: list[int], ends: set[int]) -> Generated:
-    length = next((at for at, token in enumerate(new_L) if token in ends), len(new_L))
+    length = length_of(new_L, ends)
     text = encoder.tokenizer.decode(new_L[:length], skip_special_tokens=True).strip()
     return Generated(prompt.sample.id, text, len(prompt.ids_L), length, prompt.cut_tokens)
 
