@@ -169,16 +169,12 @@ class LanguageModel:
         """
         tally = self._books.tally(self.step, self.name)
         tally.asked += 1
-        system, user = prompt.render(fields)
-        pictures = await self._look_at(images)
+        words, pictures = prompt.render(fields), await self._look_at(images)
         problem, text = "", ""
         for attempt in range(self.spec.reparse + 1):
             warmth = max(temperature, REPEATED) if attempt else temperature
-            seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
-            limit = max_tokens or self.spec.max_tokens
             try:
-                model = self._endpoint.identity
-                reply = await self._reply(Question(model, system, user, pictures, warmth, limit, seed), tally)
+                reply = await self._reply(self._question(words, pictures, warmth, max_tokens, draw, attempt), tally)
             except RejectedError as error:
                 problem, text = REJECTED, str(error)
                 break
@@ -192,6 +188,23 @@ class LanguageModel:
                     problem = "refused" if looks_refused(text) else "unparsed"
         tally.problems[problem] += 1
         return Answer(None, problem, text)
+
+    @property
+    def _identity(self) -> str:
+        return self._endpoint.identity
+
+    def _question(
+        self,
+        words: tuple[str, str],
+        pictures: tuple[Picture, ...],
+        temperature: float,
+        max_tokens: int | None,
+        draw: int,
+        attempt: int = 0,
+    ) -> Question:
+        seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
+        limit = max_tokens or self.spec.max_tokens
+        return Question(self._identity, *words, pictures, temperature, limit, seed)
 
     async def _look_at(self, images: Sequence[Path]) -> tuple[Picture, ...]:
         side = self.spec.image_side
