@@ -16,6 +16,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.texts import _decoding, generate_texts
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 from trifacet.models.settings import Lora
@@ -85,7 +86,7 @@ def test_lora_trains_the_language_model_and_merges_as_it_was(train_vision, tmp_p
     assert (unmerged - before).std() > 0.1
     with model.disable_adapter():
         assert torch.equal(scores(loaded, model, batch), before)
-    save_model(model, loaded.processor, tmp_path / "adapter", {"image_tiles": loaded.image_tiles})
+    save_model(model, loaded.processor, tmp_path / "adapter", WayOfAsking(image_tiles=loaded.image_tiles))
     again = load_model(tmp_path / "adapter")
     assert type(again.family) is type(loaded.family)
     torch.testing.assert_close(scores(again, again.model, batch), unmerged, atol=1e-3, rtol=1e-4)
