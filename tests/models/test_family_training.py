@@ -15,7 +15,7 @@ from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import _decoding, generate_texts
+from trifacet.generation.writer import FamilyWriter, _decoding
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
@@ -123,7 +123,7 @@ def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, phot
         TestSample(id=str(n), image=post.image, more_images=further.get(n, ()), context=post.context)
         for n, post in enumerate(posts)
     ]
-    texts = generate_texts(loaded.model, encoder, samples, images_root=photos, settings=settings)
+    texts = FamilyWriter(loaded.model, encoder, settings).write(samples, photos)
     processor = loaded.processor
     for post, text in zip(samples, texts, strict=True):
         request = {"type": "text", "text": f"Write alt-text.\nContext:\n{post.context}"}

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
@@ -23,6 +23,7 @@ from trifacet.llm.model import LanguageModel
 from trifacet.llm.settings import Model
 from trifacet.settings.reading import explain_invalid, read_values
 
+Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
 
 
@@ -71,8 +72,8 @@ class Asked:
 
 
 def ask_all(
-    one: Callable[[LanguageModel, str], Coroutine[Any, Any, None]],
-    names: Sequence[str],
+    one: Callable[[LanguageModel, Name], Coroutine[Any, Any, None]],
+    names: Sequence[Name],
     spec: AskedModel,
     books_file: Path,
     step: str,
@@ -80,6 +81,7 @@ def ask_all(
     on_progress: Progress | None = None,
     first_pause: float = 1.0,
     counting: bool = False,
+    seed: int = 17,
 ) -> Asked:
     """Await ``one(model, name)`` for every name, many at a time. With ``counting`` nothing is sent.
 
@@ -88,7 +90,7 @@ def ask_all(
     """
     done = 0
 
-    async def guarded(model: LanguageModel, name: str) -> None:
+    async def guarded(model: LanguageModel, name: Name) -> None:
         nonlocal done
         await one(model, name)
         done += 1
@@ -99,7 +101,7 @@ def ask_all(
         if on_progress:
             on_progress(0, len(names))
         kind = CountingModel if counting else LanguageModel
-        async with kind(step, spec, books, first_pause=first_pause) as model:
+        async with kind(step, spec, books, seed=seed, first_pause=first_pause) as model:
             tasks = [asyncio.create_task(guarded(model.for_step(step), name)) for name in names]
             if tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
