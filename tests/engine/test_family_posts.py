@@ -9,7 +9,7 @@ from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import generate_texts
+from trifacet.generation.writer import FamilyWriter
 from trifacet.models.paradigms import choose_trained
 from trifacet.training.examples import Collator
 
@@ -62,6 +62,6 @@ def test_texts_of_a_mixed_batch_are_those_of_each_post_alone(loaded, posts, phot
 
     def write(some):
         encoder = encoder_of(loaded.family)
-        return generate_texts(loaded.model, encoder, some, images_root=photos, settings=settings)
+        return FamilyWriter(loaded.model, encoder, settings).write(some, photos)
 
     assert write(samples) == [write([sample])[0] for sample in samples]

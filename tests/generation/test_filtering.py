@@ -5,17 +5,17 @@ import json
 import pytest
 
 from trifacet.generation import filtering
-from trifacet.generation import texts as local
+from trifacet.generation import writer as local
 from trifacet.generation.filtering import DRAWS, broken_rules, candidates, first_passing
-from trifacet.generation.results import fingerprint_of, generate_to_file, settings_path
+from trifacet.generation.results import settings_path, write_to_file
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import generate_texts
+from trifacet.generation.writer import FamilyWriter
 from trifacet.lint import lint_text
 
 
 def write(loaded, encoder, samples, images, **changes):
     settings = Generation(**{"beams": 3, "max_new_tokens": 8, "batch_size": 4, **changes})
-    return generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings)
+    return FamilyWriter(loaded.model, encoder, settings).write(samples, images)
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_results_with_a_filter_are_continued_and_refused_to_other_settings(
                 raise KeyboardInterrupt
 
         settings = Generation(**{"beams": 1, "max_new_tokens": 8, "batch_size": 2, "filter": "errors", **changes})
-        return generate_to_file(loaded.model, encoder, samples, output, images_root=images, settings=settings,
-                                weights="w", on_progress=on_progress)  # fmt: skip
+        writer = FamilyWriter(loaded.model, encoder, settings, weights="w")
+        return write_to_file(writer, samples, output, images_root=images, on_progress=on_progress)
 
     whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
     texts = run(whole)
@@ -110,6 +110,6 @@ def test_results_with_a_filter_are_continued_and_refused_to_other_settings(
             run(stopped, filter=other)
 
 
-def test_the_settings_of_results_without_a_filter_do_not_name_it(encoder, samples):
-    told = fingerprint_of(encoder, samples, Generation(), weights="w", seed=1, dtype="float32")
+def test_the_settings_of_results_without_a_filter_do_not_name_it(loaded, encoder, samples):
+    told = FamilyWriter(loaded.model, encoder, Generation(), weights="w").made_with(samples)
     assert "filter" not in told

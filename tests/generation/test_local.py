@@ -8,12 +8,12 @@ from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import generate_texts, plan_batches
+from trifacet.generation.writer import FamilyWriter, plan_batches
 
 
 def write(loaded, encoder, samples, images, **changes):
     settings = Generation(**{"beams": 1, "max_new_tokens": 12, "batch_size": 8, **changes})
-    return generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings)
+    return FamilyWriter(loaded.model, encoder, settings).write(samples, images)
 
 
 @pytest.mark.parametrize(("beams", "batch_size"), [(1, 2), (1, 7), (3, 2), (3, 7)])
@@ -92,10 +92,9 @@ def test_posts_with_more_images_count_as_longer(encoder, mixed):
 
 def test_what_is_there_already_is_left_out_and_changes_nothing(loaded, encoder, samples, images):
     settings = Generation(beams=1, temperature=1.5, max_new_tokens=12, batch_size=3)
-    whole = generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings)
-    rest = generate_texts(
-        loaded.model, encoder, samples, images_root=images, settings=settings, done={"s3", "s2", "s1"}
-    )
+    writer = FamilyWriter(loaded.model, encoder, settings)
+    whole = writer.write(samples, images)
+    rest = writer.write(samples, images, done={("s3", 0), ("s2", 0), ("s1", 0)})
     assert rest == [text for text in whole if text.id not in {"s3", "s2", "s1"}]
 
 
@@ -103,7 +102,7 @@ def test_sampling_is_fixed_by_the_seed_and_leaves_the_global_one_alone(loaded, e
     settings = Generation(beams=1, temperature=1.5, max_new_tokens=12)
 
     def draw(seed):
-        return generate_texts(loaded.model, encoder, samples, images_root=images, settings=settings, seed=seed)
+        return FamilyWriter(loaded.model, encoder, settings, seed).write(samples, images)
 
     state = torch.random.get_rng_state()
     first = draw(1)

@@ -6,8 +6,9 @@ import pytest
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.encode import SampleEncoder
-from trifacet.generation.results import generate_to_file, settings_path
+from trifacet.generation.results import settings_path, write_to_file
 from trifacet.generation.settings import Generation
+from trifacet.generation.writer import FamilyWriter
 from trifacet.models.loading import weights_fingerprint
 
 
@@ -21,7 +22,7 @@ def run(loaded, encoder, samples, images):
 
     def run(output, *, samples=samples, encoder=encoder, weights=weights, stop_after=None, progress=None, **changes):
         settings = {"beams": 1, "max_new_tokens": 8, "batch_size": 2, **changes}
-        overwrite = settings.pop("overwrite", False)
+        overwrite, limit = settings.pop("overwrite", False), settings.pop("limit", None)
 
         def on_progress(done, total):
             if progress is not None:
@@ -29,10 +30,10 @@ def run(loaded, encoder, samples, images):
             if stop_after is not None and done >= stop_after:
                 raise Killed
 
-        return generate_to_file(
-            loaded.model, encoder, samples, output, images_root=images, settings=Generation(**settings),
-            weights=weights, overwrite=overwrite, on_progress=on_progress,
-        )  # fmt: skip
+        writer = FamilyWriter(loaded.model, encoder, Generation(**settings), weights=weights)
+        return write_to_file(
+            writer, samples[:limit], output, images_root=images, overwrite=overwrite, on_progress=on_progress
+        )
 
     return run
 

@@ -73,6 +73,18 @@ def test_answers_cut_at_the_limit_are_told(writer, tmp_path):
     assert {answer.problem for answer in answers} == {"cut off"} and tally.tokens_out == 4
 
 
+def test_the_checkpoints_own_generation_settings_do_not_count(writer, tmp_path):
+    strict = tmp_path / "strict"
+    shutil.copytree(writer, strict)
+    settings = json.loads((strict / "generation_config.json").read_text())
+    settings |= {"no_repeat_ngram_size": 1, "min_length": 400, "num_beams": 2, "do_sample": True, "top_k": 3}
+    (strict / "generation_config.json").write_text(json.dumps(settings))
+    (plain, _), (told, _) = (
+        ask_all(spec(folder), tmp_path / f"{folder.name}.sqlite", TEXTS) for folder in (writer, strict)
+    )
+    assert [answer.text for answer in told] == [answer.text for answer in plain]
+
+
 def test_draws_are_those_of_their_seed(writer, tmp_path):
     def drawn(file, draw):
         return ask_all(spec(writer), tmp_path / file, TEXTS, temperature=1.5, draw=draw)[0][0].text

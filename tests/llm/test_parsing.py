@@ -2,14 +2,16 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trifacet.llm.estimate import estimate_tokens, image_tokens, text_tokens
+from trifacet.llm.estimate import image_tokens, text_tokens
+from trifacet.llm.model import Question
 from trifacet.llm.parsing import UnparsedError, looks_refused, parse_object
-from trifacet.llm.prompts import make_prompt
+from trifacet.llm.pictures import Picture
 
 KEYS = {"better": ("A", "B"), "why": str, "sure": bool, "score": float, "facts": list}
 GOOD = {"better": "A", "why": "x", "sure": True, "score": 1, "facts": ["y"]}
@@ -80,8 +82,9 @@ def test_estimates_follow_their_rules():
     assert text_tokens("") == 0 and text_tokens("a" * 40) == 10 and text_tokens("日本") == 3
     assert image_tokens(768, 768) == 28 * 28 and image_tokens(1536, 768, side=768) == 28 * 14
     assert image_tokens(1, 10_000, side=100) == 4 and image_tokens(50, 50, side=768) == 4
-    prompt = make_prompt("p", "You.\n---\nPost: {post}")
-    short = estimate_tokens(prompt, {"post": "cat"}, [], 50)
-    long = estimate_tokens(prompt, {"post": "cat" * 100}, [(768, 768)], 50, image_side=384)
+    short, long = (
+        Question("m", "You.", text, pictures, 0.0, 50, 0).tokens
+        for text, pictures in (("Post: cat", ()), ("Post: " + 100 * "cat", (Picture(Path("a.png"), "", 384, 384),)))
+    )
     assert short[1] == long[1] == 50 and short[0] == (1 + 4) + (3 + 4)
     assert 196 + 70 < long[0] - short[0] < 196 + 80

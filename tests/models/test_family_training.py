@@ -15,7 +15,8 @@ from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import _generation_config, generate_texts
+from trifacet.generation.writer import FamilyWriter, _decoding
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 from trifacet.models.settings import Lora
@@ -83,7 +84,7 @@ def test_lora_trains_the_language_model_and_merges_as_it_was(train_vision, tmp_p
     assert (unmerged - before).std() > 0.1
     with model.disable_adapter():
         assert torch.equal(scores(loaded, model, batch), before)
-    save_model(model, loaded.processor, tmp_path / "adapter", {"image_tiles": loaded.image_tiles})
+    save_model(model, loaded.processor, tmp_path / "adapter", WayOfAsking(image_tiles=loaded.image_tiles))
     again = load_model(tmp_path / "adapter")
     assert type(again.family) is type(loaded.family)
     torch.testing.assert_close(scores(again, again.model, batch), unmerged, atol=1e-3, rtol=1e-4)
@@ -120,7 +121,7 @@ def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, phot
         TestSample(id=str(n), image=post.image, more_images=further.get(n, ()), context=post.context)
         for n, post in enumerate(posts)
     ]
-    texts = generate_texts(loaded.model, encoder, samples, images_root=photos, settings=settings)
+    texts = FamilyWriter(loaded.model, encoder, settings).write(samples, photos)
     processor = loaded.processor
     for post, text in zip(samples, texts, strict=True):
         request = {"type": "text", "text": f"Write alt-text.\nContext:\n{post.context}"}
@@ -129,7 +130,7 @@ def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, phot
         add = not asked.startswith(processor.tokenizer.bos_token or "\0")
         pictures = [Image.open(photos / name) for name in post.pictures]
         inputs = processor(images=[pictures], text=[asked], return_tensors="pt", add_special_tokens=add)
-        config = _generation_config(loaded.model, encoder, settings)
+        config = _decoding(loaded.model, encoder, settings)
         output = loaded.model.generate(**inputs, generation_config=config)[0, inputs["input_ids"].shape[1] :]
         assert processor.tokenizer.decode(output, skip_special_tokens=True).strip() == text.text
         assert text.prompt_tokens == inputs["input_ids"].shape[1]

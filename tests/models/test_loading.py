@@ -23,14 +23,19 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.images import to_rgb
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import TrieScorer
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model, load_processor, save_model, weights_fingerprint
 
 
 def test_a_saved_model_loads_as_it_was(tmp_path, tiny, tiny_folder, world):
-    save_model(tiny.model, tiny.processor, tmp_path / "model", {"prompt": "Write."})
+    asking = WayOfAsking(prompt="Write.")
+    save_model(tiny.model, tiny.processor, tmp_path / "model", asking)
     again = load_model(tmp_path / "model")
     assert weights_fingerprint(again.model) == weights_fingerprint(tiny.model)
-    assert json.loads((tmp_path / "model" / "trifacet.json").read_text()) == {"prompt": "Write."}
+    assert WayOfAsking.read(tmp_path / "model") == asking
+    assert json.loads((tmp_path / "model" / "trifacet.json").read_text()) == {
+        "prompt": "Write.", "context_label": "Context:", "max_length": 2048, "image_tiles": "one", "image_pixels": None
+    }  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["model"]  # nothing unfinished beside it
     _, batch = batch_of(recipe_of("unused", world, tiny_folder), "mcm", tiny_folder)
     _, other = batch_of(recipe_of("unused", world, tmp_path / "model"), "mcm", tmp_path / "model")

@@ -1,6 +1,6 @@
-"""A benchmark's questions put to a model of this machine.
+"""A benchmark's questions put to a writer: a model of this machine, or one behind an endpoint.
 
-Invariant: answers go to the result's folder batch by batch, so that the same call after a kill goes on from there.
+Invariant: answers are kept as they come, so that the same call after a kill goes on from there.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import Any
 
 from trifacet.benchmarks.results import ANSWERS
 from trifacet.benchmarks.running import Task, samples_of
-from trifacet.engine.encode import SampleEncoder
-from trifacet.generation.results import generate_to_file
+from trifacet.data.writing import Writer
+from trifacet.generation.results import write_to_file
 from trifacet.generation.settings import Generation
-from trifacet.models.loading import LoadedModel, weights_fingerprint
 
 
 def settings_of(checkpoint: str, generation: Generation, seed: int, dtype: str) -> dict[str, Any]:
@@ -25,27 +24,11 @@ def settings_of(checkpoint: str, generation: Generation, seed: int, dtype: str) 
     return {**told, "by": "model", "model": place, "dtype": dtype, **drawn}
 
 
-def answer_here(
-    task: Task,
-    loaded: LoadedModel,
-    encoder: SampleEncoder,
-    folder: Path,
-    generation: Generation,
-    seed: int,
-    *,
-    weights: str | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+def answer(
+    task: Task, writer: Writer, folder: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> dict[str, str]:
-    """The answers by item id; raises as ``generate_to_file``. ``weights``: their fingerprint, where it is known."""
-    texts = generate_to_file(
-        loaded.model,
-        encoder,
-        samples_of(task.items),
-        folder / ANSWERS,
-        images_root=task.images,
-        settings=generation,
-        weights=weights or weights_fingerprint(loaded.model),
-        seed=seed,
-        on_progress=on_progress,
+    """The answers by item id, in the folder's ``answers.jsonl``; raises as ``write_to_file``."""
+    texts = write_to_file(
+        writer, samples_of(task.items), folder / ANSWERS, images_root=task.images, on_progress=on_progress
     )
     return {text.id: text.text for text in texts}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.images import resolve_inside
 from trifacet.benchmarks.benchmark import Answered, Item, Judge
-from trifacet.benchmarks.questions import pictures_of
 from trifacet.llm.asking import Asked, AskedModel, Progress, ask_all
 from trifacet.llm.books import Books
 from trifacet.llm.model import REJECTED, LanguageModel
@@ -151,5 +151,17 @@ def _questions(
     for item in items:
         fields = judge.fields(item, answers[item.id])
         if fields is not None:
-            questions[item.id] = fields, pictures_of(item, images_root) if judge.shows_image else []
+            questions[item.id] = fields, _pictures_of(item, images_root) if judge.shows_image else []
     return questions
+
+
+def _pictures_of(item: Item, images_root: Path | None) -> list[Path]:
+    """The item's picture as a file. Raises DataError naming the item where it is missing."""
+    if item.image is None:
+        return []
+    if images_root is None:
+        raise DataError(f"item {item.id!r} shows a picture", fix="say where the pictures are with --images")
+    try:
+        return [resolve_inside(images_root, item.image)]
+    except DataError as error:
+        raise DataError(f"item {item.id!r}: {error.problem}", fix="see 'trifacet benchmarks check'") from None

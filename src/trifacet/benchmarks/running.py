@@ -14,7 +14,6 @@ from typing import Any
 import trifacet
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.benchmarks import checking, judged, results
-from trifacet.benchmarks import questions as asking
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outcome
 from trifacet.benchmarks.checking import FileFound, Reasons
 from trifacet.benchmarks.judged import Verdict
@@ -22,6 +21,7 @@ from trifacet.benchmarks.registry import Entry
 from trifacet.data.records import TestSample
 from trifacet.llm.asking import Asked, AskedModel, Progress
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
+from trifacet.llm.writer import EndpointWriter
 from trifacet.settings.section import Section
 
 LISTED = 3  # missing pictures that a message names
@@ -128,26 +128,6 @@ def samples_of(items: Sequence[Item]) -> list[TestSample]:
     return [TestSample(id=item.id, image=item.image, prompt=item.question) for item in items]
 
 
-def answer_by_endpoint(
-    task: Task,
-    spec: AskedModel,
-    folder: Path,
-    *,
-    max_new_tokens: int,
-    temperature: float,
-    on_progress: Progress | None = None,
-    first_pause: float = 1.0,
-) -> tuple[dict[str, str], Asked]:
-    """Answers of a model behind an endpoint, kept in the folder's ``answers.sqlite``. Raises as ``judge_answers``."""
-    said, asked = asking.answer_questions(
-        task.items, spec, folder / results.ENDPOINT_BOOKS, images_root=task.images, max_new_tokens=max_new_tokens,
-        temperature=temperature, on_progress=on_progress, first_pause=first_pause,
-    )  # fmt: skip
-    answers = {name: text for name, (text, _) in said.items()}
-    results.write_answers(folder, task.items, answers)
-    return answers, asked
-
-
 @dataclass(frozen=True)
 class Scored:
     """What came of a task: the numbers and the document that tells them."""
@@ -225,18 +205,14 @@ def estimate(
     judge: AskedModel | None,
     judge_books: Path,
     *,
-    endpoint: AskedModel | None = None,
-    endpoint_books: Path | None = None,
+    asker: EndpointWriter | None = None,
     max_new_tokens: int = 0,
 ) -> dict[str, Asked]:
     """What asking would still cost, by "answers" and "judge"; an answer not there yet counts as long as it may be."""
     costs: dict[str, Asked] = {}
-    if endpoint is not None and endpoint_books is not None:
+    if asker is not None:
         open_items = [item for item in task.items if item.id not in answers]
-        _, costs["answers"] = asking.answer_questions(
-            open_items, endpoint, endpoint_books, images_root=task.images, max_new_tokens=max_new_tokens,
-            temperature=0.0, counting=True,
-        )  # fmt: skip
+        costs["answers"] = asker.cost(samples_of(open_items), task.images)
     if task.judge is not None:
         spec = require_judge(task, judge)
         items = list(task.items) if max_new_tokens else [item for item in task.items if item.id in answers]

@@ -5,15 +5,12 @@ Invariant: a trial writes beside the build's folder, never into it; what its que
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
-from trifacet.base.images import image_facts
 from trifacet.building.asking import Asker
 from trifacet.building.build import Show, run_build
 from trifacet.building.reading import draw_sample
@@ -21,12 +18,10 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import Batch
 from trifacet.building.step import AskStep
 from trifacet.building.story import steps_told
-from trifacet.llm.books import Books
-from trifacet.llm.estimate import estimate_tokens
-from trifacet.llm.model import Answer, LanguageModel
-from trifacet.llm.prompts import Prompt
+from trifacet.llm.books import Books, Tally
+from trifacet.llm.counting import CountingModel
+from trifacet.llm.model import LanguageModel
 
-T = TypeVar("T")
 AGAIN = "rejected-again"  # the prompt of attempts after the first: asked only where the judge was not convinced
 
 
@@ -93,38 +88,27 @@ def estimate(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show)
     counter = _Counter()
     trial = dry_run(recipe, rows, workers=workers, show=show, asker=counter)
     return trial, [
-        _cost(recipe, step.name, step.rows_in, step.seconds, counter.asked, trial.scale)
-        for step in steps_told(trial.recipe)
+        _cost(step.name, step.rows_in, step.seconds, counter.asked, trial.scale) for step in steps_told(trial.recipe)
     ]
 
 
-def _cost(
-    recipe: BuildRecipe, name: str, rows: int, seconds: float, asked: Counter[tuple[str, str, str, str]], scale: float
-) -> StepCost:
-    def counted(unit: str, *, again: bool) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for (step, model, prompt, what), count in asked.items():
-            if step == name and what == unit and (prompt == AGAIN) == again:
-                found[model] += count
-        return found
+def _cost(name: str, rows: int, seconds: float, asked: Mapping[tuple[str, str, str], Tally], scale: float) -> StepCost:
+    def of(*, again: bool) -> tuple[int, int, int, float]:
+        """Questions, tokens in and out, and money."""
+        found = [one for (step, _, prompt), one in asked.items() if step == name and (prompt == AGAIN) == again]
+        tokens = (sum(one.tokens_in for one in found), sum(one.tokens_out for one in found))
+        return sum(one.asked for one in found), *tokens, sum(one.spent for one in found)
 
-    def money(again: bool) -> float:
-        prices = {model: spec.price for model, spec in recipe.models.items()}
-        into = sum(prices[model].input * tokens for model, tokens in counted("in", again=again).items())
-        return (into + sum(prices[m].output * tokens for m, tokens in counted("out", again=again).items())) / 1e6
-
-    questions, further = counted("questions", again=False).total(), counted("questions", again=True).total()
-    first = money(again=False)
-    most = (
-        first + money(again=True) + (first * further / (questions / 2) if questions else 0.0)
-    )  # judged in both orders
+    questions, tokens_in, tokens_out, first = of(again=False)
+    further, _, _, more = of(again=True)
+    most = first + more + (first * further / (questions / 2) if questions else 0.0)  # judged in both orders
     return StepCost(
         name,
         round(rows * scale),
         seconds * scale,
         round(questions * scale),
-        round(counted("in", again=False).total() * scale),
-        round(counted("out", again=False).total() * scale),
+        round(tokens_in * scale),
+        round(tokens_out * scale),
         first * scale,
         most * scale,
     )
@@ -134,11 +118,14 @@ class _Counter(Asker):
     """Counts questions instead of asking them, and lets every row pass."""
 
     def __init__(self) -> None:
-        self.asked: Counter[tuple[str, str, str, str]] = Counter()  # (step, model, prompt, "questions" | "in" | "out")
+        self.asked: dict[tuple[str, str, str], Tally] = {}  # by step, model and prompt
 
     def open(self, name: str, recipe: BuildRecipe, books: Books) -> LanguageModel:
         """A model that answers nothing."""
-        return _Silent(name, recipe, books, self.asked)
+        return CountingModel(name, recipe.models[name], books, tally_of=self._tally, max_pixels=recipe.max_pixels)
+
+    def _tally(self, step: str, model: str, prompt: str) -> Tally:
+        return self.asked.setdefault((step, model, prompt), Tally())
 
     def settle(self, step: AskStep, batch: Batch) -> tuple[pa.Table, pa.Table]:
         """The rows as they came; where the step writes rejected responses, the alt-text stands in for one."""
@@ -146,29 +133,3 @@ class _Counter(Asker):
         if "rejected responses" in step.gives:
             fresh.fill("rejected_responses", [[alt] for alt in fresh.column("alt")])
         return fresh.result()
-
-
-class _Silent(LanguageModel):
-    def __init__(self, name: str, recipe: BuildRecipe, books: Books, asked: Counter[tuple[str, str, str, str]]) -> None:
-        super().__init__(name, recipe.models[name], books, seed=recipe.seed)
-        self._asked = asked
-
-    async def ask(
-        self,
-        prompt: Prompt,
-        fields: Mapping[str, str],
-        parse: Callable[[str], T],
-        *,
-        images: Sequence[Path] = (),
-        temperature: float = 0.0,
-        max_tokens: int | None = None,
-        draw: int = 0,
-    ) -> Answer[T]:
-        """Count the question's tokens; the answer is as long as it may be."""
-        side = self.spec.image_side
-        sizes = [(facts.width, facts.height) for facts in map(image_facts, images)] if side else []
-        limit = max_tokens or self.spec.max_tokens
-        into, out = estimate_tokens(prompt, fields, sizes, limit, image_side=side)
-        for what, count in (("questions", 1), ("in", into), ("out", out)):
-            self._asked[self.step, self.name, prompt.name, what] += count
-        return Answer(None, "unparsed", "")

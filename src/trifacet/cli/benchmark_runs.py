@@ -79,11 +79,13 @@ def run(
     from trifacet.base.errors import TrifacetError
     from trifacet.base.progress import Bar
     from trifacet.benchmarks import results, running
-    from trifacet.benchmarks.answering import answer_here, settings_of
+    from trifacet.benchmarks.answering import answer, settings_of
     from trifacet.benchmarks.registry import find_entry
+    from trifacet.data.writing import Writer
     from trifacet.generation.opening import load_for_generation
     from trifacet.generation.settings import Generation
     from trifacet.llm.asking import read_asked_model
+    from trifacet.llm.writer import EndpointWriter
 
     if (model is None) == (endpoint is None):
         raise TrifacetError("say which model answers: --model for one that runs here, or --endpoint; not both")
@@ -98,29 +100,28 @@ def run(
     generation = Generation(
         beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size
     )  # fmt: skip
+    asker = None
     if asked_model is None:
         settings = settings_of(str(model), generation, seed, dtype.value)
     else:
+        asker = EndpointWriter(asked_model, output / results.ENDPOINT_BOOKS, max_new_tokens, temperature)
         settings = {"max_new_tokens": max_new_tokens, "temperature": temperature, "by": "endpoint",
                     "model": asked_model.model, "image_side": asked_model.image_side}  # fmt: skip
     if estimate:
         costs = running.estimate(
-            task, {}, asked_judge, output / "judge.sqlite", endpoint=asked_model,
-            endpoint_books=output / results.ENDPOINT_BOOKS, max_new_tokens=max_new_tokens,
-        )  # fmt: skip
+            task, {}, asked_judge, output / "judge.sqlite", asker=asker, max_new_tokens=max_new_tokens
+        )
         return _print_costs(costs, json_path)
     with results.claimed(output, task.manifest(settings, asked_judge), overwrite=overwrite):
-        told = dict(settings)
         with Bar("answers") as bar:
-            if asked_model is None:
+            writer: Writer | None = asker
+            if writer is None:
+                from trifacet.generation.writer import FamilyWriter  # torch, which endpoints do without
+
                 loaded, encoder = load_for_generation(str(model), prompt=None, dtype=dtype, device=device)
-                answers = answer_here(task, loaded, encoder, output, generation, seed, on_progress=bar.update)
-            else:
-                answers, asked = running.answer_by_endpoint(
-                    task, asked_model, output, max_new_tokens=max_new_tokens, temperature=temperature,
-                    on_progress=bar.update,
-                )  # fmt: skip
-                told["asked"] = asked.document()
+                writer = FamilyWriter(loaded.model, encoder, generation, seed)
+            answers = answer(task, writer, output, on_progress=bar.update)
+        told = settings | ({"asked": asker.asked.document()} if asker and asker.asked else {})
         scored = _judge_and_score(task, list(task.items), answers, asked_judge, output, told)
         results.write_document(output, scored.document)
     _print_scored(scored, json_path, per_sample)

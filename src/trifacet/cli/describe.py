@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from trifacet.cli.common import err, plain, write_json
 from trifacet.generation.opening import load_for_generation
-
-if TYPE_CHECKING:
-    pass
 
 # ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
 # what is left of broken ones.
@@ -95,7 +92,7 @@ def describe(
     from trifacet.data.records import TestSample
     from trifacet.generation.results import check_images
     from trifacet.generation.settings import Generation
-    from trifacet.generation.texts import generate_texts
+    from trifacet.generation.writer import FamilyWriter
 
     post = read_context(context, context_file)
     # Files that the user names may lie anywhere; the root of the file system bounds nothing.
@@ -117,7 +114,7 @@ def describe(
     )
     check_images(samples, paths[0].anchor)
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
-    texts = generate_texts(loaded.model, encoder, samples, images_root=paths[0].anchor, settings=settings, seed=seed)
+    texts = FamilyWriter(loaded.model, encoder, settings, seed).write(samples, paths[0].anchor)
     rows: list[dict[str, Any]] = [
         {"image": _printable(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
          "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens,

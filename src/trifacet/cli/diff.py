@@ -91,26 +91,19 @@ def _scores(
     """The first samples' responses under both models, asked as the aligned model was asked in training."""
     from trifacet.data.formats import read_samples
     from trifacet.data.records import TestSample
-    from trifacet.engine.encode import SampleEncoder
     from trifacet.engine.reference import score_batches
     from trifacet.engine.scoring import TrieScorer
-    from trifacet.generation.opening import load_for_generation
+    from trifacet.models.asking import WayOfAsking
     from trifacet.models.loading import load_model
     from trifacet.training.watching import responses_batch
 
     rows = _with_response(read_samples(data, "test")[:count], data)
     logps = []
     lengths: list[int] = []
-    loaded, encoder = load_for_generation(aligned, prompt=None, dtype=dtype, device=device)
+    asked = WayOfAsking.read(Path(aligned))
     for checkpoint in (aligned, base):
-        if checkpoint == base:
-            loaded = load_model(base, dtype=dtype, device=device)
-            encoder = SampleEncoder(
-                loaded.family,
-                prompt=encoder.prompt,
-                context_label=encoder.context_label,
-                max_length=encoder.max_length,
-            )
+        loaded = load_model(checkpoint, dtype=dtype, device=device)
+        encoder = asked.encoder(loaded.family)
         batch = responses_batch(encoder, images, rows)
         lengths = batch.lengths_C.tolist()
         scorer = TrieScorer(loaded.model, loaded.family)

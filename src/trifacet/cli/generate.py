@@ -57,9 +57,9 @@ def generate(
     from trifacet.base.progress import Bar
     from trifacet.data.formats import FORMATS, read_samples
     from trifacet.data.records import TestSample
-    from trifacet.generation.results import check_images, generate_to_file
+    from trifacet.generation.results import check_images, write_to_file
     from trifacet.generation.settings import Generation
-    from trifacet.models.loading import weights_fingerprint
+    from trifacet.generation.writer import FamilyWriter
 
     if format not in ("auto", *FORMATS):
         raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")
@@ -68,26 +68,15 @@ def generate(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
-        limit=limit,
         filter=filter.value if filter else None,
     )
-    samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)]
+    samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)][:limit]
     root = images or data.parent
-    check_images(samples[:limit], root)  # before minutes go into loading the model
+    check_images(samples, root)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     with Bar(escape(output.name)) as bar:
-        texts = generate_to_file(
-            loaded.model,
-            encoder,
-            samples,
-            output,
-            images_root=root,
-            settings=settings,
-            weights=weights_fingerprint(loaded.model),
-            seed=seed,
-            overwrite=overwrite,
-            on_progress=bar.update,
-        )
+        writer = FamilyWriter(loaded.model, encoder, settings, seed)
+        texts = write_to_file(writer, samples, output, images_root=root, overwrite=overwrite, on_progress=bar.update)
     cut = sum(text.cut_tokens > 0 for text in texts)
     note = f"; {cut} over-long posts were cut at their end" if cut else ""
     refused = [text.filtered for text in texts if text.filtered]

@@ -159,15 +159,21 @@ def _ask(
 ) -> tuple[dict[tuple[str, str, str], Judgement], Asked]:
     """Judgements by (model, other, sample), of those that had to be asked about."""
     questions = {(*names, one.id): one for names, many in pairs.items() for one in many if one.first != one.second}
-    keys = {str(place): key for place, key in enumerate(questions)}  # names of questions are texts
     found: dict[tuple[str, str, str], Judgement] = {}
 
-    async def one(model: LanguageModel, place: str) -> None:
-        asked = questions[keys[place]]
-        found[keys[place]] = await judge_pair(model, prompt, asked.fields, asked.images, asked.first, asked.second)
+    async def one(model: LanguageModel, key: tuple[str, str, str]) -> None:
+        asked = questions[key]
+        found[key] = await judge_pair(model, prompt, asked.fields, asked.images, asked.first, asked.second)
 
     return found, ask_all(
-        one, list(keys), spec, answers, "compare", on_progress=on_progress, first_pause=first_pause, counting=counting
+        one,
+        list(questions),
+        spec,
+        answers,
+        "compare",
+        on_progress=on_progress,
+        first_pause=first_pause,
+        counting=counting,
     )
 
 

@@ -21,13 +21,14 @@ from trifacet.base.claims import Claim
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
 from trifacet.benchmarks import judged, results, running
-from trifacet.benchmarks.answering import answer_here, settings_of
+from trifacet.benchmarks.answering import answer, settings_of
 from trifacet.benchmarks.registry import Entry
 from trifacet.benchmarks.running import Task
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
-from trifacet.generation.results import generate_to_file
+from trifacet.generation.results import write_to_file
 from trifacet.generation.settings import Generation, settings_path, writing_notes
+from trifacet.generation.writer import FamilyWriter
 from trifacet.llm.asking import AskedModel
 from trifacet.llm.books import BudgetReached
 from trifacet.metrics.inputs import read_predictions, read_targets
@@ -222,6 +223,10 @@ class _Model(NamedTuple):
     weights: str
     folder: Path
 
+    def writer(self, settings: Generation, seed: int) -> FamilyWriter:
+        """The model as it writes with these settings."""
+        return FamilyWriter(self.loaded.model, self.encoder, settings, seed, weights=self.weights)
+
 
 def _begin(claim: Claim, manifest: Mapping[str, Any], written: Iterable[Path], *, overwrite: bool) -> None:
     """Mark the folder; models may come and go, all else stays."""
@@ -248,15 +253,11 @@ def _write_texts(model: _Model, tests: Tests, step: Step) -> None:
     assert tests.images is not None
     model.folder.mkdir(parents=True, exist_ok=True)
     with step(f"{model.name}: texts") as bar:
-        generate_to_file(
-            model.loaded.model,
-            model.encoder,
+        write_to_file(
+            model.writer(tests.writing, tests.seed),
             tests.samples,
             model.folder / TEXTS,
             images_root=tests.images,
-            settings=tests.writing,
-            weights=model.weights,
-            seed=tests.seed,
             on_progress=bar.update,
         )
 
@@ -268,10 +269,7 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
     judge = judged.with_what_is_left(tests.judge, (file for file in books if file.parent != folder))
     with results.claimed(folder, task.manifest(settings, tests.judge), overwrite=overwrite):
         with step(f"{model.name}: {task.benchmark.name}") as bar:
-            answers = answer_here(
-                task, model.loaded, model.encoder, folder, tests.answering, tests.seed,
-                weights=model.weights, on_progress=bar.update,
-            )  # fmt: skip
+            answers = answer(task, model.writer(tests.answering, tests.seed), folder, on_progress=bar.update)
         items = list(task.items)
         with step(f"{model.name}: {task.benchmark.name}, judged") as bar:
             scored = running.judge_and_score(

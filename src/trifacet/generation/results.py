@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +18,35 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import append_durably, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
 from trifacet.data.records import TestSample
-from trifacet.engine.encode import SampleEncoder
-from trifacet.generation.settings import Generation, data_digest, settings_path
-from trifacet.generation.texts import Generated, generate_texts
+from trifacet.data.writing import Writer, Written
+from trifacet.generation.settings import settings_path
 
 Progress = Callable[[int, int], None]
+KEPT = ("id", "text", "prompt_tokens", "new_tokens", "cut_tokens")  # of a text, in its line
 
 
-def generate_to_file(
-    model: Any,
-    encoder: SampleEncoder,
+def write_to_file(
+    writer: Writer,
     samples: Sequence[TestSample],
     output: Path,
     *,
     images_root: str | Path,
-    settings: Generation,
-    weights: str,
-    seed: int = 17,
     overwrite: bool = False,
     on_progress: Progress | None = None,
     max_pixels: int = MAX_PIXELS,
-) -> list[Generated]:
+) -> list[Written]:
     """Write a text for every sample to ``output``; a file that is there already is continued.
 
-    Lines {"id", "text", "prompt_tokens", "new_tokens", "cut_tokens"} are appended batch by batch and brought into the
-    order of ``samples`` at the end: a run that was stopped and continued leaves the file that one without a stop
-    leaves. Where no candidate passed the filter the text is empty, and "filtered" names the rules.
+    Lines {"id", "text", "prompt_tokens", "new_tokens", "cut_tokens"} are appended as the texts come and brought into
+    the order of ``samples`` at the end: a run that was stopped and continued leaves the file that one without a stop
+    leaves. Where no candidate passed the filter the text is empty, and "filtered" names the rules. Of a writer that
+    keeps its texts itself the file is written once, {"id", "text"}.
 
     Args:
-        model: as in ``generate_texts``, as are ``encoder``, ``images_root``, ``settings``, ``seed``, ``max_pixels``.
-        encoder: see ``model``.
-        samples: the posts; the first ``settings.limit`` of them are described.
+        writer: what writes.
+        samples: the posts.
         output: the JSONL file.
         images_root: folder of the images.
-        settings: how the texts are written.
-        weights: what identifies the model's weights (``models.loading.weights_fingerprint``).
-        seed: seed of the sampling.
         overwrite: begin anew, whatever is there.
         on_progress: called with (texts done, texts in all) at the start and after each batch.
         max_pixels: largest image.
@@ -63,32 +57,22 @@ def generate_to_file(
     Raises:
         TrifacetError: the file was written by other settings, or is not such a file, or cannot be written.
     """
-    samples = samples[: settings.limit]
-    fingerprint = fingerprint_of(encoder, samples, settings, weights=weights, seed=seed, dtype=str(model.dtype))
-    done = open_results(output, fingerprint, overwrite=overwrite)
+    settings = writer.made_with(samples)
+    done = {} if settings is None else open_results(output, settings, overwrite=overwrite)
     check_images([sample for sample in samples if sample.id not in done], images_root, max_pixels=max_pixels)
     if on_progress:
         on_progress(len(done), len(samples))
 
-    def append(batch: list[Generated]) -> None:
-        append_durably(output, "".join(map(_line, batch)).encode("utf-8"))
+    def append(batch: list[Written]) -> None:
+        if settings is not None:
+            append_durably(output, "".join(map(_line, batch)).encode("utf-8"))
         done.update((text.id, text) for text in batch)
         if on_progress:
             on_progress(len(done), len(samples))
 
-    generate_texts(
-        model,
-        encoder,
-        samples,
-        images_root=images_root,
-        settings=settings,
-        seed=seed,
-        done=frozenset(done),
-        on_batch=append,
-        max_pixels=max_pixels,
-    )
+    writer.write(samples, images_root, done=frozenset((name, 0) for name in done), on_written=append)
     ordered = [done[sample.id] for sample in samples]
-    write_atomically(output, "".join(map(_line, ordered)))
+    write_atomically(output, "".join(map(_line if settings is not None else _bare, ordered)))
     return ordered
 
 
@@ -106,35 +90,7 @@ def check_images(samples: Sequence[TestSample], images_root: str | Path, *, max_
             raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
 
 
-def fingerprint_of(
-    encoder: SampleEncoder,
-    samples: Sequence[TestSample],
-    settings: Generation,
-    *,
-    weights: str,
-    seed: int,
-    dtype: str,
-) -> dict[str, Any]:
-    """What the texts depend on. The posts per batch are so only where texts are drawn, a batch at a time."""
-    sampling = {"seed": seed, "batch_size": settings.batch_size} if settings.temperature > 0 else {}
-    chosen = {"filter": settings.filter} if settings.filter else {}
-    return {
-        "weights": weights,
-        "dtype": dtype,
-        "data": data_digest(samples),
-        "samples": len(samples),
-        "prompt": encoder.prompt,
-        "context_label": encoder.context_label,
-        "max_length": encoder.max_length,
-        "beams": settings.beams,
-        "temperature": settings.temperature,
-        "max_new_tokens": settings.max_new_tokens,
-        **sampling,
-        **chosen,
-    }
-
-
-def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Generated]:
+def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Written]:
     """Make ``output`` ready to be appended to, and give the texts that are in it by id.
 
     The last line is dropped if a kill left it without its end.
@@ -157,10 +113,10 @@ def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: boo
         )
     if changed := claims.differences(held, fingerprint):
         raise claims.refused(f"{output} was written with other settings ({claims.told(changed)})")
-    return _read_and_mend(output)
+    return _read_and_mend(output, fingerprint["max_new_tokens"])
 
 
-def _read_and_mend(output: Path) -> dict[str, Generated]:
+def _read_and_mend(output: Path, longest: int) -> dict[str, Written]:
     try:
         with output.open("r+b") as file:
             content = file.read()
@@ -169,12 +125,12 @@ def _read_and_mend(output: Path) -> dict[str, Generated]:
                 file.truncate(whole)
     except OSError as error:
         raise TrifacetError(f"cannot continue {output}: {error.strerror}; choose another output") from None
-    texts: dict[str, Generated] = {}
+    texts: dict[str, Written] = {}
     for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
         try:
             row = json.loads(line)
-            passed = {key: row[key] for key in Generated.__dataclass_fields__ if key != "filtered"}
-            text = Generated(**passed, filtered=tuple(map(str, row.get("filtered", ()))))
+            text = Written(**{key: row[key] for key in KEPT}, filtered=tuple(map(str, row.get("filtered", ()))))
+            text = replace(text, ended=text.new_tokens < longest)
             if not (isinstance(text.id, str) and isinstance(text.text, str)):
                 raise TypeError("id and text are texts")
         except (ValueError, KeyError, TypeError):
@@ -185,6 +141,10 @@ def _read_and_mend(output: Path) -> dict[str, Generated]:
     return texts
 
 
-def _line(text: Generated) -> str:
-    row = {key: value for key, value in vars(text).items() if key != "filtered" or value}
+def _line(text: Written) -> str:
+    row = {key: getattr(text, key) for key in KEPT} | ({"filtered": text.filtered} if text.filtered else {})
     return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _bare(text: Written) -> str:
+    return json.dumps({"id": text.id, "text": text.text}, ensure_ascii=False) + "\n"

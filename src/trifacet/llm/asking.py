@@ -11,17 +11,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
 from trifacet.base.errors import TrifacetError
-from trifacet.llm.books import Books, Reply, Tally
-from trifacet.llm.model import LanguageModel, Question
+from trifacet.llm.books import Books
+from trifacet.llm.counting import CountingModel
+from trifacet.llm.model import LanguageModel
 from trifacet.llm.settings import Model
 from trifacet.settings.reading import explain_invalid, read_values
 
+Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
 
 
@@ -70,8 +72,8 @@ class Asked:
 
 
 def ask_all(
-    one: Callable[[LanguageModel, str], Coroutine[Any, Any, None]],
-    names: Sequence[str],
+    one: Callable[[LanguageModel, Name], Coroutine[Any, Any, None]],
+    names: Sequence[Name],
     spec: AskedModel,
     books_file: Path,
     step: str,
@@ -79,6 +81,7 @@ def ask_all(
     on_progress: Progress | None = None,
     first_pause: float = 1.0,
     counting: bool = False,
+    seed: int = 17,
 ) -> Asked:
     """Await ``one(model, name)`` for every name, many at a time. With ``counting`` nothing is sent.
 
@@ -87,7 +90,7 @@ def ask_all(
     """
     done = 0
 
-    async def guarded(model: LanguageModel, name: str) -> None:
+    async def guarded(model: LanguageModel, name: Name) -> None:
         nonlocal done
         await one(model, name)
         done += 1
@@ -97,8 +100,8 @@ def ask_all(
     async def run(books: Books) -> None:
         if on_progress:
             on_progress(0, len(names))
-        kind = _Counting if counting else LanguageModel
-        async with kind(step, spec, books, first_pause=first_pause) as model:
+        kind = CountingModel if counting else LanguageModel
+        async with kind(step, spec, books, seed=seed, first_pause=first_pause) as model:
             tasks = [asyncio.create_task(guarded(model.for_step(step), name)) for name in names]
             if tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -120,23 +123,3 @@ def ask_all(
         spec.model, tally.asked, tally.cached, tally.answered, tally.tokens_in, tally.tokens_out, tally.spent, paid,
         {} if counting else dict(tally.problems),
     )  # fmt: skip
-
-
-class _Counting(LanguageModel):
-    """Asks nothing: counts the tokens of the questions that no kept answer is there for, each once."""
-
-    def __init__(self, name: str, spec: AskedModel, books: Books, *, first_pause: float) -> None:
-        super().__init__(name, spec.model_copy(update={"reparse": 0}), books, first_pause=first_pause)
-        self._counted: set[str] = set()  # keys of questions; POPE asks many of its own more than once
-
-    async def _reply(self, question: Question, tally: Tally) -> Reply:
-        key, (into, out) = question.key, question.tokens
-        kept = self._books.find(key)
-        if kept is not None or key in self._counted:
-            tally.cached += 1
-            return kept or Reply("", "stop", "", into, out, False)
-        self._counted.add(key)
-        tally.tokens_in += into
-        tally.tokens_out += out
-        tally.spent += (into * self.spec.price.input + out * self.spec.price.output) / 1_000_000
-        return Reply("", "stop", "", into, out, False)

@@ -17,7 +17,6 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
-    GenerationConfig,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -26,6 +25,7 @@ from transformers.models.auto.modeling_auto import (
 
 from trifacet.base.errors import TrifacetError
 from trifacet.llm.endpoint import RejectedError
+from trifacet.models.decoding import generation_config, length_of
 from trifacet.models.loading import pick_device, quiet
 from trifacet.models.processors import read_processor
 
@@ -110,7 +110,7 @@ class ChatModel:
             raise RejectedError(
                 f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}"
             )
-        config = self._config(temperature, longest)
+        config = generation_config(self.model, self.tokenizer, temperature=temperature, max_new_tokens=longest)
         try:
             with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
                 if temperature > 0:
@@ -119,7 +119,7 @@ class ChatModel:
         except torch.OutOfMemoryError:
             raise TrifacetError(f"no memory left for a request of {taken} tokens; use a smaller model") from None
         new_L = output_L[taken:].tolist()
-        length = next((at for at, token in enumerate(new_L) if token in config.eos_token_id), len(new_L))
+        length = length_of(new_L, config.eos_token_id)
         text = self.tokenizer.decode(new_L[:length], skip_special_tokens=True).strip()
         return Said(text, length < len(new_L), taken, len(new_L))
 
@@ -158,20 +158,3 @@ class ChatModel:
         for token in self._specials:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
-
-    def _config(self, temperature: float, longest: int) -> GenerationConfig:
-        ends = getattr(self.model.generation_config, "eos_token_id", None)
-        end_ids = {ends} if isinstance(ends, int) else set(ends or [])
-        end_ids |= {self.tokenizer.eos_token_id} - {None}
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(end_ids)
-        sampling = temperature > 0
-        return GenerationConfig(
-            do_sample=sampling,
-            temperature=temperature if sampling else 1.0,
-            top_k=0 if sampling else 50,  # 50 is transformers' "not set"
-            top_p=1.0,
-            repetition_penalty=1.0,
-            max_new_tokens=longest,
-            eos_token_id=sorted(end_ids),
-            pad_token_id=pad,
-        )

@@ -12,9 +12,6 @@ Answers: as long as they may be.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-
-from trifacet.llm.prompts import Prompt
 
 PATCH = 28  # pixels
 PER_MESSAGE = 4
@@ -36,16 +33,3 @@ def scaled_size(width: int, height: int, side: int | None) -> tuple[int, int]:
     """(width, height) with the longer one at most ``side``; never larger than before, never less than one pixel."""
     scale = 1.0 if side is None else min(1.0, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def estimate_tokens(
-    prompt: Prompt,
-    fields: Mapping[str, str],
-    images: Sequence[tuple[int, int]],
-    max_tokens: int,
-    *,
-    image_side: int | None = None,
-) -> tuple[int, int]:
-    """Tokens (in, out) of one question; ``images`` are (width, height) in pixels before they are scaled."""
-    texts = sum(text_tokens(part) + PER_MESSAGE for part in prompt.render(fields) if part)
-    return texts + sum(image_tokens(*size, image_side) for size in images), max_tokens

@@ -34,18 +34,23 @@ __all__ = ["PROBLEMS", "REJECTED", "Answer", "LanguageModel", "Question", "Unpar
 T = TypeVar("T")
 
 REJECTED = "rejected by the endpoint"  # no answer was given, kept or paid for
-PROBLEMS = ("empty", "refused", "unparsed", "cut off", REJECTED)
+CUT_OFF = "cut off"
+PROBLEMS = ("empty", "refused", "unparsed", CUT_OFF, REJECTED)
 REPEATED = 0.5  # temperature, at least, of a question asked again: at 0 the same answer would come
 FIRST_REJECTED = 20  # so many rejected and none answered: it is the endpoint or the recipe, not the rows
 
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What came of a question: ``value``, or None with ``problem`` (one of PROBLEMS); ``text`` is what came last."""
+    """What came of a question: ``value``, or None with ``problem`` (one of PROBLEMS).
+
+    ``text`` is what came last, ``tokens`` what it took (in, out).
+    """
 
     value: T | None
     problem: str | None
     text: str
+    tokens: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -169,29 +174,42 @@ class LanguageModel:
         """
         tally = self._books.tally(self.step, self.name)
         tally.asked += 1
-        system, user = prompt.render(fields)
-        pictures = await self._look_at(images)
-        problem, text = "", ""
+        words, pictures = prompt.render(fields), await self._look_at(images)
+        problem, text, tokens = "", "", (0, 0)
         for attempt in range(self.spec.reparse + 1):
             warmth = max(temperature, REPEATED) if attempt else temperature
-            seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
-            limit = max_tokens or self.spec.max_tokens
             try:
-                model = self._endpoint.identity
-                reply = await self._reply(Question(model, system, user, pictures, warmth, limit, seed), tally)
+                reply = await self._reply(self._question(words, pictures, warmth, max_tokens, draw, attempt), tally)
             except RejectedError as error:
-                problem, text = REJECTED, str(error)
+                problem, text, tokens = REJECTED, str(error), (0, 0)
                 break
             if attempt:
                 tally.repeats[problem] += 1
-            text, problem = reply.text, _problem(reply)
+            text, problem, tokens = reply.text, _problem(reply), (reply.tokens_in, reply.tokens_out)
             if not problem:
                 try:
-                    return Answer(parse(text), None, text)
+                    return Answer(parse(text), None, text, tokens)
                 except UnparsedError:
                     problem = "refused" if looks_refused(text) else "unparsed"
         tally.problems[problem] += 1
-        return Answer(None, problem, text)
+        return Answer(None, problem, text, tokens)
+
+    @property
+    def _identity(self) -> str:
+        return self._endpoint.identity
+
+    def _question(
+        self,
+        words: tuple[str, str],
+        pictures: tuple[Picture, ...],
+        temperature: float,
+        max_tokens: int | None,
+        draw: int,
+        attempt: int = 0,
+    ) -> Question:
+        seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
+        limit = max_tokens or self.spec.max_tokens
+        return Question(self._identity, *words, pictures, temperature, limit, seed)
 
     async def _look_at(self, images: Sequence[Path]) -> tuple[Picture, ...]:
         side = self.spec.image_side
@@ -254,7 +272,7 @@ class LanguageModel:
 def _problem(reply: Reply) -> str:
     """What is wrong with an answer before it is parsed; nothing: an empty text."""
     if reply.finish in ("length", "max_tokens"):
-        return "cut off"
+        return CUT_OFF
     if reply.finish in ("refusal", "content_filter"):
         return "refused"
     return "" if reply.text.strip() else "empty"

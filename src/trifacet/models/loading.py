@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -24,15 +24,13 @@ from transformers.utils import logging as hf_logging
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import replacing_folder
 from trifacet.engine.family import Family
+from trifacet.models.asking import ImagePixels, ImageTiles, WayOfAsking
 from trifacet.models.base import TransformersFamily
 from trifacet.models.families import FAMILIES
 from trifacet.models.llava import one_tile_config
 from trifacet.models.processors import read_processor
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
-SETTINGS = "trifacet.json"  # how the model was trained here
-ImageTiles = Literal["one", "any"]
-ImagePixels = tuple[int, int]
 
 
 @dataclass
@@ -71,8 +69,8 @@ def load_model(
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, or weights
             that do not fit.
     """
-    noted = _noted(Path(path))
-    tiles, pixels = image_tiles or noted.tiles, image_pixels or noted.pixels
+    asked = WayOfAsking.read(Path(path))
+    tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
     if Path(path, ADAPTER).is_file():
         return _load_adapter(
             Path(path),
@@ -113,28 +111,12 @@ def load_processor(
 ) -> Family:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
-    noted = _noted(Path(path))
-    tiles, pixels = image_tiles or noted.tiles, image_pixels or noted.pixels
+    asked = WayOfAsking.read(Path(path))
+    tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
     if Path(path, ADAPTER).is_file():
         return load_processor(_base_of(Path(path)), image_tiles=tiles, image_pixels=pixels, **options)
     with _readable_errors(str(path)):
         return _family(str(path), _config(str(path), options, tiles), pixels, options)
-
-
-class _Noted(NamedTuple):
-    """How a checkpoint of ours says that it read images."""
-
-    tiles: ImageTiles = "one"
-    pixels: ImagePixels | None = None
-
-
-def _noted(folder: Path) -> _Noted:
-    try:
-        noted = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        pixels = noted.get("image_pixels")
-        return _Noted("any" if noted.get("image_tiles") == "any" else "one", (pixels[0], pixels[1]) if pixels else None)
-    except (OSError, ValueError, AttributeError, TypeError, LookupError):
-        return _Noted()
 
 
 def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
@@ -225,10 +207,10 @@ def save_model(
     model: Any,
     processor: Any,
     folder: Path,
-    settings: dict[str, Any] | None = None,
+    asking: WayOfAsking | None = None,
     weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Save weights (safetensors), processor and, where given, settings: complete under ``folder`` or not there.
+    """Save weights (safetensors), processor and, if given, the way of asking: complete under ``folder`` or not there.
 
     A model with LoRA saves its adapter. ``weights`` are the model's own by name, where it holds but shards of them.
     """
@@ -239,8 +221,8 @@ def save_model(
                 processor.save_pretrained(partial)
         except SafetensorError as error:
             raise OSError(str(error)) from None
-        if settings is not None:
-            (partial / SETTINGS).write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        if asking is not None:
+            asking.write(partial)
 
 
 def weights_fingerprint(model: nn.Module) -> str:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from trifacet.base.draws import generator
 from trifacet.data.records import TestSample
 from trifacet.engine.family import Family, ImageInput
-from trifacet.generation.texts import Seen
+from trifacet.generation.writer import Seen
 from trifacet.metrics.grounding import ground
 from trifacet.metrics.rouge import rouge_l
 from trifacet.preferences.rejected.pixels import abar, diffuse

@@ -19,7 +19,7 @@ from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import core
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import Generated, Seen, generate_texts
+from trifacet.generation.writer import FamilyWriter, Seen, as_it_is
 from trifacet.models.loading import LoadedModel
 from trifacet.preferences.rejected.pixels import abar
 from trifacet.probing import document as made
@@ -139,22 +139,17 @@ class Prober:
     def _forces(self, text: made.Which) -> bool:
         return self.looks.embeddings or (self.looks.attention and self.looks.text == text)
 
-    def _written(
-        self, note: str, seen_as: Seen = lambda sample, images: images, t: int | None = None
-    ) -> dict[str, str]:
+    def _written(self, note: str, seen_as: Seen = as_it_is, t: int | None = None) -> dict[str, str]:
         """The model's text for every sample; with noise, for those with a picture."""
-        skipped = set() if t is None else {sample.id for sample in self.samples if not sample.pictures}
+        skipped = set() if t is None else {(sample.id, 0) for sample in self.samples if not sample.pictures}
         settings = Generation(
             beams=1, temperature=0.0, max_new_tokens=self.looks.max_new_tokens, batch_size=self.looks.batch_size
         )
 
-        def on_batch(new: list[Generated]) -> None:
-            self._progress(len(new), note)
-
-        texts = generate_texts(
-            self.loaded.model, self.encoder, self.samples, images_root=self.images_root, settings=settings,
-            done=skipped, on_batch=on_batch, seen_as=seen_as,
-        )  # fmt: skip
+        writer = FamilyWriter(self.loaded.model, self.encoder, settings, seen_as=seen_as)
+        texts = writer.write(
+            self.samples, self.images_root, done=skipped, on_written=lambda new: self._progress(len(new), note)
+        )
         return {text.id: text.text for text in texts}
 
     def _under_noise(self, t: int) -> dict[str, str]:

@@ -19,12 +19,13 @@ from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document as comparison_document
 from trifacet.data.records import TestSample
 from trifacet.data.settings import Split
+from trifacet.data.writing import Written
 from trifacet.demo.make import write_world
 from trifacet.demo.tiny import make_tiny_llava
-from trifacet.generation.results import generate_to_file
-from trifacet.generation.texts import Generated
+from trifacet.generation.results import write_to_file
+from trifacet.generation.writer import FamilyWriter
 from trifacet.metrics.scores import Scores, measures_of, score_texts
-from trifacet.models.loading import load_processor, weights_fingerprint
+from trifacet.models.loading import load_processor
 from trifacet.preferences.facets import Facet
 from trifacet.preferences.rejected.images import preview_rejected_image
 from trifacet.preferences.rejected.samples import image_donors
@@ -80,23 +81,20 @@ def _texts(recipe: Recipe) -> list[str]:
     return asking + chosen + rejected
 
 
-def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: Split) -> list[Generated]:
+def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: Split) -> list[Written]:
     """The texts of one model for ``split``, in ``generations/<name>.jsonl``."""
     source = source_of(recipe, split)
     samples = _test_samples(recipe, split)
     loaded = load_for(recipe, checkpoint)
     with Bar(f"{name}: texts") as bar:
-        return generate_to_file(
-            loaded.model,
-            encoder_of(recipe, loaded.family),
+        asks, limit = encoder_of(recipe, loaded.family), recipe.data.max_pixels
+        return write_to_file(
+            FamilyWriter(loaded.model, asks, recipe.generate, recipe.seed, limit),
             samples,
             recipe.folder / "generations" / f"{name}.jsonl",
             images_root=source.images,
-            settings=recipe.generate,
-            weights=weights_fingerprint(loaded.model),
-            seed=recipe.seed,
             on_progress=bar.update,
-            max_pixels=recipe.data.max_pixels,
+            max_pixels=limit,
         )
 
 
@@ -111,14 +109,14 @@ def _test_samples(recipe: Recipe, split: Split) -> list[TestSample]:
     return samples
 
 
-def score_all(recipe: Recipe, texts: dict[str, list[Generated]], split: Split) -> dict[str, Any]:
+def score_all(recipe: Recipe, texts: dict[str, list[Written]], split: Split) -> dict[str, Any]:
     """Score every model's texts, compare them, and write ``scores.json``; returns its content."""
     samples = _test_samples(recipe, split)
     models: dict[str, Any] = {}
     scored: dict[str, Scores] = {}
     notes: list[str] = []
     for name, generated in texts.items():
-        at_limit = sum(text.new_tokens >= recipe.generate.max_new_tokens for text in generated)
+        at_limit = sum(not text.ended for text in generated)
         scores = scored[name] = score_texts({text.id: text.text for text in generated}, samples, at_limit=at_limit)
         models[name] = {
             "metrics": scores.metrics,

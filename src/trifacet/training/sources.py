@@ -16,6 +16,7 @@ from trifacet.data.settings import Split
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
 from trifacet.engine.scoring import Rows
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.examples import Rejection
@@ -96,8 +97,7 @@ def load_for(recipe: Recipe, checkpoint: str | Path) -> LoadedModel:
 
 def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:
     """The recipe's way of asking, for one family."""
-    data = recipe.data
-    return SampleEncoder(family, prompt=data.prompt, context_label=data.context_label, max_length=data.max_length)
+    return WayOfAsking.of(recipe.data).encoder(family)
 
 
 def rows_of(recipe: Recipe) -> Rows:

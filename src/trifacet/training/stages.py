@@ -19,6 +19,7 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import Bar, console
 from trifacet.engine.scoring import TrieScorer
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
 from trifacet.preferences.objectives import OBJECTIVES
@@ -118,7 +119,8 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
 
     def finish() -> None:
-        save_model(model, loaded.processor, folder / "model", _asking(recipe, loaded), whole)
+        asking = WayOfAsking.of(recipe.data, image_tiles=loaded.image_tiles, image_pixels=loaded.image_pixels)
+        save_model(model, loaded.processor, folder / "model", asking, whole)
         write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
         remove_all(folder)
 
@@ -126,18 +128,6 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     if ranks.any_of(stop.received is not None):  # in the last step
         raise stop.interruption()
     return done
-
-
-def _asking(recipe: Recipe, loaded: LoadedModel) -> dict[str, Any]:
-    """What ``describe`` and ``generate`` need to ask the model as it was trained."""
-    data = recipe.data
-    return {
-        "prompt": data.prompt,
-        "context_label": data.context_label,
-        "max_length": data.max_length,
-        "image_tiles": loaded.image_tiles,
-        "image_pixels": loaded.image_pixels,
-    }
 
 
 def stage_settings(recipe: Recipe, name: str) -> Supervised | Align:

@@ -24,11 +24,12 @@ from trifacet.base.images import MAX_PIXELS
 from trifacet.base.progress import console
 from trifacet.data.records import SupervisedSample, TestSample
 from trifacet.data.settings import Split
+from trifacet.data.writing import Written
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import Batch, Rows, TrieScorer
 from trifacet.generation.settings import Generation
-from trifacet.generation.texts import Generated, generate_texts
+from trifacet.generation.writer import FamilyWriter
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import ImageStrategy
 from trifacet.training.callbacks import StepTime
@@ -51,19 +52,12 @@ class WatchedPosts:
     posts: Sequence[TestSample]
     images: Path
 
-    def generate(self, model: Any, *, temperature: float, seed: int) -> list[Generated]:
+    def generate(self, model: Any, *, temperature: float, seed: int) -> list[Written]:
         """A text of each post: greedy, or drawn at ``temperature``."""
         limit = self.recipe.generate.max_new_tokens
         settings = Generation(beams=1, temperature=temperature, max_new_tokens=limit, batch_size=len(self.posts))
-        return generate_texts(
-            model,
-            self.encoder,
-            self.posts,
-            images_root=self.images,
-            settings=settings,
-            seed=seed,
-            max_pixels=self.recipe.data.max_pixels,
-        )
+        writer = FamilyWriter(model, self.encoder, settings, seed, self.recipe.data.max_pixels)
+        return writer.write(self.posts, self.images)
 
     def batch(self, texts: Sequence[tuple[TestSample, str]]) -> Batch:
         """The posts with these texts as their responses, for a scorer: one cell each."""
