@@ -74,7 +74,6 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.endurance
 def test_a_ray_cluster_makes_the_same_bytes(tmp_path):
     recipe = write_recipe(tmp_path, tmp_path / "here", posts(90), STEPS, part_rows=30)
     assert finish(start(recipe))[0] == 0
