@@ -24,7 +24,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.generation.filtering import Filter, candidates, first_passing
 from trifacet.generation.settings import Generation, data_digest
-from trifacet.models.decoding import generation_config, length_of
+from trifacet.models.decoding import decoding, length_of
 from trifacet.models.loading import weights_fingerprint
 
 Seen = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
@@ -148,16 +148,15 @@ def plan_batches(encoder: SampleEncoder, samples: Sequence[TestSample], batch_si
 
 
 def _decoding(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
-    pad = encoder.tokenizer.pad_token_id
-    return generation_config(
+    return decoding(
         model,
         encoder.tokenizer,
         temperature=settings.temperature,
-        max_new_tokens=settings.max_new_tokens,
+        longest=settings.max_new_tokens,
+        ends=[encoder.end_id],
+        reserved=encoder.family.reserved_ids,
         beams=settings.beams,
-        returned=candidates(settings.beams, settings.temperature) if settings.filter else 1,
-        ends=(encoder.end_id,),
-        never=encoder.family.reserved_ids | ({pad} - {None}),  # an answer holds neither
+        candidates=candidates(settings.beams, settings.temperature) if settings.filter else 1,
     )
 
 

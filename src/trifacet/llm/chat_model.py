@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import (
 
 from trifacet.base.errors import TrifacetError
 from trifacet.llm.endpoint import RejectedError
-from trifacet.models.decoding import generation_config, length_of
+from trifacet.models.decoding import decoding, length_of
 from trifacet.models.loading import pick_device, quiet
 from trifacet.models.processors import read_processor
 
@@ -110,7 +110,7 @@ class ChatModel:
             raise RejectedError(
                 f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}"
             )
-        config = generation_config(self.model, self.tokenizer, temperature=temperature, max_new_tokens=longest)
+        config = decoding(self.model, self.tokenizer, temperature=temperature, longest=longest)
         try:
             with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
                 if temperature > 0:

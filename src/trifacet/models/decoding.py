@@ -1,6 +1,6 @@
-"""How a model of this machine writes: greedily, with beams, or drawn from the whole distribution.
+"""How a model of transformers writes.
 
-Invariant: all that shapes a text is set here; nothing is taken over from the checkpoint but its end tokens.
+Invariant: everything that shapes the text is set here; of the checkpoint only the end tokens are taken over.
 """
 
 from __future__ import annotations
@@ -11,37 +11,36 @@ from typing import Any
 from transformers import GenerationConfig
 
 
-def generation_config(
+def decoding(
     model: Any,
     tokenizer: Any,
     *,
     temperature: float,
-    max_new_tokens: int,
-    beams: int = 1,
-    returned: int = 1,
+    longest: int,
     ends: Collection[int] = (),
-    never: Collection[int] = (),
+    reserved: Collection[int] = (),
+    beams: int = 1,
+    candidates: int = 1,
 ) -> GenerationConfig:
-    """What ``model.generate`` is given.
+    """Greedy or by beams at temperature 0, else drawn from the whole distribution.
 
     Args:
-        model: the model, whose own end tokens end a text too.
-        tokenizer: of the model.
-        temperature: 0: no sampling.
-        max_new_tokens: longest text.
-        beams: 1 is greedy.
-        returned: texts per prompt.
+        model: its end tokens end a text, as the tokenizer's and those of ``ends`` do.
+        tokenizer: the model's.
+        temperature: of the sampling.
+        longest: most tokens of a text.
         ends: further ids that end a text.
-        never: ids that no text holds; those that end it stay possible.
+        reserved: ids that no text holds, nor the padding then.
+        beams: as in ``GenerationConfig``.
+        candidates: texts for each prompt.
     """
-    own = getattr(model.generation_config, "eos_token_id", None)
-    end_ids = {own} if isinstance(own, int) else set(own or [])
-    end_ids |= {tokenizer.eos_token_id, *ends} - {None}
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, min(end_ids, default=None))
+    told = getattr(model.generation_config, "eos_token_id", None)
+    end_ids = ({told} if isinstance(told, int) else set(told or [])) | {tokenizer.eos_token_id, *ends} - {None}
+    pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(end_ids)) if one is not None)
     sampling = temperature > 0
     return GenerationConfig(
         num_beams=beams,
-        num_return_sequences=returned,
+        num_return_sequences=candidates,
         do_sample=sampling,
         temperature=temperature if sampling else 1.0,
         top_k=0 if sampling else 50,  # 50 is transformers' "not set"
@@ -50,11 +49,11 @@ def generation_config(
         no_repeat_ngram_size=0,
         length_penalty=1.0,
         early_stopping=False,
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=longest,
         min_length=0,
-        suppress_tokens=sorted(set(never) - end_ids) or None,
+        suppress_tokens=sorted({*reserved, pad} - end_ids) if reserved else [],
         eos_token_id=sorted(end_ids),
-        pad_token_id=next((token for token in known if token is not None), None),
+        pad_token_id=pad,
     )
 
 
