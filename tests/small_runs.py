@@ -15,11 +15,13 @@ import torch
 import yaml
 
 from trifacet.cli.main import main
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model
 from trifacet.training.examples import Collator
 from trifacet.training.recipe import Recipe
-from trifacet.training.sources import Start
-from trifacet.training.stages import _examples, train_stage
+from trifacet.training.sources import Start, training_set
+from trifacet.training.stage import stage_of
+from trifacet.training.stages import train_stage
 
 STAGE = {"max_steps": 4, "batch_size": 2, "log_every": 1, "learning_rate": 1e-3, "scheduler": "constant", "warmup": 0}
 
@@ -60,7 +62,7 @@ def recipe_file(folder: Path, output, data, model, changes=None) -> Path:
 
 def train(recipe: Recipe, name: str, start) -> Path:
     """Train one stage; the folder of its files."""
-    train_stage(recipe, name, start if isinstance(start, Start) else Start("base", start))
+    train_stage(stage_of(recipe, name, start if isinstance(start, Start) else Start("base", start)))
     return recipe.folder / "models" / name
 
 
@@ -75,7 +77,8 @@ def weights_of(folder: Path) -> dict:
 def batch_of(recipe: Recipe, name: str, path, count: int = 3):
     """The first samples of a stage as a batch, with the model that they are for."""
     loaded = load_model(path)
-    examples = _examples(recipe, recipe.sft if name == "sft" else recipe.align[name], loaded)
+    samples = training_set(recipe, name, recipe.sft if name == "sft" else recipe.align[name])
+    examples, _ = samples.examples(WayOfAsking.of(recipe.data).encoder(loaded.family))
     batch = Collator(examples).seen([examples[index] for index in range(count)])
     return loaded, batch
 

@@ -28,7 +28,7 @@ from trifacet.models.loading import load_model
 from trifacet.preferences.facets import CHOSEN, Cell
 from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES, Objective, PairTerm
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 BASELINE = "trl-dpo"
@@ -83,7 +83,7 @@ class Trifacet:
             objective,
             encoder,
             inputs.folder,
-            Rejection(ImageStrategy()),
+            Rejection(image_strategy("diffusion")),
             max_pixels=10**7,
         )
         self.collator = Collator(self.examples, rows=rows)

@@ -11,7 +11,7 @@ from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.preferences.facets import Cell
 from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 NAMED = [name for name in OBJECTIVES if name != "sft"]
@@ -19,7 +19,7 @@ NAMED = [name for name in OBJECTIVES if name != "sft"]
 
 def examples_of(pairs, loaded, world, objective, **options):
     encoder = SampleEncoder(loaded.family, prompt="Write alt-text.", context_label="Context:", max_length=2048)
-    rejection = Rejection(ImageStrategy("diffusion", 700), seed=1, **options.pop("rejection", {}))
+    rejection = Rejection(image_strategy("diffusion", 700), seed=1, **options.pop("rejection", {}))
     return Examples(pairs, objective, encoder, world, rejection, max_pixels=10**6, **options)
 
 

@@ -14,7 +14,7 @@ from trifacet.models.loading import load_model, load_processor
 from trifacet.preferences.facets import Cell
 from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 PROMPT, LABEL = "Write alt-text.", "Context:"
@@ -30,7 +30,7 @@ def encoder_of(family):
 
 
 def examples_of(posts, photos, loaded, objective, strategy="diffusion", **versions):
-    rejection = Rejection(ImageStrategy(strategy, 700), seed=1, **versions)
+    rejection = Rejection(image_strategy(strategy, 700), seed=1, **versions)
     return Examples(posts, OBJECTIVES[objective], encoder_of(loaded.family), photos, rejection, max_pixels=10**6)
 
 

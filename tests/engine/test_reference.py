@@ -12,7 +12,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import load_reference, save_reference, score_batches
 from trifacet.engine.scoring import TrieScorer
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 SCORES = [torch.tensor([-1.5, -2.25]), torch.tensor([-3.0]), torch.tensor([-4.0, -5.0, -6.0])]
@@ -78,7 +78,7 @@ def parts(tmp_path, world, tiny):
         "data": data,
         "family": tiny.family,
         "objective": OBJECTIVES["mcm-dpo"],
-        "strategy": ImageStrategy("diffusion", 700),
+        "strategy": image_strategy("diffusion", 700),
         "encoder": {"prompt": "Write.", "context_label": "Context:", "max_length": 512},
         "rejection": {"seed": 1},
     }
@@ -114,11 +114,11 @@ def other_versions(parts):
 
 
 def other_strategy(parts):
-    parts["strategy"] = ImageStrategy("crop", 700)
+    parts["strategy"] = image_strategy("crop", 700)
 
 
 def other_t(parts):
-    parts["strategy"] = ImageStrategy("diffusion", 500)
+    parts["strategy"] = image_strategy("diffusion", 500)
 
 
 def other_corners(parts):
@@ -189,7 +189,7 @@ def test_what_does_not_touch_scores_keeps_the_fingerprint(parts):
 
 def test_scores_are_taken_without_dropout_and_leave_the_mode(tiny, pairs, world):
     encoder = SampleEncoder(tiny.family, prompt="Write.", context_label="Context:", max_length=512)
-    rejection = Rejection(ImageStrategy("blackness", 0))
+    rejection = Rejection(image_strategy("blackness", 0))
     examples = Examples(pairs[:2], OBJECTIVES["dpo"], encoder, world, rejection, max_pixels=10**6)
     batch = Collator(examples).seen([examples[0], examples[1]])
     tiny.model.config.text_config.attention_dropout = 0.5

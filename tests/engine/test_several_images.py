@@ -19,7 +19,7 @@ from trifacet.models.paradigms import choose_trained
 from trifacet.preferences.facets import Facet
 from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES, resolve_objective
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 
@@ -37,7 +37,7 @@ def mixed(pairs):
 
 def examples_of(samples, loaded, world, name="mcm-dpo", strategy="diffusion"):
     encoder = SampleEncoder(loaded.family, prompt="Write alt-text.", context_label="Context:", max_length=2048)
-    rejection = Rejection(ImageStrategy(strategy, 700), seed=1)
+    rejection = Rejection(image_strategy(strategy, 700), seed=1)
     return Examples(samples, OBJECTIVES[name], encoder, world, rejection, max_pixels=10**6)
 
 

@@ -21,7 +21,7 @@ from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 from trifacet.models.settings import Lora
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 from trifacet.training.sources import Start
 
@@ -39,7 +39,7 @@ def encoder_of(family):
 
 
 def batch_for(loaded, posts, photos, objective="mcm-dpo"):
-    rejection = Rejection(ImageStrategy("diffusion", 700), seed=1)
+    rejection = Rejection(image_strategy("diffusion", 700), seed=1)
     encoder = encoder_of(loaded.family)
     examples = Examples(posts, OBJECTIVES[objective], encoder, photos, rejection, max_pixels=10**6)
     batch = Collator(examples).seen([examples[index] for index in (0, 1)])

@@ -15,7 +15,7 @@ from trifacet.data.formats import read_samples
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.models.loading import load_model, load_processor
-from trifacet.preferences.rejected.images import ImageStrategy, rejected_pixels
+from trifacet.preferences.rejected.images import Draw, Seen, image_strategy
 from trifacet.probing.document import read_document
 from trifacet.probing.measuring import measures_of
 from trifacet.probing.noise import noise_measures, noised, plain, similarity
@@ -195,10 +195,8 @@ def test_the_noise_is_that_of_rejected_images(tiny, photos):
     image = tiny.family.read(picture)
     sample = TestSample(id="x", image="2.png")
     (seen, second) = noised(tiny.family, 700, 5)(sample, (image, image))
-    expected = rejected_pixels(
-        ImageStrategy("diffusion", 700), picture, lambda _: tiny.family.frames(image), (), (), seed=5, sample_id="x",
-        version=1, donor=lambda: picture,
-    )  # fmt: skip
+    strategy_sees = Seen(picture, "", Draw(5, "x"), lambda: tiny.family.frames(image), (), (), lambda: picture)
+    expected = image_strategy("diffusion", 700).reject(strategy_sees)
     assert (tiny.family.frames(seen) == expected).all()
     assert seen.key != second.key
     assert noised(tiny.family, 0, 5)(sample, (image,))[0].key == image.key

@@ -179,3 +179,15 @@ def test_a_run_leaves_out_bad_held_out_posts_and_the_report_shows_all(data, tmp_
     again = Command(tmp_path, "run", path, "--on-bad-row", "skip")
     assert again.wait() == 0
     assert sorted((line["for"], line["row"]) for line in read_skipped(tmp_path / "out")) == sorted(listed)
+
+
+def test_posts_that_are_watched_are_among_those_that_can_be_used(data, tmp_path, tiny_folder):
+    decodes_by_half(image_of(data / "preference.jsonl", 1))
+    looking = {**CHANGES["align.mcm"], "max_steps": 1, "eval_every": 1, "eval_samples": 3}
+    changes = {**CHANGES, "data.test": None, "align.mcm": looking}
+    recipe = recipe_of(tmp_path / "out", data, tiny_folder, changes)
+    run_recipe(recipe)
+    folder = tmp_path / "out/models/mcm"
+    watched = {json.loads(line)["id"] for line in (folder / "samples.jsonl").read_text().splitlines()}
+    assert watched == {"preference-00001", "preference-00002"}
+    assert "problem" not in json.loads((folder / "done.json").read_text())["difference"]

@@ -9,7 +9,7 @@ from small_runs import log_of, recipe_of, train
 
 from trifacet.engine.scoring import TrieScorer
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.preferences.rejected.samples import partners
 from trifacet.training.batches import Groups, GroupSampler
 from trifacet.training.examples import Collator, Examples, Rejection
@@ -45,7 +45,7 @@ def examples_in_groups(tiny, pairs, world, grouped):
 
     encoder = SampleEncoder(tiny.family, prompt="Write alt-text.", context_label="Context:", max_length=2048)
     groups = Groups(len(pairs), 4, seed=1) if grouped else None
-    rejection = Rejection(ImageStrategy("randomness"), seed=1)
+    rejection = Rejection(image_strategy("randomness"), seed=1)
     return Examples(pairs, OBJECTIVES["mcm-dpo"], encoder, world, rejection, max_pixels=10**6, groups=groups)
 
 

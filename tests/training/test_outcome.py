@@ -10,12 +10,13 @@ from trifacet.runs.run import run_stages
 from trifacet.training.drift import looks
 from trifacet.training.outcome import check_outcome
 from trifacet.training.sources import Start
+from trifacet.training.stage import stage_of
 from trifacet.training.watching import read_samples_file
 
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.0}
 
 
-def stage_of(tmp_path, world, model, changes):
+def aligned(tmp_path, world, model, changes):
     recipe = recipe_of(tmp_path / "out", world, model, {"sft": None, **changes})
     run_stages(recipe, "align", [])
     return recipe, json.loads((tmp_path / "out/models/mcm/done.json").read_text())
@@ -24,7 +25,7 @@ def stage_of(tmp_path, world, model, changes):
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "LoRA"])
 def test_a_stage_that_trained_says_how_far_its_model_moved(tmp_path, world, tiny_folder, lora):
     changes = {"model.lora": lora, "align.mcm": {**STAGE, "objective": "mcm-dpo", "eval_every": 4, "eval_samples": 2}}
-    recipe, done = stage_of(tmp_path, world, tiny_folder, changes)
+    recipe, done = aligned(tmp_path, world, tiny_folder, changes)
     found = done["difference"]
     assert (found["start"], found["samples"]) == ("base", 4)
     assert 0 < found["weights_changed"] < found["weights"]  # what comes after the layer that is read stays
@@ -38,7 +39,7 @@ def test_a_stage_that_trained_says_how_far_its_model_moved(tmp_path, world, tiny
 
 def test_steps_too_small_for_bfloat16_are_said_loudly(tmp_path, world, tiny_folder, capfd):
     changes = {"model.dtype": "bfloat16", "align.mcm": {**STAGE, "objective": "dpo", "learning_rate": 1e-9}}
-    _, done = stage_of(tmp_path, world, tiny_folder, changes)
+    _, done = aligned(tmp_path, world, tiny_folder, changes)
     assert done["difference"]["relative"] < 1e-6
     said = " ".join(capfd.readouterr().err.split())
     assert "warning: mcm: the saved model is all but its start:" in said
@@ -60,7 +61,7 @@ def edited(recipe, name, edit):
 
 def test_an_adapter_that_was_emptied_is_found(tmp_path, world, tiny_folder):
     changes = {"model.lora": LORA, "model.paradigm": 1}
-    recipe, _ = stage_of(tmp_path, world, tiny_folder, changes)
+    recipe, _ = aligned(tmp_path, world, tiny_folder, changes)
     start = load_file(tiny_folder / "model.safetensors")
 
     def empty(weights):
@@ -71,13 +72,13 @@ def test_an_adapter_that_was_emptied_is_found(tmp_path, world, tiny_folder):
                 weight.copy_(start[name.removeprefix("base_model.model.model.")])
 
     edited(recipe, "adapter_model.safetensors", empty)
-    done = check_outcome(recipe, "mcm", Start("base", tiny_folder))
+    done = check_outcome(stage_of(recipe, "mcm", Start("base", tiny_folder)))
     assert done["difference"]["logp_change_largest"] == 0
     assert done["warnings"][0].startswith("the saved model is its start: 0 of")
 
 
 def test_an_update_that_does_not_reach_the_scores_is_said(tmp_path, world, tiny_folder, capfd):
-    recipe, _ = stage_of(tmp_path, world, tiny_folder, {})
+    recipe, _ = aligned(tmp_path, world, tiny_folder, {})
     start = load_file(tiny_folder / "model.safetensors")
 
     def lose(weights):
@@ -87,13 +88,13 @@ def test_an_update_that_does_not_reach_the_scores_is_said(tmp_path, world, tiny_
         weights[unread[0]] += 1
 
     edited(recipe, "model.safetensors", lose)
-    done = check_outcome(recipe, "mcm", Start("base", tiny_folder))
+    done = check_outcome(stage_of(recipe, "mcm", Start("base", tiny_folder)))
     assert done["difference"]["weights_changed"] == 1
     assert "the update is lost in loading or merging it" in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_finished_stage_is_compared_once(tmp_path, world, tiny_folder):
-    recipe, done = stage_of(tmp_path, world, tiny_folder, {})
+    recipe, done = aligned(tmp_path, world, tiny_folder, {})
     before = (tmp_path / "out/models/mcm/done.json").stat().st_mtime_ns
-    assert check_outcome(recipe, "mcm", Start("base", tiny_folder)) == done
+    assert check_outcome(stage_of(recipe, "mcm", Start("base", tiny_folder))) == done
     assert (tmp_path / "out/models/mcm/done.json").stat().st_mtime_ns == before

@@ -127,3 +127,12 @@ def test_diff_of_a_model_with_itself_is_a_finding(trifacet, tiny_folder, world):
 def test_diff_names_what_is_not_there(trifacet, tiny_folder, tmp_path):
     code, _, said = trifacet("diff", tiny_folder, tmp_path / "absent")
     assert (code, "no folder, and no checkpoint of the hub" in said) == (2, True)
+
+
+def test_batches_that_lend_versions_find_their_cached_scores(trifacet, tmp_path, world, tiny_folder):
+    changes = {"sft": None, "rejected.in_batch": True, "align.mcm": {**STAGE, "max_steps": 1, "limit": 8}}
+    recipe = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, changes)
+    assert trifacet("align", recipe)[0] == 0
+    code, _, said = trifacet("rewards", recipe, "--model", tmp_path / "out/models/mcm/model")
+    assert code == 0
+    assert "scores from" in said

@@ -11,7 +11,7 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.encode import SampleEncoder
 from trifacet.models.loading import load_model
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.callbacks import EpochOfExamples
 from trifacet.training.examples import Examples, Rejection
 from trifacet.training.trainer import LatticeTrainer
@@ -130,7 +130,7 @@ def test_mixed_precision_starts_at_zero_margin_and_moves_weights_by_small_steps(
 
 def make_examples(tiny, pairs, world, **options):
     encoder = SampleEncoder(tiny.family, prompt="Write.", context_label="Context:", max_length=512)
-    rejection = Rejection(ImageStrategy("diffusion", 500), seed=2, **options)
+    rejection = Rejection(image_strategy("diffusion", 500), seed=2, **options)
     return Examples(pairs, OBJECTIVES["mcm-dpo"], encoder, world, rejection, max_pixels=10**6)
 
 

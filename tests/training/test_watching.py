@@ -11,7 +11,8 @@ from trifacet.engine.scoring import TrieScorer
 from trifacet.models.loading import load_model
 from trifacet.training.drift import chosen_drop, divergence, looks
 from trifacet.training.recipe import load_recipe
-from trifacet.training.sources import encoder_of
+from trifacet.training.sources import Start
+from trifacet.training.stage import stage_of
 from trifacet.training.watching import fill_reference, read_samples_file, watched_posts, whole
 
 LOOK = {"eval_every": 2, "eval_samples": 3}
@@ -74,7 +75,8 @@ def test_the_reference_is_filled_in_where_it_was_not_at_hand(tmp_path, world, ta
     path = train(recipe, "mcm", taught) / "samples.jsonl"
     assert all(row["reference_logp"] is None for row in read_samples_file(path))
     loaded = load_model(taught)
-    posts = watched_posts(recipe, recipe.align["mcm"], encoder_of(recipe, loaded.family))
+    stage = stage_of(recipe, "mcm", Start("base", taught))
+    posts = watched_posts(stage.watch, stage.asking.encoder(loaded.family))
     fill_reference(posts, path, TrieScorer(loaded.model, loaded.family))
     rows = read_samples_file(path)
     for row in rows:

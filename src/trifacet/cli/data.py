@@ -196,9 +196,9 @@ def show(
 
     spec = None
     if strategy is not None:
-        from trifacet.preferences.rejected.images import ImageStrategy
+        from trifacet.preferences.rejected.images import image_strategy
 
-        spec = ImageStrategy(strategy.value, t)
+        spec = image_strategy(strategy.value, t)
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format.value, label=label)
     root = images if images is not None else file.parent

@@ -73,7 +73,7 @@ def rewards(
         model,
         against,
         split=split.value,
-        drawn_from=values.align[name].limit if name in values.align else None,
+        aligned=values.align.get(name or ""),
         limit=limit,
         batch_size=batch_size,
     )

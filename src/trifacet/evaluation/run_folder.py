@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.comparing.comparison import Comparison
 from trifacet.comparing.reading import read_comparison
-from trifacet.data.formats import iter_samples
 from trifacet.data.records import TestSample
-from trifacet.data.rows import stop
+from trifacet.data.settings import Data, Split, World
+from trifacet.data.source import FilesRead, source_of
+from trifacet.settings.reading import explain_invalid
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Run:
         return next((model for model in self.models if model.name == name), None)
 
 
-def read_run(folder: Path) -> Run:
-    """The run in ``folder``.
+def read_run(folder: Path, files: FilesRead | None = None) -> Run:
+    """The run in ``folder``; ``files``: what its data files are known to hold, where the run itself asks.
 
     Raises:
         TrifacetError: when the folder holds no run.
@@ -84,7 +86,7 @@ def read_run(folder: Path) -> Run:
     recipe, recipe_text = _recipe(folder / "recipe.yaml")
     scores = _object(folder / "scores.json")
     compared = scores.get("comparison")
-    samples, image_root = _samples(folder, recipe)
+    samples, image_root = _samples(folder, recipe, files)
     rejected = _json(folder / "rejected" / "index.json", [])
     return Run(
         folder=folder,
@@ -158,27 +160,29 @@ def _model_names(folder: Path, recipe: dict[str, Any], scores: dict[str, Any]) -
     return [name for name in names if "/" not in name and not name.startswith(".")]
 
 
-def _samples(folder: Path, recipe: dict[str, Any]) -> tuple[list[TestSample], Path]:
-    """The held-out posts in the order of their file (or shards), and the folder that image paths are relative to.
+def _samples(folder: Path, recipe: dict[str, Any], files: FilesRead | None) -> tuple[list[TestSample], Path]:
+    """The described posts in the order of their file (or shards), and the folder that image paths are relative to.
 
     [] where the run has no such file or its data have moved away since.
     """
-    data = recipe.get("data")
-    data = data if isinstance(data, dict) else {}
-    made = folder / "data" / "test.jsonl"
-    if made.exists():
-        return _test_samples(made, "trifacet"), folder / "data"
-    root = Path(str(data.get("root") or "."))
-    folders = data.get("images") or ""
-    images = root / str(folders.get("test", "") if isinstance(folders, dict) else folders)
-    if not data.get("test") or not (file := root / str(data["test"])).exists():
-        return [], images
-    return _test_samples(file, str(data.get("format") or "auto"), data.get("on_bad_row") == "skip"), images
-
-
-def _test_samples(file: Path, form: str, skip: bool = False) -> list[TestSample]:
-    rows = iter_samples(file, "test", form, on_problem=(lambda problem: None) if skip else stop)
-    return [sample for _, sample in rows if isinstance(sample, TestSample)]
+    given = recipe.get("data")
+    known = {key: value for key, value in given.items() if key in Data.model_fields} if isinstance(given, dict) else {}
+    try:
+        data = Data.model_validate(known)
+    except ValidationError as error:
+        problem = explain_invalid(error, Data)
+        raise DataError(problem, fix="run again to have it written anew", file=folder / "recipe.yaml") from None
+    if data.world is None and data.test is None and (folder / "data" / "test.jsonl").exists():
+        data = Data(world=World())  # its recipe is not there
+    split: Split = "validation" if recipe.get("sweep") else "test"
+    try:
+        source = source_of(data, folder, split, files=files)
+        samples = [sample for sample in source.read() if isinstance(sample, TestSample)] if source.file.exists() else []
+    except DataError:
+        raise
+    except TrifacetError:  # there is no such file
+        return [], folder
+    return samples, source.images
 
 
 def _recipe(path: Path) -> tuple[dict[str, Any], str]:

@@ -153,22 +153,21 @@ def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> 
 
 
 def _made_image(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy, seed: int) -> Version:
-    from trifacet.preferences.rejected.images import preview_rejected_image
+    from trifacet.preferences.rejected.images import Draw, Seen, rejected_image, shown
     from trifacet.preferences.rejected.samples import image_donors
 
-    sample_id = samples[index].id
-    paths = [sample.image or "" for sample in samples]
+    sample = samples[index]
+    paths = [one.image or "" for one in samples]
 
     def donor() -> Image.Image:
-        beside = samples[index].more_images
-        (other,) = image_donors(paths, index, seed=seed, sample_id=sample_id, beside=beside)
+        (other,) = image_donors(paths, index, seed=seed, sample_id=sample.id, beside=sample.more_images)
         return load_image(images, paths[other])
 
     def make() -> Image.Image:
         chosen = load_image(images, paths[index])
-        return preview_rejected_image(
-            strategy, chosen, _pixels, _MEAN, _STD, seed=seed, sample_id=sample_id, version=1, donor=donor
-        )
+        response = getattr(sample, "response", "")
+        seen = Seen(chosen, response, Draw(seed, sample.id), lambda: _pixels(chosen), _MEAN, _STD, donor)
+        return shown(rejected_image(strategy, seen), seen)
 
     return _picture(make, f"made by {strategy.describe()}", f"Rejected image made by {strategy.describe()}")
 

@@ -20,16 +20,18 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.data.settings import Split
+from trifacet.data.source import FilesRead, has_split, source_of
 from trifacet.models.loading import pick_device
 from trifacet.reports.run.report import write_report
 from trifacet.runs.folder import claimed
-from trifacet.runs.steps import base_model, checkpoint_of, describe, make_world, preview_rejected, score_all, start_of
+from trifacet.runs.steps import base_model, describe, make_world, posts_of, preview_rejected, score_all, start_of
 from trifacet.training import ranks
 from trifacet.training.checkpoints import remove_all
 from trifacet.training.outcome import check_outcome
 from trifacet.training.recipe import Align, Recipe
-from trifacet.training.sources import Start, has_split, source_of
-from trifacet.training.stages import is_finished, stage_folder, stage_key, train_stage
+from trifacet.training.sources import Start
+from trifacet.training.stage import stage_key, stage_of
+from trifacet.training.stages import train_stage
 
 
 class Finished(NamedTuple):
@@ -40,18 +42,19 @@ class Finished(NamedTuple):
     sweep: Sequence[dict[str, Any]] = ()
 
 
-def run_recipe(recipe: Recipe, *, overwrite: bool = False) -> Finished:
-    """Run everything that the recipe asks for.
+def run_recipe(recipe: Recipe, *, overwrite: bool = False, files: FilesRead | None = None) -> Finished:
+    """Run everything that the recipe asks for; ``files``: what is read already.
 
     Raises:
         TrifacetError: bad input or a refused state; what is finished stays.
     """
     _meet(recipe, [*(["sft"] if recipe.sft else []), *recipe.align])
+    files = files or FilesRead()
     if recipe.seeds:
-        return _run_seeds(recipe, overwrite=overwrite)
-    _check_files(recipe, ["sft", "preference", "validation" if recipe.sweep else "test"])
+        return _run_seeds(recipe, files, overwrite=overwrite)
+    _check_files(recipe, ["sft", "preference", "validation" if recipe.sweep else "test"], files)
     with _claimed(recipe, overwrite=overwrite) as record:
-        return _run(recipe, record)
+        return _run(recipe, record, files)
 
 
 def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = False) -> list[Path]:
@@ -67,10 +70,11 @@ def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = 
     if not names:
         raise TrifacetError("the recipe has no 'align' section; add one such as align: {dpo: {objective: dpo}}")
     _meet(recipe, names)
-    _check_files(recipe, ["sft", "preference"])
+    files = FilesRead()
+    _check_files(recipe, ["sft", "preference"], files)
     with _claimed(recipe, overwrite=overwrite) as record:
-        base = _prepared(recipe, record)
-        return [_stage(recipe, name, base, record) for name in names]
+        base = _prepared(recipe, record, files)
+        return [_stage(recipe, name, base, record, files) for name in names]
 
 
 def _meet(recipe: Recipe, names: list[str]) -> None:
@@ -95,75 +99,81 @@ def _claimed(recipe: Recipe, *, overwrite: bool) -> Iterator[Claim | None]:
         yield record
 
 
-def _check_files(recipe: Recipe, splits: list[Split]) -> None:
+def _check_files(recipe: Recipe, splits: list[Split], files: FilesRead) -> None:
     """Read the data files before anything is made: a broken row is found now and not after hours."""
 
     def read() -> None:
         for split in splits:
-            if has_split(recipe, split):
-                source_of(recipe, split).read()
+            if has_split(recipe.data, split):
+                source_of(recipe.data, recipe.folder, split, files=files).read()
 
     if recipe.data.world is None:
         ranks.first_does(read)
 
 
-def _prepared(recipe: Recipe, record: Claim | None) -> Start:
+def _prepared(recipe: Recipe, record: Claim | None, files: FilesRead) -> Start:
     if recipe.model.threads:
         torch.set_num_threads(recipe.model.threads)
     with _Timed(record, "data"):
         ranks.first_does(lambda: make_world(recipe))
     with _Timed(record, "base model"):
-        return ranks.first_does(lambda: base_model(recipe))
+        return ranks.first_does(lambda: base_model(recipe, files))
 
 
-def _run(recipe: Recipe, record: Claim | None) -> Finished:
-    base = _prepared(recipe, record)
+def _run(recipe: Recipe, record: Claim | None, files: FilesRead) -> Finished:
+    base = _prepared(recipe, record, files)
     expanded = _expanded(recipe)
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
     for name in [*(["sft"] if recipe.sft else []), *expanded.align]:
-        models[name] = _stage(expanded, name, base, record)
+        models[name] = _stage(expanded, name, base, record, files)
 
     def finish() -> Finished:
         assert record is not None  # the first process's
-        scores = _evaluated(expanded, models, base, record)
+        scores = _evaluated(expanded, models, base, record, files)
         rows = _write_sweep(recipe, scores) if recipe.sweep else []
         record.finish()
-        return Finished(write_report(recipe.folder), scores, rows)
+        return Finished(write_report(recipe.folder, files), scores, rows)
 
     return ranks.first_does(finish)
 
 
-def _evaluated(recipe: Recipe, models: dict[str, str | Path], base: Start, record: Claim) -> dict[str, Any]:
+def _evaluated(
+    recipe: Recipe, models: dict[str, str | Path], base: Start, record: Claim, files: FilesRead
+) -> dict[str, Any]:
     """Texts of every model and their scores; the work of one process."""
     split: Split = "validation" if recipe.sweep else "test"
     with _Timed(record, "rejected images"):
-        if has_split(recipe, "preference"):
-            preview_rejected(recipe, next(iter(models.values()), base.path))
-    if not has_split(recipe, split):
+        if has_split(recipe.data, "preference"):
+            preview_rejected(recipe, next(iter(models.values()), base.path), files)
+    if not has_split(recipe.data, split):
         return {}
+    source = source_of(recipe.data, recipe.folder, split, files=files)
+    samples = posts_of(recipe, split, source)
     texts = {}
     for name, checkpoint in models.items():
         with _Timed(record, f"texts of {name}"):
-            texts[name] = describe(recipe, name, checkpoint, split)
+            texts[name] = describe(recipe, name, checkpoint, samples, source.images)
     with _Timed(record, "scores"):
-        return score_all(recipe, texts, split)
+        return score_all(recipe, texts, split, samples)
 
 
-def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None) -> Path:
+def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None, files: FilesRead) -> Path:
     """Train a stage unless it is finished, and check what came out; its model's folder."""
     start = ranks.first_does(lambda: start_of(recipe, name, base))
-    if ranks.first_does(lambda: is_finished(recipe, name)):
+    with ranks.agreed():
+        stage = stage_of(recipe, name, start, files)
+    if ranks.first_does(lambda: stage.is_finished):
         console.print(f"{name}: finished before")
-        ranks.first_does(lambda: remove_all(stage_folder(recipe, name)))  # what a kill in its last moment left
-        ranks.first_does(lambda: check_outcome(recipe, name, start))
-        return checkpoint_of(recipe, name)
+        ranks.first_does(lambda: remove_all(stage.folder))  # what a kill in its last moment left
+        ranks.first_does(lambda: check_outcome(stage))
+        return stage.model
     with _Timed(record, name):
-        done = train_stage(recipe, name, start)
+        done = train_stage(stage)
     cut = f", {done['cut_posts']} over-long posts cut" if done["cut_posts"] else ""
     console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
     with _Timed(record, f"check of {name}"):
-        ranks.first_does(lambda: check_outcome(recipe, name, start))
-    return checkpoint_of(recipe, name)
+        ranks.first_does(lambda: check_outcome(stage))
+    return stage.model
 
 
 class _Timed:
@@ -230,7 +240,7 @@ def _sweep_row(recipe: Recipe, scores: dict[str, Any], stage: str, rate: float) 
     }
 
 
-def _run_seeds(recipe: Recipe, *, overwrite: bool) -> Finished:
+def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished:
     """The recipe once per seed, each in a folder of its own, and the spread of every metric."""
     assert recipe.seeds is not None
     with _claimed(recipe, overwrite=overwrite) as record:
@@ -240,7 +250,7 @@ def _run_seeds(recipe: Recipe, *, overwrite: bool) -> Finished:
             with _Timed(record, f"seed {seed}"):
                 output = str(recipe.folder / f"seed-{seed}")
                 one = recipe.model_copy(update={"seeds": None, "seed": seed, "output": output})
-                runs.append(run_recipe(one).scores)
+                runs.append(run_recipe(one, files=files).scores)
         models = {
             name: {
                 metric: _spread([run["models"][name]["metrics"].get(metric) for run in runs])

@@ -12,28 +12,27 @@ from typing import Any
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import replacing_folder, write_atomically
-from trifacet.base.images import load_image
 from trifacet.base.progress import Bar
 from trifacet.comparing.comparison import Settings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document as comparison_document
 from trifacet.data.records import TestSample
 from trifacet.data.settings import Split
+from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.data.writing import Written
 from trifacet.demo.make import write_world
 from trifacet.demo.tiny import make_tiny_llava
 from trifacet.generation.results import write_to_file
 from trifacet.generation.writer import FamilyWriter
 from trifacet.metrics.scores import Scores, measures_of, score_texts
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_processor
 from trifacet.preferences.facets import Facet
-from trifacet.preferences.rejected.images import preview_rejected_image
-from trifacet.preferences.rejected.samples import image_donors
 from trifacet.runs.folder import WORLD_MARK
-from trifacet.training.bad_rows import note_skipped, read_skipped, usable_samples
+from trifacet.training.bad_rows import note_skipped, usable_samples
 from trifacet.training.recipe import Recipe
-from trifacet.training.sources import Start, encoder_of, has_split, load_for, rejection_of, source_of
-from trifacet.training.stages import stage_folder
+from trifacet.training.sources import Start, load_for, training_set
+from trifacet.training.stage import stage_folder
 
 PREVIEWS = 6
 
@@ -51,15 +50,15 @@ def make_world(recipe: Recipe) -> None:
         (partial / WORLD_MARK).touch()
 
 
-def base_model(recipe: Recipe) -> Start:
+def base_model(recipe: Recipe, files: FilesRead) -> Start:
     """The model that the run starts from; a tiny one is made first, its tokenizer learned from the run's own texts."""
     if recipe.model.tiny is None:
         assert recipe.model.path is not None  # the recipe has one of the two
         return Start("base", recipe.model.path)
-    folder = stage_folder(recipe, "base") / "model"
+    folder = stage_folder(recipe.folder, "base") / "model"
     if not folder.is_dir():
         with replacing_folder(folder) as partial:
-            make_tiny_llava(recipe.model.tiny, _texts(recipe), partial, recipe.seed)
+            make_tiny_llava(recipe.model.tiny, _texts(recipe, files), partial, recipe.seed)
     return Start("base", folder)
 
 
@@ -71,35 +70,20 @@ def start_of(recipe: Recipe, name: str, base: Start) -> Start:
     return base
 
 
-def _texts(recipe: Recipe) -> list[str]:
+def _texts(recipe: Recipe, files: FilesRead) -> list[str]:
     """Every text that training will see: request, posts, responses."""
     splits: tuple[Split, ...] = ("sft", "preference")
-    samples = [sample for split in splits if has_split(recipe, split) for sample in source_of(recipe, split).read()]
+    sources = [source_of(recipe.data, recipe.folder, one, files=files) for one in splits if has_split(recipe.data, one)]
+    samples = [sample for source in sources for sample in source.read()]
     rejected = [text for sample in samples for text in getattr(sample, "rejected_responses", ())]
     chosen = [text for sample in samples for text in (sample.context, getattr(sample, "response", ""))]
     asking = [f"USER: {recipe.data.prompt}\n{recipe.data.context_label}\n ASSISTANT: "]
     return asking + chosen + rejected
 
 
-def describe(recipe: Recipe, name: str, checkpoint: str | Path, split: Split) -> list[Written]:
-    """The texts of one model for ``split``, in ``generations/<name>.jsonl``."""
-    source = source_of(recipe, split)
-    samples = _test_samples(recipe, split)
-    loaded = load_for(recipe, checkpoint)
-    with Bar(f"{name}: texts") as bar:
-        asks, limit = encoder_of(recipe, loaded.family), recipe.data.max_pixels
-        return write_to_file(
-            FamilyWriter(loaded.model, asks, recipe.generate, recipe.seed, limit),
-            samples,
-            recipe.folder / "generations" / f"{name}.jsonl",
-            images_root=source.images,
-            on_progress=bar.update,
-            max_pixels=limit,
-        )
-
-
-def _test_samples(recipe: Recipe, split: Split) -> list[TestSample]:
-    source, data, limit = source_of(recipe, split), recipe.data, recipe.generate.limit
+def posts_of(recipe: Recipe, split: Split, source: Source) -> list[TestSample]:
+    """The posts of ``split`` that every model describes."""
+    data, limit = recipe.data, recipe.generate.limit
     if not source.skip:
         everything: list[Any] = source.read()[:limit]
         return everything
@@ -109,9 +93,27 @@ def _test_samples(recipe: Recipe, split: Split) -> list[TestSample]:
     return samples
 
 
-def score_all(recipe: Recipe, texts: dict[str, list[Written]], split: Split) -> dict[str, Any]:
+def describe(
+    recipe: Recipe, name: str, checkpoint: str | Path, samples: Sequence[TestSample], images: Path
+) -> list[Written]:
+    """The texts of one model, in ``generations/<name>.jsonl``."""
+    loaded = load_for(recipe.model, checkpoint)
+    with Bar(f"{name}: texts") as bar:
+        asks, limit = WayOfAsking.of(recipe.data).encoder(loaded.family), recipe.data.max_pixels
+        return write_to_file(
+            FamilyWriter(loaded.model, asks, recipe.generate, recipe.seed, limit),
+            samples,
+            recipe.folder / "generations" / f"{name}.jsonl",
+            images_root=images,
+            on_progress=bar.update,
+            max_pixels=limit,
+        )
+
+
+def score_all(
+    recipe: Recipe, texts: dict[str, list[Written]], split: Split, samples: Sequence[TestSample]
+) -> dict[str, Any]:
     """Score every model's texts, compare them, and write ``scores.json``; returns its content."""
-    samples = _test_samples(recipe, split)
     models: dict[str, Any] = {}
     scored: dict[str, Scores] = {}
     notes: list[str] = []
@@ -142,58 +144,41 @@ def _compared(scored: Mapping[str, Scores]) -> dict[str, Any] | None:
     return comparison_document(compare(contestants, settings))
 
 
-def preview_rejected(recipe: Recipe, processor_from: str | Path) -> None:
-    """Save the rejected images of the first few preference samples, as the encoder sees them."""
-    wanted = any(Facet.IMAGE in stage.resolved_objective().rejected_facets for stage in recipe.align.values())
+def preview_rejected(recipe: Recipe, processor_from: str | Path, files: FilesRead) -> None:
+    """Save the rejected images of the first few samples, as the encoder sees them: of the first alignment with any."""
+    rejecting = (
+        (name, stage)
+        for name, stage in recipe.align.items()
+        if Facet.IMAGE in stage.resolved_objective().rejected_facets
+    )
+    name, stage = next(rejecting, ("", None))
     folder = recipe.folder / "rejected"
-    if not wanted or (folder / "index.json").exists():
+    if stage is None or (folder / "index.json").exists():
         return
-    source, rejection = source_of(recipe, "preference"), rejection_of(recipe)
-    unusable = {(line["file"], line["id"]) for line in read_skipped(recipe.folder)}
-    samples: list[Any] = [sample for sample in source.read() if (str(source.file), sample.id) not in unusable]
     family = load_processor(
         processor_from,
         image_tiles=recipe.model.image_tiles,
         image_pixels=recipe.model.image_pixels,
         trust_remote_code=recipe.model.trust_remote_code,
     )
-    paths = [sample.image for sample in samples]
+    encoder = WayOfAsking.of(recipe.data).encoder(family)
+    examples = training_set(recipe, name, stage, files=files).trained_on(encoder, recipe.folder)
     folder.mkdir(parents=True, exist_ok=True)
     index = []
-    for number, sample in enumerate(samples[:PREVIEWS]):
-        if sample.rejected_images or sample.image is None:
+    for number, sample in enumerate(examples.samples[:PREVIEWS]):
+        if getattr(sample, "rejected_images", ()) or sample.image is None:
             continue  # the data give them: the gallery of `trifacet data show` is the place to see them
-        donor = _donor(source.images, paths, number, sample, recipe)
-        picture = preview_rejected_image(
-            rejection.strategy,
-            load_image(source.images, sample.image, max_pixels=recipe.data.max_pixels),
-            lambda image: family.frames(family.read(image)),
-            family.image_mean,
-            family.image_std,
-            seed=rejection.seed,
-            sample_id=sample.id,
-            version=1,
-            donor=donor,
-        )
-        name = f"rejected/{number:02d}-1.png"  # an id may hold anything: it does not name a file
-        picture.save(recipe.folder / name)
-        chosen = str((source.images / sample.image).resolve())
-        strategy = rejection.strategy.describe()
-        index.append({"id": sample.id, "strategy": strategy, "chosen": chosen, "rejected": name})
+        file = f"rejected/{number:02d}-1.png"  # an id may hold anything: it does not name a file
+        examples.preview(number).save(recipe.folder / file)
+        chosen = str((examples.images / sample.image).resolve())
+        strategy = examples.rejection.strategy.describe()
+        index.append({"id": sample.id, "strategy": strategy, "chosen": chosen, "rejected": file})
     write_atomically(folder / "index.json", json.dumps(index, indent=1) + "\n")
-
-
-def _donor(images: Path, paths: Sequence[str], number: int, sample: Any, recipe: Recipe) -> Any:
-    def opened() -> Any:
-        donors = image_donors(paths, number, seed=recipe.seed, sample_id=sample.id, beside=sample.more_images)
-        return load_image(images, paths[donors[0]], max_pixels=recipe.data.max_pixels)
-
-    return opened
 
 
 def checkpoint_of(recipe: Recipe, name: str) -> Path:
     """The finished model of a stage. Raises TrifacetError when it is not there."""
-    folder = stage_folder(recipe, name) / "model"
+    folder = stage_folder(recipe.folder, name) / "model"
     if not folder.is_dir():
         raise TrifacetError(
             f"there is no finished model {folder}; run `trifacet {'sft' if name == 'sft' else 'align'}` first"

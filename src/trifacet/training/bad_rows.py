@@ -18,9 +18,9 @@ from trifacet.base.files import write_atomically
 from trifacet.base.images import load_image
 from trifacet.base.progress import Bar, console
 from trifacet.data.records import Sample
+from trifacet.data.source import Source
 from trifacet.training.examples import Examples
 from trifacet.training.loader_workers import OutliveSignal
-from trifacet.training.sources import Source
 
 SKIPPED = "skipped.jsonl"
 _SHOWN = 3  # on standard error; the file has all
@@ -122,6 +122,19 @@ def note_skipped(folder: Path, purpose: str, bad: Sequence[Bad], total: int) -> 
     for line in said:
         printable = "".join(char if char.isprintable() else "\ufffd" for char in line)  # it quotes the data
         console.print(printable, markup=False, soft_wrap=True)
+
+
+def left_out(folder: Path, purpose: str, source: Source) -> set[str]:
+    """The ids of the samples of ``source`` that ``purpose`` left out in the run in ``folder``."""
+    lines = [line for line in read_skipped(folder) if (line["for"], line["file"]) == (purpose, str(source.file))]
+    return {line["id"] for line in lines}
+
+
+def usable_posts(source: Source, limit: int, *, max_pixels: int) -> list[Sample]:
+    """The first ``limit`` samples, less those whose image cannot be decoded where such are left out."""
+    if not source.skip:
+        return source.read()[:limit]
+    return usable_samples(source, max_pixels=max_pixels, workers=0, limit=limit)[0]
 
 
 def read_skipped(folder: Path) -> list[dict[str, Any]]:

@@ -22,13 +22,14 @@ from torch.utils.data import Dataset
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.images import check_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample, SupervisedSample
+from trifacet.data.source import FilesRead
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.preferences.facets import Cell, Facet
 from trifacet.preferences.losses import make_plan
 from trifacet.preferences.objectives import Objective
-from trifacet.preferences.rejected.images import ENCODER_SPACE, ImageStrategy, rejected_picture, rejected_pixels
+from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen, rejected_image, shown
 from trifacet.preferences.rejected.samples import image_donors, partners, rejected_contexts
 from trifacet.training.batches import Groups, LossInputs
 
@@ -229,32 +230,41 @@ class Examples(Dataset[Example]):
         if given := self._given_images(sample):
             return versions + [family.read(self._open(name, index, "rejected_images")) for name in given]
         for version in range(1, self.rejection.image_versions + 1):
-            versions.append(self._rejected_image(index, version, chosen, versions[0]))
+            made, _ = self._rejected_image(index, version, chosen, versions[0])
+            read = family.read(made) if isinstance(made, Image.Image) else family.with_frames(versions[0], made)
+            versions.append(read)
         return versions
+
+    def preview(self, index: int, version: int = 1) -> Image.Image:
+        """The rejected image of a sample that the strategy makes, to look at."""
+        chosen = self.picture(index)
+        made, seen = self._rejected_image(index, version, chosen, self.encoder.family.read(chosen))
+        return shown(made, seen)
 
     def further_images(self, index: int) -> list[ImageInput]:
         """The post's other pictures as the encoder reads them: the same beside every version of the described one."""
         family = self.encoder.family
         return [family.read(self._open(name, index, "more_images")) for name in self.samples[index].more_images]
 
-    def _rejected_image(self, index: int, version: int, chosen: Image.Image, read: ImageInput) -> ImageInput:
-        """A rejected image made by the strategy from the chosen one, ``read`` as the encoder reads it."""
+    def _rejected_image(
+        self, index: int, version: int, chosen: Image.Image, read: ImageInput
+    ) -> tuple[Image.Image | Tensor, Seen]:
+        """A rejected image made from the chosen one, ``read`` as the encoder reads it, and what it was made from."""
         strategy, family, sample = self.rejection.strategy, self.encoder.family, self.samples[index]
-        if strategy.needs_donor and (lenders := self._partners(index, self._paths, version, sample.more_images)):
-            return family.read(self.picture(lenders[-1]))  # as it is there, or it would not be the same to the trie
-        draw: dict[str, Any] = {
-            "seed": self.rejection.seed,
-            "sample_id": sample.id,
-            "version": version,
-            "epoch": self.epoch,
-            "donor": lambda: self.donor(index, version),
-        }
-        if strategy.name not in ENCODER_SPACE:
-            return family.read(rejected_picture(strategy, chosen, family.image_mean, **draw))
-        frames = rejected_pixels(
-            strategy, chosen, lambda _: family.frames(read), family.image_mean, family.image_std, **draw
+        draw = Draw(self.rejection.seed, sample.id, version, self.epoch)
+        frames = cache(lambda: family.frames(read))
+        seen = Seen(
+            chosen,
+            sample.response,
+            draw,
+            frames,
+            family.image_mean,
+            family.image_std,
+            lambda: self.donor(index, version),
         )
-        return family.with_frames(read, frames)
+        if strategy.needs_donor and (lenders := self._partners(index, self._paths, version, sample.more_images)):
+            return self.picture(lenders[-1]), seen  # as it is there, or it would not be the same to the trie
+        return rejected_image(strategy, seen), seen
 
     def donor(self, index: int, version: int) -> Image.Image:
         """Another sample's image, for the strategy that shows one."""
@@ -288,16 +298,18 @@ class Examples(Dataset[Example]):
         except DataError as error:
             raise DataError(f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field=field) from None
 
-    def fingerprint(self) -> dict[str, str]:
-        """What scores depend on besides the weights: samples with their images, versions, cells, way of asking."""
-        digest = hashlib.sha256()
-        file_digest = cache(lambda name: hashlib.sha256(resolve_inside(self.images, name).read_bytes()).hexdigest())
+    def fingerprint(self, files: FilesRead | None = None) -> dict[str, str]:
+        """What scores depend on besides the weights: samples with their images, versions, cells, way of asking.
+
+        ``files``: what is read already, digests included (None: nothing).
+        """
+        digest, files = hashlib.sha256(), files or FilesRead()
         for index, sample in enumerate(self.samples):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             digest.update(str(self.cells(index)).encode())
             names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
             with self._naming(index, "image"):
-                digest.update("".join(file_digest(name) for name in names).encode())
+                digest.update("".join(files.digest(resolve_inside(self.images, name)) for name in names).encode())
         rejection = self.rejection
         rejected = {
             "image": rejection.strategy.fingerprint(),

@@ -19,12 +19,11 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.engine.reference import score_batches
-from trifacet.engine.scoring import TrieScorer
 from trifacet.models.difference import Difference, compare
+from trifacet.training.bad_rows import usable_posts
 from trifacet.training.drift import chosen_drop, looks
-from trifacet.training.recipe import Align, Recipe
-from trifacet.training.sources import Start, encoder_of, has_split, load_for, mixed_precision, rows_of, source_of
-from trifacet.training.stages import stage_folder, stage_settings
+from trifacet.training.recipe import Align, Supervised
+from trifacet.training.stage import Stage
 from trifacet.training.watching import (
     SAMPLES,
     as_post,
@@ -40,7 +39,7 @@ LEAST_LOGP = 1e-4  # nats per token, of the sample that changed most
 CHECKED = "difference"  # the key of done.json
 
 
-def check_outcome(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
+def check_outcome(stage: Stage) -> dict[str, Any]:
     """Compare a finished stage's model with its start and add ``difference`` and ``warnings`` to its ``done.json``.
 
     What is there already is left as it is. Warnings are said on standard error.
@@ -48,21 +47,21 @@ def check_outcome(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     Returns:
         what ``done.json`` holds.
     """
-    folder = stage_folder(recipe, name)
-    done: dict[str, Any] = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+    path = stage.folder / "done.json"
+    done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if CHECKED in done:
         return done
     _leave_room()
     try:
-        difference = compare(start.path, folder / "model")
-        found = _weights(difference) | _scores(recipe, name, start)
+        difference = compare(stage.start.path, stage.model)
+        found = _weights(difference) | _scores(stage)
     except TrifacetError as error:
         found = {"problem": f"the saved model could not be compared with its start: {error}"}
-    done[CHECKED] = {"start": start.name, **found}
-    done["warnings"] = _warnings(recipe, name, done, folder)
-    write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
+    done[CHECKED] = {"start": stage.start.name, **found}
+    done["warnings"] = _warnings(stage.settings, stage.folder, done[CHECKED], stage.scoring.model.dtype)
+    write_atomically(path, json.dumps(done, indent=2) + "\n")
     for warning in done["warnings"]:
-        console.print(f"[bold yellow]warning:[/] {name}: {warning}")
+        console.print(f"[bold yellow]warning:[/] {stage.name}: {warning}")
     return done
 
 
@@ -80,31 +79,28 @@ def _weights(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _scores(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
+def _scores(stage: Stage) -> dict[str, Any]:
     """How much the log-probs of a few chosen responses differ, in nats per token."""
-    path = stage_folder(recipe, name) / SAMPLES
-    settings = stage_settings(recipe, name)
-    align = isinstance(settings, Align)
-    source = source_of(recipe, "preference") if align or not has_split(recipe, "sft") else source_of(recipe, "sft")
-    samples: list[Any] = source.read()[:SCORED]
+    watched, scoring, source = stage.folder / SAMPLES, stage.scoring, stage.samples.source
+    samples: list[Any] = usable_posts(source, SCORED, max_pixels=stage.samples.max_pixels)
     logps: list[Tensor] = []
     lengths = torch.ones(1)
-    for checkpoint in (start.path, stage_folder(recipe, name) / "model"):
-        loaded = load_for(recipe, checkpoint)
-        scorer = TrieScorer(loaded.model, loaded.family, mixed_precision=mixed_precision(recipe))
-        encoder = encoder_of(recipe, loaded.family)
+    for checkpoint in (stage.start.path, stage.model):
+        loaded = scoring.load(checkpoint)
+        scorer = scoring.scorer(loaded.model, loaded.family)
+        encoder = stage.asking.encoder(loaded.family)
         batch = responses_batch(
             encoder,
             source.images,
             [(as_post(sample), sample.response) for sample in samples],
-            max_pixels=recipe.data.max_pixels,
-            rows=rows_of(recipe),
+            max_pixels=stage.samples.max_pixels,
+            rows=scoring.rows,
         )
         lengths = batch.lengths_C
         device = next(scorer.parameters()).device
         logps += score_batches(scorer, [batch], device)
-        if checkpoint is start.path and align and path.exists():
-            fill_reference(watched_posts(recipe, settings, encoder), path, scorer)
+        if checkpoint is stage.start.path and stage.watch and isinstance(stage.settings, Align) and watched.exists():
+            fill_reference(watched_posts(stage.watch, encoder), watched, scorer)
         del loaded, scorer
         _leave_room()
     per_token = (logps[1] - logps[0]) / lengths
@@ -138,18 +134,17 @@ def nothing_changed(found: dict[str, Any], dtype: str) -> str | None:
     return None
 
 
-def _warnings(recipe: Recipe, name: str, done: dict[str, Any], folder: Path) -> list[str]:
-    found, said = done[CHECKED], []
+def _warnings(settings: Supervised | Align, folder: Path, found: dict[str, Any], dtype: str) -> list[str]:
+    said = []
     if "problem" in found:
         said.append(found["problem"])
     else:
-        said += [reason] if (reason := nothing_changed(found, recipe.model.dtype)) else []
+        said += [reason] if (reason := nothing_changed(found, dtype)) else []
         unmatched: Sequence[str] = [*found["only_start"], *found["only_model"]]
         if unmatched:
             said.append(
                 f"{len(unmatched)} weights are in only one of the start and the saved model, {unmatched[0]} first"
             )
-    settings = stage_settings(recipe, name)
     if isinstance(settings, Align):
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         drop = chosen_drop(log, settings.warn_chosen_drop)

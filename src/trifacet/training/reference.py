@@ -20,14 +20,15 @@ from torch.utils.data import DataLoader
 
 from trifacet.base.files import append_durably, cannot_write
 from trifacet.base.progress import Bar, console
+from trifacet.data.source import FilesRead
 from trifacet.engine.reference import load_reference, refuse_broken_scores, save_reference, score_batches
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.preferences.facets import CORNERS
 from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.loader_workers import OutliveSignal, sound
-from trifacet.training.recipe import Align, Recipe, Supervised
-from trifacet.training.sources import Start, load_for, rows_of
+from trifacet.training.recipe import Supervised
+from trifacet.training.stage import Stage
 
 
 def batches_in_order(samples: int, batch_size: int) -> list[list[int]]:
@@ -75,30 +76,42 @@ def score_missing(
     return [parts.done[number] for number in range(len(plan))]
 
 
-def reference_fingerprint(recipe: Recipe, examples: Examples, scorer: TrieScorer, weights: str) -> dict[str, str]:
-    """What the reference's scores of ``examples`` depend on; ``weights`` is the fingerprint of its weights."""
-    dtype = f"bfloat16 over {recipe.model.dtype}" if scorer.mixed_precision else recipe.model.dtype
-    return {**examples.fingerprint(), "weights": weights, "dtype": dtype}
+def reference_fingerprint(
+    examples: Examples, scorer: TrieScorer, dtype: str, weights: str, files: FilesRead | None = None
+) -> dict[str, str]:
+    """What the reference's scores of ``examples`` depend on.
+
+    Args:
+        examples: what is scored.
+        scorer: how.
+        dtype: of the reference's weights in memory.
+        weights: the fingerprint of its weights.
+        files: what is read already.
+    """
+    told = f"bfloat16 over {dtype}" if scorer.mixed_precision else dtype
+    return {**examples.fingerprint(files), "weights": weights, "dtype": told}
 
 
 def reference_scores(
-    recipe: Recipe, settings: Supervised | Align, start: Start, examples: Examples, scorer: TrieScorer, weights: str
+    stage: Stage, examples: Examples, scorer: TrieScorer, weights: str
 ) -> tuple[list[Tensor] | None, OnlineReference | None]:
     """Cached scores, or the way to compute them in each step, or neither where the objective has no reference."""
+    settings, start, scoring = stage.settings, stage.start, stage.scoring
     if isinstance(settings, Supervised) or not examples.objective.needs_reference:
         return None, None
     if settings.reference == "online":
         adapter_off = getattr(scorer.model, "disable_adapter", None)
         if adapter_off is not None:
             return None, OnlineReference(scorer, adapter_off)
-        frozen = load_for(recipe, start.path).model
+        frozen = scoring.load(start.path).model
         frozen.requires_grad_(False)
-        return None, OnlineReference(TrieScorer(frozen, scorer.family, mixed_precision=scorer.mixed_precision))
-    fingerprint = ranks.first_does(lambda: reference_fingerprint(recipe, examples, scorer, weights))
+        return None, OnlineReference(scoring.scorer(frozen, scorer.family))
+    dtype = scoring.model.dtype
+    fingerprint = ranks.first_does(lambda: reference_fingerprint(examples, scorer, dtype, weights, stage.files))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
-    path = recipe.folder / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
+    path = stage.run / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
     values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
     cells = [len(examples.cells(index)) for index in range(len(examples))]
     size = settings.batch_size
@@ -107,9 +120,8 @@ def reference_scores(
         ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
         return list(values.split(cells)), None
     plan = examples.groups.members if examples.groups else batches_in_order(len(examples), size)
-    batches = score_missing(
-        examples, scorer, plan, parts, Collator(examples, rows=rows_of(recipe)), workers=recipe.data.workers
-    )
+    collator = Collator(examples, rows=scoring.rows)
+    batches = score_missing(examples, scorer, plan, parts, collator, workers=stage.samples.workers)
     order = [index for batch in plan for index in batch]
     scored = dict(zip(order, torch.cat(batches).split([cells[index] for index in order]), strict=True))
     scores = [scored[index] for index in range(len(examples))]

@@ -21,16 +21,17 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.progress import Bar, console
 from trifacet.data.settings import Split
 from trifacet.engine.reference import load_reference, score_batches
-from trifacet.engine.scoring import Batch, TrieScorer
+from trifacet.engine.scoring import Batch
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import LoadedModel, weights_fingerprint
 from trifacet.preferences.facets import FACETS, Cell
 from trifacet.preferences.losses import make_plan, objective_loss
 from trifacet.preferences.objectives import Objective
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.loader_workers import sound
-from trifacet.training.recipe import Recipe
+from trifacet.training.recipe import Align, Recipe
 from trifacet.training.reference import reference_fingerprint
-from trifacet.training.sources import encoder_of, load_for, mixed_precision, rejection_of, rows_of, source_of
+from trifacet.training.sources import Scoring, TrainingSet, scoring_of, training_set
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def reward_rows(
     reference: str | Path,
     *,
     split: Split = "preference",
-    drawn_from: int | None = None,
+    aligned: Align | None = None,
     limit: int | None = None,
     batch_size: int = 8,
 ) -> list[dict[str, Any]]:
@@ -64,7 +65,7 @@ def reward_rows(
         model: checkpoint of the policy.
         reference: checkpoint of the reference; its scores are taken from the run's cache where one fits.
         split: which file of the recipe.
-        drawn_from: rejected versions are drawn among the first N samples, as in an alignment with that ``limit``.
+        aligned: rejected versions are those of this alignment, with its ``limit`` and its groups (None: of none).
         limit: the first N samples only; their rejected versions are those that they have in the whole set.
         batch_size: samples per forward.
 
@@ -75,12 +76,20 @@ def reward_rows(
     Raises:
         TrifacetError: samples without what the objective needs, or a checkpoint that cannot be loaded.
     """
+    scoring = scoring_of(recipe.model, in_batch=recipe.rejected.in_batch)
+    scored = _Scored(
+        training_set(recipe, "rewards", aligned, objective=objective, split=split),
+        WayOfAsking.of(recipe.data),
+        scoring,
+        limit,
+        batch_size,
+    )
     references_S: Sequence[Tensor | None] | None = None
     if objective.needs_reference:
-        references_S = _reference_scores(recipe, objective, reference, split, drawn_from, limit, batch_size)
-    loaded = load_for(recipe, model)
-    examples = _examples(recipe, objective, loaded, split, drawn_from)
-    scores = list(_scored("policy", recipe, examples, limit, loaded, batch_size))
+        references_S = scored.reference_scores(reference, recipe.folder / "reference")
+    loaded = scoring.load(model)
+    examples = scored.examples(loaded)
+    scores = list(scored.scores("policy", examples, loaded))
     rows = []
     for index, (logps_C, lengths_C) in enumerate(scores):
         reference_C = None if references_S is None else references_S[index]
@@ -115,79 +124,65 @@ def cell_name(cell: Cell) -> str:
     return "+".join(facet if version == 1 else f"{facet}:{version}" for facet, version in rejected) or "chosen"
 
 
-def _examples(
-    recipe: Recipe, objective: Objective, loaded: LoadedModel, split: Split, drawn_from: int | None
-) -> Examples:
-    source = source_of(recipe, split, kind="sft" if split == "sft" else "preference")
-    samples: list[Any] = source.read()[:drawn_from]
-    examples = Examples(
-        samples,
-        objective,
-        encoder_of(recipe, loaded.family),
-        source.images,
-        rejection_of(recipe),
-        max_pixels=recipe.data.max_pixels,
-    )
-    examples.check()
-    return examples
+@dataclass(frozen=True)
+class _Scored:
+    """What is scored, and how."""
 
+    samples: TrainingSet
+    asking: WayOfAsking
+    scoring: Scoring
+    limit: int | None
+    batch_size: int
 
-def _reference_scores(
-    recipe: Recipe,
-    objective: Objective,
-    reference: str | Path,
-    split: Split,
-    drawn_from: int | None,
-    limit: int | None,
-    batch_size: int,
-) -> list[Tensor]:
-    """From the run's cache where one fits, else computed."""
-    loaded = load_for(recipe, reference)
-    examples = _examples(recipe, objective, loaded, split, drawn_from)
-    scorer = TrieScorer(loaded.model, loaded.family, mixed_precision=mixed_precision(recipe))
-    fingerprint = reference_fingerprint(recipe, examples, scorer, weights_fingerprint(loaded.model))
-    for path in sorted((recipe.folder / "reference").glob("*.safetensors")):
-        try:
-            scores = load_reference(path, fingerprint)
-        except TrifacetError:
-            continue  # made for something else
-        console.print(f"reference: scores from {path}", markup=False)
+    def examples(self, loaded: LoadedModel) -> Examples:
+        return self.samples.examples(self.asking.encoder(loaded.family))[0]
+
+    def reference_scores(self, reference: str | Path, cached: Path) -> list[Tensor]:
+        """From the folder of the run's caches where one fits, else computed."""
+        loaded = self.scoring.load(reference)
+        examples = self.examples(loaded)
+        scorer = self.scoring.scorer(loaded.model, loaded.family)
+        dtype, files = self.scoring.model.dtype, self.samples.source.files
+        fingerprint = reference_fingerprint(examples, scorer, dtype, weights_fingerprint(loaded.model), files)
+        for path in sorted(cached.glob("*.safetensors")):
+            try:
+                scores = load_reference(path, fingerprint)
+            except TrifacetError:
+                continue  # made for something else
+            console.print(f"reference: scores from {path}", markup=False)
+            return scores
+        scores = [logps_C for logps_C, _ in self.scores("reference", examples, loaded)]
+        del loaded, scorer
+        gc.collect()
+        if torch.accelerator.is_available():
+            torch.accelerator.empty_cache()
         return scores
-    scores = [logps_C for logps_C, _ in _scored("reference", recipe, examples, limit, loaded, batch_size)]
-    del loaded, scorer
-    gc.collect()
-    if torch.accelerator.is_available():
-        torch.accelerator.empty_cache()
-    return scores
 
+    def scores(self, title: str, examples: Examples, loaded: LoadedModel) -> Iterator[tuple[Tensor, Tensor]]:
+        """Log-probs and lengths in tokens of each sample's cells."""
+        scorer = self.scoring.scorer(loaded.model, loaded.family)
+        count = min(self.limit or len(examples), len(examples))
+        loader: Any = DataLoader(
+            Subset(examples, range(count)),
+            batch_size=self.batch_size,
+            collate_fn=Collator(examples, rows=self.scoring.rows).of_loader,
+            num_workers=self.samples.workers,
+        )
+        lengths: list[Tensor] = []
 
-def _scored(
-    title: str, recipe: Recipe, examples: Examples, limit: int | None, loaded: LoadedModel, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Log-probs and lengths in tokens of each sample's cells."""
-    scorer = TrieScorer(loaded.model, loaded.family, mixed_precision=mixed_precision(recipe))
-    count = min(limit or len(examples), len(examples))
-    loader: Any = DataLoader(
-        Subset(examples, range(count)),
-        batch_size=batch_size,
-        collate_fn=Collator(examples, rows=rows_of(recipe)).of_loader,
-        num_workers=recipe.data.workers,
-    )
-    lengths: list[Tensor] = []
+        def noted() -> Iterator[Batch]:
+            for batch, _ in map(sound, loader):
+                lengths.append(batch.lengths_C)
+                yield batch
 
-    def noted() -> Iterator[Batch]:
-        for batch, _ in map(sound, loader):
-            lengths.append(batch.lengths_C)
-            yield batch
-
-    done = 0
-    with Bar(title) as bar:
-        for logps_C in score_batches(scorer, noted(), next(scorer.parameters()).device):
-            here = range(done, min(done + batch_size, count))
-            counts = [len(examples.cells(index)) for index in here]
-            yield from zip(logps_C.split(counts), lengths.pop().split(counts), strict=True)
-            done += len(here)
-            bar.update(done, count)
+        done = 0
+        with Bar(title) as bar:
+            for logps_C in score_batches(scorer, noted(), next(scorer.parameters()).device):
+                here = range(done, min(done + self.batch_size, count))
+                counts = [len(examples.cells(index)) for index in here]
+                yield from zip(logps_C.split(counts), lengths.pop().split(counts), strict=True)
+                done += len(here)
+                bar.update(done, count)
 
 
 def _row(

@@ -1,127 +1,32 @@
-"""The samples of a recipe: which file a stage reads, and what its images are relative to.
+"""What the functions of a training are told, taken from the recipe's sections once: how models are held in memory,
+how they are asked, and which samples there are to train on.
 
-Invariant: the demo's own world and a user's files look the same from here on.
+Invariant: training, scores of a reference, rewards and previews make a stage's samples and rejected versions here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from trifacet.base.errors import DataError, TrifacetError
-from trifacet.data.formats import iter_samples
-from trifacet.data.records import Sample
-from trifacet.data.rows import OnProblem
+from torch import nn
+
 from trifacet.data.settings import Split
+from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
-from trifacet.engine.scoring import Rows
-from trifacet.models.asking import WayOfAsking
+from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import LoadedModel, load_model, pick_device
-from trifacet.preferences.rejected.images import ImageStrategy
-from trifacet.training.examples import Rejection
-from trifacet.training.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data file, its format, the records to make of it, the folder of its images, and the label before a post.
-
-    ``skip``: rows that cannot be read are left out instead of ending the run.
-    """
-
-    file: Path
-    format: str
-    kind: str
-    images: Path
-    label: str
-    skip: bool = False
-
-    def read(self) -> list[Sample]:
-        """All samples. Raises DataError for the first bad row, or with ``skip`` where none is good."""
-        return [sample for _, sample in self.rows(lambda problem: None)]
-
-    def rows(self, on_bad_row: OnProblem) -> list[tuple[int, Sample]]:
-        """All samples with their row numbers; ``on_bad_row`` is told what ``skip`` leaves out. Raises as ``read``."""
-
-        def on_problem(problem: DataError) -> None:
-            if not self.skip or problem.row is None:  # without a row it is the file that is damaged
-                raise problem
-            on_bad_row(problem)
-
-        rows = list(iter_samples(self.file, self.kind, self.format, label=self.label, on_problem=on_problem))
-        if not rows:
-            raise DataError("has no rows that can be used", fix="give a file with at least one sample", file=self.file)
-        return rows
-
-
-def source_of(recipe: Recipe, split: Split, kind: str | None = None) -> Source:
-    """The file of ``split`` (sft, preference, validation or test), to be read as ``kind`` (null: the split's own).
-
-    Raises:
-        TrifacetError: the recipe names none, or it is not there.
-    """
-    kind = kind or ("test" if split == "validation" else split)
-    data = recipe.data
-    if data.world is not None:
-        folder = recipe.folder / "data"
-        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder, data.context_label)
-    name = getattr(data, split)
-    if name is None:
-        raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
-    root = Path(data.root)
-    file = root / name
-    if not file.exists():
-        raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
-    images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
-    return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip")
-
-
-def has_split(recipe: Recipe, split: Split) -> bool:
-    """Whether the recipe says where ``split`` comes from."""
-    return recipe.data.world is not None or getattr(recipe.data, split) is not None
-
-
-def load_for(recipe: Recipe, checkpoint: str | Path) -> LoadedModel:
-    """A checkpoint as the recipe wants it in memory. Raises as ``load_model`` does."""
-    model = recipe.model
-    return load_model(
-        checkpoint,
-        dtype=model.dtype,
-        device=model.device,
-        image_tiles=model.image_tiles,
-        image_pixels=model.image_pixels,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def encoder_of(recipe: Recipe, family: Family) -> SampleEncoder:
-    """The recipe's way of asking, for one family."""
-    return WayOfAsking.of(recipe.data).encoder(family)
-
-
-def rows_of(recipe: Recipe) -> Rows:
-    """How cells share rows: one trie over the batch, one per sample, or a row per cell as a check or fallback.
-
-    Off the CPU attention is dense, and one row for a whole batch would be mostly pairs that cannot see each other; it
-    pays where members of a batch lend each other pictures.
-    """
-    if not recipe.model.trie:
-        return "path"
-    on_cpu = pick_device(recipe.model.device).type == "cpu"
-    return "batch" if on_cpu or recipe.rejected.in_batch else "sample"
-
-
-def rejection_of(recipe: Recipe) -> Rejection:
-    """The recipe's rejected versions."""
-    rejected = recipe.rejected
-    return Rejection(
-        strategy=ImageStrategy(rejected.image.strategy, rejected.image.t),
-        image_versions=rejected.image.versions,
-        context_versions=rejected.context.versions,
-        resample=rejected.resample,
-        seed=recipe.seed,
-    )
+from trifacet.models.settings import Model
+from trifacet.preferences.objectives import OBJECTIVES, Objective
+from trifacet.preferences.rejected.images import image_strategy
+from trifacet.preferences.settings import Rejected
+from trifacet.training.bad_rows import Bad, left_out, usable_examples
+from trifacet.training.batches import Groups
+from trifacet.training.examples import Examples, Rejection
+from trifacet.training.recipe import Align, Recipe, Supervised
 
 
 @dataclass(frozen=True)
@@ -132,7 +37,151 @@ class Start:
     path: str | Path
 
 
-def mixed_precision(recipe: Recipe) -> bool:
-    """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
-    model = recipe.model
-    return model.mixed_precision or (model.lora is not None and model.dtype == "bfloat16")
+@dataclass(frozen=True)
+class Scoring:
+    """How checkpoints are held in memory and scored.
+
+    ``rows``: how cells share rows: one trie over the batch, one per sample, or a row per cell as a check or fallback.
+    """
+
+    model: Model
+    rows: Rows
+
+    def load(self, checkpoint: str | Path) -> LoadedModel:
+        """A checkpoint in memory. Raises as ``load_model`` does."""
+        return load_for(self.model, checkpoint)
+
+    def scorer(self, model: nn.Module, family: Family) -> TrieScorer:
+        """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
+        mixed = self.model.mixed_precision or (self.model.lora is not None and self.model.dtype == "bfloat16")
+        return TrieScorer(model, family, mixed_precision=mixed)
+
+
+def scoring_of(model: Model, *, in_batch: bool) -> Scoring:
+    """As the recipe's section says; ``in_batch``: members of a batch lend each other pictures.
+
+    Off the CPU attention is dense, and one row for a whole batch would be mostly pairs that cannot see each other; it
+    pays where members of a batch lend each other pictures.
+    """
+    if not model.trie:
+        return Scoring(model, "path")
+    on_cpu = pick_device(model.device).type == "cpu"
+    return Scoring(model, "batch" if on_cpu or in_batch else "sample")
+
+
+def load_for(model: Model, checkpoint: str | Path) -> LoadedModel:
+    """A checkpoint as the recipe wants it in memory. Raises as ``load_model`` does."""
+    return load_model(
+        checkpoint,
+        dtype=model.dtype,
+        device=model.device,
+        image_tiles=model.image_tiles,
+        image_pixels=model.image_pixels,
+        trust_remote_code=model.trust_remote_code,
+    )
+
+
+def rejection_of(rejected: Rejected, seed: int) -> Rejection:
+    """The recipe's rejected versions."""
+    return Rejection(
+        strategy=image_strategy(rejected.image.strategy, rejected.image.t),
+        image_versions=rejected.image.versions,
+        context_versions=rejected.context.versions,
+        resample=rejected.resample,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The samples of a stage, and how their rejected versions are made.
+
+    Args:
+        name: the stage's, under which the run lists the rows that are left out.
+        source: the file.
+        objective: says which versions are needed.
+        rejection: how they are made.
+        max_pixels: largest image.
+        workers: processes that decode.
+        limit: only the first so many rows that can be read (None: all); versions are drawn among these.
+        in_batches_of: the size of the groups whose members lend each other versions (None: drawn from the whole set).
+    """
+
+    name: str
+    source: Source
+    objective: Objective
+    rejection: Rejection
+    max_pixels: int
+    workers: int = 0
+    limit: int | None = None
+    in_batches_of: int | None = None
+
+    def examples(self, encoder: SampleEncoder) -> tuple[Examples, list[Bad]]:
+        """The examples that can be used, checked, and the rows that are left out. Raises as ``Examples.check``."""
+        bad: list[Bad] = []
+        if self.source.skip:
+            examples, bad = usable_examples(
+                lambda samples: self._of(samples, encoder),
+                self.source,
+                max_pixels=self.max_pixels,
+                workers=self.workers,
+                limit=self.limit,
+            )
+        else:
+            examples = self._of(self.source.read()[: self.limit], encoder)
+        examples.check()
+        return examples, bad
+
+    def trained_on(self, encoder: SampleEncoder, run: Path) -> Examples:
+        """The examples that the stage of the run in the folder ``run`` used: less the rows that it lists."""
+        gone = left_out(run, self.name, self.source)
+        return self._of([one for one in self.source.read()[: self.limit] if one.id not in gone], encoder)
+
+    def _of(self, samples: Sequence[Any], encoder: SampleEncoder) -> Examples:
+        size = self.in_batches_of
+        return Examples(
+            samples,
+            self.objective,
+            encoder,
+            self.source.images,
+            self.rejection,
+            max_pixels=self.max_pixels,
+            groups=Groups(len(samples), size, self.rejection.seed) if size else None,
+        )
+
+
+def training_set(
+    recipe: Recipe,
+    name: str,
+    settings: Supervised | Align | None,
+    *,
+    objective: Objective | None = None,
+    split: Split | None = None,
+    files: FilesRead | None = None,
+) -> TrainingSet:
+    """The samples of a stage of ``recipe``.
+
+    Args:
+        recipe: the whole recipe.
+        name: the stage's.
+        settings: the stage's section (None: of no alignment in particular).
+        objective: instead of the stage's own.
+        split: instead of the stage's own.
+        files: what is read already.
+
+    Raises:
+        TrifacetError: the recipe names no such file, or it is not there.
+    """
+    data, align = recipe.data, settings if isinstance(settings, Align) else None
+    kind = "sft" if isinstance(settings, Supervised) or split == "sft" else "preference"
+    there = split or ("sft" if kind == "sft" and has_split(data, "sft") else "preference")
+    return TrainingSet(
+        name,
+        source_of(data, recipe.folder, there, kind, files=files),
+        objective or (align.resolved_objective() if align else OBJECTIVES["sft"]),
+        rejection_of(recipe.rejected, recipe.seed),
+        data.max_pixels,
+        data.workers,
+        align.limit if align else None,
+        align.batch_size if align and recipe.rejected.in_batch else None,
+    )

@@ -8,66 +8,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import Bar, console
 from trifacet.engine.scoring import TrieScorer
-from trifacet.models.asking import WayOfAsking
-from trifacet.models.loading import LoadedModel, pick_device, save_model, weights_fingerprint
-from trifacet.models.paradigms import LoraSettings, TrainedPart, choose_trained, vision_trains
-from trifacet.preferences.objectives import OBJECTIVES
+from trifacet.models.loading import pick_device, save_model, weights_fingerprint
+from trifacet.models.paradigms import TrainedPart, choose_trained
 from trifacet.training import ranks
-from trifacet.training.bad_rows import note_skipped, usable_examples
-from trifacet.training.batches import Groups
+from trifacet.training.bad_rows import note_skipped
 from trifacet.training.callbacks import EpochOfExamples, LogFile, ShowProgress, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.reference import OnlineReference, reference_scores
-from trifacet.training.sources import (
-    Start,
-    encoder_of,
-    has_split,
-    load_for,
-    mixed_precision,
-    rejection_of,
-    rows_of,
-    source_of,
-)
+from trifacet.training.stage import Stage
 from trifacet.training.trainer import LatticeTrainer, training_arguments
-from trifacet.training.watching import watchers
+from trifacet.training.watching import watched_posts, watchers
 
 
-def stage_folder(recipe: Recipe, name: str) -> Path:
-    """Where the stage ``name`` (base, sft or an alignment) keeps its files."""
-    return recipe.folder / "models" / name
-
-
-def stage_key(name: str) -> str:
-    """The recipe's section of a stage, for messages."""
-    return name if name == "sft" else f"align.{name}"
-
-
-def is_finished(recipe: Recipe, name: str) -> bool:
-    """Whether the stage's output is there."""
-    folder = stage_folder(recipe, name)
-    return (folder / "model").is_dir() and (folder / "done.json").is_file()
-
-
-def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
+def train_stage(stage: Stage) -> dict[str, Any]:
     """Train one stage and save its model.
-
-    Args:
-        recipe: the whole recipe.
-        name: ``sft`` or a key of ``recipe.align``.
-        start: checkpoint to start from.
 
     Returns:
         what ``done.json`` holds.
@@ -76,27 +41,27 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         TrifacetError: bad data, a stale cache, a loss that is not finite, a full disk.
         KeyboardInterrupt: stopped by a signal, after a checkpoint.
     """
-    folder = stage_folder(recipe, name)
+    folder, settings, trained = stage.folder, stage.settings, stage.trained
     began = time.monotonic()
     with ranks.agreed():
-        settings: Supervised | Align = stage_settings(recipe, name)
-        loaded = load_for(recipe, start.path)
-        examples = _examples(recipe, settings, loaded, name)
+        loaded = stage.scoring.load(stage.start.path)
+        examples, left_out = stage.samples.examples(stage.asking.encoder(loaded.family))
+        if stage.samples.source.skip and ranks.is_first():
+            note_skipped(stage.run, stage.name, left_out, len(examples) + len(left_out))
         weights = weights_fingerprint(loaded.model)  # before adapters are added
-        set_seed(recipe.seed)  # adapters begin with random weights, on all processes the same
-        model, table = choose_trained(
-            loaded.model, loaded.family, train_vision=_vision(recipe, settings), lora=_lora(recipe)
-        )
-        scorer = TrieScorer(model, loaded.family, mixed_precision=mixed_precision(recipe))
-    _show_trained(name, table)
-    reference, online = reference_scores(recipe, settings, start, examples, scorer, weights)
-    collator = Collator(examples, reference, rows=rows_of(recipe))
-    trainer, stop = _trainer(recipe, name, settings, scorer, examples, collator, online)
+        set_seed(stage.seed)  # adapters begin with random weights, on all processes the same
+        model, table = choose_trained(loaded.model, loaded.family, train_vision=trained.vision, lora=trained.lora)
+        scorer = stage.scoring.scorer(model, loaded.family)
+    _show_trained(stage.name, table)
+    reference, online = reference_scores(stage, examples, scorer, weights)
+    collator = Collator(examples, reference, rows=stage.scoring.rows)
+    trainer, stop = _trainer(stage, scorer, examples, collator, online)
     step_time = StepTime()
     trainer.add_callback(step_time)
-    for watcher in watchers(recipe, settings, name, folder, scorer, online, step_time):
+    posts = watched_posts(stage.watch, examples.encoder) if stage.watch else None
+    for watcher in watchers(settings, stage.name, folder, posts, scorer, online, step_time):
         trainer.add_callback(watcher)
-    with Bar(name) as bar:
+    with Bar(stage.name) as bar:
         trainer.add_callback(ShowProgress(bar))
         _train(trainer, folder, stop)
     done = {
@@ -119,8 +84,8 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
 
     def finish() -> None:
-        asking = WayOfAsking.of(recipe.data, image_tiles=loaded.image_tiles, image_pixels=loaded.image_pixels)
-        save_model(model, loaded.processor, folder / "model", asking, whole)
+        read = {"image_tiles": loaded.image_tiles, "image_pixels": loaded.image_pixels}
+        save_model(model, loaded.processor, folder / "model", stage.asking.model_copy(update=read), whole)
         write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
         remove_all(folder)
 
@@ -128,57 +93,6 @@ def train_stage(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
     if ranks.any_of(stop.received is not None):  # in the last step
         raise stop.interruption()
     return done
-
-
-def stage_settings(recipe: Recipe, name: str) -> Supervised | Align:
-    """The recipe's section of a stage. Raises TrifacetError where there is none for ``sft``."""
-    if name != "sft":
-        return recipe.align[name]
-    if recipe.sft is None:
-        raise TrifacetError("the recipe has no 'sft' section; add one or run `trifacet align`")
-    return recipe.sft
-
-
-def _vision(recipe: Recipe, settings: Supervised | Align) -> bool:
-    if settings.vision != "paradigm":
-        return settings.vision == "trained"
-    return vision_trains(recipe.model.paradigm, "align" if isinstance(settings, Align) else "sft")
-
-
-def _lora(recipe: Recipe) -> LoraSettings | None:
-    lora = recipe.model.lora
-    return LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets) if lora else None
-
-
-def _examples(recipe: Recipe, settings: Supervised | Align, loaded: LoadedModel, name: str = "samples") -> Examples:
-    if isinstance(settings, Align):
-        objective, limit = settings.resolved_objective(), settings.limit
-        source = source_of(recipe, "preference")
-    else:
-        objective, limit = OBJECTIVES["sft"], None
-        source = source_of(recipe, "sft" if has_split(recipe, "sft") else "preference", kind="sft")
-    grouped = recipe.rejected.in_batch and isinstance(settings, Align)
-    data, encoder = recipe.data, encoder_of(recipe, loaded.family)
-
-    def of(samples: Sequence[Any]) -> Examples:
-        return Examples(
-            samples,
-            objective,
-            encoder,
-            source.images,
-            rejection_of(recipe),
-            max_pixels=data.max_pixels,
-            groups=Groups(len(samples), settings.batch_size, recipe.seed) if grouped else None,
-        )
-
-    if source.skip:
-        examples, bad = usable_examples(of, source, max_pixels=data.max_pixels, workers=data.workers, limit=limit)
-        if ranks.is_first():
-            note_skipped(recipe.folder, name, bad, len(examples) + len(bad))
-    else:
-        examples = of(source.read()[:limit])
-    examples.check()
-    return examples
 
 
 def _show_trained(name: str, table: list[TrainedPart]) -> None:
@@ -195,25 +109,19 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
 
 
 def _trainer(
-    recipe: Recipe,
-    name: str,
-    settings: Supervised | Align,
-    scorer: TrieScorer,
-    examples: Examples,
-    collator: Collator,
-    online: OnlineReference | None,
+    stage: Stage, scorer: TrieScorer, examples: Examples, collator: Collator, online: OnlineReference | None
 ) -> tuple[LatticeTrainer, StopOnSignal]:
+    settings, folder = stage.settings, stage.folder
     if settings.gradient_checkpointing:
         model: Any = scorer.model
         model.activation_checkpointing_enable({"use_reentrant": False})
-    folder = stage_folder(recipe, name)
     arguments = training_arguments(
         settings,
         folder,
-        seed=recipe.seed,
-        cpu=pick_device(recipe.model.device).type == "cpu",
-        workers=recipe.data.workers,
-        accumulation=ranks.share_of(settings.accumulation, stage_key(name)),
+        seed=stage.seed,
+        cpu=pick_device(stage.scoring.model.device).type == "cpu",
+        workers=stage.samples.workers,
+        accumulation=ranks.share_of(settings.accumulation, stage.key),
     )
     stop = StopOnSignal()
     trainer = LatticeTrainer(

@@ -11,9 +11,9 @@ from PIL import Image
 
 from trifacet.base.errors import TrifacetError
 from trifacet.data.records import PreferenceSample, Sample, SupervisedSample
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_processor
 from trifacet.training.recipe import Recipe
-from trifacet.training.sources import encoder_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def token_budget(recipe: Recipe, samples: Sequence[Sample], sizes: Mapping[str, 
         image_pixels=recipe.model.image_pixels,
         trust_remote_code=recipe.model.trust_remote_code,
     )
-    encoder = encoder_of(recipe, family)
+    encoder = WayOfAsking.of(recipe.data).encoder(family)
 
     @cache
     def tokens_of(size: tuple[int, int]) -> int:

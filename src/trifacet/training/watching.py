@@ -23,7 +23,6 @@ from trifacet.base.files import write_atomically
 from trifacet.base.images import MAX_PIXELS
 from trifacet.base.progress import console
 from trifacet.data.records import SupervisedSample, TestSample
-from trifacet.data.settings import Split
 from trifacet.data.writing import Written
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.reference import score_batches
@@ -31,13 +30,14 @@ from trifacet.engine.scoring import Batch, Rows, TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import Blackness
+from trifacet.training.bad_rows import usable_posts
 from trifacet.training.callbacks import StepTime
 from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.examples import Collator, Examples, Rejection
-from trifacet.training.recipe import Align, Recipe, Supervised
+from trifacet.training.recipe import Align, Supervised
 from trifacet.training.reference import OnlineReference
-from trifacet.training.sources import encoder_of, has_split, rows_of, source_of
+from trifacet.training.stage import Watch
 
 SAMPLES = "samples.jsonl"  # beside log.jsonl
 Reference = Callable[[Batch], Tensor]
@@ -47,27 +47,23 @@ Reference = Callable[[Batch], Tensor]
 class WatchedPosts:
     """The posts that are described at every look, and the way of asking."""
 
-    recipe: Recipe
+    watch: Watch
     encoder: SampleEncoder
     posts: Sequence[TestSample]
-    images: Path
 
     def generate(self, model: Any, *, temperature: float, seed: int) -> list[Written]:
         """A text of each post: greedy, or drawn at ``temperature``."""
-        limit = self.recipe.generate.max_new_tokens
-        settings = Generation(beams=1, temperature=temperature, max_new_tokens=limit, batch_size=len(self.posts))
-        writer = FamilyWriter(model, self.encoder, settings, seed, self.recipe.data.max_pixels)
-        return writer.write(self.posts, self.images)
+        watch = self.watch
+        settings = Generation(
+            beams=1, temperature=temperature, max_new_tokens=watch.max_new_tokens, batch_size=len(self.posts)
+        )
+        writer = FamilyWriter(model, self.encoder, settings, seed, watch.max_pixels)
+        return writer.write(self.posts, watch.source.images)
 
     def batch(self, texts: Sequence[tuple[TestSample, str]]) -> Batch:
         """The posts with these texts as their responses, for a scorer: one cell each."""
-        return responses_batch(
-            self.encoder,
-            self.images,
-            texts,
-            max_pixels=self.recipe.data.max_pixels,
-            rows=rows_of(self.recipe),
-        )
+        watch = self.watch
+        return responses_batch(self.encoder, watch.source.images, texts, max_pixels=watch.max_pixels, rows=watch.rows)
 
 
 def as_post(sample: Any) -> TestSample:
@@ -89,26 +85,23 @@ def responses_batch(
         SupervisedSample(response=text, **as_post(post).model_dump(exclude={"references", "extra"}))
         for post, text in texts
     ]
-    nothing_rejected = Rejection(ImageStrategy("blackness"))
+    nothing_rejected = Rejection(Blackness())
     examples = Examples(samples, OBJECTIVES["sft"], encoder, images, nothing_rejected, max_pixels=max_pixels)
     # no DataLoader: it would draw its seed from the training's random numbers
     return Collator(examples, rows=rows).seen([examples[index] for index in range(len(examples))])
 
 
-def watched_posts(recipe: Recipe, settings: Supervised | Align, encoder: SampleEncoder) -> WatchedPosts:
-    """The first posts of the validation split, or of what there is to train on."""
-    splits: tuple[Split, ...] = ("validation", "preference", "sft")
-    split = next(split for split in splits if has_split(recipe, split))
-    source = source_of(recipe, split)
-    posts = [as_post(sample) for sample in source.read()[: settings.eval_samples]]
-    return WatchedPosts(recipe, encoder, posts, source.images)
+def watched_posts(watch: Watch, encoder: SampleEncoder) -> WatchedPosts:
+    """The posts of ``watch``, asked by ``encoder``."""
+    samples = usable_posts(watch.source, watch.count, max_pixels=watch.max_pixels)
+    return WatchedPosts(watch, encoder, [as_post(sample) for sample in samples])
 
 
 def watchers(
-    recipe: Recipe,
     settings: Supervised | Align,
     name: str,
     folder: Path,
+    posts: WatchedPosts | None,
     scorer: TrieScorer,
     online: OnlineReference | None,
     step_time: StepTime,
@@ -117,8 +110,7 @@ def watchers(
     found: list[TrainerCallback] = []
     if isinstance(settings, Align) and settings.warn_chosen_drop is not None:
         found.append(WarnOfDrop(name, settings.warn_chosen_drop))
-    if settings.eval_every:
-        posts = watched_posts(recipe, settings, encoder_of(recipe, scorer.family))
+    if settings.eval_every and posts is not None:
         adapter_off = getattr(scorer.model, "disable_adapter", None)
         reference = online or (OnlineReference(scorer, adapter_off) if adapter_off else None)
         draws = isinstance(settings, Align)
@@ -185,7 +177,7 @@ class WatchTexts(TrainerCallback):
         )
 
     def _rows(self, step: int, device: torch.device) -> list[dict[str, Any]]:
-        posts, limit, seed = self.posts, self.posts.recipe.generate.max_new_tokens, self.posts.recipe.seed
+        posts, limit, seed = self.posts, self.posts.watch.max_new_tokens, self.posts.watch.seed
         written = posts.generate(self.scorer.model, temperature=0.0, seed=seed)
         rows = [
             {"step": step, "id": text.id, "text": text.text, "at_limit": text.new_tokens >= limit} for text in written

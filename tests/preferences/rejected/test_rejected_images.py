@@ -11,11 +11,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from trifacet.base.draws import generator
 from trifacet.base.errors import TrifacetError
-from trifacet.preferences.rejected.images import STRATEGIES, ImageStrategy, preview_rejected_image, rejected_pixels
+from trifacet.preferences.rejected.images import (
+    STRATEGIES,
+    Draw,
+    ImageStrategy,
+    Seen,
+    image_strategy,
+    rejected_image,
+    shown,
+)
 from trifacet.preferences.rejected.pictures import (
     crop,
     crop_window,
@@ -25,6 +34,7 @@ from trifacet.preferences.rejected.pictures import (
     small_crop_window,
 )
 from trifacet.preferences.rejected.pixels import abar, diffuse, to_picture
+from trifacet.preferences.settings import RejectedImage
 
 PROCESSOR = LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
 MEAN, STD = PROCESSOR.image_mean, PROCESSOR.image_std
@@ -40,9 +50,15 @@ def photo(width=90, height=60, seed=0):
     return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def make(name, chosen=None, call=rejected_pixels, t=700, donor=lambda: photo(50, 80, seed=9), **key):
-    key = {"seed": 1, "sample_id": "s", "version": 1, **key}
-    return call(ImageStrategy(name, t), chosen or photo(), to_pixels, MEAN, STD, donor=donor, **key)
+def make(strategy, chosen=None, look=False, t=700, donor=lambda: photo(50, 80, seed=9), **key):
+    """The rejected image as the encoder reads it, or to look at."""
+    chosen = chosen or photo()
+    draw = Draw(**{"seed": 1, "sample_id": "s", **key})
+    seen = Seen(chosen, "A red disc.", draw, lambda: to_pixels(chosen), MEAN, STD, donor)
+    made = rejected_image(image_strategy(strategy, t) if isinstance(strategy, str) else strategy, seen)
+    if look:
+        return shown(made, seen)
+    return to_pixels(made) if isinstance(made, Image.Image) else made
 
 
 def test_the_schedule_has_the_published_values():
@@ -93,13 +109,13 @@ def test_previews_of_noise_are_clamped_and_never_wrap():
     white = Image.new("RGB", (56, 56), "white")
     exact_CHW = make("diffusion", white, t=300) * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)
     too_bright_HWC = (exact_CHW > 1).permute(1, 2, 0).numpy()
-    shown_HWC = np.asarray(make("diffusion", white, preview_rejected_image, t=300))
+    shown_HWC = np.asarray(make("diffusion", white, look=True, t=300))
     assert too_bright_HWC.mean() > 0.1
     assert (shown_HWC[too_bright_HWC] == 255).all()
 
 
 def test_the_preview_of_blackness_is_black():
-    assert not np.asarray(make("blackness", call=preview_rejected_image)).any()
+    assert not np.asarray(make("blackness", look=True)).any()
 
 
 def test_a_preview_shows_the_pixels_back():
@@ -188,7 +204,7 @@ def test_a_small_crop_shows_its_window():
 def test_randomness_shows_the_donor_undistorted():
     disc = Image.new("RGB", (300, 200), "white")
     disc.paste("red", (100, 50, 200, 150))
-    shown = np.asarray(make("randomness", photo(80, 80), preview_rejected_image, donor=lambda: disc))
+    shown = np.asarray(make("randomness", photo(80, 80), look=True, donor=lambda: disc))
     red = (shown[..., 1] < 128).nonzero()
     assert shown.shape == (80, 80, 3)
     assert np.ptp(red[0]) == np.ptp(red[1])  # the square stays a square
@@ -201,7 +217,7 @@ def test_the_donor_is_opened_for_randomness_only():
     for name in STRATEGIES:
         if name != "randomness":
             make(name, donor=never)
-        assert ImageStrategy(name).needs_donor == (name == "randomness")
+        assert image_strategy(name).needs_donor == (name == "randomness")
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -214,9 +230,9 @@ def test_size_shape_and_type_are_the_chosen_ones(name, size):
     assert pixels.shape == expected.shape
     assert pixels.dtype == expected.dtype
     assert torch.isfinite(pixels).all()
-    shown = make(name, chosen, preview_rejected_image)
-    assert shown.mode == "RGB"
-    assert shown.size == ((56, 56) if name in ("diffusion", "blackness") else size)
+    looked_at = make(name, chosen, look=True)
+    assert looked_at.mode == "RGB"
+    assert looked_at.size == ((56, 56) if name in ("diffusion", "blackness") else size)
     assert chosen.tobytes() == before
     if size[0] > 1:
         assert not torch.equal(pixels, expected)
@@ -259,20 +275,64 @@ def test_images_do_not_depend_on_the_process():
 
 def test_bad_strategies_are_refused():
     with pytest.raises(TrifacetError, match="known are diffusion"):
-        ImageStrategy("blur")
+        image_strategy("blur")
     with pytest.raises(TrifacetError, match="t = 1001"):
-        ImageStrategy("diffusion", 1001)
+        image_strategy("diffusion", 1001)
 
 
 def test_patches_are_refused_with_a_way_out():
     flat = torch.zeros(64, 1176)  # Qwen2-VL's processor gives patches, not pixels
     with pytest.raises(TrifacetError, match="works on the picture"):
-        rejected_pixels(ImageStrategy("blackness"), photo(), lambda _: flat, MEAN, STD,
-                        seed=0, sample_id="s", version=1, donor=photo)  # fmt: skip
+        image_strategy("blackness").reject(Seen(photo(), "", Draw(0, "s"), lambda: flat, MEAN, STD, photo))
 
 
 def test_the_fingerprint_holds_what_the_image_depends_on():
-    assert ImageStrategy("diffusion", 500).fingerprint() != ImageStrategy("diffusion", 700).fingerprint()
-    assert ImageStrategy("crop", 500).fingerprint() == ImageStrategy("crop", 700).fingerprint()
-    assert ImageStrategy("crop").fingerprint() != ImageStrategy("rotation").fingerprint()
-    assert ImageStrategy("diffusion", 500).describe() == "diffusion (t = 500)"
+    assert image_strategy("diffusion", 500).fingerprint() != image_strategy("diffusion", 700).fingerprint()
+    assert image_strategy("crop", 500).fingerprint() == image_strategy("crop", 700).fingerprint()
+    assert image_strategy("crop").fingerprint() != image_strategy("rotation").fingerprint()
+    assert image_strategy("diffusion", 500).describe() == "diffusion (t = 500)"
+    assert image_strategy("diffusion").fingerprint() == {"strategy": "diffusion", "t": 700, "definition": 1}
+    assert image_strategy("small-crop").fingerprint() == {"strategy": "small-crop", "definition": 1}
+
+
+class Blank(ImageStrategy):
+    """A strategy of one's own: a stripe for each word of the response."""
+
+    name, sees_response = "blank", True
+
+    def reject(self, seen):
+        made = Image.new("RGB", seen.picture.size)
+        made.paste("white", (0, 0, len(seen.response.split()), seen.picture.height))
+        return made
+
+
+class Smaller(Blank):
+    name = "smaller"
+
+    def reject(self, seen):
+        return seen.picture.reduce(2)
+
+
+class Taken(Blank):
+    name = "crop"
+
+
+def test_a_strategy_of_ones_own_is_found_by_its_place_and_sees_the_response():
+    mine = image_strategy(f"{__name__}:Blank", 500)
+    assert (mine.t, mine.fingerprint()) == (500, {"strategy": "blank", "definition": 1})
+    columns = (np.asarray(make(mine, look=True))[..., 0] == 255).all(0)
+    assert columns.sum() == 3  # A red disc.
+    with pytest.raises(TrifacetError, match=r"'smaller' made RGB, \(45, 30\) of RGB, \(90, 60\)"):
+        make(Smaller())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nowhere.at.all:Blank", "cannot be imported"), (f"{__name__}:Blnk", "has no 'Blnk'"),
+     (f"{__name__}:photo", "derives from ImageStrategy"), (f"{__name__}:Taken", "'crop' is taken")],
+)  # fmt: skip
+def test_what_is_no_strategy_of_ones_own_is_refused(name, said):
+    with pytest.raises(TrifacetError, match=said):
+        image_strategy(name)
+    with pytest.raises(ValidationError, match=said):
+        RejectedImage(strategy=name)

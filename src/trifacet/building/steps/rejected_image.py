@@ -21,12 +21,19 @@ from trifacet.base.files import replacing
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Batch, Post
 from trifacet.building.step import MADE, GlobalStep, Signatures, Tools
+from trifacet.preferences.rejected.images import (
+    Draw,
+    ImageStrategy,
+    Seen,
+    image_strategy,
+    rejected_image,
+    shown,
+)
+from trifacet.preferences.settings import STRATEGY_NAMES, StrategyName
 from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
     import torch
-
-    from trifacet.preferences.rejected.images import ImageStrategy
 
 # CLIP's, since LLaVA and most models that are trained on such files read pictures through CLIP
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -35,12 +42,17 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 class Parameters(Section):
     """Which strategy, how many, and how they are kept."""
 
-    strategy: Literal["diffusion", "blackness", "crop", "rotation", "randomness", "small-crop"] = Field(
-        "diffusion", description="how a rejected image is made; see docs/rejected-versions.md"
+    strategy: StrategyName = Field(
+        "diffusion",
+        description=f"how a rejected image is made ({STRATEGY_NAMES}); see docs/rejected-versions.md",
     )
     t: int = Field(700, ge=0, le=1000, description="noise steps of diffusion")
     versions: int = Field(1, ge=1, description="rejected images a row")
     format: Literal["jpeg", "png"] = Field("jpeg", description="of the files; noise takes three times the room as PNG")
+
+    def made_by(self) -> ImageStrategy:
+        """The strategy."""
+        return image_strategy(self.strategy, self.t)
 
 
 def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
@@ -55,7 +67,7 @@ def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
         "beside": (pa.list_(pa.string()), [[_sha256(tools, f) for f in post["more_files"] or ()] for post in rows]),
         "has": (pa.bool_(), [bool(post["rejected_images"]) for post in rows]),
     }
-    if parameters.strategy != "randomness":
+    if not parameters.made_by().needs_donor:
         columns = {name: columns[name] for name in ("row", "has")}
     return pa.table({name: pa.array(values, kind) for name, (kind, values) in columns.items()})
 
@@ -65,7 +77,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
 
     Memory: 24 bytes a row; names and digests stay on disk.
     """
-    rows = _lent(signatures, parameters, tools) if parameters.strategy == "randomness" else _lacking(signatures)
+    rows = _lent(signatures, parameters, tools) if parameters.made_by().needs_donor else _lacking(signatures)
     return decisions_in_turn(rows, "files")
 
 
@@ -99,48 +111,46 @@ def _lent(signatures: Signatures, parameters: Parameters, tools: Tools) -> Itera
 
 def apply(batch: Batch, decisions: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Set the rejected images; those that are not another row's are made here."""
+    strategy = parameters.made_by()
     lent = dict(zip(decisions.column("row").to_pylist(), decisions.column("files").to_pylist(), strict=True))
     for post in batch.posts():
         if post["row"] not in lent:
             continue
-        if parameters.strategy != "randomness":
-            _make(post, parameters, tools)
+        if not strategy.needs_donor:
+            _make(post, strategy, parameters, tools)
         elif lent[post["row"]]:
             post.change("rejected_images", lent[post["row"]], "image of another post")
         else:
             post.note("no other image to reject")
 
 
-def _make(post: Post, parameters: Parameters, tools: Tools) -> None:
-    from trifacet.preferences.rejected.images import ImageStrategy
-
-    spec = ImageStrategy(parameters.strategy, parameters.t)
+def _make(post: Post, strategy: ImageStrategy, parameters: Parameters, tools: Tools) -> None:
     try:
         chosen = tools.image(post["file"])
     except DataError as error:
         post.fail("image cannot be opened", problem=str(error))
         return
     content = post["sha256"] or _sha256(tools, post["file"])
+    response = [post["alt"]] if strategy.sees_response else []
     files = []
     for version in range(1, parameters.versions + 1):
-        key = [spec.fingerprint(), tools.seed, post["id"], content, version]
+        key = [strategy.fingerprint(), tools.seed, post["id"], content, version, *response]
         digest = hashlib.sha256(json.dumps(key).encode("utf-8")).hexdigest()
         name = f"rejected/{digest[:2]}/{digest}.{'jpg' if parameters.format == 'jpeg' else 'png'}"
-        _save(_rejected(spec, chosen, tools.seed, post["id"], version), tools.roots[MADE] / name)
+        draw = Draw(tools.seed, post["id"], version)
+        _save(_rejected(strategy, chosen, post["alt"], draw), tools.roots[MADE] / name)
         files.append(f"{MADE}:{name}")
     post.change("rejected_images", files, "image made")
 
 
-def _rejected(spec: ImageStrategy, chosen: Image.Image, seed: int, sample_id: str, version: int) -> Image.Image:
+def _rejected(strategy: ImageStrategy, chosen: Image.Image, response: str, draw: Draw) -> Image.Image:
     """The rejected image at the chosen one's own size; encoder-space strategies act on its pixels, normalised."""
-    from trifacet.preferences.rejected.images import preview_rejected_image
 
     def no_donor() -> Image.Image:
-        raise AssertionError("only 'randomness' takes another row's image, and it is not made here")
+        raise TrifacetError(f"strategy {strategy.name!r} takes another row's image without saying so (needs_donor)")
 
-    return preview_rejected_image(
-        spec, chosen, _normalised, MEAN, STD, seed=seed, sample_id=sample_id, version=version, donor=no_donor
-    )
+    seen = Seen(chosen, response, draw, lambda: _normalised(chosen), MEAN, STD, no_donor)
+    return shown(rejected_image(strategy, seen), seen)
 
 
 def _normalised(picture: Image.Image) -> torch.Tensor:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
+
+if TYPE_CHECKING:
+    import torch
 
 STEPS = 1000
 
@@ -40,6 +43,8 @@ def diffuse(pixels: torch.Tensor, t: int, rng: np.random.Generator) -> torch.Ten
 
     ``t`` does not enter the draw: the noise of one sample differs between two values of t in strength only.
     """
+    import torch
+
     kept = abar(t)
     noise = torch.from_numpy(rng.standard_normal(tuple(pixels.shape), dtype=np.float32)).to(pixels.device)
     return (kept**0.5 * pixels.float() + (1 - kept) ** 0.5 * noise).to(pixels.dtype)
@@ -56,6 +61,8 @@ def blacken(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -
 
 def to_picture(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> Image.Image:
     """What the encoder sees, as a picture: the first tile, de-normalised; values beyond 0..255 are clamped."""
+    import torch
+
     mean_C11, std_C11 = _per_channel(pixels, mean, std)
     tile_CHW = pixels.reshape(-1, *pixels.shape[-3:])[0].float() * std_C11 + mean_C11
     bytes_HWC = (tile_CHW * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
@@ -70,5 +77,7 @@ def _per_channel(
             f"pixels of shape {tuple(pixels.shape)} are not (..., {len(mean)}, height, width); "
             "this model's processor cuts images into patches: use a strategy that works on the picture"
         )
+    import torch
+
     stacked = torch.tensor([list(mean), list(std)], dtype=torch.float32, device=pixels.device)
     return stacked[0].view(-1, 1, 1), stacked[1].view(-1, 1, 1)

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from trifacet.base.files import write_atomically
 from trifacet.comparing.comparison import Comparison
+from trifacet.data.source import FilesRead
 from trifacet.evaluation.run_folder import Run, number, read_run
 from trifacet.reports.plots import bar_chart
 from trifacet.reports.run.curves import stage
@@ -30,8 +31,10 @@ from trifacet.web.pictures import picture
 SKIPPED_SHOWN = 20  # skipped.jsonl has all
 
 
-def write_report(run_folder: Path) -> Path:
+def write_report(run_folder: Path, files: FilesRead | None = None) -> Path:
     """Write ``report.html`` into the folder of a run, from whatever files the run has written so far.
+
+    ``files``: what its data files are known to hold, where the run itself asks.
 
     Returns:
         The path of the report.
@@ -40,7 +43,7 @@ def write_report(run_folder: Path) -> Path:
         TrifacetError: when the folder holds no run, a file in it is damaged, or the report cannot be written.
     """
     path = run_folder / "report.html"
-    write_atomically(path, render(read_run(run_folder)))
+    write_atomically(path, render(read_run(run_folder, files)))
     return path
 
 

@@ -1,0 +1,126 @@
+"""From a recipe's section ``data`` to samples: the file of each split, read once in a run.
+
+Invariant: training, scores, previews and reports read a split through here, so that all see the same samples; the
+demo's own world and a user's files look the same from here on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.data.formats import iter_samples
+from trifacet.data.records import Sample
+from trifacet.data.rows import OnProblem
+from trifacet.data.settings import Data, Split
+
+Value = TypeVar("Value")
+
+
+class FilesRead:
+    """What a run has read of its files and need not read again: samples, digests of images.
+
+    A file whose size or time of change is another since then is read anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[object, Any]] = {}
+
+    def once(self, file: Path, purpose: tuple[object, ...], read: Callable[[], Value]) -> Value:
+        """What ``read`` makes of ``file`` for this ``purpose``; what it raises is not kept."""
+        state = _state(file)
+        key = (file.absolute(), *purpose)
+        if key not in self._known or self._known[key][0] != state:
+            self._known[key] = (state, read())
+        value: Value = self._known[key][1]
+        return value
+
+    def digest(self, file: Path) -> str:
+        """SHA-256 of a file's bytes."""
+        return self.once(file, ("digest",), lambda: hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _state(file: Path) -> object:
+    """Size and time of change: of a folder of shards, those of each file."""
+    parts = sorted(file.rglob("*")) if file.is_dir() else [file]
+    return [(part, stat.st_size, stat.st_mtime_ns) for part in parts if part.exists() for stat in [part.stat()]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data file, its format, the records to make of it, the folder of its images, and the label before a post.
+
+    ``skip``: rows that cannot be read are left out instead of ending the run. ``files``: what is read already.
+    """
+
+    file: Path
+    format: str
+    kind: str
+    images: Path
+    label: str
+    skip: bool = False
+    files: FilesRead = field(default_factory=FilesRead, repr=False, compare=False)
+
+    def read(self) -> list[Sample]:
+        """All samples. Raises DataError for the first bad row, or with ``skip`` where none is good."""
+        return [sample for _, sample in self.rows(lambda problem: None)]
+
+    def rows(self, on_bad_row: OnProblem) -> list[tuple[int, Sample]]:
+        """All samples with their row numbers; ``on_bad_row`` is told what ``skip`` leaves out. Raises as ``read``."""
+        purpose = (self.format, self.kind, self.label, self.skip)
+        rows, problems = self.files.once(self.file, purpose, self._parsed)
+        for problem in problems:
+            on_bad_row(problem)
+        return list(rows)
+
+    def _parsed(self) -> tuple[list[tuple[int, Sample]], list[DataError]]:
+        problems: list[DataError] = []
+
+        def on_problem(problem: DataError) -> None:
+            if not self.skip or problem.row is None:  # without a row it is the file that is damaged
+                raise problem
+            problems.append(problem)
+
+        rows = list(iter_samples(self.file, self.kind, self.format, label=self.label, on_problem=on_problem))
+        if not rows:
+            raise DataError("has no rows that can be used", fix="give a file with at least one sample", file=self.file)
+        return rows, problems
+
+
+def source_of(
+    data: Data, run: Path, split: Split, kind: str | None = None, *, files: FilesRead | None = None
+) -> Source:
+    """The file of ``split`` (sft, preference, validation or test).
+
+    Args:
+        data: says where it is.
+        run: the run's folder, which holds the demo's world.
+        split: which one.
+        kind: the records to make of it (None: the split's own).
+        files: what the run has read already (None: nothing).
+
+    Raises:
+        TrifacetError: ``data`` names none, or it is not there.
+    """
+    kind, files = kind or ("test" if split == "validation" else split), files or FilesRead()
+    if data.world is not None:
+        folder = run / "data"
+        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder, data.context_label, files=files)
+    name = getattr(data, split)
+    if name is None:
+        raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
+    root = Path(data.root)
+    file = root / name
+    if not file.exists():
+        raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
+    images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
+    return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip", files)
+
+
+def has_split(data: Data, split: Split) -> bool:
+    """Whether ``data`` says where ``split`` comes from."""
+    return data.world is not None or getattr(data, split) is not None

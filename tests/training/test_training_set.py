@@ -1,0 +1,83 @@
+"""What a run shows, scores and hashes of its samples is what its stages train on."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from small_runs import STAGE, recipe_of
+
+from trifacet.data import source
+from trifacet.models.asking import WayOfAsking
+from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.runs.run import run_recipe
+from trifacet.training.batches import Groups
+from trifacet.training.sources import training_set
+
+SHORT = {**STAGE, "max_steps": 1}
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_previews_show_the_donors_that_training_used(tmp_path, world, tiny_folder, in_batch):
+    changes = {
+        "sft": None, "data.test": None, "rejected.in_batch": in_batch, "rejected.image": {"strategy": "randomness"},
+        "align.mcm": {**SHORT, "objective": "mcm-dpo", "limit": 8, "batch_size": 4},
+    }  # fmt: skip
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
+    run_recipe(recipe)
+    index = json.loads((recipe.folder / "rejected/index.json").read_text())
+    rows = [json.loads(line) for line in (world / "preference.jsonl").read_text().splitlines()]
+    pictures = [Image.open(world / one["image"]).convert("RGB").tobytes() for one in rows]
+    groups = Groups(8, 4, recipe.seed)
+    assert len(index) == 6
+    for number, entry in enumerate(index):
+        shown = Image.open(recipe.folder / entry["rejected"]).tobytes()
+        assert shown in pictures[:8]
+        if in_batch:
+            assert shown == pictures[groups.from_here(number)[1]]
+
+
+def test_a_run_parses_each_file_and_hashes_each_image_once(tmp_path, world, tiny_folder, monkeypatch):
+    parsed, hashed = Counter(), Counter()
+    parse, read = source.iter_samples, Path.read_bytes
+
+    def parsing(file, *arguments, **options):
+        parsed[file.name] += 1
+        return parse(file, *arguments, **options)
+
+    def reading(path):
+        hashed[path.name] += path.suffix == ".png" and path.is_relative_to(world)
+        return read(path)
+
+    monkeypatch.setattr(source, "iter_samples", parsing)
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    changes = {"sft": SHORT, "align.mcm": {**SHORT, "objective": "mcm-dpo"}, "align.dpo": {**SHORT, "objective": "dpo"}}
+    run_recipe(recipe_of(tmp_path / "out", world, tiny_folder, changes))
+    assert parsed == {"sft.jsonl": 1, "preference.jsonl": 1, "test.jsonl": 1}
+    assert len(+hashed) == 16
+    assert set((+hashed).values()) == {1}
+
+
+class Stripes(ImageStrategy):
+    """As many white columns as the response has words."""
+
+    name, sees_response = "stripes", True
+
+    def reject(self, seen):
+        made = Image.new("RGB", seen.picture.size)
+        made.paste("white", (0, 0, len(seen.response.split()), seen.picture.height))
+        return made
+
+
+def test_a_recipe_names_a_strategy_of_ones_own(tmp_path, world, tiny, tiny_folder):
+    changes = {"rejected.image": {"strategy": f"{__name__}:Stripes", "t": 500}}
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
+    samples = training_set(recipe, "mcm", recipe.align["mcm"])
+    examples, _ = samples.examples(WayOfAsking.of(recipe.data).encoder(tiny.family))
+    for index in range(3):
+        shown = examples.preview(index)
+        words = len(examples.samples[index].response.split())
+        assert sum(shown.getpixel((x, 0)) == (255, 255, 255) for x in range(shown.width)) == words
+        assert examples.image_versions(index)[1].key == tiny.family.read(shown).key
+    assert json.loads(examples.fingerprint()["rejected versions"])["image"]["strategy"] == "stripes"
