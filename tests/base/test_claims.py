@@ -179,9 +179,7 @@ def test_what_a_link_leads_to_is_never_removed(tmp_path, linked):
     fill(tmp_path / "elsewhere", "folder/mine", "file")
     fill(tmp_path / "out", MARK)
     (tmp_path / "out/models").symlink_to(tmp_path / "elsewhere" / linked)
-    ways = {
-        "folder": pytest.raises(TrifacetError, match=r"cannot remove .*models: it is a link to a folder")
-    }
+    ways = {"folder": pytest.raises(TrifacetError, match=r"cannot remove .*models: it is a link to a folder")}
     with claimed(tmp_path / "out", MARK) as claim, ways.get(linked, contextlib.nullcontext()):
         claim.clear([tmp_path / "out/models"], asked=True)
     assert names(tmp_path / "elsewhere") == ["file", "folder/mine"]
