@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet import __version__
 from trifacet.base.errors import TrifacetError
+from trifacet.base.version import __version__
 from trifacet.cli import (
     align,
     benchmarks,
