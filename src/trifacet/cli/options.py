@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe; presets are in recipes/")]
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="a YAML recipe; `trifacet recipes` lists presets")
+]
 FormatOption = Annotated[
     str,
     typer.Option(
