@@ -5,11 +5,13 @@ import re
 import shlex
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from small_runs import _on_one_thread, _processes
 
 import trifacet as face
 from trifacet.data.formats import FORMATS, format_called
@@ -110,6 +112,29 @@ def test_align_goes_on_where_it_was_refuses_other_records_and_trains_as_the_comm
     before = load_model(start).model.state_dict()
     assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
     assert not all(torch.equal(weight, before[name]) for name, weight in ours.items())
+
+
+def align_six_steps(output, data, start):
+    pairs = face.read_samples(data / "preference.jsonl", "preference")[:6]
+    settings = {"max_steps": 6, "batch_size": 2, "save_every": 1, "log_every": 1, "learning_rate": 1e-3}
+    return face.align(start, pairs, "mcm-dpo", output=output, images=data, **settings)
+
+
+def test_killed_and_called_again_align_ends_with_the_same_weights(tmp_path, world, tiny_folder):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    stage = killed / "models" / "mcm-dpo"
+    process = _processes.Process(target=_on_one_thread, args=(align_six_steps, (killed, world, tiny_folder)))
+    process.start()
+    while not (stage / "checkpoint-2").exists():
+        assert process.is_alive()
+        time.sleep(0.002)
+    process.kill()
+    process.join()
+    assert not (stage / "model").exists()
+    for output in (whole, killed):
+        align_six_steps(output, world, tiny_folder)
+    for name in ("model/model.safetensors", "log.jsonl"):
+        assert (stage / name).read_bytes() == (whole / "models" / "mcm-dpo" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
