@@ -1,7 +1,8 @@
 """The house: every import points down, and no files import each other in a circle.
 
 ``FLOORS`` is the one list of rooms, from the ground up; docs/architecture.md shows the same. An import inside a
-function or under TYPE_CHECKING counts as any other.
+function or under TYPE_CHECKING counts as any other. The package itself, which is the public face, stands above all
+rooms, so that none of them takes a name from it.
 """
 
 import ast
@@ -23,7 +24,7 @@ FLOORS = (
     ("evaluation",),
     ("reports",),
     ("runs",),
-    ("cli",),
+    ("api", "cli"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -62,7 +63,7 @@ def upward(house: dict[str, set[str]]) -> list[str]:
         here, room = floor(module)
         for other in imported:
             there, other_room = floor(other)
-            if other_room and room != other_room and there >= here:
+            if room != other_room and there >= here:
                 wrong.append(f"{module} -> {other}")
     return sorted(wrong)
 
@@ -86,7 +87,7 @@ def circles(house: dict[str, set[str]]) -> list[str]:
 
 
 def test_every_room_has_a_floor():
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    rooms = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/**/*.py")}
     assert rooms == set(FLOOR_OF)
 
 

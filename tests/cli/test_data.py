@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from trifacet.base.errors import DataError
-from trifacet.cli.data import AnyFormat, Format, Kind, Strategy, app
+from trifacet.cli.data import Format, Kind, Strategy, app
 from trifacet.data.formats import FORMATS, write_samples
 from trifacet.data.records import SAMPLE_TYPES, make_sample
 from trifacet.preferences.rejected.images import STRATEGIES
@@ -73,7 +73,6 @@ def parse(path):
 
 def test_the_choices_are_what_there_is():
     assert [choice.value for choice in Format] == list(FORMATS)
-    assert [choice.value for choice in AnyFormat] == ["auto", *FORMATS]
     assert [choice.value for choice in Kind] == list(SAMPLE_TYPES)
     assert [choice.value for choice in Strategy] == list(STRATEGIES)
 

@@ -1,6 +1,7 @@
 """What a run shows, scores and hashes of its samples is what its stages train on."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from small_runs import STAGE, recipe_of
 
 from trifacet.data import source
 from trifacet.models.asking import WayOfAsking
-from trifacet.preferences.rejected.images import ImageStrategy
+from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen
 from trifacet.runs.run import run_recipe
 from trifacet.training.batches import Groups
 from trifacet.training.sources import training_set
@@ -81,3 +82,14 @@ def test_a_recipe_names_a_strategy_of_ones_own(tmp_path, world, tiny, tiny_folde
         assert sum(shown.getpixel((x, 0)) == (255, 255, 255) for x in range(shown.width)) == words
         assert examples.image_versions(index)[1].key == tiny.family.read(shown).key
     assert json.loads(examples.fingerprint()["rejected versions"])["image"]["strategy"] == "stripes"
+
+
+def test_the_strategy_of_the_docs_works_as_it_stands():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "rejected-versions.md").read_text(encoding="utf-8")
+    shown: dict = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], shown)
+    picture = Image.new("RGB", (40, 30))
+    seen = Seen(picture, "two words", Draw(1, "a"), lambda: None, (0.5,) * 3, (0.5,) * 3, lambda: picture)
+    made = shown["Stripes"]().reject(seen)
+    assert made.size == picture.size
+    assert made.tobytes() != picture.tobytes()

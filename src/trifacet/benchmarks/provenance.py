@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import trifacet
 from trifacet.base.files import write_atomically
+from trifacet.base.version import __version__
 
 MAX_BYTES = 1_000_000  # of a record
 
@@ -40,7 +40,7 @@ def write_record(path: Path, sources: Iterable[Path], *, release: str, problems:
     """Write the record of ``path``, which is there, as ``<its name>.made.json``."""
     digests = {source.name: _digest(source) for source in sources}
     record = Record(
-        sha256=_digest(path), release=release, problems=list(problems), sources=digests, trifacet=trifacet.__version__
+        sha256=_digest(path), release=release, problems=list(problems), sources=digests, trifacet=__version__
     )
     write_atomically(_beside(path), record.model_dump_json(indent=1) + "\n")
 

@@ -1,6 +1,6 @@
-"""The benchmarks that are there: one file each in ``known/``, or a file that the user names.
+"""The benchmarks that are there: one file each in ``known/``, or a file or an object that the user names.
 
-Invariant: nothing but the files of ``known/`` is found by itself; a file of the user's runs only where it was named.
+Invariant: nothing but the files of ``known/`` is found by itself; what is the user's runs only where it was named.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import NamedTuple, get_args
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.extensions import extension_file, is_extension, load_extension
 from trifacet.benchmarks import known
 from trifacet.benchmarks.benchmark import Benchmark
 from trifacet.statistics.keys import PER_SAMPLE, PROBE, TEXTS
@@ -41,7 +42,7 @@ def known_benchmarks() -> dict[str, Entry]:
 
 
 def own_benchmarks(files: Sequence[Path]) -> dict[str, Entry]:
-    """The benchmarks of the user's files by name; each file is run, once.
+    """The benchmarks of the user's files, or ``package.module:name``, by name; each file is run, once.
 
     Raises:
         TrifacetError: a file holds no benchmark, or two hold one of the same name.
@@ -61,13 +62,15 @@ def find_benchmark(name: str, file: Path | None = None) -> Benchmark:
 
 
 def find_entry(name: str, file: Path | None = None) -> Entry:
-    """The benchmark called ``name``, among the known ones or in the user's ``file``, which is run.
+    """The benchmark called ``name``: a known one, one of the user's own objects, or that of the ``file``, which is run.
 
     Raises:
         TrifacetError: there is none of this name, or the file holds no benchmark.
     """
     if file is None:
-        return pick(name, known_benchmarks())
+        known_ones = known_benchmarks()
+        own = name not in known_ones and is_extension(name, "benchmark")
+        return load_benchmark(Path(name)) if own else pick(name, known_ones)
     return pick(name, own_benchmarks([file]), f" in {file}")
 
 
@@ -81,11 +84,14 @@ def pick(name: str, there: Mapping[str, Entry], place: str = "") -> Entry:
 
 
 def load_benchmark(file: Path) -> Entry:
-    """The ``BENCHMARK`` of a Python file, which is run.
+    """The ``BENCHMARK`` of a Python file, or that called ``package.module:name``; its code is run.
 
     Raises:
         DataError: it can't be read or run, or holds none, or one that has the name of something else.
+        TrifacetError: there is no such object.
     """
+    if file.suffix != ".py" and is_extension(str(file), "benchmark"):
+        return _load_object(str(file))
     if file.suffix != ".py" or not file.is_file():
         raise DataError("is no Python file", fix="name a file such as my_benchmark.py", file=file)
     module = ModuleType(f"trifacet_benchmark_{file.stem}")
@@ -99,7 +105,19 @@ def load_benchmark(file: Path) -> Entry:
         raise DataError(f"cannot be run ({type(error).__name__}: {error})", fix="correct the file", file=file) from None
     if not isinstance(getattr(module, "BENCHMARK", None), Benchmark):
         raise DataError("holds no BENCHMARK", fix="write one as docs/benchmarks.md shows", file=file)
-    entry = _entry(module)
+    return _checked(_entry(module), file, source)
+
+
+def _load_object(name: str) -> Entry:
+    benchmark: Benchmark = load_extension(name, "benchmark", Benchmark)
+    file = extension_file(name, "benchmark")
+    if file is None:
+        raise TrifacetError(f"benchmark {name!r} is in no file, so that its results would not say what made them")
+    return _checked(Entry(benchmark, benchmark.title), file, file.read_bytes())
+
+
+def _checked(entry: Entry, file: Path, source: bytes) -> Entry:
+    """The entry with the file that it comes from, if its name is its own."""
     if (name := entry.benchmark.name) in _taken():
         raise DataError(f"its BENCHMARK is called {name!r}, as another is", fix="give it a name of its own", file=file)
     return entry._replace(file=file, sha256=hashlib.sha256(source).hexdigest())

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import trifacet
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.version import __version__
 from trifacet.benchmarks import checking, judged, results
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outcome
 from trifacet.benchmarks.checking import FileFound, Reasons
@@ -78,7 +78,7 @@ class Task:
             "limit": self.limit,
             "answers": dict(answers),
             "judge": _identity(self.judge, judge),
-            "trifacet": trifacet.__version__,
+            "trifacet": __version__,
         }
 
 

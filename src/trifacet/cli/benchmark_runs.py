@@ -23,11 +23,18 @@ ImagesOption = Annotated[
     Path | None, typer.Option(help="Folder of its pictures; by default that of the data.", show_default=False)
 ]
 FileOption = Annotated[
-    Path | None, typer.Option(help="A Python file of your own that holds a BENCHMARK; it is run.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="A Python file of your own that holds a BENCHMARK, or package.module:name of one; it is run.",
+        show_default=False,
+    ),
 ]
 FilesOption = Annotated[
     list[Path] | None,
-    typer.Option(help="A Python file of your own that holds a BENCHMARK; it is run. Repeatable.", show_default=False),
+    typer.Option(
+        help="A Python file of your own that holds a BENCHMARK, or package.module:name of one; it is run. Repeatable.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[
     str | None, typer.Option("--json", metavar="PATH", help="Write the result as JSON; - for standard output.")

@@ -12,6 +12,7 @@ import typer
 from trifacet.base.errors import TrifacetError
 from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, plain, write_json, write_text
+from trifacet.cli.options import OwnFormatOption, OwnMetricOption
 from trifacet.cli.score import ProfileName
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def compare(
     metrics: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only these metrics (cider, or coco/cider); repeatable.")
     ] = None,
+    own_metric: OwnMetricOption = None,
+    format: OwnFormatOption = "auto",
     better: Annotated[
         list[str] | None,
         typer.Option(metavar="METRIC=higher|lower|neither", help="Which direction is better, where it is not known."),
@@ -125,7 +128,9 @@ def compare(
     from trifacet.comparing.comparison import Settings
     from trifacet.comparing.comparison import compare as compare_models
     from trifacet.comparing.document import document
+    from trifacet.data.formats import use_format
     from trifacet.evaluation.entries import PROFILES, read_entries
+    from trifacet.metrics.scores import own_metric as open_metric
     from trifacet.reports.comparison import latex as comparison_latex
     from trifacet.reports.comparison import tables as comparison_tables
 
@@ -140,6 +145,7 @@ def compare(
     if (estimate or judge_prompt or answers) and judge is None:
         raise TrifacetError("--estimate, --judge-prompt and --answers belong to --judge; name the judge's file")
     sections, directions = _probes(probe or []), _directions(better or [])
+    use_format(format)
     entered = read_entries(
         models,
         references=references,
@@ -147,6 +153,7 @@ def compare(
         better=directions,
         common=common,
         own=own_benchmarks(file or ()),
+        extras=[open_metric(name) for name in own_metric or ()],
     )
     there = dict.fromkeys(metric for one in entered.contestants for _, metric in one.measures)
     if unknown := [name for name in directions if name not in there]:

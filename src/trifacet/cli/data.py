@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import EXIT_BAD_INPUT, err, out, plain, print_table, write_json
+from trifacet.cli.options import FormatOption
 
 if TYPE_CHECKING:
     from trifacet.data.checking import Report
@@ -30,17 +31,6 @@ class Kind(StrEnum):
 class Format(StrEnum):
     """The formats of ``trifacet.data.formats``."""
 
-    TRIFACET = "trifacet"
-    MCM_DPO = "mcm-dpo"
-    TRL = "trl"
-    MS_SWIFT = "ms-swift"
-    LLAMA_FACTORY = "llama-factory"
-
-
-class AnyFormat(StrEnum):
-    """A format, or the wish to have it recognised."""
-
-    AUTO = "auto"
     TRIFACET = "trifacet"
     MCM_DPO = "mcm-dpo"
     TRL = "trl"
@@ -69,7 +59,6 @@ AnyKindOption = Annotated[
         show_default=False,
     ),
 ]
-FormatOption = Annotated[AnyFormat, typer.Option(help="Format of the file; auto looks at the first row.")]
 ImagesOption = Annotated[
     Path | None, typer.Option(metavar="ROOT", help="Folder that image paths are relative to. [default: the file's]")
 ]
@@ -83,7 +72,7 @@ def check(
     file: FileArgument,
     *,
     kind: AnyKindOption = None,
-    format: FormatOption = AnyFormat.AUTO,
+    format: FormatOption = "auto",
     images: ImagesOption = None,
     recipe: Annotated[
         Path | None, typer.Option(metavar="RECIPE", help="Also count tokens, for the model of this recipe.")
@@ -107,8 +96,10 @@ def check(
 
     from trifacet.base.images import MAX_PIXELS
     from trifacet.data.checking import check_file
+    from trifacet.data.formats import use_format
     from trifacet.data.shards import written_kind
 
+    use_format(format)
     loaded = None
     if recipe is not None:
         from trifacet.training.recipe import load_recipe
@@ -117,7 +108,7 @@ def check(
     report = check_file(
         file,
         kind.value if kind else written_kind(file) or "preference",
-        format.value,
+        format,
         images=images,
         label=label,
         max_pixels=loaded.data.max_pixels if loaded else MAX_PIXELS,
@@ -143,8 +134,12 @@ def convert(
     *,
     to: Annotated[Format, typer.Option(help="Format to write.")],
     from_: Annotated[
-        AnyFormat, typer.Option("--from", help="Format to read; auto looks at the first row.")
-    ] = AnyFormat.AUTO,
+        str,
+        typer.Option(
+            "--from",
+            help="Format to read, or package.module:name of your own, which is run; auto looks at the first row.",
+        ),
+    ] = "auto",
     kind: KindOption = Kind.PREFERENCE,
     label: LabelOption = "Context:",
     prompt: Annotated[str | None, typer.Option(help="Request to write where a sample has none of its own.")] = None,
@@ -159,7 +154,7 @@ def convert(
     """
     from trifacet.data.formats import read_samples, write_samples
 
-    samples = read_samples(source, kind.value, from_.value, label=label)
+    samples = read_samples(source, kind.value, from_, label=label)
     lost = write_samples(samples, target, to.value, kind.value, prompt=prompt)
     for sentence in lost:
         err.print(f"lost: {plain(sentence)}")
@@ -173,7 +168,7 @@ def show(
     output: Annotated[Path, typer.Option(metavar="PATH", help="The page to write.")] = Path("gallery.html"),
     images: ImagesOption = None,
     kind: AnyKindOption = None,
-    format: FormatOption = AnyFormat.AUTO,
+    format: FormatOption = "auto",
     limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,
     strategy: Annotated[
         Strategy | None, typer.Option(help="Make a rejected image, and a rejected context, where the data give none.")
@@ -200,7 +195,7 @@ def show(
 
         spec = image_strategy(strategy.value, t)
     told = kind.value if kind else written_kind(file) or "preference"
-    samples = read_samples(file, told, format.value, label=label)
+    samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
     write_gallery(samples, root, output, title=file.name, limit=limit, strategy=spec, seed=seed)
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")

@@ -24,6 +24,7 @@ from trifacet.cli.describe import (
     PromptOption,
     TemperatureOption,
 )
+from trifacet.cli.options import OwnMetricOption
 from trifacet.generation.opening import load_for_generation
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from trifacet.benchmarks.running import Task
     from trifacet.evaluation.evaluating import Tests
     from trifacet.generation.settings import Generation
+    from trifacet.metrics.scores import Extra
 
 
 def evaluate(
@@ -63,6 +65,7 @@ def evaluate(
     probe: Annotated[
         bool, typer.Option(help="Also look into the models: attention, answers under noise, embeddings.")
     ] = True,
+    own_metric: OwnMetricOption = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that the others are held against; default: the first.")
     ] = None,
@@ -94,6 +97,7 @@ def evaluate(
     from trifacet.evaluation.evaluating import evaluate as run_all
     from trifacet.evaluation.naming import name_models
     from trifacet.generation.settings import Generation
+    from trifacet.metrics.scores import own_metric as open_metric
 
     if data is None and not benchmark:
         raise TrifacetError("there is nothing to evaluate on; give a test set with --data, or a --benchmark")
@@ -102,7 +106,7 @@ def evaluate(
         raise TrifacetError(f"--baseline {baseline!r} is none of the models; there are {', '.join(named)}")
     writing = Generation(beams=beams, temperature=temperature, max_new_tokens=max_new_tokens, batch_size=batch_size)
     answering = Generation(beams=1, temperature=0.0, max_new_tokens=answer_tokens, batch_size=batch_size)
-    own = own_benchmarks(file or ())
+    own, extras = own_benchmarks(file or ()), [open_metric(name) for name in own_metric or ()]
     tasks = _tasks(benchmark or [], benchmark_limit, set_ or [], own)
     tests = _tests(data, images, limit, tasks, judge, probe, writing, answering, seed, dtype.value)
     run_all(
@@ -113,7 +117,7 @@ def evaluate(
         lambda name: Bar(plain(name)),
         overwrite=overwrite,
     )
-    _report(output, baseline, seed, own)
+    _report(output, baseline, seed, own, extras)
 
 
 def _tests(
@@ -183,7 +187,7 @@ def _tasks(given: Sequence[str], limit: int | None, sets: Sequence[str], own: Ma
     return list(tasks.values())
 
 
-def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Entry]) -> None:
+def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Entry], extras: Sequence[Extra]) -> None:
     """Tables on standard output, the same as Markdown, LaTeX and JSON, and a page; its path comes last."""
     from trifacet.base.files import write_atomically
     from trifacet.cli.compare_view import print_comparison
@@ -196,7 +200,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
     from trifacet.reports.comparison.page import write_comparison
     from trifacet.reports.probes import probe_sections
 
-    entered = read_entries([str(folder)], own=own)
+    entered = read_entries([str(folder)], own=own, extras=extras)
     # A verdict that cannot be parsed or an empty text leaves a model without a value there: the others are compared.
     settings = Settings(seed=seed, baseline=baseline, common=True)
     comparison = compare(entered.contestants, settings, entered.notes)

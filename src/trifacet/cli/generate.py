@@ -22,6 +22,7 @@ from trifacet.cli.describe import (
     SeedOption,
     TemperatureOption,
 )
+from trifacet.cli.options import FormatOption
 from trifacet.generation.opening import load_for_generation
 
 
@@ -33,7 +34,7 @@ def generate(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; by default that of the data.", show_default=False)
     ] = None,
-    format: Annotated[str, typer.Option(help="auto, trifacet, mcm-dpo, trl, ms-swift or llama-factory.")] = "auto",
+    format: FormatOption = "auto",
     beams: BeamsOption = 3,
     temperature: TemperatureOption = 0.0,
     max_new_tokens: NewTokensOption = 256,
@@ -53,16 +54,14 @@ def generate(
     """
     from rich.markup import escape
 
-    from trifacet.base.errors import TrifacetError
     from trifacet.base.progress import Bar
-    from trifacet.data.formats import FORMATS, read_samples
+    from trifacet.data.formats import read_samples, use_format
     from trifacet.data.records import TestSample
     from trifacet.generation.results import check_images, write_to_file
     from trifacet.generation.settings import Generation
     from trifacet.generation.writer import FamilyWriter
 
-    if format not in ("auto", *FORMATS):
-        raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")
+    use_format(format)
     settings = Generation(
         beams=beams,
         temperature=temperature,

@@ -38,7 +38,13 @@ def lint(
     max_chars: Annotated[int | None, typer.Option(min=1, help="Warn of longer texts; by default of none.")] = None,
     min_words: Annotated[int, typer.Option(min=0, help="Warn of texts with fewer words.")] = 3,
     max_images: Annotated[int, typer.Option(min=1, help="Warn of a text that more different images have.")] = 4,
-    rules: Annotated[str, typer.Option(help="own, or compat: the verdicts of @double-great/alt-text 3.2.1.")] = "own",
+    rules: Annotated[
+        str,
+        typer.Option(
+            help="own, or compat: the verdicts of @double-great/alt-text 3.2.1. With package.module:name, rules of "
+            "your own, which are run: beside ours as own,package.module:name."
+        ),
+    ] = "own",
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help="Leave this rule out; give it again, or with commas.")
     ] = None,
@@ -195,7 +201,7 @@ def _tell_rules(settings: Settings, explain: str | None, json_path: str | None) 
     from trifacet.base.errors import TrifacetError
     from trifacet.lint.linting import RULE_SETS
 
-    known = {rule.name: rule for rules in RULE_SETS.values() for rule in rules}
+    known = {rule.name: rule for rules in (*RULE_SETS.values(), settings.every_rule) for rule in rules}
     if explain and explain not in known:
         raise TrifacetError(f"unknown rule {explain!r}; known are {', '.join(known)}")
     chosen = [known[explain]] if explain else list(settings.rules)

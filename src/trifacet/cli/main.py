@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet import __version__
 from trifacet.base.errors import TrifacetError
+from trifacet.base.version import __version__
 from trifacet.cli import (
     align,
     benchmarks,
@@ -25,6 +25,7 @@ from trifacet.cli import (
     generate,
     lint,
     probe,
+    recipes,
     report,
     review,
     rewards,
@@ -64,6 +65,7 @@ for panel, name, function in (  # in the order of the work
     (LOOKING, "families", families.families),
 ):
     app.command(name, rich_help_panel=panel)(function)
+app.add_typer(recipes.app, name="recipes", rich_help_panel=RUNS)
 app.add_typer(benchmarks.app, name="benchmarks", rich_help_panel=EVALUATION)
 app.add_typer(data.app, name="data", rich_help_panel=LOOKING)
 

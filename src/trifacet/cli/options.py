@@ -8,7 +8,31 @@ from typing import Annotated
 
 import typer
 
-RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe; presets are in recipes/")]
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="a YAML recipe; `trifacet recipes` lists presets")
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        help="Format of the file: trifacet, mcm-dpo, trl, ms-swift, llama-factory, or package.module:name of your own, "
+        "which is run; auto looks at the first row."
+    ),
+]
+OwnFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="The data format of your own, package.module:name, that a run was made with; it is run.",
+        show_default=False,
+    ),
+]
+OwnMetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-metric", metavar="NAME", help="A metric of your own, package.module:name, which is run. Repeatable."
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override a recipe key, such as align.dpo.learning_rate=1e-6"),

@@ -19,6 +19,7 @@ from trifacet.cli.describe import (
     NewTokensOption,
     PromptOption,
 )
+from trifacet.cli.options import FormatOption
 from trifacet.generation.opening import load_for_generation
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def probe(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; by default that of the data.", show_default=False)
     ] = None,
-    format: Annotated[str, typer.Option(help="auto, trifacet, mcm-dpo, trl, ms-swift or llama-factory.")] = "auto",
+    format: FormatOption = "auto",
     references: Annotated[
         Path | None,
         typer.Option(help="JSONL of id and text or texts; by default the data's own.", show_default=False),
@@ -85,7 +86,7 @@ def probe(
     from trifacet.base.errors import TrifacetError
     from trifacet.base.files import write_atomically
     from trifacet.base.progress import Bar
-    from trifacet.data.formats import FORMATS, read_samples
+    from trifacet.data.formats import read_samples, use_format
     from trifacet.data.records import TestSample
     from trifacet.evaluation.naming import name_models
     from trifacet.generation.results import check_images
@@ -93,8 +94,7 @@ def probe(
     from trifacet.probing.vectors import read_vectors, write_vectors
     from trifacet.reports.probes import read_probe, write_page
 
-    if format not in ("auto", *FORMATS):
-        raise TrifacetError(f"unknown format {format!r}; known are auto, {', '.join(FORMATS)}")
+    use_format(format)
     if not (attention or noise or embeddings):
         raise TrifacetError("--no-attention --no-noise --no-embeddings leaves nothing to look at; drop one of them")
     if (vectors or joint) and not embeddings:

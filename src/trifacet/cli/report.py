@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trifacet.cli.common import out, write_json, write_text
+from trifacet.cli.options import OwnFormatOption
 
 
 def report(
@@ -20,6 +21,7 @@ def report(
             help="also write the summary table, with intervals and marks, as Markdown (- prints it)",
         ),
     ] = None,
+    format: OwnFormatOption = "auto",
     json: Annotated[
         str | None,
         typer.Option("--json", metavar="PATH", help="also write scores, intervals and tests as JSON (- prints it)"),
@@ -29,12 +31,14 @@ def report(
 
     Example: trifacet report runs/demo --markdown table.md
     """
+    from trifacet.data.formats import use_format
     from trifacet.evaluation.run_folder import read_run
     from trifacet.reports.run.report import write_report
     from trifacet.reports.run.sureness import markdown_remarks, marked, sureness, sureness_document
     from trifacet.reports.tables import document, summarise
     from trifacet.reports.tables import markdown as as_markdown
 
+    use_format(format)
     path = write_report(run)
     if markdown or json:
         gathered = read_run(run)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import err, json_or_table, out, plain
+from trifacet.cli.options import OwnMetricOption
 
 if TYPE_CHECKING:
     from trifacet.metrics.scores import Extra, Profile, Scores
@@ -64,6 +65,7 @@ def score(
     bert_score_layer: Annotated[
         int | None, typer.Option(help="Layer for BERTScore; by default what its package recommends for the model.")
     ] = None,
+    own_metric: OwnMetricOption = None,
     intervals: Annotated[
         bool, typer.Option("--intervals", help="Also give the 95 % interval of every value (BCa bootstrap).")
     ] = False,
@@ -84,6 +86,7 @@ def score(
     from trifacet.base.files import write_atomically
     from trifacet.metrics.inputs import read_predictions, read_targets
     from trifacet.metrics.matching import match_ids, other_data, predicted_only
+    from trifacet.metrics.scores import own_metric as open_metric
     from trifacet.metrics.scores import score_texts
     from trifacet.statistics.significance import LEVEL, bca_intervals
 
@@ -95,7 +98,8 @@ def score(
     match_ids(hypotheses, samples, predictions)
     asked = profile or [ProfileName.PAPER]
     profiles: list[Profile] = ["coco" if name is ProfileName.COCO else "paper" for name in dict.fromkeys(asked)]
-    extras = _extras(meteor, clip, images or references.parent, bert_score, bert_score_layer)
+    extras = [open_metric(name) for name in own_metric or ()]
+    extras += _extras(meteor, clip, images or references.parent, bert_score, bert_score_layer)
     scores = score_texts(hypotheses, samples, profiles=profiles, extras=extras)
     scores.notes[:0] = [note for note in notes if note]
     for note in scores.notes:

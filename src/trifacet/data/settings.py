@@ -27,8 +27,10 @@ class Data(Section):
     images: str | dict[Split, str] | None = Field(
         None, description="folder of the images, relative to root (null: root itself), or a folder per split"
     )
-    format: Literal["auto", "trifacet", "mcm-dpo", "trl", "ms-swift", "llama-factory"] = Field(
-        "auto", description="format of the files; auto looks at the first row"
+    format: str = Field(
+        "auto",
+        description="format of the files: trifacet, mcm-dpo, trl, ms-swift, llama-factory, or package.module:name of "
+        "your own; auto looks at the first row",
     )
     sft: str | None = Field(None, description="file of supervised samples (a preference file serves too: its chosen)")
     preference: str | None = Field(None, description="file of preference samples")

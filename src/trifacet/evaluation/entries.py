@@ -22,7 +22,7 @@ from trifacet.metrics import coco, paper
 from trifacet.metrics.inputs import read_predictions, read_targets
 from trifacet.metrics.lint import LINT
 from trifacet.metrics.matching import match_ids, other_data
-from trifacet.metrics.scores import TEXT_MEASURES, Profile, measures_of, score_texts
+from trifacet.metrics.scores import TEXT_MEASURES, Extra, Profile, measures_of, score_texts
 from trifacet.metrics.target import Target
 from trifacet.statistics.keys import PER_SAMPLE, Key
 from trifacet.statistics.measures import Better, Measure, mean_measure
@@ -55,6 +55,7 @@ def read_entries(
     better: Mapping[str, Better] | None = None,
     common: bool = False,
     own: Mapping[str, Entry] | None = None,
+    extras: Sequence[Extra] = (),
 ) -> Entered:
     """The models that ``[NAME=]PATH`` arguments name.
 
@@ -65,6 +66,7 @@ def read_entries(
         better: which direction is better in metrics by name, where it is not known or not meant so.
         common: keep the samples that all models have, where they differ.
         own: benchmarks of the user's files by name, for results that were made with them.
+        extras: metrics of texts beyond the profiles.
 
     Raises:
         DataError: naming file, row and field; or the ids that models lack.
@@ -98,7 +100,7 @@ def read_entries(
         if one.name in known:
             texts = known[one.name].texts
             match_ids(texts, targets, Path(one.source), "--common compares the samples that all have")
-            measures, remarks[one.name] = _scored(texts, targets, profiles)
+            measures, remarks[one.name] = _scored(texts, targets, profiles, extras)
             measures = {**measures, **one.measures}
             contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts, one.results))
         else:
@@ -219,9 +221,9 @@ def _targets(told: Sequence[_Opened], references: Path | None) -> list[Target]:
 
 
 def _scored(
-    texts: Mapping[str, str], targets: Sequence[Target], profiles: Sequence[Profile]
+    texts: Mapping[str, str], targets: Sequence[Target], profiles: Sequence[Profile], extras: Sequence[Extra]
 ) -> tuple[dict[Key, Measure], list[str]]:
-    scores = score_texts(texts, targets, profiles=profiles)
+    scores = score_texts(texts, targets, profiles=profiles, extras=extras)
     return measures_of(scores), scores.notes
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.extensions import is_extension, load_extension
 from trifacet.lint.check import LintFinding, check_names, lint_text
 from trifacet.lint.compat import COMPAT
 from trifacet.lint.documents import MAX_TEXT, AltText, OnProblem
@@ -25,7 +27,10 @@ RULE_SETS: dict[str, tuple[Rule, ...]] = {"own": RULES, "compat": (MISSING, *COM
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked. Raises TrifacetError for a platform or a rule that does not exist."""
+    """What is asked. Raises TrifacetError for a platform or a rule that does not exist.
+
+    ``rule_set``: names of rule sets with commas between them; one that is not known is an object of the user's own.
+    """
 
     rule_set: str = "own"
     platform: str | None = None
@@ -38,25 +43,46 @@ class Settings:
     columns: Columns = field(default_factory=Columns)
 
     def __post_init__(self) -> None:
-        if self.rule_set not in RULE_SETS:
-            raise TrifacetError(f"unknown rule set {self.rule_set!r}; known are {', '.join(RULE_SETS)}")
-        check_names(self.platform, [*self.ignore, *self.only], RULE_SETS[self.rule_set])
+        check_names(self.platform, [*self.ignore, *self.only], self.every_rule)
         if self.rule_set == "compat" and (self.platform or self.max_chars):
             raise TrifacetError("the compatible rules have a limit of their own; leave --platform and --max-chars out")
         if not self.rules:
             raise TrifacetError("no rule is left to ask; leave out some of --only, --ignore and --level")
 
+    @cached_property
+    def every_rule(self) -> tuple[Rule, ...]:
+        """The rules of all sets that are named."""
+        names = self.rule_set.split(",")
+        if "compat" in names and len(names) > 1:
+            raise TrifacetError("the compatible rules stand alone; leave the other rule sets out")
+        found = tuple(rule for name in names for rule in _rule_set(name.strip()))
+        told = [rule.name for rule in found]
+        if twice := [name for name in told if told.count(name) > 1]:
+            raise TrifacetError(f"two rules are called {twice[0]!r}; give your own a name of its own")
+        return found
+
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules that are asked, in their order."""
-        chosen = RULE_SETS[self.rule_set]
         return tuple(
             rule
-            for rule in chosen
+            for rule in self.every_rule
             if rule.name not in self.ignore
             and (not self.only or rule.name in self.only)
             and (rule.level == "error" or not self.errors_only)
         )
+
+
+def _rule_set(name: str) -> tuple[Rule, ...]:
+    if name in RULE_SETS:
+        return RULE_SETS[name]
+    if not is_extension(name, "rule"):
+        raise TrifacetError(f"unknown rule set {name!r}; known are {', '.join(RULE_SETS)}")
+    own = load_extension(name, "rule", (Rule, list, tuple))
+    rules = (own,) if isinstance(own, Rule) else tuple(own)
+    if strange := [one for one in rules if not isinstance(one, Rule)]:
+        raise TrifacetError(f"rule {name!r} holds an object of type {type(strange[0]).__name__}; give it rules only")
+    return rules
 
 
 @dataclass(frozen=True)

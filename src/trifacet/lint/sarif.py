@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from trifacet import __version__
 from trifacet.base.errors import DataError
+from trifacet.base.version import __version__
 from trifacet.lint.linting import Told
 from trifacet.lint.rule import Rule
 

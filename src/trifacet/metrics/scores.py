@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.extensions import load_extension
 from trifacet.data.records import TestSample
 from trifacet.metrics import coco, paper, texts
 from trifacet.metrics.cider import ONE_SAMPLE
@@ -101,7 +102,11 @@ def score_texts(
     notes = list(
         dict.fromkeys([*_missing(written, samples, profiles), *(note for part in parts for note in part.notes)])
     )
-    measures = {name: measure for part in parts for name, measure in part.measures.items()}
+    measures: dict[str, Measure | None] = {}
+    for part in parts:
+        if twice := part.measures.keys() & measures.keys():
+            raise TrifacetError(f"two metrics are called {min(twice)!r}; give your own a name of its own")
+        measures |= part.measures
     reason = texts.degenerate(written, at_limit)
     if reason:
         notes.append(f"the texts degenerated: {reason}")
@@ -133,6 +138,30 @@ def meteor_1_5(written: Sequence[str], samples: Sequence[Target]) -> Part:
         return Part({NAME: meteor_measure(captions)})
     except TrifacetError as error:
         return Part({NAME: None}, [f"METEOR 1.5 is not computed: {error}"])
+
+
+def own_metric(metric: str | Callable[[Sequence[str], Sequence[Target]], Sequence[Measure]]) -> Extra:
+    """A metric of the user's own, or the name of one, as an ``Extra``.
+
+    It is a function of the texts and their samples, in one order, that gives measures whose units are ids of samples.
+
+    Raises:
+        TrifacetError: there is no such object; and when it is asked, what it gives are no such measures.
+    """
+    function = load_extension(metric, "metric") if isinstance(metric, str) else metric
+    if not callable(function):
+        raise TrifacetError(f"metric {metric!r} is of type {type(function).__name__}; name a function")
+
+    def extra(written: Sequence[str], samples: Sequence[Target]) -> Part:
+        measures = function(written, samples)
+        known = {sample.id for sample in samples}
+        if not isinstance(measures, list | tuple) or not all(isinstance(one, Measure) for one in measures):
+            raise TrifacetError(f"metric {metric!r} gives no list of measures; see trifacet.mean_measure")
+        if strange := [unit for one in measures for unit in one.units if unit not in known]:
+            raise TrifacetError(f"metric {metric!r} has a value for {strange[0]!r}, which is no sample; use their ids")
+        return Part({measure.name: measure for measure in measures})
+
+    return extra
 
 
 def absent(names: Sequence[str], reason: str) -> Extra:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extensions import is_extension, load_extension
 from trifacet.preferences.facets import CHOSEN, FACETS, Cell, Corner, Facet, cells_of
 
 
@@ -213,12 +214,17 @@ OBJECTIVES: dict[str, Objective] = {
 def resolve_objective(value: str | dict[str, Any]) -> Objective:
     """An objective by name, or by definition; ``base`` and ``drop`` shorten the definition of an ablation.
 
+    A name is one of ``OBJECTIVES``, or that of an object of the user's own (see ``base.extensions``).
+
     Raises:
         TrifacetError: unknown name (with the nearest known one) or a definition that does not hold.
     """
     if isinstance(value, str):
         if value in OBJECTIVES:
             return OBJECTIVES[value]
+        if is_extension(value, "objective"):
+            own: Objective = load_extension(value, "objective", Objective)
+            return own
         near = difflib.get_close_matches(value, OBJECTIVES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(OBJECTIVES)}"
         raise TrifacetError(f"unknown objective {value!r}; {hint}")

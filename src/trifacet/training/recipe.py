@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from trifacet.base.errors import TrifacetError
+from trifacet.data.formats import use_format
 from trifacet.data.settings import Data
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
-from trifacet.preferences.objectives import Objective, resolve_objective
+from trifacet.preferences.objectives import OBJECTIVES, Objective, resolve_objective
 from trifacet.preferences.settings import Rejected
 from trifacet.settings.reading import as_yaml, explain_invalid, read_values
 from trifacet.settings.section import Section
@@ -74,7 +75,9 @@ class Align(Optimisation):
 
     learning_rate: float = Field(5e-7, gt=0, description="peak learning rate")
     vision: Literal["paradigm", "frozen", "trained"] = Field("paradigm", description="overrides model.paradigm")
-    objective: str | dict[str, Any] = Field("mcm-dpo", description="a named objective, or an objective of your own")
+    objective: str | dict[str, Any] = Field(
+        "mcm-dpo", description="a named objective, an objective of your own, or package.module:name of one in Python"
+    )
     beta: float | None = Field(None, gt=0, description="strength of the pull to the reference (null: the objective's)")
     start: Literal["auto", "base", "sft"] = Field("auto", description="model to start from; auto: sft if there is one")
     reference: Literal["cache", "online"] = Field(
@@ -151,15 +154,42 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if {"sources", "steps"} <= values.keys():
         raise TrifacetError(f"{path}: a recipe of a build; give it to 'trifacet build'")
     try:
-        recipe = Recipe.model_validate(values)
+        return make_recipe(values)
+    except TrifacetError as error:
+        raise TrifacetError(f"{path}: {error}") from None
+
+
+def make_recipe(values: Mapping[str, Any]) -> Recipe:
+    """The recipe of plain values; what it names of the user's own code is imported here.
+
+    An own objective becomes its definition: it is data, so that the run's ``recipe.yaml`` and fingerprint hold its
+    terms, and nobody who reads them needs the code.
+
+    Raises:
+        TrifacetError: an unknown key, or a value that does not fit.
+    """
+    try:
+        recipe = Recipe.model_validate(dict(values))
     except ValidationError as error:
-        raise TrifacetError(f"{path}: {explain_invalid(error, Recipe)}") from None
+        raise TrifacetError(explain_invalid(error, Recipe)) from None
+    try:
+        use_format(recipe.data.format)
+    except TrifacetError as error:
+        raise TrifacetError(f"data.format: {error}") from None
+    align = {}
     for name, stage in recipe.align.items():
         try:
             stage.resolved_objective()
+            align[name] = stage.model_copy(update={"objective": _as_data(stage.objective)})
         except TrifacetError as error:
-            raise TrifacetError(f"{path}: align.{name}: {error}") from None
-    return recipe
+            raise TrifacetError(f"align.{name}: {error}") from None
+    return recipe.model_copy(update={"align": align})
+
+
+def _as_data(objective: str | dict[str, Any]) -> str | dict[str, Any]:
+    """The same, but for what names an object of the user's own: that is written out."""
+    named = objective if isinstance(objective, str) else objective.get("base", "sft")
+    return objective if named in OBJECTIVES else resolve_objective(objective).model_dump(mode="json")
 
 
 def dump_recipe(recipe: Recipe) -> str:

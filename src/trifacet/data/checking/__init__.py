@@ -16,7 +16,7 @@ from trifacet.base.images import MAX_PIXELS
 from trifacet.data.checking.findings import SEVERITIES, Finding
 from trifacet.data.checking.images import ImageReport, inspect_images
 from trifacet.data.checking.texts import Duplicates, check_texts
-from trifacet.data.formats import FORMATS, detect_format, iter_samples
+from trifacet.data.formats import detect_format, format_called, iter_samples
 from trifacet.data.formats.chat import LABEL
 from trifacet.data.records import Sample
 
@@ -126,7 +126,7 @@ def check_file(
     path = Path(path)
     name = detect_format(path) if format == "auto" else format
     report = Report(str(path), kind, name)
-    names = FORMATS[name].NAMES
+    names = format_called(name).NAMES
     duplicates = Duplicates(report.file, names)
     problems = report.findings
     reading = iter_samples(

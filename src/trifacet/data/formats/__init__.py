@@ -2,24 +2,65 @@
 
 A format is a module with ``reader(path, label)`` (a function from a row to a record's values), ``to_row(sample,
 label)`` (None where the format has no row for the sample), ``LABEL`` (the line before a post), ``NAMES`` (our field ->
-the file's) and ``NEEDS`` (what a row must have).
-Invariant: ids are unique in a file, and made of the row's number where it has none.
+the file's) and ``NEEDS`` (what a row must have); one of the user's own is a ``Format``.
+Invariant: ids are unique in a file, and made of the row's number where it has none. Code of the user's own is run only
+where its name came from the user: what a run's folder names is not imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.extensions import is_extension, load_extension
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
 from trifacet.data.formats.chat import LABEL
 from trifacet.data.formats.losses import Losses
 from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
 from trifacet.data.rows import OnProblem, Row, Values, iter_rows, stop, write_rows
 
-__all__ = ["FORMATS", "detect_format", "format_of", "iter_samples", "read_samples", "write_samples"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "detect_format",
+    "format_called",
+    "format_of",
+    "iter_samples",
+    "read_samples",
+    "use_format",
+    "write_samples",
+]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of the user's own, which is read and not written.
+
+    ``values`` takes a row of the file to the values of a record; ``NAMES`` maps a record's fields to the file's, for
+    messages.
+    """
+
+    values: Callable[[Values], Values]
+    NAMES: dict[str, str] = field(default_factory=dict)
+
+    def reader(self, path: Path, label: str) -> Callable[[Values], Values]:
+        """A function from a row to a record's values, which raises DataError where the user's own code fails."""
+
+        def to_values(row: Values) -> Values:
+            try:
+                return dict(self.values(row))
+            except DataError:
+                raise
+            except Exception as error:
+                problem = f"cannot be read by the format of your own ({type(error).__name__}: {error})"
+                raise DataError(problem, fix="correct the row or the format") from error
+
+        return to_values
+
 
 FORMATS: dict[str, ModuleType] = {
     "trifacet": trifacet,
@@ -28,6 +69,7 @@ FORMATS: dict[str, ModuleType] = {
     "ms-swift": ms_swift,
     "llama-factory": llama_factory,
 }
+_OWN: dict[str, Format] = {}  # those that were named
 _OF_ANY_KIND = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
 
 
@@ -39,16 +81,41 @@ def read_samples(path: str | Path, kind: str, format: str = "auto", *, label: st
     Args:
         path: the file.
         kind: which records to make of its rows.
-        format: a name of ``FORMATS``, or "auto" to look at the first row.
+        format: a name of ``FORMATS``, that of one of the user's own (which is imported), or "auto" to look at the
+            first row.
         label: the line that separates request and post, where the format has one user text for both.
 
     Raises:
         DataError: for the first thing that is wrong, by file, row and field; also for a file without rows.
     """
+    use_format(format)
     samples = [sample for _, sample in iter_samples(path, kind, format, label=label)]
     if not samples:
         raise DataError("has no rows", fix="give a file with at least one sample", file=path)
     return samples
+
+
+def use_format(name: str) -> None:
+    """Let ``name`` be read, which the user gave: one of one's own is imported here.
+
+    Raises:
+        TrifacetError: there is no such format.
+    """
+    if name in ("auto", *FORMATS):
+        return
+    if not is_extension(name, "format"):
+        near = difflib.get_close_matches(name, FORMATS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are auto, {', '.join(FORMATS)}"
+        raise TrifacetError(f"unknown format {name!r}; {hint}")
+    _OWN[name] = load_extension(name, "format", Format)
+
+
+def format_called(name: str) -> ModuleType | Format:
+    """The format of this name. Raises TrifacetError for one of the user's own that was not named in this process."""
+    found = FORMATS.get(name) or _OWN.get(name)
+    if found is None:
+        raise TrifacetError(f"the format {name!r} is code of somebody's own; name it with --format to have it run")
+    return found
 
 
 def iter_samples(
@@ -59,7 +126,7 @@ def iter_samples(
     ``on_problem`` is called for every problem of every row, and reading goes on if it returns: the row is left out.
     """
     path = Path(path)
-    module = FORMATS[detect_format(path) if format == "auto" else format]
+    module = format_called(detect_format(path) if format == "auto" else format)
     to_values = module.reader(path, label)
     rows_of_ids: dict[str, int] = {}
     for number, row in iter_rows(path, on_problem):
@@ -72,7 +139,7 @@ def iter_samples(
             sample = make_sample(kind, values)
         except DataError:
             for field, problem_text, fix in find_problems(kind, values):
-                name = module.NAMES.get(field, field)
+                name = module.NAMES.get(field, field) if field else None
                 on_problem(DataError(problem_text, fix=fix, file=path, row=number, field=name))
             continue
         if sample.id in rows_of_ids:
