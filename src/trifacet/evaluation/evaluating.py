@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import trifacet
 from trifacet.base import claims
 from trifacet.base.claims import Claim
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
+from trifacet.base.version import __version__
 from trifacet.benchmarks import judged, results, running
 from trifacet.benchmarks.answering import answer, settings_of
 from trifacet.benchmarks.registry import Entry
@@ -238,7 +238,7 @@ def _begin(claim: Claim, manifest: Mapping[str, Any], written: Iterable[Path], *
         if changed:
             told = f"({changed[0].key}): {claims.told(changed)}"
             raise claims.refused(f"{claim.folder} holds an evaluation of other settings {told}")
-    claim.begin({**manifest, "trifacet": trifacet.__version__})
+    claim.begin({**manifest, "trifacet": __version__})
 
 
 def _written(models: Iterable[str], tests: Tests, folder: Path) -> Iterator[Path]:
