@@ -32,11 +32,15 @@ def _line(row: Row) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> list[str]:
-    """A line for each data set: which metrics, how many comparisons, how far apart and what is allowed."""
+    """A line for data sets with the same metrics: how many comparisons, how far apart and what is allowed."""
     lines = ["| data | metrics | compared | largest difference | allowed |", "|---|---|---:|---:|---:|"]
+    alike: dict[str, list[Row]] = {}
     for data in dict.fromkeys(row.data for row in rows):
         mine = [row for row in rows if row.data == data]
-        names = ", ".join(dict.fromkeys(row.metric.partition(",")[0].split(" (")[0].split(" ")[0] for row in mine))
+        names = dict.fromkeys(row.metric.partition(",")[0].split(" ")[0] for row in mine)
+        alike.setdefault(", ".join(names), []).extend(mine)
+    for names, mine in alike.items():
+        data = "; ".join(dict.fromkeys(row.data for row in mine))
         mark = "" if all(row.holds for row in mine) else " **differs**"
         farthest, allowed = max(row.difference for row in mine), max(row.tolerance for row in mine)
         lines.append(f"| {data} | {names} | {len(mine)} | {farthest:.2g}{mark} | {allowed:.2g} |")
