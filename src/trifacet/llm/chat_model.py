@@ -26,7 +26,8 @@ from transformers.models.auto.modeling_auto import (
 
 from trifacet.base.errors import TrifacetError
 from trifacet.llm.endpoint import RejectedError
-from trifacet.models.loading import pick_device, quiet
+from trifacet.models.checkpoint import read_weights, reading
+from trifacet.models.loading import pick_device
 from trifacet.models.processors import read_processor
 
 Turn = tuple[str, Sequence[str | None]]  # role, and its parts in order: a text, or None for the next image
@@ -54,40 +55,20 @@ class ChatModel:
     """
 
     def __init__(self, source: str, setting: str) -> None:
-        try:
+        with reading(source, setting):
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             self.sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
             if not self.sees and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-                raise TrifacetError(f"{setting}: {source} is no model that writes text ({config.model_type})")
+                raise TrifacetError(f"{source} is no model that writes text ({config.model_type})")
             self.processor = (
                 read_processor(source, config, trust_remote_code=False)
                 if self.sees
                 else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             )
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
-            with quiet():
-                self.model, info = kind.from_pretrained(
-                    source,
-                    config=config,
-                    dtype="auto",
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    ignore_mismatched_sizes=True,  # they are reported then, and refused below
-                    output_loading_info=True,
-                )
-            lacking = [*sorted(info["missing_keys"]), *map(str, info["mismatched_keys"])]
-            if lacking:  # they would be drawn at random
-                raise TrifacetError(
-                    f"{setting}: {source} lacks {len(lacking)} weights ({lacking[0]} ...); save it whole"
-                )
-        except TrifacetError:
-            raise
-        except Exception as error:  # a loader fed with damaged files raises whatever it trips over
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise TrifacetError(f"{setting}: {source} cannot be loaded as a checkpoint: {lines[0]}") from None
-        if self.processor.chat_template is None:
-            raise TrifacetError(f"{setting}: {source} has no chat template; use a chat model")
-        self.model.to(pick_device("auto")).eval()
+            if self.processor.chat_template is None:
+                raise TrifacetError(f"{source} has no chat template; use a chat model")
+            self.model = read_weights(kind, source, config=config, dtype="auto", device=pick_device("auto"))
         self.tokenizer: Any = self.processor.tokenizer if self.sees else self.processor
         added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
         self._specials = sorted({*added, *self.tokenizer.all_special_tokens}, key=len, reverse=True)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from trifacet.base.errors import TrifacetError
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.endpoint import RejectedError
 
@@ -131,9 +130,8 @@ def _decoded(url: str) -> Image.Image:
 def _revision(name: str) -> str:
     from transformers import AutoConfig
 
-    try:
+    from trifacet.models.checkpoint import reading
+
+    with reading(name):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        return str(getattr(config, "_commit_hash", None) or "unknown")
-    except Exception as error:  # whatever a loader trips over
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise TrifacetError(f"{name}: cannot be loaded as a checkpoint: {lines[0]}") from None
+    return str(getattr(config, "_commit_hash", None) or "unknown")
