@@ -6,7 +6,6 @@ Invariant: a folder is never continued by another recipe, or after its sources, 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import shutil
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.digests import json_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.building import output
@@ -108,7 +108,7 @@ def build_fingerprint(recipe: BuildRecipe) -> str:
     decides = ("model", "reparse", "max_tokens", "image_side")
     values["network"] = recipe.network.decides()
     values["models"] = {name: {key: one[key] for key in decides} for name, one in values["models"].items()}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return json_digest(values)
 
 
 def clear(folder: Path) -> None:

@@ -6,7 +6,6 @@ a function of the recipe and the sources, so that a lost one can be made again w
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trifacet.base.digests import file_digest
 from trifacet.base.files import append_durably, replacing
 
 Record = dict[str, Any]  # part, files {name: sha256}, steps [{step, in, out, seconds, counts}]
@@ -97,8 +97,7 @@ def write_table(path: Path, table: pa.Table | pa.RecordBatchReader) -> str:
 def sha256_of(path: Path) -> str | None:
     """The file's hash, None where there is no such file."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except FileNotFoundError:
         return None
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from PIL import Image
 
+from trifacet.base.digests import json_digest
 from trifacet.llm.estimate import image_tokens, text_tokens
 
 Messages = list[dict[str, Any]]
@@ -137,7 +138,7 @@ class ScriptedEndpoint:
 
     def visit(self, request: dict[str, Any]) -> str | None:
         """Count a valid request; the fault that it meets."""
-        digest = hashlib.sha256(json.dumps(request["messages"], sort_keys=True).encode()).hexdigest()
+        digest = json_digest(request["messages"])
         with self._lock:
             visit = self._visits[digest]
             self._visits[digest] += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
 import io
 from collections.abc import Awaitable, Callable
 from functools import cached_property
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from trifacet.base.digests import file_digest, text_digest
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.endpoint import RejectedError
 
@@ -51,12 +51,9 @@ class LocalEndpoint:
         folder = Path(self.spec.model)
         if not folder.is_dir():
             return f"{self.spec.model}@{_revision(self.spec.model)}"
-        digest = hashlib.sha256()
         files = [*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")]
-        for path in sorted(files):
-            with path.open("rb") as file:
-                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-        return f"{folder.name}@{digest.hexdigest()}"
+        told = "".join(f"{path.name} {file_digest(path)}\n" for path in sorted(files))
+        return f"{folder.name}@{text_digest(told)}"
 
     async def complete(
         self,

@@ -6,7 +6,6 @@ in which quotes, line ends and what opens a model's control tokens ("<|im_end|>"
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
 
 MAX_BYTES = 100_000
@@ -71,7 +71,7 @@ def make_prompt(name: str, text: str) -> Prompt:
         TrifacetError: the text is not of the form that ``Prompt`` describes.
     """
     text = text.replace("\r\n", "\n").strip() + "\n"
-    prompt = Prompt(name, text, hashlib.sha256(text.encode("utf-8")).hexdigest())
+    prompt = Prompt(name, text, text_digest(text))
     if "\0" in text or not _DIVIDER.search(text) or not prompt.parts[1]:
         raise TrifacetError(f"prompt {name}: is not a system part, a line '---' and a user part; write it so")
     misplaced = _PLACEHOLDER.search(prompt.parts[0])

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.images import check_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample, SupervisedSample
@@ -284,13 +285,13 @@ class Examples(Dataset[Example]):
     def fingerprint(self) -> dict[str, str]:
         """What scores depend on besides the weights: samples with their images, versions, cells, way of asking."""
         digest = hashlib.sha256()
-        file_digest = cache(lambda name: hashlib.sha256(resolve_inside(self.images, name).read_bytes()).hexdigest())
+        content = cache(lambda name: file_digest(resolve_inside(self.images, name)))
         for index, sample in enumerate(self.samples):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             digest.update(str(self.cells(index)).encode())
             names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
             with self._naming(index, "image"):
-                digest.update("".join(file_digest(name) for name in names).encode())
+                digest.update("".join(map(content, names)).encode())
         rejection = self.rejection
         rejected = {
             "image": rejection.strategy.fingerprint(),
