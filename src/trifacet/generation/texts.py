@@ -24,6 +24,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.generation.filtering import Filter, candidates, first_passing
 from trifacet.generation.settings import Generation
+from trifacet.models.decoding import decoding
 
 Seen = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
 
@@ -88,7 +89,16 @@ def generate_texts(
         TrifacetError: two samples with one id; an image that cannot be read; a request that does not fit.
     """
     _check_ids(samples)
-    config = _generation_config(model, encoder, settings)
+    config = decoding(
+        model,
+        encoder.tokenizer,
+        temperature=settings.temperature,
+        longest=settings.max_new_tokens,
+        ends=[encoder.end_id],
+        reserved=encoder.family.reserved_ids,
+        beams=settings.beams,
+        candidates=candidates(settings.beams, settings.temperature) if settings.filter else 1,
+    )
     texts: dict[str, Generated] = {}
     was_training = model.training
     model.eval()
@@ -145,33 +155,6 @@ def _prompt(
     except TrifacetError as error:
         raise TrifacetError(f"sample {sample.id!r}: {error}") from None
     return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
-
-
-def _generation_config(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
-    """Everything that shapes the text is set here: nothing is taken over from the checkpoint but the end tokens."""
-    tokenizer = encoder.tokenizer
-    ends = getattr(model.generation_config, "eos_token_id", None)
-    end_ids = {ends} if isinstance(ends, int) else set(ends or [])
-    end_ids |= {tokenizer.eos_token_id, encoder.end_id}
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    sampling = settings.temperature > 0
-    return GenerationConfig(
-        num_beams=settings.beams,
-        num_return_sequences=candidates(settings.beams, settings.temperature) if settings.filter else 1,
-        do_sample=sampling,
-        temperature=settings.temperature if sampling else 1.0,
-        top_k=0 if sampling else 50,  # 50 is transformers' "not set"
-        top_p=1.0,
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        length_penalty=1.0,
-        early_stopping=False,
-        max_new_tokens=settings.max_new_tokens,
-        min_length=0,
-        suppress_tokens=sorted((encoder.family.reserved_ids | {pad}) - end_ids),  # an answer holds neither
-        eos_token_id=sorted(end_ids),
-        pad_token_id=pad,
-    )
 
 
 def _generate_batch(

@@ -1,7 +1,6 @@
 """A chat model of transformers: turns in, text out.
 
-Invariant: everything that shapes the text is set here; of the checkpoint only the weights, the chat template and the
-end tokens are used. Shape letters: L tokens.
+Invariant: of the checkpoint only the weights, the chat template and the end tokens are used. Shape letters: L tokens.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
-    GenerationConfig,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -25,8 +23,10 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from trifacet.base.errors import TrifacetError
+from trifacet.engine.control_tokens import ControlTokens
 from trifacet.llm.endpoint import RejectedError
 from trifacet.models.checkpoint import read_weights, reading
+from trifacet.models.decoding import decoding
 from trifacet.models.loading import pick_device
 from trifacet.models.processors import read_processor
 
@@ -70,8 +70,7 @@ class ChatModel:
                 raise TrifacetError(f"{source} has no chat template; use a chat model")
             self.model = read_weights(kind, source, config=config, dtype="auto", device=pick_device("auto"))
         self.tokenizer: Any = self.processor.tokenizer if self.sees else self.processor
-        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
-        self._specials = sorted({*added, *self.tokenizer.all_special_tokens}, key=len, reverse=True)
+        self._neutral = ControlTokens(self.processor).broken
         self._longest = getattr(config.get_text_config(), "max_position_embeddings", None)
 
     def answer(
@@ -91,7 +90,7 @@ class ChatModel:
             raise RejectedError(
                 f"{taken} tokens and {longest} for the answer are more than the model's {self._longest}"
             )
-        config = self._config(temperature, longest)
+        config = decoding(self.model, self.tokenizer, temperature=temperature, longest=longest)
         try:
             with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
                 if temperature > 0:
@@ -133,26 +132,3 @@ class ChatModel:
         if not self.sees:
             return "".join(self._neutral(part) for part in parts if part is not None)
         return [{"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts]
-
-    def _neutral(self, text: str) -> str:
-        """``text`` with every control token broken by a space."""
-        for token in self._specials:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
-
-    def _config(self, temperature: float, longest: int) -> GenerationConfig:
-        ends = getattr(self.model.generation_config, "eos_token_id", None)
-        end_ids = {ends} if isinstance(ends, int) else set(ends or [])
-        end_ids |= {self.tokenizer.eos_token_id} - {None}
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(end_ids)
-        sampling = temperature > 0
-        return GenerationConfig(
-            do_sample=sampling,
-            temperature=temperature if sampling else 1.0,
-            top_k=0 if sampling else 50,  # 50 is transformers' "not set"
-            top_p=1.0,
-            repetition_penalty=1.0,
-            max_new_tokens=longest,
-            eos_token_id=sorted(end_ids),
-            pad_token_id=pad,
-        )
