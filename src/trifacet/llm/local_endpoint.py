@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import io
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from trifacet.base.digests import file_digest, text_digest
+from trifacet.base.errors import DataError
+from trifacet.base.images import decoded
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.endpoint import RejectedError
 
@@ -118,9 +119,8 @@ def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _decoded(url: str) -> Image.Image:
     """The picture of a data URL of our own making (``llm.pictures``)."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(url.partition(";base64,")[2], validate=True)), formats=("JPEG",))
-        return image.convert("RGB")
-    except (binascii.Error, OSError) as error:
+        return decoded(base64.b64decode(url.partition(";base64,")[2], validate=True), "in the request")
+    except (binascii.Error, DataError) as error:
         raise RejectedError(f"damaged image: {error}") from None
 
 

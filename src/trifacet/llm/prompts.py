@@ -16,6 +16,7 @@ from pathlib import Path
 
 from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import read_text
 
 MAX_BYTES = 100_000
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -91,17 +92,7 @@ def load_prompt(name: str, file: Path | None = None) -> Prompt:
     ours = make_prompt(name, (resources.files("trifacet.llm") / "texts" / f"{name}.txt").read_text(encoding="utf-8"))
     if file is None:
         return ours
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise TrifacetError(f"prompt {file}: cannot be read ({error.strerror}); correct the path") from None
-    except UnicodeDecodeError:
-        raise TrifacetError(f"prompt {file}: is not UTF-8; save it so") from None
-    if len(content) > MAX_BYTES:
-        raise TrifacetError(f"prompt {file}: is longer than {MAX_BYTES} bytes; shorten it")
-    prompt = make_prompt(str(file), text)
+    prompt = make_prompt(str(file), read_text(file, MAX_BYTES))
     if prompt.placeholders != ours.placeholders:
         wanted, there = (" ".join(f"{{{word}}}" for word in sorted(p.placeholders)) for p in (ours, prompt))
         raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {wanted}")

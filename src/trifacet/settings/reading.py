@@ -15,6 +15,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import read_text
+
+MAX_BYTES = 4_000_000  # of a recipe
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -38,12 +41,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     resolved = path.resolve()
     if resolved in seen:
         raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TrifacetError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
-    except UnicodeDecodeError:
-        raise TrifacetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    text = read_text(path, MAX_BYTES)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
