@@ -37,8 +37,8 @@ def _summary(rows: Sequence[Row]) -> list[str]:
     alike: dict[str, list[Row]] = {}
     for data in dict.fromkeys(row.data for row in rows):
         mine = [row for row in rows if row.data == data]
-        names = dict.fromkeys(row.metric.partition(",")[0].split(" ")[0] for row in mine)
-        alike.setdefault(", ".join(names), []).extend(mine)
+        metrics = dict.fromkeys(row.metric.partition(",")[0].split(" ")[0] for row in mine)
+        alike.setdefault(", ".join(metrics), []).extend(mine)
     for names, mine in alike.items():
         data = "; ".join(dict.fromkeys(row.data for row in mine))
         mark = "" if all(row.holds for row in mine) else " **differs**"

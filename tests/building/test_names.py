@@ -77,7 +77,7 @@ def test_names_on_the_list_stay(ruler, tmp_path):
     assert texts_after(tmp_path, {"spacy": ruler}, rows, keep_file=str(tmp_path / "public.txt")) == expected
     partly = texts_after(tmp_path, {"spacy": ruler}, rows[:1], keep=["swift"])
     assert partly == [("[person] and [person]", "Swift sings, [person] claps")]
-    with pytest.raises(TrifacetError, match="list of names cannot be read"):
+    with pytest.raises(TrifacetError, match=r"none\.txt: no such file"):
         texts_after(tmp_path, {"spacy": ruler}, rows, keep_file=str(tmp_path / "none.txt"))
 
 
@@ -141,7 +141,7 @@ def test_wrong_pipelines_are_refused(ruler, tmp_path):
         spacy_finder(ruler, ["PER"])
     with pytest.raises(TrifacetError, match="cannot be loaded as a spaCy pipeline"):
         spacy_finder(str(tmp_path), ["PER"])
-    with pytest.raises(TrifacetError, match="cannot be loaded as a token-classification model"):
+    with pytest.raises(TrifacetError, match="cannot be loaded as a checkpoint"):
         transformers_finder(str(tmp_path), ["PER"])
     for wrong in ({}, {"spacy": "a", "transformers": "b"}):
         with pytest.raises(ValidationError, match="name one pipeline"):
@@ -262,7 +262,7 @@ def test_models_that_could_harm_or_are_not_trained_are_refused(tagger, tmp_path)
     save_file(
         {k: v for k, v in weights.items() if "classifier" not in k}, headless / "model.safetensors", {"format": "pt"}
     )
-    with pytest.raises(TrifacetError, match=r"lacks weights such as classifier"):
+    with pytest.raises(TrifacetError, match=r"lacks weights classifier"):
         transformers_finder(str(headless), ["PER"])
     with pytest.raises(TrifacetError, match="its labels are O, PER"):
         transformers_finder(str(tagger), ["PERSON"])

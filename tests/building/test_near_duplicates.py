@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from building.global_steps import post, run_step
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file, save_file
 from searching import searched
 
 from trifacet.base.errors import TrifacetError
@@ -364,6 +367,28 @@ def test_the_model_decides_where_pixels_leave_doubt(tmp_path, tiny_clip):
 def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path):
     with pytest.raises(TrifacetError, match=r"near-duplicates\.model: .*cannot be loaded"):
         run_step(STEP, [post(0, context=essay(1))], tmp_path, model=str(tmp_path))
+
+
+def without_a_weight(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["text_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def pickled(folder):
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [(without_a_weight, r"lacks weights text_projection\.weight"), (pickled, "safetensors")]
+)
+def test_a_model_without_all_its_weights_is_refused(tmp_path, tiny_clip, change, said):
+    """A weight that is not there would be drawn at random, another one at each start."""
+    folder = shutil.copytree(tiny_clip, tmp_path / "clip")
+    change(folder)
+    with pytest.raises(TrifacetError, match=rf"^near-duplicates\.model: [^\n]*{said}"):
+        run_step(STEP, [post(0, context=essay(1))], tmp_path, model=str(folder))
 
 
 def tools_of(folder: Path) -> Tools:

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from questions import PROMPT, parse
 from safetensors.torch import load_file, save_file
 from tiny_parts import CHATML, PARTS, text_config, tokenizer_of
@@ -129,6 +130,36 @@ def test_a_vision_model_is_shown_the_picture(family, family_folders, tmp_path, p
     assert said["0.png"][1] > said[None][1], "pictures take tokens, words that look like one do not"
 
 
+def test_a_word_that_the_processor_takes_for_an_image_is_broken_though_the_vocabulary_calls_it_ordinary(
+    family_folders, tmp_path, photos
+):
+    folder = shutil.copytree(family_folders("llava"), tmp_path / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        values = json.loads((folder / name).read_text())
+        for added in values.get("added_tokens", []):
+            added["special"] = added["special"] and added["content"] != "<image>"
+        values = {key: value for key, value in values.items() if key not in ("extra_special_tokens", "image_token")}
+        (folder / name).write_text(json.dumps(values))
+    model = ChatModel(str(folder), "models.judge")
+    assert "<image>" not in model.tokenizer.all_special_tokens
+    with Image.open(photos / "0.png") as opened:
+        inputs = model._inputs([("user", [None, "is this an <image> or not"])], [opened.convert("RGB")])
+    alone = model._inputs([("user", ["is this an <image> or not"])], [])
+    (image,) = model.tokenizer.convert_tokens_to_ids(["<image>"])
+    assert (inputs["input_ids"] == image).sum() > 1 and not (alone["input_ids"] == image).any()
+
+
+def test_what_the_checkpoint_says_of_sampling_shapes_no_text(writer, tmp_path):
+    folder = shutil.copytree(writer, tmp_path / "writer")
+    path = folder / "generation_config.json"
+    said = {"no_repeat_ngram_size": 1, "min_length": 40, "repetition_penalty": 3.0, "suppress_tokens": list(range(60))}
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    ours, theirs = (ChatModel(str(place), "models.judge") for place in (writer, folder))
+    turns = [("user", [TEXTS[0]])]
+    first, second = (one.answer(turns, [], temperature=0, seed=1, longest=12) for one in (ours, theirs))
+    assert first == second
+
+
 def without_a_weight(folder):
     weights = load_file(folder / "model.safetensors")
     del weights["model.norm.weight"]
@@ -145,8 +176,8 @@ def with_a_wider_config(folder):
     [
         (lambda folder: (folder / "model.safetensors").unlink(), "cannot be loaded as a checkpoint"),
         (lambda folder: (folder / "chat_template.jinja").unlink(), "has no chat template"),
-        (without_a_weight, "lacks 1 weights .model.norm.weight"),
-        (with_a_wider_config, "lacks .* weights"),
+        (without_a_weight, r"^models\.judge: .* lacks weights model\.norm\.weight"),
+        (with_a_wider_config, r"other shapes .*weights model\.layers\.0\.mlp"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "clip"}'), "is no model that writes text"),
     ],
 )

@@ -68,8 +68,8 @@ def test_a_prompt_is_known_by_its_text(ours, tmp_path):
         (b"You judge.\n---\nPost: {post} {alt}", "{alt} {post}"),
         (b"You judge {post}.\n---\nPost: {post}", "system part"),
         (b"\xff\n---\n{post}", "UTF-8"),
-        (b"x" * 200_000 + b"\n---\n{post}", "longer"),
-        (None, "cannot be read"),
+        (b"x" * 200_000 + b"\n---\n{post}", "larger"),
+        (None, "no such file"),
     ],
 )
 def test_a_prompt_of_the_users_that_does_not_fit_is_refused(ours, content, said, tmp_path):

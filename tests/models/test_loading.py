@@ -216,7 +216,7 @@ def broken_config(folder):
         (only_pickle, "safetensors"),
         (lacks_weights, "lacks weights model.multi_modal_projector"),
         (foreign_weights, "unknown weights model.extra.weight"),
-        (other_shapes, "other shapes"),
+        (other_shapes, "other shapes [^\n]*weights model"),
         (truncated_weights, "cannot be loaded"),
         (garbage_weights, "cannot be loaded"),
         (empty_weights, "cannot be loaded"),

@@ -41,18 +41,18 @@ def test_previews_show_the_donors_that_training_used(tmp_path, world, tiny_folde
 
 def test_a_run_parses_each_file_and_hashes_each_image_once(tmp_path, world, tiny_folder, monkeypatch):
     parsed, hashed = Counter(), Counter()
-    parse, read = source.iter_samples, Path.read_bytes
+    parse, digest = source.iter_samples, source.file_digest
 
     def parsing(file, *arguments, **options):
         parsed[file.name] += 1
         return parse(file, *arguments, **options)
 
-    def reading(path):
+    def digesting(path):
         hashed[path.name] += path.suffix == ".png" and path.is_relative_to(world)
-        return read(path)
+        return digest(path)
 
     monkeypatch.setattr(source, "iter_samples", parsing)
-    monkeypatch.setattr(Path, "read_bytes", reading)
+    monkeypatch.setattr(source, "file_digest", digesting)
     changes = {"sft": SHORT, "align.mcm": {**SHORT, "objective": "mcm-dpo"}, "align.dpo": {**SHORT, "objective": "dpo"}}
     run_recipe(recipe_of(tmp_path / "out", world, tiny_folder, changes))
     assert parsed == {"sft.jsonl": 1, "preference.jsonl": 1, "test.jsonl": 1}

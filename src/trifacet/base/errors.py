@@ -38,3 +38,9 @@ class DataError(TrifacetError):
         place += [f"field '{field}'"] if field else []
         message = f"{', '.join(place)}: {problem}" if place else problem
         super().__init__(f"{message}; {fix}" if fix else message)
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -6,6 +6,7 @@ everything else is a DataError that says which of these failed and what to do.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def _unreachable(name: str, reason: str | None) -> DataError:
 
 def image_facts(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
     """Read the header only. Raises DataError for what is no image or declares more than ``max_pixels``."""
-    with _opened(path, max_pixels) as image:
+    with _opened(path, path.name, max_pixels) as image:
         return _facts(image)
 
 
@@ -77,12 +78,37 @@ def load_image(
     Raises:
         DataError: outside the root, missing, not an image, truncated, too large, or animated.
     """
-    path = resolve_inside(root, name)
-    with _opened(path, max_pixels) as image:
+    return decoded(resolve_inside(root, name), name, max_pixels=max_pixels, allow_animated=allow_animated)
+
+
+def decoded(
+    source: Path | bytes,
+    name: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    allow_animated: bool = False,
+    smallest: int | None = None,
+) -> Image.Image:
+    """The upright RGB image that a file or its bytes hold; transparency is laid on white.
+
+    Args:
+        source: the file, or what it holds.
+        name: for the messages.
+        max_pixels: largest image.
+        allow_animated: of an animation the first frame is taken.
+        smallest: a JPEG may be decoded at a half to an eighth of its size if no side gets shorter than this.
+
+    Raises:
+        DataError: not an image, truncated, too large, or animated.
+    """
+    with _opened(source, name, max_pixels) as image:
+        facts = _facts(image)
         if not allow_animated:
-            _refuse_animated(name, _facts(image))
+            _refuse_animated(name, facts)
         try:
             with _quiet():
+                if smallest is not None:
+                    image.draft("RGB", (smallest, smallest))
                 return to_rgb(ImageOps.exif_transpose(image))
         except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
             raise DataError(
@@ -108,21 +134,19 @@ def _refuse_animated(name: str, facts: ImageFacts) -> None:
         raise DataError(f"image {name!r} is animated ({facts.frames} frames)", fix="use a still image")
 
 
-def _opened(path: Path, max_pixels: int) -> Image.Image:
+def _opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
     try:
         with _quiet():
-            image = Image.open(path, formats=FORMATS)
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except UnidentifiedImageError:
-        raise DataError(
-            f"{path.name!r} is not an image of a known format", fix=f"use one of {', '.join(FORMATS)}"
-        ) from None
-    except Exception as error:  # see load_image
-        raise DataError(f"{path.name!r} cannot be opened as an image ({error})", fix="replace the file") from None
+        raise DataError(f"{name!r} is not an image of a known format", fix=f"use one of {', '.join(FORMATS)}") from None
+    except Exception as error:  # see decoded
+        raise DataError(f"{name!r} cannot be opened as an image ({error})", fix="replace the file") from None
     width, height = image.size
     if width * height > max_pixels:
         image.close()
         raise DataError(
-            f"{path.name!r} has {width} x {height} pixels, more than the limit of {max_pixels}",
+            f"{name!r} has {width} x {height} pixels, more than the limit of {max_pixels}",
             fix="scale it down or raise data.max_pixels",
         )
     return image

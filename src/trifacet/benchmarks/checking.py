@@ -5,12 +5,12 @@ Invariant: a release is told by the bytes of the files, never by their names; no
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
 from trifacet.base.images import image_facts, resolve_inside
 from trifacet.benchmarks.benchmark import Benchmark, Item, Need
@@ -126,8 +126,7 @@ def _file(need: Need, data: Path) -> FileFound:
     if any((data / other).is_file() for other in need.unread_beside):
         return FileFound(need, "unread")
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_digest(path)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
     if digest in need.known:

@@ -6,7 +6,6 @@ made anew by hand has none.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trifacet.base.digests import file_digest
 from trifacet.base.files import write_atomically
 from trifacet.base.version import __version__
 
@@ -38,9 +38,13 @@ class Record(BaseModel):
 
 def write_record(path: Path, sources: Iterable[Path], *, release: str, problems: Sequence[str]) -> None:
     """Write the record of ``path``, which is there, as ``<its name>.made.json``."""
-    digests = {source.name: _digest(source) for source in sources}
+    digests = {source.name: file_digest(source) for source in sources}
     record = Record(
-        sha256=_digest(path), release=release, problems=list(problems), sources=digests, trifacet=__version__
+        sha256=file_digest(path),
+        release=release,
+        problems=list(problems),
+        sources=digests,
+        trifacet=__version__,
     )
     write_atomically(_beside(path), record.model_dump_json(indent=1) + "\n")
 
@@ -60,8 +64,3 @@ def read_record(path: Path, sha256: str) -> Record | None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.made.json")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ left to them, and said so.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from array import array
 from collections import Counter
@@ -19,6 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
+from trifacet.base.digests import text_number
 from trifacet.base.files import write_atomically
 from trifacet.building.output import KINDS
 from trifacet.building.recipe import BuildRecipe
@@ -86,9 +86,7 @@ class SetFacts:
         self.rows += 1
         names = [name for name in (row["image"], *(row["more_images"] or ())) if name]
         self.without_image += not names
-        self._images.extend(
-            int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True) for name in names
-        )
+        self._images.extend(text_number(name) for name in names)
         texts = [row["response"]] if "response" in row else row["references"]
         self.alt.add(texts)
         self.post.add([row["context"]])

@@ -6,7 +6,6 @@ Invariant: a folder is never continued by another recipe, or after its sources, 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from trifacet.base import claims
 from trifacet.base.claims import Claim
+from trifacet.base.digests import json_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.building import output
@@ -75,7 +75,7 @@ def refuse_other_versions(claim: Claim) -> None:
 
 def build_fingerprint(recipe: BuildRecipe) -> str:
     """SHA-256 of all that decides what is built: not where it goes, nor how fast, nor what it may cost."""
-    return hashlib.sha256(json.dumps(_deciding(recipe), sort_keys=True).encode()).hexdigest()
+    return json_digest(_deciding(recipe))
 
 
 def _deciding(recipe: BuildRecipe) -> dict[str, Any]:

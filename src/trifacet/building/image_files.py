@@ -6,12 +6,12 @@ few reasons.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
 from trifacet.base.images import image_facts, load_image
 
@@ -41,8 +41,7 @@ def inspect_image(path: Path, max_pixels: int) -> ImageFile:
         Unusable: "image file missing", "not an image", "image too large", "image damaged".
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_digest(path)
     except OSError as error:
         raise Unusable("image file missing", problem=error.strerror) from None
     try:

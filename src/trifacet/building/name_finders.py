@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line
 
 Span = tuple[int, int]  # start and end of a name, in characters
 Finder = Callable[[Sequence[str], int], list[list[Span]]]  # texts and batch size -> the names in each text
+_UNREAD = r"\bpooler\."  # weights that many published taggers hold and none reads
 PIECE = 20_000  # characters given to spaCy at a time: its memory grows with the text, and it refuses a million
 
 
@@ -29,7 +30,7 @@ def spacy_finder(name: str, labels: Sequence[str]) -> Finder:
     try:
         nlp = spacy.load(name)
     except Exception as error:  # a damaged folder raises whatever spaCy trips over
-        raise TrifacetError(f"{name}: cannot be loaded as a spaCy pipeline ({_first_line(error)})") from None
+        raise TrifacetError(f"{name}: cannot be loaded as a spaCy pipeline ({first_line(error)})") from None
     known = {label for pipe in nlp.pipe_labels.values() for label in pipe}
     _check_labels(name, known, labels)
 
@@ -52,17 +53,11 @@ def transformers_finder(name: str, labels: Sequence[str]) -> Finder:
     """
     from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-    try:
+    from trifacet.models.checkpoint import read_weights, reading
+
+    with reading(name):
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        model, info = AutoModelForTokenClassification.from_pretrained(
-            name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    except Exception as error:  # so does a damaged checkpoint
-        raise TrifacetError(
-            f"{name}: cannot be loaded as a token-classification model with safetensors ({_first_line(error)})"
-        ) from None
-    if info["missing_keys"]:
-        raise TrifacetError(f"{name}: lacks weights such as {min(info['missing_keys'])}; it is not trained")
+    model = read_weights(AutoModelForTokenClassification, name, dtype="auto", may_add=_UNREAD)
     if not tokenizer.is_fast:
         raise TrifacetError(f"{name}: has no fast tokenizer (tokenizer.json), needed to place names")
     known = {label.removeprefix("B-").removeprefix("I-") for label in model.config.id2label.values()}
@@ -71,7 +66,7 @@ def transformers_finder(name: str, labels: Sequence[str]) -> Finder:
     tokenizer.model_max_length = longest
     tagger = pipeline(
         "token-classification",
-        model=model.eval(),
+        model=model,
         tokenizer=tokenizer,
         aggregation_strategy="simple",
         stride=longest // 4,
@@ -99,8 +94,3 @@ def _check_labels(name: str, known: set[str], labels: Sequence[str]) -> None:
     if not known & set(labels):
         says = ", ".join(sorted(known)) or "none"
         raise TrifacetError(f"{name}: knows none of the labels {', '.join(labels)}; its labels are {says}")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

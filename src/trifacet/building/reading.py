@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from trifacet.base.digests import text_number
 from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import EVENTS, ROWS, Batch
@@ -42,7 +43,7 @@ def read_sources(
     numbers = array("q")
     for part, (rows, events) in enumerate(_parts(recipe, only)):
         for row in rows:
-            ids.append(int.from_bytes(hashlib.blake2b(row["id"].encode(), digest_size=8).digest(), signed=True))
+            ids.append(text_number(row["id"]))
             numbers.append(row["row"])
         table, told = pa.Table.from_pylist(rows, schema=ROWS), pa.Table.from_pylist(events, schema=EVENTS)
         files = stage.write_both(part, table, told)

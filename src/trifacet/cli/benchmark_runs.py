@@ -160,8 +160,7 @@ def score(
 
     Example: trifacet benchmarks score pope --data data/pope --answers 20250101_samples_pope.jsonl
     """
-    import hashlib
-
+    from trifacet.base.digests import text_digest
     from trifacet.benchmarks import results, running
     from trifacet.benchmarks.answers import complete, read_answers
     from trifacet.benchmarks.registry import find_entry
@@ -180,7 +179,7 @@ def score(
         return _print_costs(running.estimate(task, matched.answers, asked_judge, books), json_path)
     texts = "".join(f"{item.id}\0{matched.answers[item.id]}\0" for item in items)
     told = {"by": "files", "files": [path.name for path in answers], "matched": matched.how,
-            "sha256": hashlib.sha256(texts.encode()).hexdigest()}  # fmt: skip
+            "sha256": text_digest(texts)}  # fmt: skip
     if output is None:
         scored = _judge_and_score(task, items, matched.answers, asked_judge, None, told, books)
     else:

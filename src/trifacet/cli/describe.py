@@ -14,6 +14,7 @@ from trifacet.generation.opening import load_for_generation
 
 # ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
 # what is left of broken ones.
+LONGEST_POST = 1_000_000  # bytes of a file with a post
 _ANSI = re.compile(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
@@ -135,17 +136,13 @@ def describe(
 def read_context(text: str | None, file: Path | None) -> str:
     """The post from one of the two options, or nothing. Raises TrifacetError for both or an unreadable file."""
     from trifacet.base.errors import TrifacetError
+    from trifacet.base.opening import read_text
 
     if text is not None and file is not None:
         raise TrifacetError("--context and --context-file both give the post; keep one of them")
     if file is None:
         return text or ""
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TrifacetError(f"cannot read {file}: {error.strerror}; give a text file") from None
-    except UnicodeDecodeError:
-        raise TrifacetError(f"{file} is not UTF-8 text; save it as UTF-8") from None
+    return read_text(file, LONGEST_POST)
 
 
 def one_line(text: str) -> str:

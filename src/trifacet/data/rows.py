@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
+from trifacet.base.opening import opened, read_bytes
 
+MAX_ARRAY = 1_000_000_000  # bytes of a JSON array, which is held whole; JSON lines may be longer
 Values = dict[str, Any]
 OnProblem = Callable[[DataError], None]
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -46,13 +48,14 @@ def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
     if path.is_dir():
         yield from _shard_rows(path, on_problem)
         return
-    start = _first_bytes(path)
+    with opened(path) as file:
+        start = file.read(4096)
     if start.startswith(b"PAR1"):
         yield from _parquet_rows(path, on_problem)
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         yield from _array_rows(path, on_problem)
     else:
-        with path.open("rb") as file:
+        with opened(path) as file:
             yield from line_rows(file, path, on_problem)
 
 
@@ -65,16 +68,6 @@ def write_rows(path: Path, rows: Sequence[Values]) -> None:
     else:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, text)
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(4096)
-    except FileNotFoundError:
-        raise DataError("no such file", fix="correct the path", file=path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
 
 
 def line_rows(lines: Iterable[bytes], path: Path, on_problem: OnProblem) -> Iterator[Row]:
@@ -93,7 +86,7 @@ def line_rows(lines: Iterable[bytes], path: Path, on_problem: OnProblem) -> Iter
 
 def _array_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
     try:
-        array = _parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), path)
+        array = _parse(read_bytes(path, MAX_ARRAY).removeprefix(b"\xef\xbb\xbf"), path)
     except DataError as problem:
         on_problem(problem)
         return

@@ -6,12 +6,12 @@ demo's own world and a user's files look the same from here on.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.data.formats import iter_samples
 from trifacet.data.records import Sample
@@ -41,7 +41,7 @@ class FilesRead:
 
     def digest(self, file: Path) -> str:
         """SHA-256 of a file's bytes."""
-        return self.once(file, ("digest",), lambda: hashlib.sha256(file.read_bytes()).hexdigest())
+        return self.once(file, ("digest",), lambda: file_digest(file))
 
 
 def _state(file: Path) -> object:

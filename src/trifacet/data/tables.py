@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import opened
 from trifacet.data.rows import OnProblem, Row, Values, iter_rows, line_rows
 
 LONGEST = 16 * 1024 * 1024  # bytes of a line or characters of an element: more is no row, and has to be held in memory
@@ -50,7 +51,7 @@ def peek(path: Path) -> Peek:
     if kind == "parquet":
         columns = _parquet_columns(path)
     elif kind in _DELIMITERS.values():
-        with _opened(path) as file:
+        with _unpacked(path) as file:
             columns = _header(_csv_reader(file, kind, path), path)
     else:
         columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -73,7 +74,7 @@ def read_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
     if kind == "parquet":
         yield from iter_rows(path, _of_a_row(on_problem))
         return
-    with _opened(path) as file:
+    with _unpacked(path) as file:
         if kind == "lines":
             yield from line_rows(_bounded(file.readline, path), path, on_problem)
         elif kind == "array":
@@ -84,7 +85,7 @@ def read_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
 
 def _kind(path: Path) -> str:
     """``parquet``, ``lines``, ``array``, or the delimiter of a text table."""
-    with _opened(path) as file:
+    with _unpacked(path) as file:
         start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -98,22 +99,18 @@ def _kind(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    with opened(path) as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
             if packed:
                 with gzip.open(raw) as file:
                     yield cast(IO[bytes], file)
             else:
                 yield raw
-    except FileNotFoundError:
-        raise DataError("no such file", fix="correct the path", file=path) from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"damaged gzip ({error})", fix="pack it again", file=path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"damaged gzip ({error})", fix="pack it again", file=path) from None
 
 
 def _bounded(readline: Callable[[int], Any], path: Path) -> Iterator[Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import json
 import threading
 import time
@@ -23,6 +22,9 @@ from typing import Any
 
 from PIL import Image
 
+from trifacet.base.digests import json_digest
+from trifacet.base.errors import DataError
+from trifacet.base.images import decoded
 from trifacet.llm.estimate import image_tokens, text_tokens
 
 Messages = list[dict[str, Any]]
@@ -137,7 +139,7 @@ class ScriptedEndpoint:
 
     def visit(self, request: dict[str, Any]) -> str | None:
         """Count a valid request; the fault that it meets."""
-        digest = hashlib.sha256(json.dumps(request["messages"], sort_keys=True).encode()).hexdigest()
+        digest = json_digest(request["messages"])
         with self._lock:
             visit = self._visits[digest]
             self._visits[digest] += 1
@@ -295,11 +297,9 @@ def _image(part: dict[str, Any]) -> Image.Image:
     if head not in ("data:image/jpeg", "data:image/png"):
         raise ValueError("not an image in a data URL")
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
-        image.load()
-    except (binascii.Error, OSError) as error:
+        return decoded(base64.b64decode(data, validate=True), "in the request")
+    except (binascii.Error, DataError) as error:
         raise ValueError(f"damaged image: {error}") from None
-    return image
 
 
 def _part_tokens(part: dict[str, Any]) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trifacet.base.errors import TrifacetError
+from trifacet.engine.control_tokens import ControlTokens
 from trifacet.engine.family import Family, ImageInput
 from trifacet.engine.trie import Ints, Path
 from trifacet.preferences.facets import Cell
@@ -53,22 +54,14 @@ class SampleEncoder:
     def __init__(self, family: Family, *, prompt: str, context_label: str, max_length: int) -> None:
         self.family, self.prompt, self.context_label, self.max_length = family, prompt, context_label, max_length
         self.tokenizer = family.processor.tokenizer
-        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
-        specials = {str(token) for token in added if token.special} | set(self.tokenizer.all_special_tokens)
-        specials |= set(self.tokenizer.convert_ids_to_tokens(sorted(family.reserved_ids)))
-        self._specials = sorted(specials, key=len, reverse=True)
+        self._control = ControlTokens(family.processor, family.reserved_ids)
+        self.neutral = self._control.broken
 
     def user_text(self, prompt: str | None, context: str) -> str:
         """Request and post as the user's words; an empty post leaves the label out."""
         request = self.neutral(prompt or self.prompt)
         post = self.neutral(context).strip()
         return f"{request}\n{self.context_label}\n{post}" if post else request
-
-    def neutral(self, text: str) -> str:
-        """``text`` with every special token broken by a space: a post cannot smuggle in an image or end the turn."""
-        for token in self._specials:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
 
     def rendered(self, prompt: str | None, context: str, response: str | None = None, *, images: int = 1) -> str:
         """The chat template's text, up to where the answer begins (no response) or with the answer and its end."""
@@ -84,7 +77,7 @@ class SampleEncoder:
         if response is None:
             return text
         text = text.rstrip()
-        return text if text.endswith(tuple(self._specials)) else text + self.tokenizer.eos_token
+        return text if text.endswith(self._control.tokens) else text + self.tokenizer.eos_token
 
     @property
     def end_id(self) -> int:

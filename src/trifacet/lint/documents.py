@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import opened
 
 OnProblem = Callable[[DataError], None]
 MAX_PAGE = 4_000_000  # bytes of an HTML or Markdown file: parsing hostile ones takes seconds per megabyte
@@ -48,12 +49,8 @@ def template_in(text: str) -> bool:
 
 def read_page(path: Path) -> bytes:
     """The bytes of an HTML or Markdown file. Raises DataError: too large, binary, unreadable."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PAGE + 1)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    return check_page(data, path)
+    with opened(path) as file:
+        return check_page(file.read(MAX_PAGE + 1), path)
 
 
 def check_page(data: bytes, path: Path) -> bytes:
@@ -82,10 +79,3 @@ def decoded(data: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError(f"line {line} is not UTF-8 text", fix="save the file as UTF-8", file=path) from None
-
-
-def unreadable(path: Path, error: OSError) -> DataError:
-    """The one line for a file that cannot be opened or read."""
-    if isinstance(error, FileNotFoundError):
-        return DataError("no such file", fix="correct the path", file=path)
-    return DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path)

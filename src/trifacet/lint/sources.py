@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.opening import read_bytes
 from trifacet.lint.documents import MAX_LINES, AltText, OnProblem, check_page, decoded, read_page, refuse_binary
 from trifacet.lint.tables import NO_COLUMN, Columns, first_bytes, read_csv, read_lines, read_rows
 
@@ -93,13 +94,9 @@ class Document:
     def _lines(self) -> bytes:
         if self.data is None:
             refuse_binary(first_bytes(self.path), self.path)
-            if self.path.stat().st_size > MAX_LINES:
-                raise DataError(
-                    f"is larger than {MAX_LINES // 1_000_000} MB", fix="split it, or make rows of it", file=self.path
-                )
-        else:
-            refuse_binary(self.data[:8192], self.path)
-        return self.path.read_bytes() if self.data is None else self.data
+            return read_bytes(self.path, MAX_LINES)
+        refuse_binary(self.data[:8192], self.path)
+        return self.data
 
 
 def documents(paths: Sequence[Path], format: str = "auto") -> Iterator[Document]:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import opened
 from trifacet.data.formats import FORMATS, format_of
 from trifacet.data.formats.chat import LABEL
 from trifacet.data.rows import Row, Values, iter_rows, line_rows
-from trifacet.lint.documents import AltText, OnProblem, decoded, encoding_of, refuse_binary, template_in, unreadable
+from trifacet.lint.documents import AltText, OnProblem, decoded, encoding_of, refuse_binary, template_in
 
 # What columns are called, in lower case with "_" for all that is no letter; the first of them that a file has.
 ALT = ("alt", "alt_text", "alttext", "image_alt_text", "image_alt", "alternative_text", "alt_tag")
@@ -65,17 +66,15 @@ def read_csv(path: Path, columns: Columns, on_problem: OnProblem, *, tabs: bool,
     if data is not None:
         yield from _csv_texts(io.StringIO(decoded(data, path), newline=""), path, columns, on_problem, tabs)
         return
-    with path.open(encoding=encoding_of(start), newline="") as file:
-        yield from _csv_texts(file, path, columns, on_problem, tabs)
+    with opened(path) as file:
+        text = io.TextIOWrapper(file, encoding=encoding_of(start), newline="")
+        yield from _csv_texts(text, path, columns, on_problem, tabs)
 
 
 def first_bytes(path: Path) -> bytes:
     """The beginning of a file. Raises DataError: it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(8192)
-    except OSError as error:
-        raise unreadable(path, error) from None
+    with opened(path) as file:
+        return file.read(8192)
 
 
 def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProblem, tabs: bool) -> Iterator[AltText]:

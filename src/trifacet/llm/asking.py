@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from trifacet.base.errors import TrifacetError
 from trifacet.llm.books import Books
@@ -31,13 +30,6 @@ class AskedModel(Model):
     """The file behind ``--judge`` and ``--endpoint``: a section of ``models`` as in a build's recipe, and a budget."""
 
     budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
-
-    @model_validator(mode="after")
-    def _no_secrets(self) -> AskedModel:
-        parts = urlsplit(self.base_url)
-        if "@" in parts.netloc or parts.query:
-            raise ValueError(f"base_url holds a password or a key; put it into the environment variable {self.key_env}")
-        return self
 
 
 def read_asked_model(path: Path, overrides: Sequence[str] = ()) -> AskedModel:

@@ -1,7 +1,6 @@
 """A chat model of transformers: turns in, text out.
 
-Invariant: everything that shapes the text is set here; of the checkpoint only the weights, the chat template and the
-end tokens are used. Shape letters: L tokens.
+Invariant: of the checkpoint only the weights, the chat template and the end tokens are used. Shape letters: L tokens.
 """
 
 from __future__ import annotations
@@ -24,9 +23,11 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from trifacet.base.errors import TrifacetError
+from trifacet.engine.control_tokens import ControlTokens
 from trifacet.llm.endpoint import RejectedError
+from trifacet.models.checkpoint import read_weights, reading
 from trifacet.models.decoding import decoding, length_of
-from trifacet.models.loading import pick_device, quiet
+from trifacet.models.loading import pick_device
 from trifacet.models.processors import read_processor
 
 Turn = tuple[str, Sequence[str | None]]  # role, and its parts in order: a text, or None for the next image
@@ -54,43 +55,22 @@ class ChatModel:
     """
 
     def __init__(self, source: str, setting: str) -> None:
-        try:
+        with reading(source, setting):
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
             self.sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
             if not self.sees and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-                raise TrifacetError(f"{setting}: {source} is no model that writes text ({config.model_type})")
+                raise TrifacetError(f"{source} is no model that writes text ({config.model_type})")
             self.processor = (
                 read_processor(source, config, trust_remote_code=False)
                 if self.sees
                 else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             )
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
-            with quiet():
-                self.model, info = kind.from_pretrained(
-                    source,
-                    config=config,
-                    dtype="auto",
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    ignore_mismatched_sizes=True,  # they are reported then, and refused below
-                    output_loading_info=True,
-                )
-            lacking = [*sorted(info["missing_keys"]), *map(str, info["mismatched_keys"])]
-            if lacking:  # they would be drawn at random
-                raise TrifacetError(
-                    f"{setting}: {source} lacks {len(lacking)} weights ({lacking[0]} ...); save it whole"
-                )
-        except TrifacetError:
-            raise
-        except Exception as error:  # a loader fed with damaged files raises whatever it trips over
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise TrifacetError(f"{setting}: {source} cannot be loaded as a checkpoint: {lines[0]}") from None
-        if self.processor.chat_template is None:
-            raise TrifacetError(f"{setting}: {source} has no chat template; use a chat model")
-        self.model.to(pick_device("auto")).eval()
+            if self.processor.chat_template is None:
+                raise TrifacetError(f"{source} has no chat template; use a chat model")
+            self.model = read_weights(kind, source, config=config, dtype="auto", device=pick_device("auto"))
         self.tokenizer: Any = self.processor.tokenizer if self.sees else self.processor
-        added = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
-        self._specials = sorted({*added, *self.tokenizer.all_special_tokens}, key=len, reverse=True)
+        self._neutral = ControlTokens(self.processor).broken
         self._longest = getattr(config.get_text_config(), "max_position_embeddings", None)
 
     def answer(
@@ -152,9 +132,3 @@ class ChatModel:
         if not self.sees:
             return "".join(self._neutral(part) for part in parts if part is not None)
         return [{"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts]
-
-    def _neutral(self, text: str) -> str:
-        """``text`` with every control token broken by a space."""
-        for token in self._specials:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text

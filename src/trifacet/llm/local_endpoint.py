@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
-import io
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.digests import file_digest, text_digest
+from trifacet.base.errors import DataError
+from trifacet.base.images import decoded
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.endpoint import RejectedError
 
@@ -52,12 +52,9 @@ class LocalEndpoint:
         folder = Path(self.spec.model)
         if not folder.is_dir():
             return f"{self.spec.model}@{_revision(self.spec.model)}"
-        digest = hashlib.sha256()
         files = [*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")]
-        for path in sorted(files):
-            with path.open("rb") as file:
-                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-        return f"{folder.name}@{digest.hexdigest()}"
+        told = "".join(f"{path.name} {file_digest(path)}\n" for path in sorted(files))
+        return f"{folder.name}@{text_digest(told)}"
 
     async def complete(
         self,
@@ -122,18 +119,16 @@ def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _decoded(url: str) -> Image.Image:
     """The picture of a data URL of our own making (``llm.pictures``)."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(url.partition(";base64,")[2], validate=True)), formats=("JPEG",))
-        return image.convert("RGB")
-    except (binascii.Error, OSError) as error:
+        return decoded(base64.b64decode(url.partition(";base64,")[2], validate=True), "in the request")
+    except (binascii.Error, DataError) as error:
         raise RejectedError(f"damaged image: {error}") from None
 
 
 def _revision(name: str) -> str:
     from transformers import AutoConfig
 
-    try:
+    from trifacet.models.checkpoint import reading
+
+    with reading(name):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        return str(getattr(config, "_commit_hash", None) or "unknown")
-    except Exception as error:  # whatever a loader trips over
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise TrifacetError(f"{name}: cannot be loaded as a checkpoint: {lines[0]}") from None
+    return str(getattr(config, "_commit_hash", None) or "unknown")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from trifacet.base.digests import json_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.images import MAX_PIXELS
 from trifacet.llm.books import Books, Reply, Tally
@@ -69,7 +68,7 @@ class Question:
     def key(self) -> str:
         """SHA-256 of everything that the answer may depend on; not of address, key or limits."""
         identity = self._body([picture.identity for picture in self.pictures])
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode("utf-8")).hexdigest()
+        return json_digest(identity)
 
     @property
     def tokens(self) -> tuple[int, int]:

@@ -7,13 +7,13 @@ hide behind its pixels.
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
 from trifacet.base.images import MAX_PIXELS, image_facts, load_image
 from trifacet.llm.estimate import scaled_size
@@ -39,21 +39,16 @@ class Picture:
 def look_at(path: Path, side: int, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture at ``path``, to be scaled to ``side``. Raises DataError as ``images.image_facts`` does."""
     facts = image_facts(path, max_pixels=max_pixels)
-    return Picture(path, _digest(path), *scaled_size(facts.width, facts.height, side))
+    return Picture(path, file_digest(path), *scaled_size(facts.width, facts.height, side))
 
 
 def data_url(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> str:
     """The picture as a JPEG data URL. Raises DataError as ``images.load_image`` does, or when the file has changed."""
     image = load_image(picture.path.parent, picture.path.name, max_pixels=max_pixels, allow_animated=True)
-    if _digest(picture.path) != picture.sha256:
+    if file_digest(picture.path) != picture.sha256:
         raise DataError(f"image {picture.path.name!r} changed while it was used", fix="run again")
     side = max(picture.width, picture.height)
     image = image.resize(scaled_size(*image.size, side), Image.Resampling.LANCZOS)  # upright: sides may have changed
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

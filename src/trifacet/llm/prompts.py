@@ -6,7 +6,6 @@ in which quotes, line ends and what opens a model's control tokens ("<|im_end|>"
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -15,7 +14,9 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import read_text
 
 MAX_BYTES = 100_000
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -71,7 +72,7 @@ def make_prompt(name: str, text: str) -> Prompt:
         TrifacetError: the text is not of the form that ``Prompt`` describes.
     """
     text = text.replace("\r\n", "\n").strip() + "\n"
-    prompt = Prompt(name, text, hashlib.sha256(text.encode("utf-8")).hexdigest())
+    prompt = Prompt(name, text, text_digest(text))
     if "\0" in text or not _DIVIDER.search(text) or not prompt.parts[1]:
         raise TrifacetError(f"prompt {name}: is not a system part, a line '---' and a user part; write it so")
     misplaced = _PLACEHOLDER.search(prompt.parts[0])
@@ -91,17 +92,7 @@ def load_prompt(name: str, file: Path | None = None) -> Prompt:
     ours = make_prompt(name, (resources.files("trifacet.llm") / "texts" / f"{name}.txt").read_text(encoding="utf-8"))
     if file is None:
         return ours
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise TrifacetError(f"prompt {file}: cannot be read ({error.strerror}); correct the path") from None
-    except UnicodeDecodeError:
-        raise TrifacetError(f"prompt {file}: is not UTF-8; save it so") from None
-    if len(content) > MAX_BYTES:
-        raise TrifacetError(f"prompt {file}: is longer than {MAX_BYTES} bytes; shorten it")
-    prompt = make_prompt(str(file), text)
+    prompt = make_prompt(str(file), read_text(file, MAX_BYTES))
     if prompt.placeholders != ours.placeholders:
         wanted, there = (" ".join(f"{{{word}}}" for word in sorted(p.placeholders)) for p in (ours, prompt))
         raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {wanted}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
 
 from trifacet.settings.section import Section
 
@@ -29,3 +31,13 @@ class Model(Section):
     max_tokens: int = Field(512, ge=1, description="longest answer")
     image_side: int | None = Field(768, ge=16, description="longest side of images sent, in pixels (null: send none)")
     price: Price = Field(default_factory=Price)
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Model:
+        parts = urlsplit(self.base_url)
+        if "@" in parts.netloc or parts.query:
+            raise ValueError(
+                "base_url holds a password or a key, and it is copied into manifests and reports; "
+                f"put the key into the environment variable {self.key_env}"
+            )
+        return self

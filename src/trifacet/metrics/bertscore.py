@@ -19,7 +19,8 @@ from transformers import AutoModel, AutoTokenizer
 from trifacet.base.errors import TrifacetError
 from trifacet.metrics.scores import Extra, Part, with_references
 from trifacet.metrics.target import Target
-from trifacet.models.encoders import load_encoder, reading
+from trifacet.models.checkpoint import read_weights, reading
+from trifacet.models.loading import pick_device
 from trifacet.statistics.measures import mean_measure
 
 NAMES = ("bert_score_precision", "bert_score_recall", "bert_score_f1")
@@ -27,6 +28,8 @@ NOT_INSTALLED = "the package bert-score is not installed; pip install 'trifacet[
 BATCH = 32
 # Where a word inside a text starts with a space, the package lets the first word do so too.
 _SPACED = {"roberta", "gpt2"}
+_POOLER = r"^pooler\."  # a layer that encoders often lack, and none reads here
+_HEAD = "."  # the encoder is a part of what was trained: nothing that lies beyond it is read
 _UNLIMITED = 1_000_000  # tokenizers say more than this where they know no limit
 
 
@@ -55,7 +58,7 @@ class BertScorer:
         """
         if importlib.util.find_spec("bert_score") is None:
             raise TrifacetError(NOT_INSTALLED)
-        model = load_encoder(AutoModel, source, device=device)
+        model = read_weights(AutoModel, source, device=pick_device(device), may_lack=_POOLER, may_add=_HEAD)
         config = model.config
         if getattr(config, "is_encoder_decoder", False):
             raise TrifacetError(f"{source} has a decoder; name an encoder, such as roberta-large")

@@ -16,7 +16,8 @@ from trifacet.base.errors import DataError
 from trifacet.base.images import load_image
 from trifacet.metrics.scores import Extra, Part
 from trifacet.metrics.target import Target
-from trifacet.models.encoders import load_encoder, reading
+from trifacet.models.checkpoint import read_weights, reading
+from trifacet.models.loading import pick_device
 from trifacet.statistics.measures import mean_measure
 
 NAME = "clip_score"
@@ -30,9 +31,9 @@ class ClipScorer:
     """A CLIP model with its image processor and tokenizer."""
 
     def __init__(self, source: str, *, device: str = "auto") -> None:
-        """Load ``source``, a hub id or folder. Raises TrifacetError as ``load_encoder`` does."""
+        """Load ``source``, a hub id or folder. Raises TrifacetError as ``read_weights`` does."""
         self.source = source
-        self.model = load_encoder(CLIPModel, source, device=device)
+        self.model = read_weights(CLIPModel, source, device=pick_device(device))
         with reading(source):
             self.images: Any = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
             self.tokens: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
@@ -62,7 +63,7 @@ def clip_extra(source: str, images_root: Path, *, device: str = "auto") -> Extra
     Args:
         source: hub id or folder of a CLIP model.
         images_root: the folder that the samples' image paths start from.
-        device: as in ``load_encoder``.
+        device: as in ``pick_device``.
 
     Raises:
         TrifacetError: the model cannot be loaded.

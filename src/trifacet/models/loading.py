@@ -1,16 +1,12 @@
-"""Loading and saving checkpoints by hub id or folder.
+"""Loading and saving vision-language models by hub id or folder.
 
-Invariant: weights come from safetensors only, no code of a checkpoint runs unless the user asked, and a checkpoint
-whose weights do not all fit the model is refused.
+Invariant: what was saved here is loaded with the same weights and reads images as it was trained to.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +15,13 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText
-from transformers.utils import logging as hf_logging
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line
 from trifacet.base.files import replacing_folder
 from trifacet.engine.family import Family
 from trifacet.models.asking import ImagePixels, ImageTiles, WayOfAsking
 from trifacet.models.base import TransformersFamily
+from trifacet.models.checkpoint import quiet, read_weights, reading
 from trifacet.models.families import FAMILIES
 from trifacet.models.llava import one_tile_config
 from trifacet.models.processors import read_processor
@@ -82,22 +78,19 @@ def load_model(
         )
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
-    with _readable_errors(source):
+    with reading(source):
         config = _config(source, options, tiles)
         family = _family(source, config, pixels, options)
-        with quiet():
-            model, info = AutoModelForImageTextToText.from_pretrained(
-                source,
-                config=config,
-                dtype=getattr(torch, dtype),
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,  # they are reported then, and refused below
-                attn_implementation="sdpa",
-                output_loading_info=True,
-                **options,
-            )
-    _check_weights(source, info)
-    model.to(pick_device(device))
+    model = read_weights(
+        AutoModelForImageTextToText,
+        source,
+        config=config,
+        dtype=getattr(torch, dtype),
+        device=pick_device(device),
+        may_add="image_newline$",  # of LLaVA-1.6, read as one tile
+        trust_remote_code=trust_remote_code,
+        attn_implementation="sdpa",
+    )
     model.name_or_path = _lasting(source)
     return LoadedModel(model, family.processor, family, tiles, pixels)
 
@@ -115,7 +108,7 @@ def load_processor(
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
     if Path(path, ADAPTER).is_file():
         return load_processor(_base_of(Path(path)), image_tiles=tiles, image_pixels=pixels, **options)
-    with _readable_errors(str(path)):
+    with reading(str(path)):
         return _family(str(path), _config(str(path), options, tiles), pixels, options)
 
 
@@ -144,7 +137,7 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
         processor = read_processor(source, config, **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrifacetError(
-            f"{source}: no usable processor ({_first_line(error)}); "
+            f"{source}: no usable processor ({first_line(error)}); "
             "put processor_config.json, the tokenizer and the chat template of the base model beside the weights"
         ) from None
     if not hasattr(processor, "image_processor"):
@@ -156,7 +149,7 @@ def _load_adapter(path: Path, **options: Any) -> LoadedModel:
     from peft import PeftModel
 
     loaded = load_model(_base_of(path), **options)
-    with _readable_errors(str(path)):
+    with reading(str(path)):
         merged = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True).merge_and_unload()
         for (
             weight
@@ -171,25 +164,12 @@ def _base_of(adapter: Path) -> str:
     try:
         return str(json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrifacetError(f"{adapter}: {ADAPTER} cannot be read ({_first_line(error)})") from None
+        raise TrifacetError(f"{adapter}: {ADAPTER} cannot be read ({first_line(error)})") from None
 
 
 def _lasting(source: str) -> str:
     """What to note as an adapter's base: a folder's whole path, so that it is found from any working directory."""
     return str(Path(source).resolve()) if Path(source).is_dir() else source
-
-
-def _check_weights(source: str, info: dict[str, Any]) -> None:
-    unexpected = {key for key in info["unexpected_keys"] if not key.endswith("image_newline")}
-    for what, keys in (("lacks", info["missing_keys"]), ("has unknown", unexpected)):
-        if keys:
-            some = ", ".join(sorted(keys)[:3])
-            raise TrifacetError(
-                f"{source}: the checkpoint {what} weights {some}{' ...' if len(keys) > 3 else ''} ({len(keys)}); "
-                "use a checkpoint that was saved whole by transformers"
-            )
-    if info.get("mismatched_keys"):
-        raise TrifacetError(f"{source}: weights of other shapes than config.json says; use the config they belong to")
 
 
 def pick_device(device: str) -> torch.device:
@@ -198,7 +178,7 @@ def pick_device(device: str) -> torch.device:
         try:
             return torch.empty(0, device=device).device
         except (RuntimeError, AssertionError) as error:  # torch raises the latter where it was built without CUDA
-            raise TrifacetError(f"model.device: {device!r} cannot be used ({_first_line(error)}); try auto") from None
+            raise TrifacetError(f"model.device: {device!r} cannot be used ({first_line(error)}); try auto") from None
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return accelerator or torch.device("cpu")
 
@@ -232,50 +212,3 @@ def weights_fingerprint(model: nn.Module) -> str:
         digest.update(f"{name}|{weight.dtype}|{tuple(weight.shape)}|".encode())
         digest.update(memoryview(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()))
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the progress bars and warnings of transformers and PEFT."""
-    level = hf_logging.get_verbosity()
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PEFT's, of an adapter's base that is an adapter
-            yield
-    finally:
-        hf_logging.set_verbosity(level)
-
-
-@contextlib.contextmanager
-def _readable_errors(source: str) -> Iterator[None]:
-    try:
-        yield
-    except TrifacetError:
-        raise
-    except Exception as error:  # a loader fed with damaged files raises whatever it trips over
-        if source.count("/") > 1 and not Path(source).exists():  # no hub id either
-            raise TrifacetError(f"{source}: no such folder; give the folder or the hub id of a checkpoint") from None
-        if Path(source).is_dir() and (inside := _checkpoints_in(Path(source))):
-            fix = " or ".join(map(str, inside[:3]))
-            raise TrifacetError(f"{source}: is the folder of a run, not of a checkpoint; give {fix}") from None
-        message = _first_line(error)
-        if not Path(source).exists():
-            message = f"there is no such folder, and the hub gives nothing: {message}"
-        if "safetensors" in message:
-            message += "; convert the weights to safetensors with transformers' save_pretrained"
-        raise TrifacetError(f"{source}: cannot be loaded as a checkpoint: {message}") from None
-
-
-def _checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints of a run, or of one of its stages, where ``folder`` is that and no checkpoint itself."""
-    if (folder / "config.json").exists():
-        return []
-    places = (folder / "model", *sorted(folder.glob("*/model")), *sorted(folder.glob("models/*/model")))
-    return [place for place in places if place.is_dir()]
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.preferences.facets import CHOSEN, FACETS, Cell, Corner, Facet, cells_of
+from trifacet.settings.reading import explain_invalid
 
 
 class Link(StrEnum):
@@ -238,7 +239,7 @@ def resolve_objective(value: str | dict[str, Any]) -> Objective:
     try:
         return Objective.model_validate(definition)
     except ValidationError as error:
-        raise TrifacetError(f"objective{_explain(error)}") from None
+        raise TrifacetError(f"objective: {explain_invalid(error, Objective)}") from None
 
 
 def _without(base_name: Any, drop: Any) -> dict[str, Any]:
@@ -255,20 +256,3 @@ def _without(base_name: Any, drop: Any) -> dict[str, Any]:
     if not base["terms"]:
         raise TrifacetError(f"objective: all terms of {base_name} are dropped; keep at least one")
     return base
-
-
-def _explain(error: ValidationError) -> str:
-    """Where a definition fails, why, and the cure where there is one to name."""
-    first = error.errors(include_url=False)[0]
-    kinds: dict[Any, type[BaseModel]] = {"pair": PairTerm, "anchor": AnchorTerm, "nll": NLLTerm}
-    place = [part for part in first["loc"] if part not in kinds]  # the kind is no key of the YAML
-    where = f", {'.'.join(map(str, place))}" if place else ""
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        message = "is missing; give it a value"
-    elif first["type"] == "extra_forbidden":
-        section = next((kinds[part] for part in first["loc"] if part in kinds), Objective)
-        near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(section.model_fields)}"
-        message = f"unknown key; {hint}"
-    return f"{where}: {message}"

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import read_bytes
 from trifacet.probing.embeddings import DistanceName
 
 LARGEST = 200_000_000  # bytes of a file that is read
@@ -194,11 +195,7 @@ def read_document(path: Path) -> Mapping[str, Any]:
     """
     fix = "give a file that trifacet probe wrote"
     try:
-        if path.stat().st_size > LARGEST:
-            raise DataError(f"is larger than {LARGEST:,} bytes", fix=fix, file=path)
-        return Probe.model_validate_json(path.read_bytes()).model_dump()
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix=fix, file=path) from None
+        return Probe.model_validate_json(read_bytes(path, LARGEST)).model_dump()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"])) or None

@@ -6,13 +6,13 @@ reads: names, posts, image paths and texts. The bytes of the images are not part
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.data.formats import read_samples
 from trifacet.metrics.inputs import read_predictions
@@ -100,4 +100,4 @@ def _some(names: Sequence[str] | Collection[str]) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode("ascii")).hexdigest()
+    return text_digest(json.dumps(value))

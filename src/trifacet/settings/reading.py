@@ -9,12 +9,15 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import read_text
+
+MAX_BYTES = 4_000_000  # of a recipe
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -38,12 +41,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     resolved = path.resolve()
     if resolved in seen:
         raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TrifacetError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
-    except UnicodeDecodeError:
-        raise TrifacetError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    text = read_text(path, MAX_BYTES)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -95,12 +93,11 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     first = max(
         error.errors(include_url=False), key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden")
     )
-    # pydantic's names for the ways to read a value are no keys of the recipe
-    keys = [str(part) for part in first["loc"] if part not in ("str", "[key]") and not str(part).startswith("dict[")]
+    keys, sections = _place(model, first["loc"])
     where = ".".join(keys)
     if first["type"] == "extra_forbidden":
-        known = _keys_at(model, first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+        known = list(sections[0].model_fields) if sections else []
+        near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known) or 'none'}"
         return f"unknown key {where!r}; {hint}"
     if first["type"] == "missing":
@@ -112,25 +109,31 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{where}: {message}{got}" if where else message
 
 
-def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """The keys that the section at ``location`` knows."""
-    section: Any = model
-    below: Any = model  # what the next part of the location is looked up in; None: it is a name that the user gave
+def _place(model: type[BaseModel], location: Sequence[int | str]) -> tuple[list[str], list[Any]]:
+    """The keys of ``location`` as the YAML has them, and the models that may hold what the last of them leads to."""
+    keys, sections, named = [], [model], True  # named: the next key is a field's and no name that the user gave
     for part in location:
-        if isinstance(part, int):  # a place in a list: its elements are of one model
+        if part in ("str", "[key]") or str(part).startswith("dict["):  # pydantic's names for the ways to read a value
             continue
-        if below is None:
-            below = section
+        if isinstance(part, str) and len(sections) > 1:  # which of them was meant: no key either
+            sections = [one for one in sections if part in (one.__name__, *_tags(one))] or sections[:1]
             continue
-        annotation = section.model_fields[part].annotation
-        section = _section(annotation)
-        below = None if get_origin(annotation) is dict else section
-    return list(section.model_fields)
+        keys.append(str(part))
+        if isinstance(part, int):  # a place in a list: its elements are of the same models
+            continue
+        field = sections[0].model_fields.get(part) if named and sections else None
+        named = field is None or get_origin(field.annotation) is not dict
+        sections = sections if field is None else _sections(field.annotation)
+    return keys, sections
 
 
-def _section(annotation: Any) -> Any:
-    """The model inside ``Model | None`` or ``dict[str, Model]``."""
+def _sections(annotation: Any) -> list[Any]:
+    """The models inside ``Model | None``, ``dict[str, Model]`` or a union of several."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_section(part) for part in get_args(annotation))
-    return next((part for part in found if part is not None), None)
+        return [annotation]
+    return list(dict.fromkeys(model for part in get_args(annotation) for model in _sections(part)))
+
+
+def _tags(model: type[BaseModel]) -> list[Any]:
+    """What tells a model from others of a union: its fields that can have one value only."""
+    return [field.default for field in model.model_fields.values() if get_origin(field.annotation) is Literal]

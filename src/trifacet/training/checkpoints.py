@@ -6,7 +6,6 @@ says. One without a seal was being written when the run was killed; one that dif
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
+from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
@@ -32,7 +32,7 @@ def seal(checkpoint: Path, samples: Sequence[str]) -> None:
 
 def samples_facts(ids: Sequence[str]) -> dict[str, Any]:
     """How many samples there are, and a digest of their ids in order: the order of training follows from them."""
-    return {"count": len(ids), "sha256": hashlib.sha256(json.dumps(list(ids)).encode()).hexdigest()}
+    return {"count": len(ids), "sha256": text_digest(json.dumps(list(ids)))}
 
 
 def last_checkpoint(folder: Path, samples: Sequence[str] | None = None) -> str | None:
@@ -110,7 +110,7 @@ def _files(checkpoint: Path) -> dict[str, Path]:
 
 
 def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
-    with path.open("rb") as file:
-        if sync:
+    if sync:
+        with path.open("rb") as file:
             os.fsync(file.fileno())
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size, file_digest(path)

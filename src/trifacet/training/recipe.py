@@ -5,7 +5,6 @@ Invariant: a recipe that loads is complete and free of unknown keys; nothing rea
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.data.formats import use_format
 from trifacet.data.settings import Data
@@ -208,4 +208,4 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     values = recipe.model_copy(update={"output": "", "data": data}).model_dump(mode="json")
     if recipe.generate.filter is None:
         del values["generate"]["filter"]
-    return hashlib.sha256(as_yaml(values).encode()).hexdigest()
+    return text_digest(as_yaml(values))

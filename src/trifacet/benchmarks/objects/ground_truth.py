@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
+from trifacet.base.opening import opened
 from trifacet.benchmarks.objects.coco_objects import ObjectFinder, Rules, read_synonyms
 from trifacet.benchmarks.objects.records import read_object
 from trifacet.benchmarks.objects.words import Sentences
@@ -175,13 +176,11 @@ def _stream(path: Path, prefix: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
     number = 0
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             for number, value in enumerate(ijson.items(file, prefix, use_float=True), start=1):
                 if not isinstance(value, dict):
                     raise DataError("is no JSON object", fix="give COCO's own file", file=path, row=number)
                 yield number, value
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix="correct the path", file=path) from None
     except (ijson.JSONError, UnicodeDecodeError) as error:
         reason = str(error).split("\n", 1)[0][:120]
         raise DataError(f"broken JSON ({reason})", fix="download the file again", file=path) from None

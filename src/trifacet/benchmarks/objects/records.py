@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import read_text
 from trifacet.benchmarks.benchmark import Answered, Item
 from trifacet.data.rows import Row, iter_rows
+
+MAX_BYTES = 500_000_000  # of a file that is held whole
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -26,7 +29,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object that the file is. Raises DataError."""
-    text = _text(path)
+    text = read_text(path, MAX_BYTES)
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -44,18 +47,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file without their ends. Raises DataError."""
-    return _text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DataError("no such file", fix="correct the path", file=path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
-    except UnicodeDecodeError:
-        raise DataError("is not UTF-8 text", fix="save the file as UTF-8", file=path) from None
+    return read_text(path, MAX_BYTES).replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
 def text_of(row: Row, field: str, path: Path, *, empty: bool = False) -> str:

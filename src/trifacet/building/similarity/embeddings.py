@@ -1,7 +1,7 @@
 """Pictures and texts as a CLIP-family model of the user's sees them.
 
-Invariant: weights come from safetensors, no code of the checkpoint runs; vectors have length 1 and are kept in float16,
-with 64 signs of random projections of each by which near ones are found (M. Charikar, STOC 2002).
+Invariant: vectors have length 1 and are kept in float16, with 64 signs of random projections of each by which near ones
+are found (M. Charikar, STOC 2002).
 """
 
 from __future__ import annotations
@@ -34,23 +34,21 @@ def load_encoder(source: str) -> Encoder:
     """The model of a folder or hub id, on the accelerator if there is one; once per process.
 
     Raises:
-        TrifacetError: it cannot be loaded, or is not a model of both pictures and texts.
+        TrifacetError: it cannot be loaded, lacks weights, or is not a model of both pictures and texts.
     """
     from transformers import AutoModel, AutoProcessor
 
+    from trifacet.models.checkpoint import read_weights, reading
     from trifacet.models.loading import pick_device
 
-    try:
+    with reading(source, "near-duplicates.model"):
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
-        model = AutoModel.from_pretrained(source, trust_remote_code=False, use_safetensors=True, dtype="float32")
-    except Exception as error:  # a loader fed with damaged files raises whatever it trips over
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrifacetError(f"near-duplicates.model: {source!r} cannot be loaded: {line}") from None
+        model = read_weights(AutoModel, source, device=pick_device("auto"))
     if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
         raise TrifacetError(
             f"near-duplicates.model: {source!r} is a {type(model).__name__}; use one of the CLIP family (CLIP, SigLIP)"
         )
-    return Encoder(model.eval().to(pick_device("auto")), processor)
+    return Encoder(model, processor)
 
 
 def embed_pictures(encoder: Encoder, images: list[Image.Image]) -> NDArray[np.float32]:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from trifacet.base.errors import DataError
-from trifacet.base.images import FORMATS, image_facts, to_rgb
+from trifacet.base.images import decoded
 
 GREY, COLOUR = 32, 16  # sides of the two parts of the thumbnail
 THUMBNAIL = GREY * GREY + 2 * COLOUR * COLOUR  # bytes: grey, then the two colour differences
@@ -47,18 +46,8 @@ def boxes() -> NDArray[np.float64]:
 
 
 def open_small(path: Path, max_pixels: int) -> Image.Image:
-    """The picture, RGB and upright, perhaps smaller than it is: JPEGs are decoded at an eighth to a half of their size.
-
-    Raises:
-        DataError: not an image of a known format, more than ``max_pixels``, or damaged.
-    """
-    image_facts(path, max_pixels=max_pixels)
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            image.draft("RGB", (4 * _FINE, 4 * _FINE))
-            return to_rgb(ImageOps.exif_transpose(image))
-    except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
-        raise DataError(f"image {path.name!r} is damaged or truncated ({error})", fix="replace the file") from None
+    """The picture, RGB and upright, of a JPEG perhaps smaller than it is. Raises DataError as ``decoded`` does."""
+    return decoded(path, path.name, max_pixels=max_pixels, allow_animated=True, smallest=4 * _FINE)
 
 
 def sign_picture(image: Image.Image) -> Picture:

@@ -6,10 +6,10 @@ Invariant: the files of a source come in one order, that of their names, whateve
 from __future__ import annotations
 
 import glob
-import hashlib
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
 from trifacet.building.settings import Source
 from trifacet.data.formats.llama_factory import INFO
@@ -51,11 +51,10 @@ def fingerprint(source: Source) -> list[dict[str, Any]]:
     told = []
     for path in source_files(source):
         try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                told.append({"path": _relative(path, _folder(source)), "bytes": file.tell(), "sha256": digest})
+            digest, size = file_digest(path), path.stat().st_size
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
+        told.append({"path": _relative(path, _folder(source)), "bytes": size, "sha256": digest})
     return told
 
 

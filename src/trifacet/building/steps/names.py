@@ -14,12 +14,13 @@ import regex
 from pydantic import Field, model_validator
 
 from trifacet.base.digests import content_of
-from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import read_text
 from trifacet.building.name_finders import Finder, Span, spacy_finder, transformers_finder
 from trifacet.building.rows import Batch
 from trifacet.building.step import MapStep, Tools
 from trifacet.settings.section import Section
 
+MAX_LIST = 100_000_000  # bytes of a list of names to keep
 _POSSESSIVE = regex.compile(r"(?i)['’]s\Z")
 _LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _SPACED = regex.compile(  # of scripts that put spaces between words
@@ -192,10 +193,7 @@ def _finder(pipeline: Pipeline, labels: tuple[str, ...]) -> Finder:
 def _kept(names: tuple[str, ...], file: str | None) -> frozenset[str]:
     lines: list[str] = []
     if file is not None:
-        try:
-            lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TrifacetError(f"{file}: the list of names cannot be read ({error}); give a UTF-8 text file") from None
+        lines = read_text(Path(file), MAX_LIST).splitlines()
     return frozenset(key for name in (*names, *lines) if (key := _key(name)))
 
 

@@ -5,7 +5,6 @@ Invariant: see ``lending`` and ``rejection.images``; files are named by what the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 from PIL import Image
 from pydantic import Field
 
+from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import replacing
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
@@ -63,8 +63,11 @@ def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
         "id": (pa.string(), [post["id"] for post in rows]),
         "cluster": (pa.int64(), [post["cluster"] for post in rows]),
         "file": (pa.string(), [post["file"] for post in rows]),
-        "content": (pa.string(), [post["sha256"] or _sha256(tools, post["file"]) for post in rows]),
-        "beside": (pa.list_(pa.string()), [[_sha256(tools, f) for f in post["more_files"] or ()] for post in rows]),
+        "content": (pa.string(), [post["sha256"] or file_digest(tools.path(post["file"])) for post in rows]),
+        "beside": (
+            pa.list_(pa.string()),
+            [[file_digest(tools.path(f)) for f in post["more_files"] or ()] for post in rows],
+        ),
         "has": (pa.bool_(), [bool(post["rejected_images"]) for post in rows]),
     }
     if not parameters.made_by().needs_donor:
@@ -130,12 +133,12 @@ def _make(post: Post, strategy: ImageStrategy, parameters: Parameters, tools: To
     except DataError as error:
         post.fail("image cannot be opened", problem=str(error))
         return
-    content = post["sha256"] or _sha256(tools, post["file"])
+    content = post["sha256"] or file_digest(tools.path(post["file"]))
     response = [post["alt"]] if strategy.sees_response else []
     files = []
     for version in range(1, parameters.versions + 1):
         key = [strategy.fingerprint(), tools.seed, post["id"], content, version, *response]
-        digest = hashlib.sha256(json.dumps(key).encode("utf-8")).hexdigest()
+        digest = text_digest(json.dumps(key))
         name = f"rejected/{digest[:2]}/{digest}.{'jpg' if parameters.format == 'jpeg' else 'png'}"
         draw = Draw(tools.seed, post["id"], version)
         _save(_rejected(strategy, chosen, post["alt"], draw), tools.roots[MADE] / name)
@@ -167,11 +170,6 @@ def _save(picture: Image.Image, path: Path) -> None:
             picture.save(temporary, "JPEG", quality=95)
         else:
             picture.save(temporary, "PNG", compress_level=1)
-
-
-def _sha256(tools: Tools, file: str) -> str:
-    with tools.path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 STEP = GlobalStep("rejected-image", Parameters, sign, decide, apply, needs=lambda parameters: frozenset({"files"}))

@@ -5,7 +5,6 @@ Invariant: every file is decoded completely, and none makes the check itself fai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
 from trifacet.base.images import ImageFacts, image_facts, load_image, resolve_inside
 
@@ -51,8 +51,7 @@ def inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
     try:
         path = resolve_inside(root, name)
         facts = image_facts(path, max_pixels=max_pixels)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_digest(path)
         image = load_image(root, name, max_pixels=max_pixels)
     except DataError as error:
         return ImageReport(name, facts, digest, problem=(error.problem, error.fix))

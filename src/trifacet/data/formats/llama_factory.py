@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
+from trifacet.base.opening import read_text
 from trifacet.data.formats.chat import (
     LABEL,
     Tags,
@@ -45,6 +46,7 @@ NAMES = {
 }
 NEEDS = "a rejected response"
 INFO = "dataset_info.json"
+MAX_INFO = 50_000_000  # bytes of it
 SHAREGPT = Tags("from", "value", "human", "gpt", "system")
 
 
@@ -78,11 +80,11 @@ def reader_of(entry: dict[str, Any] | None, label: str) -> Callable[[Values], Va
 def read_info(folder: Path) -> dict[str, Any]:
     """The dataset_info.json of ``folder``; empty if there is none."""
     path = folder / INFO
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
+    try:
+        info = json.loads(read_text(path, MAX_INFO))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"cannot be read as JSON ({error})", fix="repair or remove it", file=path) from None
     if not isinstance(info, dict):
         raise DataError("is not a JSON object", fix="write one entry per data set", file=path)
