@@ -20,7 +20,7 @@ import torch
 
 from trifacet.base.images import load_image
 from trifacet.demo.alttext import clean
-from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene, draw_scene, generator
+from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene, draw_scene, scene_generator
 from trifacet.engine.scoring import Encoded, TrieScorer, collate
 from trifacet.models.loading import load_model
 from trifacet.preferences.facets import Cell
@@ -50,7 +50,7 @@ def main() -> None:
     recipe = load_recipe(options.run / "recipe.yaml", [f"output={options.run}"])
     source = source_of(recipe, "test")
     samples = source.read()[: options.posts]
-    scenes = [draw_scene(generator(recipe.seed, "test", number)) for number in range(len(samples))]
+    scenes = [draw_scene(scene_generator(recipe.seed, "test", number)) for number in range(len(samples))]
     assert all([clean(scene)] == list(sample.references) for scene, sample in zip(scenes, samples, strict=True))
     chances = [{fact: 1 / (1 + len(v)) for fact, v in other_values(s, k).items()} for k, s in enumerate(scenes)]
     print(f"share of {len(samples)} held-out posts, in per cent")

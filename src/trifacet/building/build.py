@@ -19,18 +19,18 @@ from trifacet.base.files import write_atomically
 from trifacet.base.folders import locked
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
-from trifacet.building.counts import Progress, StepProgress
+from trifacet.building.counts import BuildProgress, StepProgress
 from trifacet.building.folder import STATE_FILE, State, claim, clear
 from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.reading import read_sources
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.stage_folder import Record, Stage, sha256_of, write_table
+from trifacet.building.stage_folder import Record, StageFolder, sha256_of, write_table
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
 from trifacet.llm.books import Books
 
-Show = Callable[[Progress], None]
+Show = Callable[[BuildProgress], None]
 
 
 def run_build(
@@ -78,10 +78,10 @@ def run_build(
             return build.run(only)
 
 
-def progress_of(recipe: BuildRecipe, show: Show) -> Progress:
+def progress_of(recipe: BuildRecipe, show: Show) -> BuildProgress:
     """The progress of a build that has not begun."""
     names = [READ, *(chosen.name for chosen in recipe.steps), WRITE]
-    return Progress([StepProgress(index, name) for index, name in enumerate(names)], show)
+    return BuildProgress([StepProgress(index, name) for index, name in enumerate(names)], show)
 
 
 class _Build:
@@ -91,7 +91,7 @@ class _Build:
         self,
         recipe: BuildRecipe,
         state: State,
-        progress: Progress,
+        progress: BuildProgress,
         books: Books | None,
         asker: Asker,
         workers: int,
@@ -109,14 +109,14 @@ class _Build:
         for plan in plan_stages(self.recipe):
             with self.state.timed(plan.folder.name):
                 self._do_stage(plan, source.folder)
-            source = Stage(plan.folder)
+            source = StageFolder(plan.folder)
         with self.state.timed("output"):
             read = {name: self.state.facts[name] for name in ("inputs", "outside")}
             manifest = output.write_output(self.recipe, source, self.parts, self.tools, read, stages, self.progress)
         self.state.finish()
         return manifest
 
-    def _read(self, stage: Stage, only: frozenset[int] | None) -> None:
+    def _read(self, stage: StageFolder, only: frozenset[int] | None) -> None:
         """Read the sources, unless they were read."""
         facts = self.state.facts
         if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
@@ -135,7 +135,7 @@ class _Build:
 
     def _do_stage(self, plan: StagePlan, source: Path) -> None:
         """Those parts of a stage that are not sealed."""
-        stage, links = Stage(plan.folder), plan.links
+        stage, links = StageFolder(plan.folder), plan.links
         if plan.looks_at_all:
             links = (replace(links[0], decisions=self._decisions(plan, source)), *links[1:])
         self.progress.begin(plan.indices, "running", len(self.parts))
@@ -171,7 +171,7 @@ class _Build:
 
     def _decisions(self, plan: StagePlan, source: Path) -> Path:
         """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
-        stage, link = Stage(plan.folder), plan.links[0]
+        stage, link = StageFolder(plan.folder), plan.links[0]
         path, seal = plan.folder / "decisions.parquet", plan.folder / "decisions.sha256"
         if seal.exists() and seal.read_text() == sha256_of(path):
             return path

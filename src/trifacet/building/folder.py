@@ -24,7 +24,7 @@ from trifacet.building.recipe import BuildRecipe, dump_build_recipe
 from trifacet.building.sources import fingerprint
 
 STATE_FILE = "build.json"
-WRITTEN = ("stages", "images", "work", *output.KINDS)
+WRITTEN = ("stages", "images", "work", *output.SET_KINDS)
 FILES = ("recipe.yaml", output.MANIFEST, output.FAILED, "card.md", "funnel.html")
 
 

@@ -21,7 +21,7 @@ from trifacet.base.files import append_durably, replacing
 Record = dict[str, Any]  # part, files {name: sha256}, steps [{step, in, out, seconds, counts}]
 
 
-class Stage:
+class StageFolder:
     """The folder of one stage: ``rows``, ``events`` and ``signatures`` by part, and the records of what is done."""
 
     def __init__(self, folder: Path) -> None:
@@ -102,7 +102,7 @@ def sha256_of(path: Path) -> str | None:
         return None
 
 
-def events_of(stages: list[Stage], **wanted: Any) -> Iterator[dict[str, Any]]:
+def events_of(stages: list[StageFolder], **wanted: Any) -> Iterator[dict[str, Any]]:
     """The events of the stages, in the order of stages and rows, whose fields have the ``wanted`` values."""
     filters = [(name, "=", value) for name, value in wanted.items()] or None
     for stage in stages:

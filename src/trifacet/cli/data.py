@@ -70,7 +70,7 @@ AnyKindOption = Annotated[
     ),
 ]
 FormatOption = Annotated[AnyFormat, typer.Option(help="Format of the file; auto looks at the first row.")]
-ImagesOption = Annotated[
+_ImagesOption = Annotated[
     Path | None, typer.Option(metavar="ROOT", help="Folder that image paths are relative to. [default: the file's]")
 ]
 LabelOption = Annotated[
@@ -84,7 +84,7 @@ def check(
     *,
     kind: AnyKindOption = None,
     format: FormatOption = AnyFormat.AUTO,
-    images: ImagesOption = None,
+    images: _ImagesOption = None,
     recipe: Annotated[
         Path | None, typer.Option(metavar="RECIPE", help="Also count tokens, for the model of this recipe.")
     ] = None,
@@ -171,7 +171,7 @@ def show(
     file: FileArgument,
     *,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The page to write.")] = Path("gallery.html"),
-    images: ImagesOption = None,
+    images: _ImagesOption = None,
     kind: AnyKindOption = None,
     format: FormatOption = AnyFormat.AUTO,
     limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,

@@ -20,7 +20,7 @@ from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import TrieScorer
-from trifacet.models.difference import Difference, compare
+from trifacet.models.difference import Difference, compare_checkpoints
 from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.recipe import Align, Recipe
 from trifacet.training.sources import Start, encoder_of, has_split, load_for, mixed_precision, rows_of, source_of
@@ -54,7 +54,7 @@ def check_outcome(recipe: Recipe, name: str, start: Start) -> dict[str, Any]:
         return done
     _leave_room()
     try:
-        difference = compare(start.path, folder / "model")
+        difference = compare_checkpoints(start.path, folder / "model")
         found = _weights(difference) | _scores(recipe, name, start)
     except TrifacetError as error:
         found = {"problem": f"the saved model could not be compared with its start: {error}"}
