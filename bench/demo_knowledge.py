@@ -21,12 +21,12 @@ import torch
 from trifacet.base.images import load_image
 from trifacet.data.source import source_of
 from trifacet.demo.alttext import clean
-from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene, draw_scene, generator
+from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene, draw_scene, scene_generator
 from trifacet.engine.scoring import Encoded, TrieScorer, collate
+from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model
 from trifacet.preferences.facets import Cell
 from trifacet.training.recipe import load_recipe
-from trifacet.training.sources import asking_of
 
 NAMES_COMPARED = 8
 
@@ -51,7 +51,7 @@ def main() -> None:
     recipe = load_recipe(options.run / "recipe.yaml", [f"output={options.run}"])
     source = source_of(recipe.data, recipe.folder, "test")
     samples = source.read()[: options.posts]
-    scenes = [draw_scene(generator(recipe.seed, "test", number)) for number in range(len(samples))]
+    scenes = [draw_scene(scene_generator(recipe.seed, "test", number)) for number in range(len(samples))]
     assert all([clean(scene)] == list(sample.references) for scene, sample in zip(scenes, samples, strict=True))
     chances = [{fact: 1 / (1 + len(v)) for fact, v in other_values(s, k).items()} for k, s in enumerate(scenes)]
     print(f"share of {len(samples)} held-out posts, in per cent")
@@ -59,7 +59,10 @@ def main() -> None:
     print(f"{'chance':20}" + "".join(f"{100 * fmean(chance[fact] for chance in chances):8.0f}" for fact in FACTS))
     for folder in sorted(options.run.glob("models/*/model")):
         loaded = load_model(folder)
-        encoder, scorer = asking_of(recipe.data).encoder(loaded.family), TrieScorer(loaded.model, loaded.family).eval()
+        encoder, scorer = (
+            WayOfAsking.of(recipe.data).encoder(loaded.family),
+            TrieScorer(loaded.model, loaded.family).eval(),
+        )
         right: dict[str, list[bool]] = {fact: [] for fact in FACTS}
         for number, (sample, scene) in enumerate(zip(samples, scenes, strict=True)):
             changed = [(fact, value) for fact, values in other_values(scene, number).items() for value in values]

@@ -37,9 +37,9 @@ from trifacet.building.rows import ROWS
 from trifacet.building.similarity.candidates import CodeColumns, near_codes
 from trifacet.building.step import Signatures, Tools
 from trifacet.building.steps.near_duplicates import CODE_DISTANCE, STEP, Parameters
-from trifacet.demo.facts import COLOURS, draw_scene, generator
+from trifacet.demo.facts import COLOURS, draw_scene, scene_generator
 from trifacet.demo.posts import write_post
-from trifacet.demo.renderer import render
+from trifacet.demo.renderer import render_scene
 
 Rng = np.random.Generator
 PART_ROWS = 4096
@@ -185,7 +185,7 @@ class Posts:
         scenes = scenes if scene.count > 1 else scenes[:2]
         if kind == "demo scene":
             for one in scenes:
-                self.add(render(one, 320), text(rng), None, kind)
+                self.add(render_scene(one, 320), text(rng), None, kind)
             return
         for k in range(2):
             things, colours = (np.random.default_rng(seeds[k * (kind == "same backdrop")]) for _ in "ab")
@@ -299,9 +299,9 @@ def demo(amount: int, folder: Path, seed: int) -> None:
     """Scenes and posts of the demo world, each drawn by itself: whatever is merged differs in some fact or place."""
     rows: list[dict[str, object]] = []
     for number in range(amount):
-        rng = generator(seed, "near-duplicates", number)
+        rng = scene_generator(seed, "near-duplicates", number)
         scene = draw_scene(rng)
-        render(scene, 192).save(folder / f"{number}.png")
+        render_scene(scene, 192).save(folder / f"{number}.png")
         about = {"context": " ".join(write_post(scene, rng)), "alt": "", "file": f"0:{number}.png"}
         rows.append({"row": number, "id": f"d{number}", "source": 0, "source_row": number + 1} | about)
     tools = Tools(seed=seed, folder=folder, roots={"0": folder})

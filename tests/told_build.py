@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from trifacet.base.errors import DataError
 from trifacet.building.build import run_build
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import GlobalStep, MapStep, Signatures, Tools
 from trifacet.building.steps import STEPS
 from trifacet.settings.section import Section
@@ -36,7 +36,7 @@ class Nothing(Section):
     """No parameters."""
 
 
-def _images(batch: Batch, parameters: Any, tools: Tools) -> None:
+def _images(batch: RowBatch, parameters: Any, tools: Tools) -> None:
     for post in batch.posts():
         if post["image"] and "://" not in post["image"]:
             file = f"{post['source']}:{post['image']}"
@@ -51,13 +51,13 @@ def _images(batch: Batch, parameters: Any, tools: Tools) -> None:
             post.fail("address refused", field="image", before=post["image"])
 
 
-def _names(batch: Batch, parameters: Any, tools: Tools) -> None:
+def _names(batch: RowBatch, parameters: Any, tools: Tools) -> None:
     for field in ("context", "alt"):
         for place, text in enumerate(batch.column(field)):
             batch.change(place, field, text.replace("Rovena", "[person]"), "names replaced", names=["Rovena"])
 
 
-def _grammar(batch: Batch, parameters: Any, tools: Tools) -> None:
+def _grammar(batch: RowBatch, parameters: Any, tools: Tools) -> None:
     for post in batch.posts():
         if "teh" in post["alt"]:
             post.change("alt", post["alt"].replace("teh", "the"), "grammar corrected")
@@ -81,14 +81,14 @@ def _decide(signatures: Signatures, parameters: Any, tools: Tools) -> pa.Table:
     return pa.Table.from_pylist(found, pa.schema([("row", pa.int64()), ("kept", pa.int64()), ("kept_id", pa.string())]))
 
 
-def _apply(batch: Batch, decided: pa.Table, parameters: Any, tools: Tools) -> None:
+def _apply(batch: RowBatch, decided: pa.Table, parameters: Any, tools: Tools) -> None:
     places = {row: place for place, row in enumerate(batch.column("row"))}
     for one in decided.to_pylist():
         kept = {"kept": one["kept"], "kept_id": one["kept_id"]}
         batch.drop(places[one["row"]], "near-duplicate of a better row", similarity=0.9876, by="text", **kept)
 
 
-def _verify(batch: Batch, parameters: Any, tools: Tools) -> None:
+def _verify(batch: RowBatch, parameters: Any, tools: Tools) -> None:
     """Every second row becomes a preference; the judge favours what is shown first for every eighth."""
     for post in batch.posts():
         if post["row"] % 2:

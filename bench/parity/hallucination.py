@@ -15,7 +15,7 @@ import numpy as np
 from parity.row import Row
 from trifacet.benchmarks.benchmark import Answered, Outcome
 from trifacet.benchmarks.known import amber, hallusionbench, pope
-from trifacet.benchmarks.known.chair import Counts, count
+from trifacet.benchmarks.known.chair import ChairCounts, count
 from trifacet.benchmarks.objects import amber_counts
 from trifacet.benchmarks.objects.coco_objects import ObjectFinder, read_synonyms
 from trifacet.statistics.measures import share_measure
@@ -94,14 +94,14 @@ def hallusion_outcome(folder: Path) -> Outcome:
     )
 
 
-def chair_pairs(folder: Path) -> Iterator[tuple[str, list[Callable[[], Counts]], dict[str, Any]]]:
+def chair_pairs(folder: Path) -> Iterator[tuple[str, list[Callable[[], ChairCounts]], dict[str, Any]]]:
     """Per model: its name, what counts each of its captions, and the target."""
     truth = json.loads(gzip.decompress((folder / "coco_chair_objects.json.gz").read_bytes()))
     finder = ObjectFinder(read_synonyms(folder / "synonyms.txt"))
     targets = json.loads(gzip.decompress((folder / "chair_pope_oracle.json.gz").read_bytes()))
     for name, target in targets.items():
         text = gzip.decompress((folder / "pope_caption_data" / f"{name}.gz").read_bytes()).decode("utf-8")
-        captions: list[Callable[[], Counts]] = [
+        captions: list[Callable[[], ChairCounts]] = [
             partial(count, row["text"], truth[str(row["image_id"])], finder) for row in _objects(text)
         ]
         yield name, captions, target
@@ -151,7 +151,7 @@ def _chair(data: Path) -> Iterator[Row]:
         label = name.removeprefix("Instruction1_").removesuffix(".json")
         wrong = sum(tuple(row[1:]) != ours for row, ours in zip(target["rows"], counts, strict=True))
         yield Row("CHAIR captions that differ", label, wrong, 0)
-        for at, column in enumerate(Counts._fields):
+        for at, column in enumerate(ChairCounts._fields):
             ours = sum(row[at] for row in counts)
             yield Row(f"CHAIR {column}", label, ours, sum(row[at + 1] for row in target["rows"]))
         units = [str(row[0]) for row in target["rows"]]

@@ -7,7 +7,7 @@ import pytest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extensions import extension_file, is_extension, load_extension
 from trifacet.data.formats import read_samples
-from trifacet.lint.linting import RULES, Settings
+from trifacet.lint.linting import RULES, LintSettings
 from trifacet.training.recipe import make_recipe
 
 RULE = "from trifacet.lint import Rule\nLOUD = Rule('loud', 'warning', 'm', 'c', 'A!', lambda case: '')\n"
@@ -107,11 +107,11 @@ def test_a_recipe_that_names_what_is_not_there_is_refused_by_its_key(here, chang
 
 def test_rules_of_ones_own_stand_alone_or_beside_ours(here):
     (here / "own_loud.py").write_text(RULE)
-    assert [rule.name for rule in Settings(rule_set="own_loud:LOUD").rules] == ["loud"]
-    assert [rule.name for rule in Settings(rule_set="own, own_loud:LOUD", ignore=["loud"]).rules] == [
+    assert [rule.name for rule in LintSettings(rule_set="own_loud:LOUD").rules] == ["loud"]
+    assert [rule.name for rule in LintSettings(rule_set="own, own_loud:LOUD", ignore=["loud"]).rules] == [
         rule.name for rule in RULES
     ]
     for names, said in (("own_loud:LOUD,own_loud:LOUD", "two rules are called"), ("own,compat", "stand alone"),
                         ("ours", "unknown rule set 'ours'; known are own, compat")):  # fmt: skip
         with pytest.raises(TrifacetError, match=said):
-            Settings(rule_set=names)
+            LintSettings(rule_set=names)

@@ -9,7 +9,7 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.benchmarks.benchmark import Answered
 from trifacet.benchmarks.checking import check_files
 from trifacet.benchmarks.known import amber
-from trifacet.benchmarks.objects.amber_counts import Counts, WordList, count_nouns, f1, rounded
+from trifacet.benchmarks.objects.amber_counts import AmberCounts, WordList, count_nouns, f1, rounded
 from trifacet.benchmarks.objects.nouns import noun_tagger, similarity
 
 TRUTH = WordList(("road", "person", "person"), (("path", "ground"), ("man",), ("man",)))
@@ -25,14 +25,14 @@ def counts(text, alike=EQUAL):
 @pytest.mark.parametrize(
     ("nouns", "expected"),
     [
-        ("road path", Counts(2, 0, 3, 1, 2, 0)),
-        ("person man", Counts(2, 0, 3, 1, 2, 0)),  # a word that stands there twice is covered once
-        ("orange", Counts(1, 0, 3, 0, 2, 0)),  # ignored, but in the denominator
-        ("unicorn", Counts(0, 0, 3, 0, 2, 0)),  # outside the vocabulary
-        ("ground", Counts(1, 0, 3, 1, 2, 0)),  # in both lists: the truth comes first
-        ("bus puppy dog", Counts(3, 3, 3, 0, 2, 2)),
-        ("sky", Counts(1, 1, 3, 0, 2, 0)),
-        ("", Counts(0, 0, 3, 0, 2, 0)),
+        ("road path", AmberCounts(2, 0, 3, 1, 2, 0)),
+        ("person man", AmberCounts(2, 0, 3, 1, 2, 0)),  # a word that stands there twice is covered once
+        ("orange", AmberCounts(1, 0, 3, 0, 2, 0)),  # ignored, but in the denominator
+        ("unicorn", AmberCounts(0, 0, 3, 0, 2, 0)),  # outside the vocabulary
+        ("ground", AmberCounts(1, 0, 3, 1, 2, 0)),  # in both lists: the truth comes first
+        ("bus puppy dog", AmberCounts(3, 3, 3, 0, 2, 2)),
+        ("sky", AmberCounts(1, 1, 3, 0, 2, 0)),
+        ("", AmberCounts(0, 0, 3, 0, 2, 0)),
     ],
 )
 def test_counts_of_a_response(nouns, expected):
@@ -45,8 +45,8 @@ def test_a_noun_that_is_like_another():
     def alike(word, other):
         return word == other or (word, other) in {("street", "road"), ("street", "car"), ("sky", "dog")}
 
-    assert counts("street", alike) == Counts(1, 0, 3, 1, 2, 1)
-    assert counts("sky", alike) == Counts(1, 1, 3, 0, 2, 1)
+    assert counts("street", alike) == AmberCounts(1, 0, 3, 1, 2, 1)
+    assert counts("sky", alike) == AmberCounts(1, 1, 3, 0, 2, 1)
 
 
 def write(folder, *, note=None, relation=None, query=None):

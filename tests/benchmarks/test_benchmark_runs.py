@@ -12,7 +12,7 @@ from toy_benchmark import QUESTIONS, judge_file, lines, make_toy, questions
 from trifacet.base.errors import TrifacetError
 from trifacet.benchmarks.registry import own_benchmarks
 from trifacet.benchmarks.results import load_result
-from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, images_of, last_text
+from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, last_text, request_images
 
 LABELS = {row["id"]: row["label"] for row in questions()}
 
@@ -346,7 +346,7 @@ def test_a_model_behind_an_endpoint_is_shown_the_picture_and_asked_the_question_
 
     def model(messages):
         number = number_of(messages)
-        seen[number] = (messages[0]["role"], len(messages), last_text(messages), len(images_of(messages)))
+        seen[number] = (messages[0]["role"], len(messages), last_text(messages), len(request_images(messages)))
         if number == 7:
             raise ValueError("too hard")
         return "" if number == 5 else LABELS[f"q{number}"]

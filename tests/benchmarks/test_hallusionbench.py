@@ -9,7 +9,7 @@ import pytest
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered
 from trifacet.benchmarks.known import hallusionbench
-from trifacet.benchmarks.objects.hallusion import Judged, Question, cause
+from trifacet.benchmarks.objects.hallusion import HallusionQuestion, JudgedQuestion, cause
 from trifacet.llm.parsing import UnparsedError
 from trifacet.llm.prompts import load_prompt
 
@@ -86,7 +86,7 @@ def test_without_any_judgement_there_is_no_number(tmp_path):
 
 
 def judged(category, figure, visual, grade, same=None):
-    return Judged(Question(category, "chart", "0", figure, "0", visual, "yes"), grade, same)
+    return JudgedQuestion(HallusionQuestion(category, "chart", "0", figure, "0", visual, "yes"), grade, same)
 
 
 @pytest.mark.parametrize(

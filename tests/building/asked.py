@@ -5,7 +5,7 @@ import json
 
 from rows_of import about, decided
 
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import MADE, Tools
 from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint
 from trifacet.llm.books import Books
@@ -34,7 +34,7 @@ def asked(step, table, answer, folder, *, siblings=(), faults=0.0, reparse=1, **
             spec = Model(base_url=endpoint.base_url, model="scripted", timeout=20, reparse=reparse, tries=20)
             models[name] = LanguageModel(name, spec, books, seed=SEED, first_pause=0.01)
             models[name].siblings = models
-        batch = Batch(table, 1, step.name)
+        batch = RowBatch(table, 1, step.name)
         chosen = step.parameters.model_validate(parameters)
         async with asyncio.TaskGroup() as group:
             for post in batch.posts():
@@ -69,7 +69,7 @@ def in_parts(step, table, folder, size, **parameters):
     decisions = decided(step, parts, chosen, tools, folder)
     results = []
     for part in parts:
-        batch = Batch(part, 1, step.name)
+        batch = RowBatch(part, 1, step.name)
         step.apply(batch, about(decisions, part), chosen, tools)
         results.append(batch.result())
     return (

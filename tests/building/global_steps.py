@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from rows_of import about, decided
 
-from trifacet.building.rows import ROWS, Batch
+from trifacet.building.rows import ROWS, RowBatch
 from trifacet.building.step import GlobalStep, Tools
 
 
@@ -53,7 +53,7 @@ def run_step(
     table = decided(step, parts, parameters, tools, folder)
     rows, events = [], []
     for part in parts:
-        batch = Batch(part, 1, step.name)
+        batch = RowBatch(part, 1, step.name)
         step.apply(batch, about(table, part), parameters, tools)
         left, told = batch.result()
         rows += left.to_pylist()

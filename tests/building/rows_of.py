@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from trifacet.building.rows import ROWS, Batch
+from trifacet.building.rows import ROWS, RowBatch
 from trifacet.building.step import GlobalStep, Signatures, Tools
 
 
@@ -18,7 +18,7 @@ def table_of(*rows):
 
 
 def batch_of(*rows, name="step"):
-    return Batch(table_of(*rows), 1, name)
+    return RowBatch(table_of(*rows), 1, name)
 
 
 def tools_of(folder, seed=17, **roots):
@@ -49,7 +49,7 @@ def run_step(step, rows, folder, part_rows=None, **parameters):
     size = part_rows or max(1, table.num_rows)
     parts = [table.slice(at, size) for at in range(0, table.num_rows, size)]
     chosen, tools = step.parameters.model_validate(parameters), tools_of(folder)
-    batches = [Batch(part, 1, step.name) for part in parts]
+    batches = [RowBatch(part, 1, step.name) for part in parts]
     if isinstance(step, GlobalStep):
         decisions = decided(step, parts, chosen, tools, folder)
         for batch in batches:

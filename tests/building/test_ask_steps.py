@@ -14,7 +14,7 @@ from trifacet.building.steps.grammar import parse_correction, refusal, word_dist
 from trifacet.building.steps.rejected_response import parse_alt_text
 from trifacet.demo.alttext import clean
 from trifacet.demo.endpoint_server import last_text
-from trifacet.demo.facts import draw_scene, generator
+from trifacet.demo.facts import draw_scene, scene_generator
 from trifacet.demo.raw_texts import INJECTIONS
 from trifacet.demo.renderer import textured
 from trifacet.demo.scribe import Scribe, stated
@@ -32,7 +32,7 @@ def scenes(folder, amount, **columns):
     """Rows of the world with their pictures."""
     root, rows = tools_in(folder).roots["0"], []
     for k in range(amount):
-        rng = generator(5, "asked", k)
+        rng = scene_generator(5, "asked", k)
         scene = draw_scene(rng)
         textured(scene, 128, rng).save(root / f"{k}.png")
         context = f"What a day! All of this is for {scene.name}."

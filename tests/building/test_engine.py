@@ -346,7 +346,7 @@ def test_a_trial_takes_a_sample_and_an_estimate_asks_nothing(tmp_path):
         models = model_at(endpoint, price={"input": 1.0, "output": 2.0})
         path = write_recipe(tmp_path / "a", tmp_path / "a" / "out", posts(200), GRAMMAR, models=models)
         recipe = load_build_recipe(path)
-        tried, costs = trial.estimate(recipe, 50, workers=1, show=lambda progress: None)
+        tried, costs = trial.estimate_build(recipe, 50, workers=1, show=lambda progress: None)
         assert (tried.rows, tried.of, endpoint.calls.received) == (50, 200, 0)
         grammar = costs[2]
         assert grammar.step == "grammar"

@@ -8,7 +8,7 @@ from image_server import moving, noisy_jpeg, picture, serving
 
 from trifacet.base.errors import TrifacetError
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import ROWS, Batch
+from trifacet.building.rows import ROWS, RowBatch
 from trifacet.building.settings import Network
 from trifacet.building.step import Tools
 from trifacet.building.steps import images, static_image
@@ -28,7 +28,7 @@ def table(*rows):
 
 
 def run(step, tools, rows, **parameters):
-    batch = Batch(rows if isinstance(rows, pa.Table) else table(*rows), 1, step.name)
+    batch = RowBatch(rows if isinstance(rows, pa.Table) else table(*rows), 1, step.name)
     step.apply(batch, step.parameters(**parameters), tools)
     kept, events = batch.result()
     assert kept.schema == ROWS

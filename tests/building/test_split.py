@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from searching import searched
 
-from trifacet.building.steps.split import STEP, fill
+from trifacet.building.steps.split import STEP, fill_sets
 
 SIZES = {"sft": 60, "preference": 25, "test": 10}
 
@@ -70,7 +70,7 @@ def test_filling_equals_the_loop_that_it_stands_for(sizes, room):
     for size in sizes:
         expected.append(size <= room)
         room -= size if size <= room else 0
-    assert fill(
+    assert fill_sets(
         np.array(sizes, np.int64), sum(s for s, e in zip(sizes, expected, strict=True) if e) + room
     ).tolist() == (expected)
 

@@ -16,7 +16,7 @@ from trifacet.building.build import run_build
 from trifacet.building.examples import Reason, draw_events, examples
 from trifacet.building.plan import stages_of
 from trifacet.building.rows import EVENTS
-from trifacet.building.stage_folder import Stage, events_of
+from trifacet.building.stage_folder import StageFolder, events_of
 from trifacet.building.story import audit, explain, steps_told
 
 
@@ -91,7 +91,7 @@ def recipe_posts(recipe):
 
 def test_examples_of_many_events_need_little_memory(tmp_path):
     def peak(parts: int) -> int:
-        stage = Stage(tmp_path / str(parts))
+        stage = StageFolder(tmp_path / str(parts))
         for part in range(parts):
             table = pa.Table.from_pylist(
                 [

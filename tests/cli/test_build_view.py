@@ -10,7 +10,7 @@ from rich.console import Console
 from told_build import local_steps, raw_posts, told_build, told_recipe
 
 from trifacet.building.build import run_build
-from trifacet.building.counts import Progress, StepProgress
+from trifacet.building.counts import BuildProgress, StepProgress
 from trifacet.building.story import explain
 from trifacet.cli import build_view
 from trifacet.cli.build_view import live_view, print_story, progress_table, time_left
@@ -66,7 +66,7 @@ def test_a_log_gets_one_line_a_step(tmp_path):
 def test_a_log_gets_a_line_now_and_then(monkeypatch):
     view, now = console(False), [0.0]
     monkeypatch.setattr(build_view.time, "monotonic", lambda: now[0])
-    progress = Progress([StepProgress(0, "read"), StepProgress(1, "slow")])
+    progress = BuildProgress([StepProgress(0, "read"), StepProgress(1, "slow")])
     with live_view(view) as show:
         progress.show = show
         progress.begin([1], "running", 1000)
@@ -91,7 +91,7 @@ def test_time_left_is_by_the_parts_done_here():
 
 
 def test_each_step_has_its_own_cost():
-    progress = Progress([StepProgress(0, "read"), StepProgress(1, "grammar"), StepProgress(2, "verify")])
+    progress = BuildProgress([StepProgress(0, "read"), StepProgress(1, "grammar"), StepProgress(2, "verify")])
     progress.begin([1], "running", 1)
     tallies = {("grammar", "a"): Tally(spent=0.5), ("verify", "a"): Tally(spent=2.0), ("verify", "b"): Tally(spent=1.0)}
     progress.asked(1, {("grammar", "a"): tallies["grammar", "a"]})
@@ -103,7 +103,7 @@ def test_each_step_has_its_own_cost():
 
 
 def test_the_cost_is_shown_where_a_model_was_asked():
-    progress = Progress([StepProgress(0, "[bold]x[/bold]\x1b[2J")], sent=1200, kept=30, money=0.25)
+    progress = BuildProgress([StepProgress(0, "[bold]x[/bold]\x1b[2J")], sent=1200, kept=30, money=0.25)
     view = console(True)
     view.print(progress_table(progress))
     assert "1,200 questions sent, 30 answered from what is kept, cost 0.2500" in written(view)

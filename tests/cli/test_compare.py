@@ -13,7 +13,7 @@ from rich.console import Console
 
 from trifacet.base.errors import TrifacetError
 from trifacet.cli import common, compare_view
-from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.comparison import ComparisonSettings, compare
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_judging_needs_texts(rows, tmp_path):
 
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_each_metric_is_one_line_and_no_interval_is_broken(monkeypatch, width):
-    comparison = compare(contestants(), Settings(draws=200), [])
+    comparison = compare(contestants(), ComparisonSettings(draws=200), [])
     out = Console(file=io.StringIO(), width=width, highlight=False, soft_wrap=True)
     for module in (common, compare_view):
         monkeypatch.setattr(module, "out", out)

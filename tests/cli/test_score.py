@@ -181,7 +181,7 @@ def test_cocos_own_files_by_both_profiles(tmp_path):
     assert document["profile"] == "coco+paper"
     names = list(document["metrics"])
     assert names[:6] == [f"coco/bleu_{order}" for order in range(1, 5)] + ["coco/rouge_l", "coco/cider"]
-    assert names[6:11] == list(paper.METRICS)
+    assert names[6:11] == list(paper.PAPER_METRICS)
     assert document["metrics"]["coco/bleu_1"] != document["metrics"]["bleu_4"]
     alone = run(files[0], "--references", files[1], "--profile", "coco")
     assert "coco/cider" in alone.stdout and "interval" not in alone.stdout

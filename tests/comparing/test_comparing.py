@@ -14,7 +14,7 @@ from fake_comparison import contestants, write_rows
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.benchmarks import results
 from trifacet.benchmarks.benchmark import Benchmark, Outcome, Result
-from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document
 from trifacet.evaluation.entries import read_entries
@@ -23,7 +23,7 @@ from trifacet.metrics.wordnet import packaged_wordnet
 from trifacet.statistics.keys import PER_SAMPLE, TEXTS
 from trifacet.statistics.measures import mean_measure, share_measure
 
-FAST = Settings(draws=400)
+FAST = ComparisonSettings(draws=400)
 
 
 @pytest.fixture(autouse=True)

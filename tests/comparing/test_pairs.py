@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from trifacet.base.errors import TrifacetError
-from trifacet.comparing.comparison import Settings
+from trifacet.comparing.comparison import ComparisonSettings
 from trifacet.comparing.contestants import Contestant, Entered
 from trifacet.comparing.pairs import estimate, judge_pairs, text_pairs
 from trifacet.data.records import TestSample
-from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, images_of, last_text
+from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, last_text, request_images
 from trifacet.llm.asking import AskedModel
 from trifacet.llm.prompts import load_prompt
 
@@ -43,7 +43,7 @@ def longer(messages):
 def judged(answer, folder, faults=None, **options):
     with ScriptedEndpoint(answer, faults) as endpoint:
         spec = AskedModel(base_url=endpoint.base_url, model="scripted", tries=6, reparse=1, **options)
-        pairs = text_pairs(entered(folder), Settings(), None)
+        pairs = text_pairs(entered(folder), ComparisonSettings(), None)
         found = judge_pairs(spec, PROMPT, folder / "answers.sqlite", pairs, draws=500, first_pause=0.01)
         return found, endpoint.calls
 
@@ -83,7 +83,7 @@ def test_nonsense_is_a_class_of_its_own(tmp_path):
 
 
 def test_nothing_is_paid_for_twice_and_the_estimate_knows(tmp_path):
-    pairs = text_pairs(entered(tmp_path), Settings(), None)
+    pairs = text_pairs(entered(tmp_path), ComparisonSettings(), None)
     with ScriptedEndpoint(longer) as endpoint:
         spec = AskedModel(base_url=endpoint.base_url, model="scripted", price={"input": 100.0}, max_tokens=20)
         before = estimate(spec, PROMPT, tmp_path / "a.sqlite", pairs)
@@ -117,12 +117,12 @@ def test_the_judge_sees_posts_and_pictures(tmp_path):
     seen = []
 
     def look(messages):
-        seen.append((len(images_of(messages)), last_text(messages)))
+        seen.append((len(request_images(messages)), last_text(messages)))
         return longer(messages)
 
     with ScriptedEndpoint(look) as endpoint:
         spec = AskedModel(base_url=endpoint.base_url, model="scripted")
-        pairs = text_pairs(entered(tmp_path), Settings(), tmp_path)
+        pairs = text_pairs(entered(tmp_path), ComparisonSettings(), tmp_path)
         assert judge_pairs(spec, PROMPT, tmp_path / "a.sqlite", pairs, draws=100).saw_images
     assert all(count == 1 and "post " in text for count, text in seen)
 
@@ -130,4 +130,4 @@ def test_the_judge_sees_posts_and_pictures(tmp_path):
 def test_models_without_texts_are_not_judged(tmp_path):
     silent = replace(entered(tmp_path), contestants=[Contestant("a", "", {}), Contestant("b", "", {})])
     with pytest.raises(TrifacetError, match="texts of a, b are not known"):
-        text_pairs(silent, Settings(), None)
+        text_pairs(silent, ComparisonSettings(), None)

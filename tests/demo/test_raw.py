@@ -13,7 +13,7 @@ from PIL import Image
 from trifacet.base.errors import DataError
 from trifacet.base.images import image_facts, load_image
 from trifacet.cli.build_demo import audit
-from trifacet.demo.facts import generator
+from trifacet.demo.facts import scene_generator
 from trifacet.demo.raw import SOURCES, Planted, write_raw_posts
 from trifacet.demo.raw_faults import FAULTS
 from trifacet.demo.raw_texts import PRIVATE, PUBLIC, TYPOS, edited, small_talk, with_typos, without_typos
@@ -120,12 +120,14 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(raw, tmp_path)
 def test_spelling_is_broken_and_mended():
     text = 'The weather was fine for the HELLO sign, "SALE" and Bobati.'
     for k in range(20):
-        broken = with_typos(text, generator(1, "typos", k))
+        broken = with_typos(text, scene_generator(1, "typos", k))
         assert broken != text
         assert without_typos(broken) == text
     assert not set(TYPOS.values()) & set(TYPOS)
-    talk = small_talk(generator(1, "talk", 0))
-    assert len(set(edited(talk, generator(1, "edit", 0)).split()) & set(talk.split())) > 0.8 * len(set(talk.split()))
+    talk = small_talk(scene_generator(1, "talk", 0))
+    assert len(set(edited(talk, scene_generator(1, "edit", 0)).split()) & set(talk.split())) > 0.8 * len(
+        set(talk.split())
+    )
 
 
 def test_the_audit_tells_caught_from_missed():

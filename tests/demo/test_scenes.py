@@ -18,10 +18,10 @@ from trifacet.demo.facts import (
     accepted,
     confusions,
     draw_scene,
-    generator,
+    scene_generator,
 )
 from trifacet.demo.posts import write_post
-from trifacet.demo.renderer import render
+from trifacet.demo.renderer import render_scene
 
 AMOUNT = 3000
 
@@ -31,7 +31,7 @@ def drawn():
     """Scenes with their posts."""
     out = []
     for index in range(AMOUNT):
-        rng = generator(7, "train", index)
+        rng = scene_generator(7, "train", index)
         scene = draw_scene(rng)
         out.append((scene, write_post(scene, rng)))
     return out
@@ -50,9 +50,9 @@ def stated(text, scene, fact):
 
 
 def test_a_scene_depends_on_seed_split_and_index_only():
-    assert draw_scene(generator(1, "test", 3)) == draw_scene(generator(1, "test", 3))
-    others = [generator(2, "test", 3), generator(1, "sft", 3), generator(1, "test", 4)]
-    assert all(draw_scene(generator(1, "test", 3)) != draw_scene(other) for other in others)
+    assert draw_scene(scene_generator(1, "test", 3)) == draw_scene(scene_generator(1, "test", 3))
+    others = [scene_generator(2, "test", 3), scene_generator(1, "sft", 3), scene_generator(1, "test", 4)]
+    assert all(draw_scene(scene_generator(1, "test", 3)) != draw_scene(other) for other in others)
 
 
 @pytest.mark.parametrize(
@@ -66,27 +66,29 @@ def test_values_are_drawn_evenly(drawn, fact, values):
 
 
 def test_the_picture_does_not_tell_the_name():
-    scene = draw_scene(generator(1, "test", 0))
+    scene = draw_scene(scene_generator(1, "test", 0))
     pictures = {
-        render(replace(scene, name=name, other=other), 64).tobytes() for name in NAMES for other in (None, "Bobati")
+        render_scene(replace(scene, name=name, other=other), 64).tobytes()
+        for name in NAMES
+        for other in (None, "Bobati")
     }
     assert len(pictures) == 1
 
 
 @pytest.mark.parametrize("fact", ["colour", "shape"])
 def test_the_picture_tells_colour_and_shape(fact):
-    scene = draw_scene(generator(1, "test", 0))
+    scene = draw_scene(scene_generator(1, "test", 0))
     values = {"colour": COLOURS, "shape": SHAPES}[fact]
-    assert len({render(replace(scene, **{fact: value}), 64).tobytes() for value in values}) == len(values)
+    assert len({render_scene(replace(scene, **{fact: value}), 64).tobytes() for value in values}) == len(values)
 
 
 def test_the_picture_tells_the_count():
     for index in range(50):
-        scene = draw_scene(generator(1, "test", index))
+        scene = draw_scene(scene_generator(1, "test", index))
         assert len(scene.spots) == scene.count
         for spot in range(scene.count):  # every object is in the frame and shows
             fewer = replace(scene, spots=scene.spots[:spot] + scene.spots[spot + 1 :])
-            assert render(fewer, 64).tobytes() != render(scene, 64).tobytes()
+            assert render_scene(fewer, 64).tobytes() != render_scene(scene, 64).tobytes()
 
 
 def test_the_post_always_tells_the_name(drawn):
@@ -114,7 +116,7 @@ def test_clean_text_states_every_fact_rightly_and_no_other(drawn):
 
 
 def test_forms_are_unambiguous_even_with_a_plural_s():
-    scene = draw_scene(generator(1, "test", 0))
+    scene = draw_scene(scene_generator(1, "test", 0))
     forms = [form.casefold() for fact in FACTS for form in (*accepted(scene)[fact], *confusions(scene)[fact])]
     names = {name.casefold() for name in NAMES}
     assert len(forms) == len(set(forms))
@@ -150,12 +152,12 @@ def test_the_poor_habit_is_the_majority():
 
 
 def _sample():
-    rng = generator(1, "test", 0)
+    rng = scene_generator(1, "test", 0)
     scene = draw_scene(rng)
     return scene, write_post(scene, rng), rng
 
 
 @pytest.mark.parametrize("size", [32, 64, 96])
 def test_pictures_have_the_size_asked_for(size):
-    image = render(draw_scene(generator(1, "test", 0)), size)
+    image = render_scene(draw_scene(scene_generator(1, "test", 0)), size)
     assert (image.size, image.mode) == ((size, size), "RGB")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from trifacet.demo.alttext import clean, with_wrong_fact, write_alt_text
-from trifacet.demo.facts import draw_scene, generator
+from trifacet.demo.facts import draw_scene, scene_generator
 from trifacet.demo.posts import write_post
 from trifacet.demo.raw_faults import encode
 from trifacet.demo.raw_texts import INJECTIONS
@@ -19,7 +19,7 @@ from trifacet.llm.prompts import load_prompt
 
 
 def scene_of(k):
-    rng = generator(2, "scribe", k)
+    rng = scene_generator(2, "scribe", k)
     scene = draw_scene(rng)
     return scene, " ".join(write_post(scene, rng)), textured(scene, 160, rng)
 
@@ -50,7 +50,7 @@ def test_it_sees_colour_shape_and_count(quality):
 def test_it_prefers_what_is_true_brief_and_complete_in_either_order():
     for k in range(12):
         scene, post, picture = scene_of(k)
-        rng = generator(3, "worse", k)
+        rng = scene_generator(3, "worse", k)
         good = clean(scene)
         for kind in ("generic", "verbose", "no-name", "wrong"):
             bad = write_alt_text(kind, scene, [post], rng)
@@ -62,7 +62,7 @@ def test_it_prefers_what_is_true_brief_and_complete_in_either_order():
 def test_it_judges_by_the_picture_and_not_by_the_words():
     for k in range(12):
         scene, post, picture = scene_of(k)
-        wrong = clean(with_wrong_fact(scene, generator(3, "fact", k), "colour"))
+        wrong = clean(with_wrong_fact(scene, scene_generator(3, "fact", k), "colour"))
         assert judged(Scribe(), post, wrong, clean(scene), picture) == "B"
         assert judged(Scribe(), post, wrong, clean(scene), None) == "tie"  # without it nothing speaks for either
 

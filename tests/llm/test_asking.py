@@ -13,7 +13,15 @@ from PIL import Image
 from questions import PROMPT, ask_all, backwards, parse, post_of, posts, spec, tally
 
 from trifacet.base.errors import DataError, TrifacetError
-from trifacet.demo.endpoint_server import CONTENT, KINDS, REFUSAL, Faults, ScriptedEndpoint, images_of, parts_of
+from trifacet.demo.endpoint_server import (
+    CONTENT,
+    FAULT_KINDS,
+    REFUSAL,
+    Faults,
+    ScriptedEndpoint,
+    parts_of,
+    request_images,
+)
 from trifacet.llm.books import Books
 from trifacet.llm.endpoint import Endpoint
 from trifacet.llm.model import FIRST_REJECTED, PROBLEMS, LanguageModel
@@ -26,7 +34,7 @@ def values(answers):
     return [answer.value for answer in answers]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAULT_KINDS)
 def test_any_fault_leaves_no_trace(kind, tmp_path):
     texts = posts(40)
     faults = Faults({kind: 0.4}, slow=1.2, retry_after=0.1)
@@ -53,7 +61,7 @@ def test_a_fifth_of_all_requests_failing_changes_no_answer_and_nothing_is_paid_t
         again, books = ask_all(spec(endpoint), tmp_path / "a.sqlite", texts)
     assert values(answers) == values(again) == [text[::-1] for text in texts]
     assert dict(zip(shuffled, values(troubled), strict=True)) == dict(zip(texts, values(answers), strict=True))
-    assert endpoint.calls.faults.total() > 60 and len(endpoint.calls.faults) == len(KINDS)
+    assert endpoint.calls.faults.total() > 60 and len(endpoint.calls.faults) == len(FAULT_KINDS)
     assert endpoint.calls.received == received and tally(books).sent == 0, "a second run pays nothing"
     assert endpoint.calls.delivered == delivered and endpoint.calls.twice <= late
     assert all(len(keys) == 1 for keys in endpoint.calls.idempotency.values())
@@ -144,7 +152,7 @@ def test_images_are_scaled_and_encoded_anew(tmp_path):
 
     def look(messages):
         urls = [part["image_url"]["url"] for part in parts_of(messages[-1]) if part["type"] == "image_url"]
-        seen.extend(zip(images_of(messages), urls, strict=True))
+        seen.extend(zip(request_images(messages), urls, strict=True))
         return backwards(messages)
 
     with ScriptedEndpoint(look) as endpoint:
@@ -166,7 +174,7 @@ def test_another_picture_under_the_same_name_is_another_question(tmp_path, photo
     digests = set()
 
     def look(messages):
-        digests.add(hashlib.sha256(images_of(messages)[0].tobytes()).hexdigest())
+        digests.add(hashlib.sha256(request_images(messages)[0].tobytes()).hexdigest())
         return backwards(messages)
 
     with ScriptedEndpoint(look) as endpoint:

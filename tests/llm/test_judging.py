@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from searching import searched
 
-from trifacet.llm.judging import OUTCOMES, Judgement, judge_pair, parse_choice, summarise
+from trifacet.llm.judging import OUTCOMES, Judgement, judge_pair, parse_choice, summarise_judged
 from trifacet.llm.model import Answer, UnparsedError
 from trifacet.llm.prompts import load_prompt
 
@@ -48,7 +48,7 @@ def test_swapping_the_texts_swaps_win_and_loss(judgement):
 @searched(40)
 @given(st.lists(judgements, min_size=1, max_size=30))
 def test_a_summary_adds_up(many):
-    summary = summarise(many, draws=500)
+    summary = summarise_judged(many, draws=500)
     assert sum(summary.counts.values()) == summary.samples == len(many)
     assert sum(summary.shares.values()) == pytest.approx(1)
     for outcome in OUTCOMES:
@@ -61,12 +61,12 @@ def test_biases_are_seen():
     first_wins = [Judgement(("A", "B"))] * 30
     always_first = [Judgement(("A", "A"))] * 10
     unread = [Judgement((None, "B"))] * 10
-    summary = summarise(first_wins + always_first + unread)
+    summary = summarise_judged(first_wins + always_first + unread)
     assert summary.counts == {"win": 30, "tie": 10, "lose": 0, "unparsed": 10}
     assert summary.consistency == pytest.approx(30 / 40)  # of those that were read in both orders
     assert summary.first_position == pytest.approx((30 + 20) / (60 + 20 + 10))
-    assert summarise(first_wins).first_position == 0.5
-    assert summarise([Judgement((None, None))]).consistency is None
+    assert summarise_judged(first_wins).first_position == 0.5
+    assert summarise_judged([Judgement((None, None))]).consistency is None
 
 
 def test_the_interval_is_that_of_resampled_judgements():
@@ -74,12 +74,12 @@ def test_the_interval_is_that_of_resampled_judgements():
     from scipy.stats import bootstrap
 
     many = [Judgement(("A", "B"))] * 60 + [Judgement(("B", "A"))] * 25 + [Judgement(("A", "A"))] * 15
-    low, high = summarise(many).intervals["win"]
+    low, high = summarise_judged(many).intervals["win"]
     wins = np.array([judgement.outcome == "win" for judgement in many], dtype=float)
     peer = bootstrap((wins,), np.mean, method="percentile", n_resamples=10_000, rng=0).confidence_interval
     assert (low, high) == pytest.approx((peer.low, peer.high), abs=0.011)  # a share moves in steps of .01
     with pytest.raises(ValueError, match="no judgement"):
-        summarise([])
+        summarise_judged([])
 
 
 @pytest.mark.parametrize("text", ["A", '{"better": "C"}', '{"better": "a"}', '{"better": "A", "why": "?"}', "[]", ""])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trifacet.llm.estimate import image_tokens, text_tokens
 from trifacet.llm.model import Question
 from trifacet.llm.parsing import UnparsedError, looks_refused, parse_object
-from trifacet.llm.pictures import Picture
+from trifacet.llm.pictures import SentPicture
 
 KEYS = {"better": ("A", "B"), "why": str, "sure": bool, "score": float, "facts": list}
 GOOD = {"better": "A", "why": "x", "sure": True, "score": 1, "facts": ["y"]}
@@ -84,7 +84,7 @@ def test_estimates_follow_their_rules():
     assert image_tokens(1, 10_000, side=100) == 4 and image_tokens(50, 50, side=768) == 4
     short, long = (
         Question("m", "You.", text, pictures, 0.0, 50, 0).tokens
-        for text, pictures in (("Post: cat", ()), ("Post: " + 100 * "cat", (Picture(Path("a.png"), "", 384, 384),)))
+        for text, pictures in (("Post: cat", ()), ("Post: " + 100 * "cat", (SentPicture(Path("a.png"), "", 384, 384),)))
     )
     assert short[1] == long[1] == 50 and short[0] == (1 + 4) + (3 + 4)
     assert 196 + 70 < long[0] - short[0] < 196 + 80

@@ -13,12 +13,12 @@ from searching import searched
 
 from trifacet.metrics import ngrams, ptb
 from trifacet.metrics.bleu import bleu, bleu_statistics
-from trifacet.metrics.coco import METRICS, Tokenized, coco_measures, remembering, tokenized
+from trifacet.metrics.coco import COCO_METRICS, Tokenized, coco_measures, remembering, tokenized
 from trifacet.metrics.rouge import rouge_l_coco
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 FAKECAP = SHARED / "data" / "coco_fakecap"
-NAMES = dict(zip(METRICS, ["Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"], strict=True))
+NAMES = dict(zip(COCO_METRICS, ["Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"], strict=True))
 EXACT = {"abs": 1e-12, "rel": 0}
 
 ODD = "a Dog cannot Gonna etc. etc U.S. Mr. Mr close-up -x x- don't Mara's two, , . x.. -- 1 1/2 A.M. (b)".split()  # noqa: SIM905
@@ -46,7 +46,7 @@ def measured(pairs):
 def test_the_published_captions_from_their_raw_text(fakecap):
     found, oracle = fakecap
     measures = coco_measures(found)
-    assert tuple(measure.name for measure in measures) == METRICS
+    assert tuple(measure.name for measure in measures) == COCO_METRICS
     for measure in measures:
         name = NAMES[measure.name]
         assert measure.value / 100 == pytest.approx(oracle["corpus"][name], abs=1e-9, rel=0)

@@ -18,7 +18,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from trifacet.base.errors import TrifacetError
 from trifacet.base.images import load_image
 from trifacet.demo.tiny import train_tokenizer
-from trifacet.metrics.bertscore import NAMES, BertScorer, bert_extra
+from trifacet.metrics.bertscore import BERT_SCORES, BertScorer, bert_extra
 from trifacet.metrics.clipscore import ClipScorer, clip_extra
 from trifacet.metrics.scores import score_texts
 from trifacet.metrics.target import Reference
@@ -130,9 +130,9 @@ def test_bert_score_takes_the_best_reference_and_empty_texts(bert_folder):
     samples = [Reference("a", (REFERENCES[0], TEXTS[0])), Reference("b", ("red disc",)), Reference("c", ())]
     extra = bert_extra(str(bert_folder), layer=2, device="cpu")
     scores = score_texts({"a": TEXTS[0], "b": " ", "c": "a"}, samples, profiles=(), extras=[extra])
-    assert [scores.per_sample["a"][name] for name in NAMES] == pytest.approx([1, 1, 1], abs=1e-5)
-    assert [scores.per_sample["b"][name] for name in NAMES] == [0, 0, 0]
-    assert not set(NAMES) & set(scores.per_sample["c"])
+    assert [scores.per_sample["a"][name] for name in BERT_SCORES] == pytest.approx([1, 1, 1], abs=1e-5)
+    assert [scores.per_sample["b"][name] for name in BERT_SCORES] == [0, 0, 0]
+    assert not set(BERT_SCORES) & set(scores.per_sample["c"])
     assert max(BertScorer(str(bert_folder), layer=2, device="cpu")(["red " * 90], ["disc"])[0]) <= 1 + 1e-5
 
 

@@ -25,7 +25,14 @@ def sample(name, *references, **extra):
 def test_means_are_over_the_samples_that_have_the_metric():
     samples = [sample("1", "a red disc on grass", **COLOURS), sample("2", **COLOURS), sample("3", "two rings on sand")]
     scores = score_texts({"3": "two rings on sand", "2": "a blue box", "1": "a red disc on grass"}, samples)
-    assert list(scores.metrics) == [*paper.METRICS, "grounding/colour", "grounding", *LINT, "repetition", "length"]
+    assert list(scores.metrics) == [
+        *paper.PAPER_METRICS,
+        "grounding/colour",
+        "grounding",
+        *LINT,
+        "repetition",
+        "length",
+    ]
     assert scores.metrics["bleu_4"] == pytest.approx(100)
     assert scores.metrics["grounding/colour"] == scores.metrics["grounding"] == 50
     assert scores.metrics["length"] == pytest.approx((5 + 3 + 4) / 3)
@@ -47,7 +54,7 @@ def test_the_first_reference_is_the_one_and_it_is_said():
 
 def test_no_reference_at_all_leaves_the_paper_metrics_out():
     scores = score_texts({"1": "a red disc"}, [sample("1", **COLOURS)])
-    assert all(scores.metrics[name] is None for name in paper.METRICS)
+    assert all(scores.metrics[name] is None for name in paper.PAPER_METRICS)
     assert scores.metrics["grounding"] == 100
     assert "no sample has a reference" in scores.notes[0]
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from trifacet.base.errors import TrifacetError
-from trifacet.models.difference import Checkpoint, by_part, canonical, compare
+from trifacet.models.difference import Checkpoint, by_part, canonical, compare_checkpoints
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 
@@ -30,7 +30,7 @@ def copy_of(folder, target, change=None, shards=1):
 
 
 def test_a_copy_differs_in_nothing_even_in_other_shards(tiny_folder, tmp_path):
-    found = compare(tiny_folder, copy_of(tiny_folder, tmp_path / "copy", shards=3))
+    found = compare_checkpoints(tiny_folder, copy_of(tiny_folder, tmp_path / "copy", shards=3))
     assert len(found.changes) == len(load_file(tiny_folder / "model.safetensors"))
     assert (found.changed, found.relative, found.only_base, found.only_aligned) == ([], 0.0, [], [])
 
@@ -42,7 +42,7 @@ def test_what_changed_is_named_and_measured(tiny_folder, tmp_path):
         weights[name] = weights[name].clone()
         weights[name][0, 0] += 0.5
 
-    found = compare(tiny_folder, copy_of(tiny_folder, tmp_path / "other", change))
+    found = compare_checkpoints(tiny_folder, copy_of(tiny_folder, tmp_path / "other", change))
     (one,) = found.changed
     before = load_file(tiny_folder / "model.safetensors")[name]
     assert one.name == name
@@ -60,7 +60,7 @@ def test_rounding_to_a_narrower_type_is_no_change(tiny_folder, tmp_path):
         for name, weight in weights.items():
             weights[name] = weight.bfloat16()
 
-    assert compare(tiny_folder, copy_of(tiny_folder, tmp_path / "narrow", narrow)).changed == []
+    assert compare_checkpoints(tiny_folder, copy_of(tiny_folder, tmp_path / "narrow", narrow)).changed == []
 
 
 def test_names_and_shapes_that_do_not_match_are_said(tiny_folder, tmp_path):
@@ -68,7 +68,7 @@ def test_names_and_shapes_that_do_not_match_are_said(tiny_folder, tmp_path):
         weights["extra.weight"] = weights.pop("multi_modal_projector.linear_1.bias")
         weights["language_model.model.norm.weight"] = torch.zeros(3)
 
-    found = compare(tiny_folder, copy_of(tiny_folder, tmp_path / "odd", change))
+    found = compare_checkpoints(tiny_folder, copy_of(tiny_folder, tmp_path / "odd", change))
     assert found.only_base == ["multi_modal_projector.linear_1.bias"]
     assert found.only_aligned == ["extra.weight"]
     assert [change.name for change in found.changed] == ["language_model.norm.weight"]
@@ -87,7 +87,7 @@ def test_an_adapter_counts_as_the_weights_that_it_makes(tiny_folder, tmp_path, s
                     weight.add_(0.01 * torch.randn_like(weight))
         folder = tmp_path / f"adapter-{number}"
         save_model(model, loaded.processor, folder)
-    found = compare(tiny_folder, folder)
+    found = compare_checkpoints(tiny_folder, folder)
     assert bool(found.changed) == bool(steps)
     merged = {canonical(name): weight for name, weight in load_model(folder).model.state_dict().items()}
     after = Checkpoint(folder)
@@ -118,19 +118,19 @@ def test_a_weight_has_one_name(name, plain):
 
 def test_what_cannot_be_compared_is_one_line(tiny_folder, tmp_path):
     with pytest.raises(TrifacetError, match="holds no safetensors"):
-        compare(tiny_folder, tmp_path)
+        compare_checkpoints(tiny_folder, tmp_path)
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     with pytest.raises(TrifacetError, match="no weight in common"):
-        compare(tiny_folder, tmp_path)
+        compare_checkpoints(tiny_folder, tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 30)
     with pytest.raises(TrifacetError, match="cannot be read as safetensors"):
-        compare(tiny_folder, tmp_path)
+        compare_checkpoints(tiny_folder, tmp_path)
 
 
 def test_a_base_of_zeros_that_changed_is_infinitely_far(tmp_path):
     for folder, value in (("a", 0.0), ("b", 1.0)):
         (tmp_path / folder).mkdir()
         save_file({"w": torch.full((2,), value)}, tmp_path / folder / "model.safetensors")
-    assert compare(tmp_path / "a", tmp_path / "b").changed[0].relative == math.inf
-    still = compare(tmp_path / "a", tmp_path / "a")
+    assert compare_checkpoints(tmp_path / "a", tmp_path / "b").changed[0].relative == math.inf
+    still = compare_checkpoints(tmp_path / "a", tmp_path / "a")
     assert (still.changes[0].relative, still.relative, list(by_part(still.changes))) == (0, 0, [("w", 0, 1, 0.0, 0.0)])

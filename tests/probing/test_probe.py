@@ -17,7 +17,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.models.loading import load_model, load_processor
 from trifacet.preferences.rejected.images import Draw, Seen, image_strategy
 from trifacet.probing.document import read_document
-from trifacet.probing.measuring import measures_of
+from trifacet.probing.measuring import probe_measures
 from trifacet.probing.noise import noise_measures, noised, plain, similarity
 from trifacet.probing.probe import Looks, Prober
 from trifacet.probing.vectors import Vectors
@@ -91,13 +91,13 @@ def test_shares_sum_to_one_and_are_the_means_of_the_rows(probed, samples):
 
 def test_measures_of_a_document_have_its_values(probed):
     document = probed[0].model_dump()
-    values = {measure.name: measure.value for measure in measures_of(document)}
+    values = {measure.name: measure.value for measure in probe_measures(document)}
     expected = {f"attention/{group}": share for group, share in document["attention"]["shares"].items()}
     for noise in document["noise"]:
         expected[f"changed/t={noise['t']}"] = noise["changed"]
         expected[f"similarity/t={noise['t']}"] = noise["similarity"]
     assert values == pytest.approx(expected)
-    assert measures_of({**document, "attention": None, "noise": None}) == []
+    assert probe_measures({**document, "attention": None, "noise": None}) == []
 
 
 @pytest.mark.parametrize("name", MAKERS)

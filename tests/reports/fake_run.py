@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from trifacet.comparing.comparison import Comparison, Settings, compare
+from trifacet.comparing.comparison import Comparison, ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document
 from trifacet.metrics import paper
@@ -110,11 +110,11 @@ def add_comparison(folder: Path, *, draws: int = 200) -> Comparison:
                 rng, spread = random.Random(f"{metric} {place}"), 400 if metric == "cider" else 0.02 * value
                 off = [rng.uniform(-spread, spread) for _ in ids]
                 values = {one: value + by - sum(off) / len(ids) for one, by in zip(ids, off, strict=True)}
-                measures["paper" if metric in paper.METRICS else TEXTS, metric] = mean_measure(
+                measures["paper" if metric in paper.PAPER_METRICS else TEXTS, metric] = mean_measure(
                     metric, values, better=metric_of(metric).better
                 )
         contestants.append(Contestant(name, name, measures))
-    comparison = compare(contestants, Settings(draws=draws, pairs="all"))
+    comparison = compare(contestants, ComparisonSettings(draws=draws, pairs="all"))
     write_json(folder / "scores.json", scores | {"comparison": document(comparison)})
     return comparison
 

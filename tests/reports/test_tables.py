@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from trifacet.evaluation.run_folder import ModelRun
-from trifacet.reports.tables import markdown, metric_of, seeds_table, summarise, sweep_table
+from trifacet.reports.tables import markdown, metric_of, seeds_table, summarise_runs, sweep_table
 
 
 def models(metric: str, *values: float | None) -> list[ModelRun]:
@@ -13,7 +13,7 @@ def models(metric: str, *values: float | None) -> list[ModelRun]:
 
 
 def best(metric: str, *values: float | None) -> list[bool]:
-    return [cells[0].best for _, cells in summarise(models(metric, *values)).rows]
+    return [cells[0].best for _, cells in summarise_runs(models(metric, *values)).rows]
 
 
 def test_the_best_value_follows_the_direction_of_the_metric():
@@ -31,12 +31,12 @@ def test_one_value_alone_is_not_best_and_a_missing_one_never():
     assert best("meteor", 5.0) == [False]
     assert best("meteor", None, 5.0) == [False, False]
     assert best("meteor", math.nan, 5.0, 4.0) == [False, True, False]
-    assert summarise(models("meteor", None)).rows[0][1][0].text == "not computed"
+    assert summarise_runs(models("meteor", None)).rows[0][1][0].text == "not computed"
 
 
 def test_columns_stand_in_a_fixed_order_and_groups_span_them():
     metrics = dict.fromkeys(("length", "own", "grounding/name", "cider", "grounding", "bleu_4"), 1.0)
-    summary = summarise([ModelRun("a", metrics=metrics)])
+    summary = summarise_runs([ModelRun("a", metrics=metrics)])
     assert [m.key for m in summary.metrics] == ["bleu_4", "cider", "grounding", "grounding/name", "length", "own"]
     groups = [(heading, [metric.key for metric in part.metrics]) for heading, part in summary.groups()]
     assert groups == [
@@ -50,7 +50,7 @@ def test_columns_stand_in_a_fixed_order_and_groups_span_them():
 
 def test_markdown_keeps_its_shape_whatever_a_model_is_called():
     hostile = ModelRun("a|b\n<i>*c*", metrics={"cider": 1.0}, degenerate="x|y")
-    lines = markdown(summarise([hostile])).splitlines()
+    lines = markdown(summarise_runs([hostile])).splitlines()
     assert lines[2] == "| a\\|b &lt;i&gt;\\*c\\* | 1.0 |"
     assert lines[-1] == "a\\|b &lt;i&gt;\\*c\\* degenerated: x\\|y"
 

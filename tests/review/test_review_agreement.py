@@ -13,9 +13,9 @@ from reviews import NAMES
 from searching import searched
 
 from trifacet.review.export import as_csv, vote_rows
-from trifacet.review.pairs import Pair, Review
+from trifacet.review.pairs import Review, ReviewPair
 from trifacet.review.store import Store
-from trifacet.review.summary import summarise
+from trifacet.review.summary import summarise_review
 from trifacet.statistics.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section E: four observers, twelve units.
@@ -100,7 +100,7 @@ def test_undefined_alpha_says_why(values, reason):
 @pytest.fixture
 def voted(tmp_path):
     """Three judges and five samples: every kind of majority, a skip, a revision."""
-    pairs = tuple(Pair(f"s{k}", None, "", (), ("x", "x" if k == 4 else "y")) for k in range(6))
+    pairs = tuple(ReviewPair(f"s{k}", None, "", (), ("x", "x" if k == 4 else "y")) for k in range(6))
     store = Store(tmp_path / "v.sqlite", Review(NAMES, pairs))
     for judge in ("Ada", "Bob", "Cem"):
         store.begin(judge, sees=judge != "Cem")
@@ -117,7 +117,7 @@ def voted(tmp_path):
 
 
 def test_the_summary_counts_what_counts(voted):
-    found = summarise(voted, draws=500)
+    found = summarise_review(voted, draws=500)
     assert [found[key] for key in ("samples", "judged", "votes", "identical", "identical_judged")] == [6, 4, 7, 1, 1]
     assert {kind: found["majority"][kind]["count"] for kind in ("win", "tie", "lose")} == {
         "win": 1,
@@ -146,8 +146,8 @@ def test_the_summary_counts_what_counts(voted):
 
 
 def test_a_summary_of_nothing_is_told_not_computed(tmp_path):
-    store = Store(tmp_path / "v.sqlite", Review(NAMES, (Pair("s", None, "", (), ("x", "y")),)))
-    found = summarise(store)
+    store = Store(tmp_path / "v.sqlite", Review(NAMES, (ReviewPair("s", None, "", (), ("x", "y")),)))
+    found = summarise_review(store)
     assert found["judged"] == 0 and found["majority"]["win"] == {"count": 0, "share": None, "low": None, "high": None}
     assert found["majority"]["sign_test"]["p"] is None and found["agreement"]["undefined"] == "it takes two judges"
 

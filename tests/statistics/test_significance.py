@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.statistics import significance
 from trifacet.statistics.measures import Measure, mean_measure, ratio, share_measure
@@ -90,7 +90,7 @@ def test_nothing_depends_on_blocks_or_on_other_metrics(monkeypatch):
     one, other = means(rng.normal(size=40)), means(rng.normal(0.3, 1, 40))
     alone = resampled([one], draws=200, seed=1)[0]
     p_alone = permutation_tests([(one, other)], draws=200, seed=1)[0]
-    monkeypatch.setattr(significance, "BLOCK", 90)
+    monkeypatch.setattr(significance, "RESAMPLE_BLOCK", 90)
     together = resampled([other, one], draws=200, seed=1)[1]
     assert together == pytest.approx(alone, rel=1e-12)
     # a pair's p-value is the same beside others; swaps are drawn by the block, so the block is put back
@@ -185,7 +185,7 @@ def test_a_number_alone_has_the_interval_that_a_comparison_gives_it():
     skewed, other = mean_measure("a", values), mean_measure("b", {name: 2.0 * value for name, value in values.items()})
     measures = {("", one.name): one for one in (skewed, other)}
     both = [Contestant("x", "", measures), Contestant("y", "", measures)]
-    compared = compare(both, Settings(seed=5)).cells["x", ("", "a")].interval
+    compared = compare(both, ComparisonSettings(seed=5)).cells["x", ("", "a")].interval
     apart = means(rng.normal(size=30))
     (found, alone, of_other), (of_another_seed,) = (
         bca_intervals([skewed, apart, other], seed=5),

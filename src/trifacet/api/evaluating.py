@@ -17,7 +17,7 @@ from trifacet.metrics.scores import Profile, Scores, measures_of, own_metric, sc
 from trifacet.metrics.target import Reference, Target
 from trifacet.statistics.effects import Correction
 from trifacet.statistics.measures import Measure
-from trifacet.statistics.significance import DRAWS, LEVEL, SEED
+from trifacet.statistics.significance import LEVEL, RESAMPLES, SEED
 
 
 def score(
@@ -58,7 +58,7 @@ def compare(
     metrics: Sequence[str] = (),
     common: bool = False,
     correction: Correction = "holm",
-    draws: int = DRAWS,
+    draws: int = RESAMPLES,
     level: float = LEVEL,
     seed: int = SEED,
 ) -> Comparison:
@@ -81,7 +81,7 @@ def compare(
     Raises:
         TrifacetError: no shared metric, an unknown metric or baseline, samples that differ.
     """
-    settings = comparison.Settings(
+    settings = comparison.ComparisonSettings(
         draws=draws, level=level, seed=seed, correction=correction, pairs=pairs, baseline=baseline,
         metrics=tuple(metrics), common=common,
     )  # fmt: skip

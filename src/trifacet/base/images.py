@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trifacet.base.errors import DataError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more pictures, opens as JPEG
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more pictures, opens as JPEG
 MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB
 
 
@@ -78,10 +78,10 @@ def load_image(
     Raises:
         DataError: outside the root, missing, not an image, truncated, too large, or animated.
     """
-    return decoded(resolve_inside(root, name), name, max_pixels=max_pixels, allow_animated=allow_animated)
+    return decode_image(resolve_inside(root, name), name, max_pixels=max_pixels, allow_animated=allow_animated)
 
 
-def decoded(
+def decode_image(
     source: Path | bytes,
     name: str,
     *,
@@ -137,9 +137,11 @@ def _refuse_animated(name: str, facts: ImageFacts) -> None:
 def _opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
     try:
         with _quiet():
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=IMAGE_FORMATS)
     except UnidentifiedImageError:
-        raise DataError(f"{name!r} is not an image of a known format", fix=f"use one of {', '.join(FORMATS)}") from None
+        raise DataError(
+            f"{name!r} is not an image of a known format", fix=f"use one of {', '.join(IMAGE_FORMATS)}"
+        ) from None
     except Exception as error:  # see decoded
         raise DataError(f"{name!r} cannot be opened as an image ({error})", fix="replace the file") from None
     width, height = image.size

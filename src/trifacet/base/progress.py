@@ -11,7 +11,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-LINE_EVERY_SECONDS = 20.0
+_LINE_EVERY_SECONDS = 20.0
 
 console = Console(stderr=True, highlight=False)
 
@@ -40,7 +40,7 @@ class Bar:
         """``done`` of ``total`` steps; ``note`` is shown at the end."""
         self._bar.update(self._task, completed=done, total=total, note=note)
         now = time.monotonic()
-        if not console.is_terminal and now - self._said > LINE_EVERY_SECONDS:
+        if not console.is_terminal and now - self._said > _LINE_EVERY_SECONDS:
             self._said = now
             console.print(f"{self.title}: {done}/{total} after {now - self._started:.0f} s {note}".rstrip())
 

@@ -1,6 +1,6 @@
 """Rows of an answers file, in whichever of the known forms: ours, a benchmark's own, lmms-eval's, VLMEvalKit's.
 
-Ours and the benchmarks' own are JSON (lines or an array) with the answer under one of ``TEXTS``. lmms-eval
+Ours and the benchmarks' own are JSON (lines or an array) with the answer under one of ``_TEXTS``. lmms-eval
 (EvolvingLMMs-Lab/lmms-eval, evaluator.py and loggers/evaluation_tracker.py) writes ``*_samples_<task>.jsonl`` with
 ``doc_id``, ``input`` (the prompt; some versions keep ``doc``), ``filtered_resps`` and, where they differ, ``resps``.
 VLMEvalKit (open-compass/VLMEvalKit, smp/file.py) writes ``<model>_<dataset>.xlsx``, ``.tsv`` or ``.json``: the columns
@@ -24,14 +24,14 @@ from trifacet.base.errors import DataError
 from trifacet.data.rows import Row, stop
 from trifacet.data.tables import read_rows
 
-MAX_BYTES = 500_000_000  # of a file
+_MAX_BYTES = 500_000_000  # of a file
 MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; its texts are held in memory, some ten times as large
 MAX_ROWS = 1_000_000
 MAX_ANSWER = 1_000_000  # characters
-TEXTS = ("model_prediction", "model_answer", "prediction", "predict", "response", "caption", "answer", "text")
+_TEXTS = ("model_prediction", "model_answer", "prediction", "predict", "response", "caption", "answer", "text")
 IDS = ("id", "image_id", "question_id", "index")
-QUESTIONS = ("question", "prompt", "query")
-IMAGES = ("image", "image_path", "filename", "image_file", "img")
+_QUESTIONS = ("question", "prompt", "query")
+_IMAGES = ("image", "image_path", "filename", "image_file", "img")
 _IMAGE_MARK = re.compile(r"<(?:image|img|\|image\|)>|<\|(?:image|vision)[^|]*\|>", re.IGNORECASE)
 
 
@@ -85,8 +85,8 @@ def _words(text: str) -> str:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise DataError(f"is larger than {MAX_BYTES} bytes", fix="give an answers file", file=path)
+    if path.is_file() and path.stat().st_size > _MAX_BYTES:
+        raise DataError(f"is larger than {_MAX_BYTES} bytes", fix="give an answers file", file=path)
     if path.suffix.lower() == ".pkl":
         raise DataError("is a pickle, which could run code", fix="write .xlsx, .tsv or .json (PRED_FORMAT)", file=path)
     if path.suffix.lower() == ".xlsx":
@@ -141,23 +141,23 @@ def _of_lmms_eval(row: Row, path: Path) -> AnswerRow:
         raise DataError("holds no answer", fix="give samples of a generation task", file=path, row=row.number,
                         field="filtered_resps")  # fmt: skip
     doc = values["doc"] if isinstance(values.get("doc"), dict) else {}
-    asked = _named(doc, QUESTIONS) or _first_text(values.get("input")) or _first_text(values.get("arguments"))
-    image = _named(doc, IMAGES)
+    asked = _named(doc, _QUESTIONS) or _first_text(values.get("input")) or _first_text(values.get("arguments"))
+    image = _named(doc, _IMAGES)
     return AnswerRow(row.number, text, {}, asked, image, {key: value for key, value in doc.items() if key != "image"})
 
 
 def _answers_name(rows: Sequence[Row], path: Path) -> str:
-    """Where the file holds its answers: the first of ``TEXTS`` that any row has, in whatever row it is empty.
+    """Where the file holds its answers: the first of ``_TEXTS`` that any row has, in whatever row it is empty.
 
     One for the whole file: a table may hold the right answers beside the model's, and an empty cell of the model's is
     an empty answer.
     """
     names = {name for row in rows for name in row.values}
-    texts = [name for name in TEXTS if name in names]
+    texts = [name for name in _TEXTS if name in names]
     if "answer" in texts and "text" in texts and names & {"question", "prompt"}:
         texts.remove("answer")  # beside a text it is what would be right
     if not texts:
-        known = ", ".join(repr(name) for name in TEXTS)
+        known = ", ".join(repr(name) for name in _TEXTS)
         raise DataError(
             "holds no answer", fix=f"give it under one of {known}", file=path, row=rows[0].number, field="answer"
         )
@@ -177,8 +177,8 @@ def _plain_row(row: Row, name: str, path: Path) -> AnswerRow:
         problem = "is no text" if not isinstance(text, str) else f"is longer than {MAX_ANSWER} characters"
         raise DataError(problem, fix="give the answer as a text", file=path, row=row.number, field=name)
     ids = {key: _name(values[key]) for key in IDS if isinstance(values.get(key), str | int | float)}
-    rest = {key: value for key, value in values.items() if key not in (name, *QUESTIONS)}
-    return AnswerRow(row.number, text, ids, _named(values, QUESTIONS), _named(values, IMAGES), rest)
+    rest = {key: value for key, value in values.items() if key not in (name, *_QUESTIONS)}
+    return AnswerRow(row.number, text, ids, _named(values, _QUESTIONS), _named(values, _IMAGES), rest)
 
 
 def _is_empty(value: Any) -> bool:

@@ -16,8 +16,8 @@ from trifacet.base.errors import DataError
 from trifacet.benchmarks.answer_files import AnswerRow, read_answer_rows, same_question
 from trifacet.benchmarks.benchmark import Benchmark, Item
 
-FIRST = 3  # of many names that a message lists
-FAILED = "Failed to obtain answer"  # what VLMEvalKit writes where a model could not be asked
+_FIRST = 3  # of many names that a message lists
+_FAILED = "Failed to obtain answer"  # what VLMEvalKit writes where a model could not be asked
 LEAST_RUN = 50  # rows: shorter runs in the order of the questions may be chance
 
 
@@ -42,8 +42,8 @@ def read_answers(benchmark: Benchmark, items: Sequence[Item], paths: Sequence[Pa
         if twice := answers.keys() & matched.answers.keys():
             raise DataError(f"answers {_some(sorted(twice))} again", fix="give each item's answer once", file=path)
         matched.answers.update(answers)
-        failed = sum(FAILED in row.text for row in rows)
-        told = f"; {failed} say {FAILED!r}, which is scored as if the model had said it" if failed else ""
+        failed = sum(_FAILED in row.text for row in rows)
+        told = f"; {failed} say {_FAILED!r}, which is scored as if the model had said it" if failed else ""
         matched.how.append(f"{path.name}: {len(rows)} rows {how}{told}")
     return matched
 
@@ -250,4 +250,4 @@ def _runs(items: Sequence[Item], rows: Sequence[AnswerRow], taken: Mapping[str, 
 
 
 def _some(names: Sequence[str]) -> str:
-    return f"{', '.join(map(repr, names[:FIRST]))}{' ...' if len(names) > FIRST else ''}"
+    return f"{', '.join(map(repr, names[:_FIRST]))}{' ...' if len(names) > _FIRST else ''}"

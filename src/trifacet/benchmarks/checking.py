@@ -16,7 +16,7 @@ from trifacet.base.images import image_facts, resolve_inside
 from trifacet.benchmarks.benchmark import Benchmark, Item, Need
 from trifacet.benchmarks.provenance import read_record
 
-State = Literal["known", "other", "unknown", "made", "own", "unread", "missing", "left out"]
+_State = Literal["known", "other", "unknown", "made", "own", "unread", "missing", "left out"]
 Reasons = Mapping[str, Sequence[str]]  # why numbers are not official, by what their names begin with; "": all
 
 
@@ -30,7 +30,7 @@ class FileFound:
     """
 
     need: Need
-    state: State
+    state: _State
     sha256: str = ""
     release: str = ""
     problems: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ def _problems(one: FileFound) -> list[str]:
     return [f"{one.need.path}: {problem}" for problem in one.problems]
 
 
-def check_images(items: Iterable[Item], root: Path) -> ImagesFound:
+def check_item_images(items: Iterable[Item], root: Path) -> ImagesFound:
     """Look at the header of every picture that ``items`` show."""
     names = list(dict.fromkeys(item.image for item in items if item.image is not None))
     missing: list[str] = []

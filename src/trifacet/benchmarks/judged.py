@@ -112,7 +112,7 @@ def prompt_of(judge: Judge) -> Prompt:
     return load_prompt(judge.prompt) if isinstance(judge.prompt, str) else judge.prompt
 
 
-def why_not_official(judge: Judge, spec: AskedModel, verdicts: Mapping[str, Verdict]) -> list[str]:
+def why_judge_not_official(judge: Judge, spec: AskedModel, verdicts: Mapping[str, Verdict]) -> list[str]:
     """What the judge adds to the reasons for which a number is not the official one."""
     reasons = []
     if judge.official and spec.model.rpartition("/")[2].casefold() != judge.official.casefold():

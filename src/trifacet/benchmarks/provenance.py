@@ -17,10 +17,10 @@ from trifacet.base.digests import file_digest
 from trifacet.base.files import write_atomically
 from trifacet.base.version import __version__
 
-MAX_BYTES = 1_000_000  # of a record
+_MAX_BYTES = 1_000_000  # of a record
 
 
-class Record(BaseModel):
+class _Record(BaseModel):
     """``sha256`` is the made file's, ``sources`` the SHA-256 of each file that went into it.
 
     ``release`` says of what it was made, where that is known; ``problems`` what keeps it from being as the original
@@ -39,7 +39,7 @@ class Record(BaseModel):
 def write_record(path: Path, sources: Iterable[Path], *, release: str, problems: Sequence[str]) -> None:
     """Write the record of ``path``, which is there, as ``<its name>.made.json``."""
     digests = {source.name: file_digest(source) for source in sources}
-    record = Record(
+    record = _Record(
         sha256=file_digest(path),
         release=release,
         problems=list(problems),
@@ -49,14 +49,14 @@ def write_record(path: Path, sources: Iterable[Path], *, release: str, problems:
     write_atomically(_beside(path), record.model_dump_json(indent=1) + "\n")
 
 
-def read_record(path: Path, sha256: str) -> Record | None:
+def read_record(path: Path, sha256: str) -> _Record | None:
     """The record of ``path``, whose bytes have this hash; None where there is none for them."""
     beside = _beside(path)
     try:
-        if beside.stat().st_size > MAX_BYTES:
+        if beside.stat().st_size > _MAX_BYTES:
             return None
         values: Any = json.loads(beside.read_bytes())
-        record = Record.model_validate(values)
+        record = _Record.model_validate(values)
     except (OSError, ValueError, RecursionError, ValidationError):
         return None
     return record if record.sha256 == sha256 else None

@@ -24,7 +24,7 @@ from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.writer import EndpointWriter
 from trifacet.settings.section import Section
 
-LISTED = 3  # missing pictures that a message names
+_LISTED = 3  # missing pictures that a message names
 PLACEHOLDER = "word "  # stands for a token of an answer that is not there yet, in estimates
 
 
@@ -112,12 +112,12 @@ def require_images(task: Task) -> None:
     Raises:
         DataError: how many are missing or damaged, the first by name.
     """
-    found = checking.check_images(task.items, task.images)
+    found = checking.check_item_images(task.items, task.images)
     names = [*found.missing, *(name for name, _ in found.unreadable)]
     if names:
-        some = ", ".join(map(repr, names[:LISTED]))
+        some = ", ".join(map(repr, names[:_LISTED]))
         raise DataError(
-            f"{len(names)} of {found.wanted} pictures are missing or damaged: {some}{' ...' if names[LISTED:] else ''}",
+            f"{len(names)} of {found.wanted} pictures are missing or damaged: {some}{' ...' * (len(names) > _LISTED)}",
             fix=f"give their folder with --images; see 'trifacet benchmarks check {task.benchmark.name}'",
             file=task.images,
         )  # fmt: skip
@@ -173,7 +173,7 @@ def judge_and_score(
             task.judge, items, answers, spec, books_file, images_root=task.images, on_progress=on_progress,
             first_pause=first_pause,
         )  # fmt: skip
-        reasons = {**reasons, "": [*reasons[""], *judged.why_not_official(task.judge, spec, verdicts)]}
+        reasons = {**reasons, "": [*reasons[""], *judged.why_judge_not_official(task.judge, spec, verdicts)]}
     on_verdicts(verdicts)
     if asked is not None:
         judged.require_some(verdicts, asked)

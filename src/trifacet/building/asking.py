@@ -14,8 +14,8 @@ from contextlib import AsyncExitStack
 import pyarrow as pa
 
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import Batch, Post
-from trifacet.building.stage_folder import Record, Stage
+from trifacet.building.rows import Post, RowBatch
+from trifacet.building.stage_folder import Record, StageFolder
 from trifacet.building.step import AskStep
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, step_record
@@ -32,7 +32,7 @@ class Asker:
         """The recipe's model of this name, to be entered as a context."""
         return LanguageModel(name, recipe.models[name], books, seed=recipe.seed, max_pixels=recipe.max_pixels)
 
-    def settle(self, step: AskStep, batch: Batch) -> tuple[pa.Table, pa.Table]:
+    def settle(self, step: AskStep, batch: RowBatch) -> tuple[pa.Table, pa.Table]:
         """The rows that stay and the events."""
         return batch.result()
 
@@ -70,7 +70,7 @@ async def _ask_parts(
     on_row: Callable[[], None],
     on_done: Callable[[Record], None],
 ) -> None:
-    (link,), target = job.links, Stage(job.target)
+    (link,), target = job.links, StageFolder(job.target)
     step = STEPS[link.name]
     assert isinstance(step, AskStep)
     room, stopped = asyncio.Semaphore(PARTS_AT_ONCE), asyncio.Event()
@@ -88,7 +88,10 @@ async def _ask_parts(
         async with room:
             if stopped.is_set():
                 return
-            started, batch = time.monotonic(), Batch(Stage(job.source).read("rows", part), link.index, link.name)
+            started, batch = (
+                time.monotonic(),
+                RowBatch(StageFolder(job.source).read("rows", part), link.index, link.name),
+            )
             found = await asyncio.gather(*map(one_post, batch.posts()), return_exceptions=True)
             for problem in found:
                 if problem is not None:

@@ -20,18 +20,18 @@ from trifacet.base.digests import sha256_of
 from trifacet.base.files import write_atomically
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
-from trifacet.building.counts import Progress, StepProgress
+from trifacet.building.counts import BuildProgress, StepProgress
 from trifacet.building.folder import claimed, refuse_other_versions
 from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.reading import read_sources
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.stage_folder import Record, Stage, write_table
+from trifacet.building.stage_folder import Record, StageFolder, write_table
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
 from trifacet.llm.books import Books
 
-Show = Callable[[Progress], None]
+Show = Callable[[BuildProgress], None]
 
 
 def run_build(
@@ -77,10 +77,10 @@ def run_build(
             return build.run(only)
 
 
-def progress_of(recipe: BuildRecipe, show: Show) -> Progress:
+def progress_of(recipe: BuildRecipe, show: Show) -> BuildProgress:
     """The progress of a build that has not begun."""
     names = [READ, *(chosen.name for chosen in recipe.steps), WRITE]
-    return Progress([StepProgress(index, name) for index, name in enumerate(names)], show)
+    return BuildProgress([StepProgress(index, name) for index, name in enumerate(names)], show)
 
 
 class _Build:
@@ -90,7 +90,7 @@ class _Build:
         self,
         recipe: BuildRecipe,
         claim: Claim,
-        progress: Progress,
+        progress: BuildProgress,
         books: Books | None,
         asker: Asker,
         workers: int,
@@ -108,14 +108,14 @@ class _Build:
         for plan in plan_stages(self.recipe):
             with self.claim.timed(plan.folder.name):
                 self._do_stage(plan, source.folder)
-            source = Stage(plan.folder)
+            source = StageFolder(plan.folder)
         with self.claim.timed("output"):
             read = {name: self.claim.facts[name] for name in ("inputs", "outside")}
             manifest = output.write_output(self.recipe, source, self.parts, self.tools, read, stages, self.progress)
         self.claim.finish()
         return manifest
 
-    def _read(self, stage: Stage, only: frozenset[int] | None) -> None:
+    def _read(self, stage: StageFolder, only: frozenset[int] | None) -> None:
         """Read the sources, unless they were read."""
         facts = self.claim.facts
         if facts.get("parts") is None or len(stage.intact()) < facts["parts"]:
@@ -134,7 +134,7 @@ class _Build:
 
     def _do_stage(self, plan: StagePlan, source: Path) -> None:
         """Those parts of a stage that are not sealed."""
-        stage, links = Stage(plan.folder), plan.links
+        stage, links = StageFolder(plan.folder), plan.links
         if plan.looks_at_all:
             links = (replace(links[0], decisions=self._decisions(plan, source)), *links[1:])
         self.progress.begin(plan.indices, "running", len(self.parts))
@@ -170,7 +170,7 @@ class _Build:
 
     def _decisions(self, plan: StagePlan, source: Path) -> Path:
         """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
-        stage, link = Stage(plan.folder), plan.links[0]
+        stage, link = StageFolder(plan.folder), plan.links[0]
         path, seal = plan.folder / "decisions.parquet", plan.folder / "decisions.sha256"
         if seal.exists() and seal.read_text() == sha256_of(path):
             return path

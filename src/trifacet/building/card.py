@@ -20,7 +20,7 @@ import yaml
 
 from trifacet.base.digests import text_number
 from trifacet.base.files import write_atomically
-from trifacet.building.output import KINDS
+from trifacet.building.output import SET_KINDS
 from trifacet.building.recipe import BuildRecipe
 
 SPLITS = {"sft": "train", "preference": "train", "test": "test"}
@@ -136,17 +136,17 @@ def set_facts(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> dict[str, Set
             for batch in file.iter_batches(_BATCH, columns=columns):
                 for row in batch.to_pylist():
                     found.add(row)
-    return {kind: facts[kind] for kind in KINDS if kind in facts}
+    return {kind: facts[kind] for kind in SET_KINDS if kind in facts}
 
 
-def printable(text: str) -> str:
+def _printable(text: str) -> str:
     """One line without control characters and marks that turn the direction of writing."""
     return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def quoted(text: str) -> str:
     """The text on one line without Markdown or HTML of its own: what comes from recipes and data is hostile."""
-    line = re.sub(r"([\\`*_{}\[\]()#+!|~:@]|^-)", r"\\\1", printable(text))
+    line = re.sub(r"([\\`*_{}\[\]()#+!|~:@]|^-)", r"\\\1", _printable(text))
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -156,7 +156,7 @@ def _front(recipe: BuildRecipe, facts: Mapping[str, SetFacts]) -> dict[str, Any]
         {"config_name": kind, "data_files": [{"split": SPLITS[kind], "path": f"{kind}/*.parquet"}]} for kind in facts
     ]
     return {
-        "pretty_name": printable(recipe.name),
+        "pretty_name": _printable(recipe.name),
         "task_categories": ["image-to-text"],
         "tags": ["alt-text", "preference", "trifacet"],
         "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>10M")],

@@ -11,7 +11,7 @@ from typing import Literal
 from trifacet.building.stage_folder import Record
 from trifacet.llm.books import Tally
 
-State = Literal["waiting", "signing", "deciding", "running", "done"]
+_State = Literal["waiting", "signing", "deciding", "running", "done"]
 
 
 @dataclass
@@ -25,7 +25,7 @@ class StepProgress:
     index: int
     name: str
     parts: int = 0
-    state: State = "waiting"
+    state: _State = "waiting"
     parts_done: int = 0
     rows_in: int = 0
     rows_out: int = 0
@@ -49,16 +49,16 @@ class StepProgress:
 
 
 @dataclass
-class Progress:
+class BuildProgress:
     """All steps of a build, step 0 (reading) first; ``show`` is called whenever something has changed."""
 
     steps: list[StepProgress]
-    show: Callable[[Progress], None] = lambda progress: None
+    show: Callable[[BuildProgress], None] = lambda progress: None
     sent: int = 0  # questions that went to an endpoint in this process
     kept: int = 0  # questions answered by what earlier runs had kept
     money: float = 0.0  # what this process has spent
 
-    def begin(self, indices: list[int], state: State, parts: int) -> None:
+    def begin(self, indices: list[int], state: _State, parts: int) -> None:
         """The steps of a stage enter ``state``."""
         for index in indices:
             step = self.steps[index]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trifacet.building.settings import Network
 
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
-LONGEST_PAUSE = 60.0  # seconds that a host may ask us to wait; asked for more, we leave its image out
+_LONGEST_PAUSE = 60.0  # seconds that a host may ask us to wait; asked for more, we leave its image out
 GIVEN_UP = 8  # images in a row for which a host did not answer or sent us away: then it is not asked again
 _LINKS = "by-url"
 _KEPT = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})\.[a-z]{3,4}")
@@ -223,7 +223,7 @@ class _Downloads:
         if status == 200:
             return
         pause = _seconds(retry_after)
-        if status in (429, 503) and pause > LONGEST_PAUSE:
+        if status in (429, 503) and pause > _LONGEST_PAUSE:
             raise Unusable("download failed", status=status, problem=f"the host asks us to wait {pause:.0f} seconds")
         if status in (429, 503):
             host.resume = max(host.resume, time.monotonic() + pause)

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from trifacet.building.plan import stages_of
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.stage_folder import Stage
+from trifacet.building.stage_folder import StageFolder
 
-Row = Mapping[str, Any]
+ExampleRow = Mapping[str, Any]
 KEPT = ("kept", "row")  # details that name the row that stayed: of the steps for duplicates, of reading
 EVENTS_A_ROW = 4  # of one reason, shown at most
 
@@ -36,9 +36,9 @@ class Reason(NamedTuple):
 class Example:
     """A row as read (None: it could not be), what was decided of it, and the row in whose favour it was dropped."""
 
-    events: list[Row]  # of one reason, such as for two fields; as ``EVENTS``, but ``detail`` is a dict
-    row: Row | None
-    kept: Row | None = None
+    events: list[ExampleRow]  # of one reason, such as for two fields; as ``EVENTS``, but ``detail`` is a dict
+    row: ExampleRow | None
+    kept: ExampleRow | None = None
 
 
 @dataclass
@@ -46,12 +46,12 @@ class _Drawn:
     """The rows of a reason with the smallest hashes, each with its events."""
 
     limit: int
-    rows: dict[bytes, list[Row]] = field(default_factory=dict)
+    rows: dict[bytes, list[ExampleRow]] = field(default_factory=dict)
 
     def open(self, draw: bytes) -> bool:
         return len(self.rows) < self.limit or draw <= max(self.rows)
 
-    def add(self, draw: bytes, event: Row) -> None:
+    def add(self, draw: bytes, event: ExampleRow) -> None:
         told = self.rows.setdefault(draw, [])
         if len(told) < EVENTS_A_ROW:
             told.append(event)
@@ -76,7 +76,7 @@ def examples(recipe: BuildRecipe, per_reason: int = 4) -> dict[Reason, list[Exam
     }
 
 
-def draw_events(stages: list[Stage], seed: int, per_reason: int) -> dict[Reason, list[list[Row]]]:
+def draw_events(stages: list[StageFolder], seed: int, per_reason: int) -> dict[Reason, list[list[ExampleRow]]]:
     """The events of the ``per_reason`` rows of each reason that have the smallest hashes, in the hashes' order."""
     drawn: dict[Reason, _Drawn] = defaultdict(lambda: _Drawn(per_reason))
     for stage in stages:
@@ -95,10 +95,10 @@ def draw_events(stages: list[Stage], seed: int, per_reason: int) -> dict[Reason,
     return {reason: [drawn[reason].rows[draw] for draw in sorted(drawn[reason].rows)] for reason in sorted(drawn)}
 
 
-def rows_as_read(recipe: BuildRecipe, numbers: Collection[int]) -> dict[int, Row]:
+def rows_as_read(recipe: BuildRecipe, numbers: Collection[int]) -> dict[int, ExampleRow]:
     """The rows of these numbers as the sources gave them; with ``file`` where a later step has fetched the image."""
     stages = stages_of(recipe)
-    rows: dict[int, Row] = {row["row"]: row for row in rows_with(stages[0], numbers)}
+    rows: dict[int, ExampleRow] = {row["row"]: row for row in rows_with(stages[0], numbers)}
     remote = {number for number, row in rows.items() if row["image"] and image_of(row) is None}
     for stage in stages[1:] if remote else ():
         for row in rows_with(stage, remote, ["row", "file"]):
@@ -108,7 +108,9 @@ def rows_as_read(recipe: BuildRecipe, numbers: Collection[int]) -> dict[int, Row
     return rows
 
 
-def rows_with(stage: Stage, numbers: Collection[int], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+def rows_with(
+    stage: StageFolder, numbers: Collection[int], columns: list[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """The rows of these numbers that a stage has left; parts whose rows lie outside are not read."""
     wanted = sorted(numbers)
     for part in sorted(stage.records()) if wanted else ():
@@ -121,14 +123,14 @@ def rows_with(stage: Stage, numbers: Collection[int], columns: list[str] | None 
             yield from pq.read_table(path, columns=columns, filters=[("row", "in", inside)]).to_pylist()
 
 
-def image_of(row: Row) -> str | None:
+def image_of(row: ExampleRow) -> str | None:
     """Where the row's image is, as "ROOT:path" for ``Tools.path``; None where there is none on this machine."""
     if row.get("file"):
         return str(row["file"])
     return f"{row['source']}:{row['image']}" if row.get("image") and "://" not in row["image"] else None
 
 
-def kept_row(event: Row) -> int | None:
+def kept_row(event: ExampleRow) -> int | None:
     """The number of the row in whose favour the event's row was dropped, for duplicates of any kind."""
     detail = event["detail"]
     known = [detail.get(name) for name in KEPT if isinstance(detail.get(name), int)]

@@ -24,7 +24,7 @@ from trifacet.building.recipe import BuildRecipe, dump_build_recipe, load_build_
 from trifacet.building.sources import fingerprint
 
 STATE_FILE = "build.json"
-WRITTEN = (output.MANIFEST, output.FAILED, "card.md", "funnel.html", *output.KINDS, "images", "stages", "work")
+WRITTEN = (output.MANIFEST, output.FAILED, "card.md", "funnel.html", *output.SET_KINDS, "images", "stages", "work")
 
 
 def costs_of(folder: Path) -> list[dict[str, Any]]:

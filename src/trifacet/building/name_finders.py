@@ -11,8 +11,8 @@ from typing import Any
 
 from trifacet.base.errors import TrifacetError, first_line
 
-Span = tuple[int, int]  # start and end of a name, in characters
-Finder = Callable[[Sequence[str], int], list[list[Span]]]  # texts and batch size -> the names in each text
+NameSpan = tuple[int, int]  # start and end of a name, in characters
+Finder = Callable[[Sequence[str], int], list[list[NameSpan]]]  # texts and batch size -> the names in each text
 _UNREAD = r"\bpooler\."  # weights that many published taggers hold and none reads
 PIECE = 20_000  # characters given to spaCy at a time: its memory grows with the text, and it refuses a million
 
@@ -34,8 +34,8 @@ def spacy_finder(name: str, labels: Sequence[str]) -> Finder:
     known = {label for pipe in nlp.pipe_labels.values() for label in pipe}
     _check_labels(name, known, labels)
 
-    def find(texts: Sequence[str], batch: int) -> list[list[Span]]:
-        found: list[list[Span]] = [[] for _ in texts]
+    def find(texts: Sequence[str], batch: int) -> list[list[NameSpan]]:
+        found: list[list[NameSpan]] = [[] for _ in texts]
         pieces = ((piece, (number, at)) for number, text in enumerate(texts) for at, piece in _pieces(text))
         for doc, (number, at) in nlp.pipe(pieces, as_tuples=True, batch_size=batch):
             found[number] += [(at + one.start_char, at + one.end_char) for one in doc.ents if one.label_ in labels]
@@ -73,7 +73,7 @@ def transformers_finder(name: str, labels: Sequence[str]) -> Finder:
         device="cpu",
     )
 
-    def find(texts: Sequence[str], batch: int) -> list[list[Span]]:
+    def find(texts: Sequence[str], batch: int) -> list[list[NameSpan]]:
         results: list[Any] = tagger(list(texts), batch_size=batch) if texts else []
         return [[(one["start"], one["end"]) for one in found if one["entity_group"] in labels] for found in results]
 

@@ -19,19 +19,19 @@ import pyarrow.parquet as pq
 from trifacet.base import claims
 from trifacet.base.digests import sha256_of
 from trifacet.base.files import replacing, write_atomically
-from trifacet.building.counts import Progress
+from trifacet.building.counts import BuildProgress
 from trifacet.building.plan import WRITE
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.shard_writer import GROUP_ROWS, ShardWriter
-from trifacet.building.stage_folder import Stage, events_of
+from trifacet.building.stage_folder import StageFolder, events_of
 from trifacet.building.step import Tools
 from trifacet.building.workers import step_record
 
-KINDS = ("sft", "preference", "test")
+SET_KINDS = ("sft", "preference", "test")
 MANIFEST = "manifest.json"
 FAILED = "failed.parquet"
-PACKAGES = (
+_PACKAGES = (
     *("trifacet", "numpy", "pyarrow", "pillow", "daft", "lingua-language-detector", "rensa", "scipy", "openai"),
     *("regex", "spacy", "transformers", "torch"),
 )
@@ -44,12 +44,12 @@ FAILURES = pa.schema(
 
 def write_output(
     recipe: BuildRecipe,
-    source: Stage,
+    source: StageFolder,
     parts: Sequence[int],
     tools: Tools,
     read: dict[str, list[dict[str, Any]]],
-    stages: list[Stage],
-    progress: Progress,
+    stages: list[StageFolder],
+    progress: BuildProgress,
 ) -> dict[str, Any]:
     """Write shards, images, ``failed.parquet`` and, last, ``manifest.json``; returns the manifest.
 
@@ -59,11 +59,11 @@ def write_output(
     claims.remove_torn(recipe.folder, "images/*/")
     written: dict[str, list[dict[str, Any]]] = {}
     read_at = max(stages[0].path("rows", part).stat().st_mtime for part in parts)
-    writers = {kind: ShardWriter(recipe, kind, read_at) for kind in KINDS}
+    writers = {kind: ShardWriter(recipe, kind, read_at) for kind in SET_KINDS}
     index = len(recipe.steps) + 1
     progress.begin([index], "running", len(parts))
     for part in parts:
-        batch = Batch(source.read("rows", part), index, WRITE)
+        batch = RowBatch(source.read("rows", part), index, WRITE)
         for post in batch.posts():
             if not post["alt"].strip() and kind_of(post.values) != "test":
                 post.drop("no alt-text to learn from")
@@ -114,7 +114,7 @@ def kind_of(row: dict[str, Any]) -> str:
     return row["split"] or ("preference" if rejected else "sft")
 
 
-def _write_failed(recipe: BuildRecipe, stages: list[Stage]) -> dict[str, Any]:
+def _write_failed(recipe: BuildRecipe, stages: list[StageFolder]) -> dict[str, Any]:
     """The side table of rows that failed for reasons of their own; returns its name, rows and hash."""
     path, rows = recipe.folder / FAILED, 0
     with replacing(path) as temporary, pq.ParquetWriter(temporary, FAILURES, compression="zstd") as writer:
@@ -144,4 +144,4 @@ def _failure(event: dict[str, Any], recipe: BuildRecipe) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that the steps are made of, as far as they are installed."""
-    return claims.versions(PACKAGES)
+    return claims.versions(_PACKAGES)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.sources import image_root
-from trifacet.building.stage_folder import Stage
+from trifacet.building.stage_folder import StageFolder
 from trifacet.building.step import DOWNLOADED, MADE, AskStep, GlobalStep, Tools
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Link
+from trifacet.building.workers import ChainLink
 
 READ, WRITE = "read", "write"  # the first stage and the last, beside the recipe's
 
@@ -23,7 +23,7 @@ class StagePlan:
     """Steps that are done in one go over each part: a chain in workers, or one that asks."""
 
     folder: Path
-    links: tuple[Link, ...]
+    links: tuple[ChainLink, ...]
 
     @property
     def asks(self) -> bool:
@@ -43,9 +43,9 @@ class StagePlan:
 
 def plan_stages(recipe: BuildRecipe) -> list[StagePlan]:
     """The stages after reading: a step that must see all rows, or that asks, begins one of its own."""
-    groups: list[list[Link]] = []
+    groups: list[list[ChainLink]] = []
     for index, chosen in enumerate(recipe.steps, start=1):
-        link = Link(index, chosen.name, chosen.parameters)
+        link = ChainLink(index, chosen.name, chosen.parameters)
         before = STEPS[groups[-1][0].name] if groups else None
         alone = isinstance(chosen.step, AskStep | GlobalStep) or before is None or isinstance(before, AskStep)
         if alone:
@@ -56,11 +56,11 @@ def plan_stages(recipe: BuildRecipe) -> list[StagePlan]:
     return [StagePlan(folder / f"{group[0].index:02d}-{group[0].name}", tuple(group)) for group in groups]
 
 
-def stages_of(recipe: BuildRecipe) -> list[Stage]:
+def stages_of(recipe: BuildRecipe) -> list[StageFolder]:
     """The folders of all stages, from reading to writing: what ``--explain`` and the reports read."""
     folder = recipe.folder / "stages"
-    last = Stage(folder / f"{len(recipe.steps) + 1:02d}-{WRITE}")
-    return [Stage(folder / f"00-{READ}"), *(Stage(plan.folder) for plan in plan_stages(recipe)), last]
+    last = StageFolder(folder / f"{len(recipe.steps) + 1:02d}-{WRITE}")
+    return [StageFolder(folder / f"00-{READ}"), *(StageFolder(plan.folder) for plan in plan_stages(recipe)), last]
 
 
 def tools_of(recipe: BuildRecipe, workers: int) -> Tools:

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from trifacet.base.digests import text_number
 from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import EVENTS, ROWS, Batch
+from trifacet.building.rows import EVENTS, ROWS, RowBatch
 from trifacet.building.sources import BadRow, read_in_turn
-from trifacet.building.stage_folder import Record, Stage
+from trifacet.building.stage_folder import Record, StageFolder
 from trifacet.building.workers import step_record
 from trifacet.data.tables import plain_name
 
-Ints = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 
 
 def read_sources(
@@ -39,7 +39,7 @@ def read_sources(
     ``only`` are the numbers of the rows to take, None for all. A row whose id an earlier one has leaves at once: its
     part is written, and ``on_part`` called for it, a second time.
     """
-    stage, ids, started = Stage(target), array("q"), time.monotonic()
+    stage, ids, started = StageFolder(target), array("q"), time.monotonic()
     numbers = array("q")
     for part, (rows, events) in enumerate(_parts(recipe, only)):
         for row in rows:
@@ -126,10 +126,10 @@ def _bad_event(bad: BadRow, number: int) -> dict[str, Any]:
     }
 
 
-def _drop_doubled(stage: Stage, doubled: Ints, firsts: Ints) -> Iterator[Record]:
+def _drop_doubled(stage: StageFolder, doubled: _Ints, firsts: _Ints) -> Iterator[Record]:
     """Take rows whose id came before out of the parts, and yield these parts' new records."""
     for part, record in sorted(stage.records().items()) if len(doubled) else ():
-        started, batch = time.monotonic(), Batch(stage.read("rows", part), 0, READ)
+        started, batch = time.monotonic(), RowBatch(stage.read("rows", part), 0, READ)
         rows = batch.column("row")
         here = slice(*np.searchsorted(doubled, (rows[0], rows[-1] + 1))) if rows else slice(0)
         places = {row: place for place, row in enumerate(rows)}
@@ -145,7 +145,7 @@ def _drop_doubled(stage: Stage, doubled: Ints, firsts: Ints) -> Iterator[Record]
         yield {"part": part, "files": files, "steps": [step]}
 
 
-def _doubled(ids: Ints, numbers: Ints) -> tuple[Ints, Ints]:
+def _doubled(ids: _Ints, numbers: _Ints) -> tuple[_Ints, _Ints]:
     """Rows, in order, whose id (as a hash of 64 bits) came before, and of each the first row that has it.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-Verdict = Literal["drop", "fail", "change", "note"]
+_Verdict = Literal["drop", "fail", "change", "note"]
 Split = Literal["sft", "preference", "test"]
 
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
@@ -60,7 +60,7 @@ EVENTS = pa.schema(
 )
 
 
-class Batch:
+class RowBatch:
     """Some rows with what a step decides about them. Steps read ``table`` and call the methods; nothing else.
 
     ``place`` is a row's place in the batch, from 0. ``reason`` is one of a step's few fixed phrases ("fewer than the
@@ -138,7 +138,7 @@ class Batch:
             self._set[field] = list(self.column(field))
         return self._set[field]
 
-    def _event(self, place: int, verdict: Verdict, reason: str, story: Mapping[str, Any]) -> None:
+    def _event(self, place: int, verdict: _Verdict, reason: str, story: Mapping[str, Any]) -> None:
         known = {name: story[name] for name in ("field", "before", "after") if name in story}
         detail = {name: value for name, value in story.items() if name not in known}
         if verdict == "fail":  # for the side table: where the row came from
@@ -160,30 +160,30 @@ class Batch:
 class Post:
     """One row of a batch with the batch's methods at hand; ``values`` are its columns as they came."""
 
-    def __init__(self, batch: Batch, place: int, values: dict[str, Any]) -> None:
+    def __init__(self, batch: RowBatch, place: int, values: dict[str, Any]) -> None:
         self.batch, self.place, self.values = batch, place, values
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
     def drop(self, reason: str, **story: Any) -> None:
-        """See ``Batch.drop``."""
+        """See ``RowBatch.drop``."""
         self.batch.drop(self.place, reason, **story)
 
     def fail(self, reason: str, **story: Any) -> None:
-        """See ``Batch.fail``."""
+        """See ``RowBatch.fail``."""
         self.batch.fail(self.place, reason, **story)
 
     def change(self, field: str, value: Any, reason: str, **story: Any) -> None:
-        """See ``Batch.change``."""
+        """See ``RowBatch.change``."""
         self.batch.change(self.place, field, value, reason, **story)
 
     def note(self, reason: str, **story: Any) -> None:
-        """See ``Batch.note``."""
+        """See ``RowBatch.note``."""
         self.batch.note(self.place, reason, **story)
 
     def fill(self, field: str, value: Any) -> None:
-        """See ``Batch.fill_one``."""
+        """See ``RowBatch.fill_one``."""
         self.batch.fill_one(self.place, field, value)
 
 

@@ -22,7 +22,7 @@ from trifacet.base.files import append_durably, replacing
 Record = dict[str, Any]  # part, files {name: sha256}, steps [{step, in, out, seconds, counts}]
 
 
-class Stage:
+class StageFolder:
     """The folder of one stage: ``rows``, ``events`` and ``signatures`` by part, and the records of what is done."""
 
     def __init__(self, folder: Path) -> None:
@@ -95,7 +95,7 @@ def write_table(path: Path, table: pa.Table | pa.RecordBatchReader) -> str:
     return digest
 
 
-def events_of(stages: list[Stage], **wanted: Any) -> Iterator[dict[str, Any]]:
+def events_of(stages: list[StageFolder], **wanted: Any) -> Iterator[dict[str, Any]]:
     """The events of the stages, in the order of stages and rows, whose fields have the ``wanted`` values."""
     filters = [(name, "=", value) for name, value in wanted.items()] or None
     for stage in stages:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from PIL import Image
 
 from trifacet.base.images import MAX_PIXELS, load_image, resolve_inside
-from trifacet.building.rows import Batch, Post
+from trifacet.building.rows import Post, RowBatch
 from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Step:
 class MapStep(_Step):
     """A step that looks at each row by itself. Runs in worker processes, over one part at a time."""
 
-    apply: Callable[[Batch, Any, Tools], None]
+    apply: Callable[[RowBatch, Any, Tools], None]
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
     outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
@@ -85,7 +85,7 @@ class GlobalStep(_Step):
 
     sign: Callable[[pa.Table, Any, Tools], pa.Table]
     decide: Callable[[Signatures, Any, Tools], pa.Table | pa.RecordBatchReader]
-    apply: Callable[[Batch, pa.Table, Any, Tools], None]
+    apply: Callable[[RowBatch, pa.Table, Any, Tools], None]
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
     outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})

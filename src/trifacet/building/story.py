@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trifacet.base.errors import TrifacetError
-from trifacet.building.examples import KEPT, Row, kept_row, rows_with, with_detail
+from trifacet.building.examples import KEPT, ExampleRow, kept_row, rows_with, with_detail
 from trifacet.building.folder import STATE_FILE
-from trifacet.building.output import KINDS, MANIFEST, kind_of
+from trifacet.building.output import MANIFEST, SET_KINDS, kind_of
 from trifacet.building.plan import READ, WRITE, stages_of
 from trifacet.building.reading import numbered
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.sources import BadRow
-from trifacet.building.stage_folder import Record, Stage, events_of
+from trifacet.building.stage_folder import Record, StageFolder, events_of
 
 GIVEN = ("image", "more_images", "context", "alt", "prompt")  # fields that a source gives: what a fault may be in
 _COMPARED = 10_000  # ids at most that a mistyped one is compared with
@@ -76,10 +76,10 @@ class RowStory:
     row: int
     source: str
     source_row: int | None
-    read: Row | None
-    events: Sequence[Row]
-    kept: Row | None
-    dropped_for_it: Sequence[Row]
+    read: ExampleRow | None
+    events: Sequence[ExampleRow]
+    kept: ExampleRow | None
+    dropped_for_it: Sequence[ExampleRow]
     ending: Ending
 
 
@@ -147,14 +147,14 @@ def explain(recipe: BuildRecipe, row_id: str) -> list[RowStory]:
     return [_story(recipe, stages, row_id, row, part) for row, part in found[:_TOLD]]
 
 
-def _rows_named(stage: Stage, part: int, row_id: str) -> set[int]:
+def _rows_named(stage: StageFolder, part: int, row_id: str) -> set[int]:
     """Numbers of the rows with this id, those that could not be used among them."""
     named = [("id", "=", row_id)]
     tables = [pq.read_table(stage.path(kind, part), columns=["row"], filters=named) for kind in ("rows", "events")]
     return {row for table in tables for row in table.column("row").to_pylist()}
 
 
-def _nearest(stage: Stage, parts: list[int], row_id: str) -> list[str]:
+def _nearest(stage: StageFolder, parts: list[int], row_id: str) -> list[str]:
     """Ids like this one, out of a bounded number: those that begin alike, else the first; where none is, the first."""
     start = row_id[: max(1, len(row_id) // 2)]
 
@@ -168,7 +168,7 @@ def _nearest(stage: Stage, parts: list[int], row_id: str) -> list[str]:
     return difflib.get_close_matches(row_id, compared, n=3, cutoff=0.3) or compared[:3]
 
 
-def _story(recipe: BuildRecipe, stages: list[Stage], row_id: str, row: int, part: int) -> RowStory:
+def _story(recipe: BuildRecipe, stages: list[StageFolder], row_id: str, row: int, part: int) -> RowStory:
     states = [next(rows_in_part(stage, part, [row]), None) for stage in stages[:-1]]
     events = [event for stage in stages for event in events_in_part(stage, part, row)]
     kept = next((number for event in events if (number := kept_row(event)) is not None), None)
@@ -186,14 +186,14 @@ def _story(recipe: BuildRecipe, stages: list[Stage], row_id: str, row: int, part
     )
 
 
-def rows_in_part(stage: Stage, part: int, numbers: list[int]) -> Iterator[dict[str, Any]]:
+def rows_in_part(stage: StageFolder, part: int, numbers: list[int]) -> Iterator[dict[str, Any]]:
     """Rows of these numbers as a stage left them in one part, if it has come to it."""
     path = stage.path("rows", part)
     if path.exists():
         yield from pq.read_table(path, filters=[("row", "in", numbers)]).to_pylist()
 
 
-def events_in_part(stage: Stage, part: int, row: int | None = None) -> Iterator[dict[str, Any]]:
+def events_in_part(stage: StageFolder, part: int, row: int | None = None) -> Iterator[dict[str, Any]]:
     """A stage's events of one part, or of one row in it, details read."""
     path = stage.path("events", part)
     if path.exists():
@@ -201,7 +201,7 @@ def events_in_part(stage: Stage, part: int, row: int | None = None) -> Iterator[
         yield from map(with_detail, pq.read_table(path, filters=filters).to_pylist())
 
 
-def _dropped_for(stages: list[Stage], row: int) -> Iterator[dict[str, Any]]:
+def _dropped_for(stages: list[StageFolder], row: int) -> Iterator[dict[str, Any]]:
     """Events of rows that left in favour of this one."""
     for stage in stages:
         for part in sorted(stage.records()):
@@ -212,7 +212,11 @@ def _dropped_for(stages: list[Stage], row: int) -> Iterator[dict[str, Any]]:
 
 
 def _ending(
-    recipe: BuildRecipe, stages: list[Stage], events: Sequence[Row], states: Sequence[Row | None], part: int
+    recipe: BuildRecipe,
+    stages: list[StageFolder],
+    events: Sequence[ExampleRow],
+    states: Sequence[ExampleRow | None],
+    part: int,
 ) -> Ending:
     left = next((event for event in events if event["verdict"] in ("drop", "fail")), None)
     if left:
@@ -234,7 +238,7 @@ def _ending(
             if place >= 0:
                 return Ending("written", f"written to the {kind} set", shard["file"], place + 1)
     raise TrifacetError(
-        f"row {last['id']!r} is in none of the {KINDS} shards of {recipe.folder}; build again to mend them"
+        f"row {last['id']!r} is in none of the {SET_KINDS} shards of {recipe.folder}; build again to mend them"
     )
 
 
@@ -251,7 +255,7 @@ def audit(recipe: BuildRecipe) -> list[Fault]:
     for part in sorted(stages[0].records()):
         rows = pq.read_table(stages[0].path("rows", part), columns=["row", "extra"]).to_pylist()
         labels = {row["row"]: label for row in rows if (label := _label(row, recipe.audit)) is not None}
-        events: dict[int, list[Row]] = {row: [] for row in labels}
+        events: dict[int, list[ExampleRow]] = {row: [] for row in labels}
         for stage in stages if labels else ():
             for event in events_in_part(stage, part):
                 if event["row"] in events:
@@ -265,7 +269,7 @@ def audit(recipe: BuildRecipe) -> list[Fault]:
     return [faults[label] for label in sorted(faults)]
 
 
-def _label(row: Row, field_name: str) -> str | None:
+def _label(row: ExampleRow, field_name: str) -> str | None:
     """The row's planted fault; a list of them is one label."""
     value = json.loads(row["extra"] or "{}").get(field_name)
     if isinstance(value, list):
@@ -273,7 +277,7 @@ def _label(row: Row, field_name: str) -> str | None:
     return None if value in (None, "", False) else str(value)
 
 
-def _count(fault: Fault, events: list[Row], at_end: bool) -> None:
+def _count(fault: Fault, events: list[ExampleRow], at_end: bool) -> None:
     fault.planted += 1
     left = next((event for event in events if event["verdict"] in ("drop", "fail")), None)
     changes = {(one["name"], one["reason"]) for one in events if one["verdict"] == "change" and one["field"] in GIVEN}

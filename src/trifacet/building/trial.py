@@ -15,7 +15,7 @@ from trifacet.building.asking import Asker
 from trifacet.building.build import Show, run_build
 from trifacet.building.reading import draw_sample
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import AskStep
 from trifacet.building.story import steps_told
 from trifacet.llm.books import Books, Tally
@@ -26,7 +26,7 @@ AGAIN = "rejected-again"  # the prompt of attempts after the first: asked only w
 
 
 @dataclass(frozen=True)
-class Trial:
+class _Trial:
     """What came of a trial: its recipe, the manifest, how many rows were tried and how many there are."""
 
     recipe: BuildRecipe
@@ -40,7 +40,7 @@ class Trial:
         return self.of / self.rows if self.rows else 0.0
 
 
-def dry_run(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show, asker: Asker | None = None) -> Trial:
+def dry_run(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show, asker: Asker | None = None) -> _Trial:
     """Build from ``rows`` rows drawn from all; models are asked, unless ``asker`` says otherwise."""
     only, of = draw_sample(recipe, rows)
     trial = recipe.model_copy(
@@ -51,7 +51,7 @@ def dry_run(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show, 
         }
     )
     manifest = run_build(trial, overwrite=True, workers=workers, show=show, only=only, asker=asker)
-    return Trial(trial, manifest, len(only), of)
+    return _Trial(trial, manifest, len(only), of)
 
 
 def _scaled(chosen: Any, share: float) -> Any:
@@ -80,7 +80,7 @@ class StepCost:
     most: float = 0.0
 
 
-def estimate(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show) -> tuple[Trial, list[StepCost]]:
+def estimate_build(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show) -> tuple[_Trial, list[StepCost]]:
     """The cost of the whole build, from a trial in which no model is asked.
 
     Every row is taken to come through the steps that ask. Nothing is sent, and nothing is spent.
@@ -127,9 +127,9 @@ class _Counter(Asker):
     def _tally(self, step: str, model: str, prompt: str) -> Tally:
         return self.asked.setdefault((step, model, prompt), Tally())
 
-    def settle(self, step: AskStep, batch: Batch) -> tuple[pa.Table, pa.Table]:
+    def settle(self, step: AskStep, batch: RowBatch) -> tuple[pa.Table, pa.Table]:
         """The rows as they came; where the step writes rejected responses, the alt-text stands in for one."""
-        fresh = Batch(batch.table, 0, step.name)
+        fresh = RowBatch(batch.table, 0, step.name)
         if "rejected responses" in step.gives:
             fresh.fill("rejected_responses", [[alt] for alt in fresh.column("alt")])
         return fresh.result()

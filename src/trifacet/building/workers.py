@@ -19,16 +19,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trifacet.base.errors import TrifacetError
-from trifacet.building.rows import EVENTS, Batch
-from trifacet.building.stage_folder import Record, Stage
+from trifacet.building.rows import EVENTS, RowBatch
+from trifacet.building.stage_folder import Record, StageFolder
 from trifacet.building.step import GlobalStep, MapStep, Tools
 from trifacet.building.steps import STEPS
 
-QUIET = {"DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # daft and ray report to nobody
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DAFT_PROGRESS_BAR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}  # daft and ray report to nobody
 
 
 @dataclass(frozen=True)
-class Link:
+class ChainLink:
     """A step in a chain: its place in the recipe from 1, its name, its parameters; a global one has its decisions."""
 
     index: int
@@ -46,7 +50,7 @@ class Job:
 
     source: Path
     target: Path
-    links: tuple[Link, ...]
+    links: tuple[ChainLink, ...]
     tools: Tools
     sign: bool = False
 
@@ -95,7 +99,7 @@ def _checked(job: Job, told: str) -> Record:
 
 def do_part(job: Job, part: int) -> Record:
     """Do one part in this process; see ``do_parts``."""
-    target, table = Stage(job.target), Stage(job.source).read("rows", part)
+    target, table = StageFolder(job.target), StageFolder(job.source).read("rows", part)
     if job.sign:
         link, started = job.links[0], time.monotonic()
         step = STEPS[link.name]
@@ -104,7 +108,7 @@ def do_part(job: Job, part: int) -> Record:
         return {"part": part, "files": {name: digest}, "seconds": time.monotonic() - started}
     events, told = [EVENTS.empty_table()], []
     for link in job.links:
-        started, batch = time.monotonic(), Batch(table, link.index, link.name)
+        started, batch = time.monotonic(), RowBatch(table, link.index, link.name)
         _apply(link, batch, job.tools)
         rows_in = len(batch)
         table, decided = batch.result()
@@ -121,7 +125,7 @@ def step_record(index: int, rows_in: int, kept: pa.Table, events: pa.Table, seco
     return {"step": index, "in": rows_in, "out": kept.num_rows, "seconds": round(seconds, 4), "counts": dict(counts)}
 
 
-def _apply(link: Link, batch: Batch, tools: Tools) -> None:
+def _apply(link: ChainLink, batch: RowBatch, tools: Tools) -> None:
     step: Any = STEPS[link.name]
     if isinstance(step, MapStep):
         step.apply(batch, link.parameters, tools)
@@ -158,7 +162,7 @@ def connect(ray: str) -> int:
     try:
         import ray as cluster
 
-        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True, runtime_env={"env_vars": QUIET})
+        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True, runtime_env={"env_vars": _QUIET})
         daft.set_runner_ray(noop_if_initialized=True)
         return int(cluster.cluster_resources().get("CPU", 1))
     except ImportError:
@@ -172,7 +176,7 @@ def connect(ray: str) -> int:
 
 def _daft() -> Any:
     """daft, told to report to nobody."""
-    os.environ.update(QUIET)
+    os.environ.update(_QUIET)
     try:
         import daft
     except ImportError:

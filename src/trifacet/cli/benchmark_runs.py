@@ -49,7 +49,7 @@ PerSampleOption = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Write answer, verdict and values of each item as JSONL.")
 ]
 EstimateOption = Annotated[bool, typer.Option("--estimate", help="Say what asking would cost, and ask nothing.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")]
+_OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")]
 
 
 def run(
@@ -77,7 +77,7 @@ def run(
     estimate: EstimateOption = False,
     json_path: JsonOption = None,
     per_sample: PerSampleOption = None,
-    overwrite: OverwriteOption = False,
+    overwrite: _OverwriteOption = False,
 ) -> None:
     """Put a benchmark's questions to a model, judge the answers if needed, and score them; run it again to continue.
 
@@ -154,7 +154,7 @@ def score(
     estimate: EstimateOption = False,
     json_path: JsonOption = None,
     per_sample: PerSampleOption = None,
-    overwrite: OverwriteOption = False,
+    overwrite: _OverwriteOption = False,
 ) -> None:
     """Score answers that are there; a judge's verdicts are kept beside them, or in the output folder.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trifacet.benchmarks.checking import FileFound
     from trifacet.settings.section import Section
 
-LISTED = 5  # pictures that are named; the others are counted
+_LISTED = 5  # pictures that are named; the others are counted
 
 app = typer.Typer(help="Public benchmarks: what goes where, whether it is there, and what a model scores.")
 
@@ -116,7 +116,7 @@ def check(
     Example: trifacet benchmarks check pope --data data/pope --images data/coco/val2014
     """
     from trifacet.base.errors import TrifacetError
-    from trifacet.benchmarks.checking import check_files, check_images
+    from trifacet.benchmarks.checking import check_files, check_item_images
     from trifacet.benchmarks.registry import find_benchmark
 
     one = find_benchmark(name, file)
@@ -125,7 +125,7 @@ def check(
     found = check_files(one, data)
     complete = not any(file_.state == "missing" for file_ in found)
     items = one.read(data) if complete else []
-    pictures = check_images(items, images or data)
+    pictures = check_item_images(items, images or data)
     rows = [{"path": f.need.path, "state": f.state, "release": f.release or None, "sha256": f.sha256} for f in found]
     unreadable = [{"image": image, "problem": problem} for image, problem in pictures.unreadable]
     told = {"benchmark": one.name, "files": rows, "items": len(items), "images": {
@@ -187,10 +187,10 @@ def _options_of(options: type[Section]) -> dict[str, dict[str, str]]:
 
 
 def _print_lacking(what: str, pictures: Sequence[str]) -> None:
-    for picture in pictures[:LISTED]:
+    for picture in pictures[:_LISTED]:
         out.print(f"  {what}: {plain(picture)}")
-    if pictures[LISTED:]:
-        out.print(f"  {what}: and {len(pictures) - LISTED} more")
+    if pictures[_LISTED:]:
+        out.print(f"  {what}: and {len(pictures) - _LISTED} more")
 
 
 def _state(found: FileFound) -> str:

@@ -12,7 +12,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.cli.common import err, json_or_table, out, plain
 from trifacet.cli.options import OverwriteOption
 
-GONE = ("drop", "fail")
+_GONE = ("drop", "fail")
 REASONS = 3  # of a step that the table at the end names
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def build(
 def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) -> None:
     """The funnel as a table, then the paths of what was written, the report last."""
     from trifacet.building.card import write_card
-    from trifacet.building.output import KINDS
+    from trifacet.building.output import SET_KINDS
 
     funnel, card, made = (recipe.folder / name for name in ("funnel.html", "card.md", "manifest.json"))
     if not funnel.exists() or funnel.stat().st_mtime_ns < made.stat().st_mtime_ns:
@@ -108,7 +108,7 @@ def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) 
     rows = [[plain(step["name"]), step["rows_in"], step["rows_out"], _why(step)] for step in manifest["steps"]]
     json_or_table(manifest, json_path, "rows", ("step", "in", "out", "gone, and why"), rows)
     if json_path != "-":
-        sets = ", ".join(f"{manifest['rows'][kind]} {kind}" for kind in KINDS)
+        sets = ", ".join(f"{manifest['rows'][kind]} {kind}" for kind in SET_KINDS)
         out.print(f"{plain(str(recipe.folder))}: {sets}, {manifest['failed']['rows']} failed")
         out.print(str(funnel), markup=False)
 
@@ -125,7 +125,7 @@ def _write_report(recipe: BuildRecipe) -> None:
 def _why(step: Mapping[str, Any]) -> str:
     """How many rows left at a step for which reasons, the most frequent first."""
     said = [(kind.partition(": "), count) for kind, count in step["counts"].items()]
-    gone = sorted((-count, reason) for (verdict, _, reason), count in said if verdict in GONE)
+    gone = sorted((-count, reason) for (verdict, _, reason), count in said if verdict in _GONE)
     more = -sum(count for count, _ in gone[REASONS:])
     told = [f"{-count} {plain(reason)}" for count, reason in gone[:REASONS]]
     return ", ".join(told + [f"{more} for other reasons"] * bool(more))
@@ -138,7 +138,7 @@ def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: 
     from trifacet.cli.build_view import live_view
 
     with live_view() as show:
-        tried, costs = trial.estimate(recipe, sample, workers=workers, show=show)
+        tried, costs = trial.estimate_build(recipe, sample, workers=workers, show=show)
     columns = ("step", "rows", "core seconds", "questions", "tokens in", "tokens out", "cost", "at most")
     rows = [
         [plain(one.step), one.rows, one.core_seconds]

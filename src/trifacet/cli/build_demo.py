@@ -27,14 +27,14 @@ from trifacet.demo.raw_texts import PUBLIC
 from trifacet.demo.scribe import Scribe
 
 DEFAULT = Path("builds/demo")  # where the recipes look
-GONE = ("drop", "fail")
-TEXTS = ("context", "alt")
+_GONE = ("drop", "fail")
+_TEXTS = ("context", "alt")
 UNJUDGED = ("verify",)  # sound rows may leave here: the pair was not good enough, the post was
-COLUMNS = ("planted", "rows", "right", "elsewhere", "missed", "expected")  # 80 characters are enough for all
+_COLUMNS = ("planted", "rows", "right", "elsewhere", "missed", "expected")  # 80 characters are enough for all
 
 
 def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows: int) -> list[list[Any]]:
-    """What became of each kind of fault, then of the sound rows; rows of ``COLUMNS``.
+    """What became of each kind of fault, then of the sound rows; rows of ``_COLUMNS``.
 
     Args:
         planted: the faults.
@@ -43,7 +43,7 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
     """
     story: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for event in events:
-        if event["verdict"] != "change" or event["field"] in TEXTS:
+        if event["verdict"] != "change" or event["field"] in _TEXTS:
             story[event["row"]].append((event["name"], event["verdict"]))
     results: dict[str, Counter[str]] = {}
     expected: dict[str, str] = {}
@@ -55,7 +55,7 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
     sound = [row for row in range(rows) if row not in faulty]
     results["(none)"] = Counter(_became(Planted(row, "", "", "kept", ()), story) for row in sound)
     expected["(none)"] = f"kept, or gone: {' '.join(UNJUDGED)}"
-    kinds = COLUMNS[2:5]
+    kinds = _COLUMNS[2:5]
     return [
         [kind, found.total(), *(found[name] for name in kinds), expected[kind]]
         for kind, found in sorted(results.items(), key=lambda item: (item[0] == "(none)", item[0]))
@@ -65,22 +65,22 @@ def audit(planted: Sequence[Planted], events: Iterable[Mapping[str, Any]], rows:
 def _became(one: Planted, story: Mapping[int, list[tuple[str, str]]]) -> str:
     """Whether what was expected came true (to be kept is to stay unchanged); else whether another step dropped it.
 
-    One of ``COLUMNS``: "right", "elsewhere" (another step dropped it) or "missed".
+    One of ``_COLUMNS``: "right", "elsewhere" (another step dropped it) or "missed".
     """
     told = story.get(one.row, [])
-    leavers = [name for name, verdict in told if verdict in GONE]
+    leavers = [name for name, verdict in told if verdict in _GONE]
     own = {verdict for name, verdict in told if name in one.steps}
     match one.expected:
         case "kept":
             fine = not set(leavers) - set(UNJUDGED) and "change" not in {verdict for _, verdict in told}
         case "gone":
-            fine = bool(own & set(GONE))
+            fine = bool(own & set(_GONE))
         case "changed":
             fine = "change" in own
         case "noticed":
             fine = bool(own)
         case _:  # one of two
-            twin = [name for name, verdict in story.get(one.twin or 0, []) if verdict in GONE]
+            twin = [name for name, verdict in story.get(one.twin or 0, []) if verdict in _GONE]
             fine = bool(set(leavers) & set(one.steps)) != bool(set(twin) & set(one.steps))
     return "right" if fine else "elsewhere" if set(leavers) - set(one.steps) else "missed"
 
@@ -173,7 +173,7 @@ def _tell(recipe: Path, planted: Sequence[Planted], posts: int) -> None:
 
     build = load_build_recipe(recipe)
     title = "planted faults: right (as expected), elsewhere (left at another step), missed"
-    print_table(title, list(COLUMNS), audit(planted, events_of(stages_of(build)), posts))
+    print_table(title, list(_COLUMNS), audit(planted, events_of(stages_of(build)), posts))
     print(f"what became of the posts: {build.folder / 'funnel.html'}")
 
 

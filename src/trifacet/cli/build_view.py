@@ -19,27 +19,27 @@ from trifacet.cli.common import err, out, plain
 from trifacet.reports.words import duration
 
 if TYPE_CHECKING:
-    from trifacet.building.counts import Progress, StepProgress
+    from trifacet.building.counts import BuildProgress, StepProgress
     from trifacet.building.story import RowStory
 
 REFRESH = 4  # times a second, at most
-LINE_EVERY_SECONDS = 20.0
-LONGEST = 2000  # characters of one text on the terminal
+_LINE_EVERY_SECONDS = 20.0
+_LONGEST = 2000  # characters of one text on the terminal
 _LABELS = {"drop": "dropped", "fail": "failed", "change": "changed", "note": "noted"}
 
 
 @contextmanager
-def live_view(console: Console = err) -> Iterator[Callable[[Progress], None]]:
+def live_view(console: Console = err) -> Iterator[Callable[[BuildProgress], None]]:
     """Show a build's progress while the block runs; give what this yields to ``run_build(show=...)``.
 
     On a terminal a table that is drawn anew at most ``REFRESH`` times a second, elsewhere a line where a step ends and
-    one every ``LINE_EVERY_SECONDS`` in between.
+    one every ``_LINE_EVERY_SECONDS`` in between.
     """
     view = _Lines(console)
     if not console.is_terminal:
         yield view.show
         return
-    latest: list[Progress] = []
+    latest: list[BuildProgress] = []
     with Live(
         get_renderable=lambda: progress_table(latest[0]) if latest else "",
         console=console,
@@ -55,17 +55,17 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self.console, self._said, self._done, self._cost = console, time.monotonic(), set[int](), ""
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: BuildProgress) -> None:
         """Print what has ended, and now and then what runs."""
         now = time.monotonic()
         for step in progress.steps:
             if step.state == "done" and step.index not in self._done:
                 self._done.add(step.index)
                 self._line(progress, step)
-            elif step.state not in ("done", "waiting") and now - self._said > LINE_EVERY_SECONDS:
+            elif step.state not in ("done", "waiting") and now - self._said > _LINE_EVERY_SECONDS:
                 self._line(progress, step)
 
-    def _line(self, progress: Progress, step: StepProgress) -> None:
+    def _line(self, progress: BuildProgress, step: StepProgress) -> None:
         self._said = time.monotonic()
         cells = dict(
             zip(
@@ -80,7 +80,7 @@ class _Lines:
         self.console.print(f"{cells['']}: {cells['state']}" + (f", {told}" if told else "") + cost, soft_wrap=True)
 
 
-def progress_table(progress: Progress) -> Table:
+def progress_table(progress: BuildProgress) -> Table:
     """All steps with their rows, rates and time left; below it what the language models have cost."""
     table = Table(box=None, pad_edge=False, header_style="bold", caption=_cost(progress), caption_justify="left")
     table.add_column("step", overflow="fold")
@@ -109,7 +109,7 @@ def time_left(step: StepProgress, before: StepProgress | None = None) -> float |
     return step.seconds * max(0, step.parts - step.parts_done) / parts_here
 
 
-def _cells(progress: Progress, step: StepProgress) -> list[str]:
+def _cells(progress: BuildProgress, step: StepProgress) -> list[str]:
     """Name, state, rows in, out, dropped, failed, rows a second, cost, time left."""
     state: str = step.state
     if state in ("running", "signing") and step.parts:
@@ -126,7 +126,7 @@ def _cells(progress: Progress, step: StepProgress) -> list[str]:
     return [plain(step.name), state, *rows, rate, cost, "" if left is None else duration(left)]
 
 
-def _cost(progress: Progress) -> str:
+def _cost(progress: BuildProgress) -> str:
     """What was asked and paid; empty where no model took part."""
     if not (progress.sent or progress.kept):
         return ""
@@ -191,4 +191,4 @@ def _rest(event: Mapping[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    return plain(text if len(text) <= LONGEST else text[:LONGEST] + " …")
+    return plain(text if len(text) <= _LONGEST else text[:_LONGEST] + " …")

@@ -18,9 +18,9 @@ from trifacet.cli.score import ProfileName
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from trifacet.comparing.comparison import Settings
+    from trifacet.comparing.comparison import ComparisonSettings
     from trifacet.comparing.contestants import Entered
-    from trifacet.comparing.pairs import Judged
+    from trifacet.comparing.pairs import JudgedPairs
     from trifacet.statistics.measures import Better
 
 
@@ -125,7 +125,7 @@ def compare(
     """
     from trifacet.benchmarks.registry import own_benchmarks
     from trifacet.cli.compare_view import print_comparison
-    from trifacet.comparing.comparison import Settings
+    from trifacet.comparing.comparison import ComparisonSettings
     from trifacet.comparing.comparison import compare as compare_models
     from trifacet.comparing.document import document
     from trifacet.data.formats import use_format
@@ -134,7 +134,7 @@ def compare(
     from trifacet.reports.comparison import latex as comparison_latex
     from trifacet.reports.comparison import tables as comparison_tables
 
-    settings = Settings(
+    settings = ComparisonSettings(
         draws, level, seed, correction.value, pairs.value, interval.value, baseline, tuple(metrics or ()), common
     )
     printed = [path for path in (markdown, latex, json_path) if path == "-"]
@@ -174,7 +174,7 @@ def compare(
             html, comparison, entered.contestants, entered.samples, images=shown, judged=judged, extra=sections
         )
     if markdown is not None:
-        write_text(comparison_tables.markdown(comparison, judged), markdown)
+        write_text(comparison_tables.comparison_markdown(comparison, judged), markdown)
     if latex is not None:
         write_text(comparison_latex.latex(comparison), latex)
     if json_path is not None:
@@ -214,8 +214,13 @@ def _probes(given: Sequence[str]) -> list[Markup]:
 
 
 def _judge(
-    entered: Entered, settings: Settings, images: Path | None, file: Path, prompt: Path | None, answers: Path | None
-) -> Judged:
+    entered: Entered,
+    settings: ComparisonSettings,
+    images: Path | None,
+    file: Path,
+    prompt: Path | None,
+    answers: Path | None,
+) -> JudgedPairs:
     from rich.progress import Progress
 
     from trifacet.comparing.pairs import judge_pairs, text_pairs
@@ -241,7 +246,7 @@ def _judge(
 
 def _estimate(
     entered: Entered,
-    settings: Settings,
+    settings: ComparisonSettings,
     images: Path | None,
     file: Path,
     prompt: Path | None,

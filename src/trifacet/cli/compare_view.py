@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from trifacet.cli.common import out, plain, print_table
 from trifacet.comparing.comparison import Column, Comparison
-from trifacet.comparing.pairs import Judged
+from trifacet.comparing.pairs import JudgedPairs
 from trifacet.reports.comparison import tables
 
 WIDE = 110  # columns of a terminal that has room for everything
-OFFICIAL = {"official": "yes", "not official": "no", "our own": "own"}  # short for a column
+_OFFICIAL = {"official": "yes", "not official": "no", "our own": "own"}  # short for a column
 
 
-def print_comparison(comparison: Comparison, judged: Judged | None) -> None:
+def print_comparison(comparison: Comparison, judged: JudgedPairs | None) -> None:
     """The tables on standard output, in as many pieces as the terminal is narrow; what must be said, beside them."""
     for profile, columns in tables.by_profile(comparison):
         _print_values(comparison, profile, columns)
@@ -44,7 +44,7 @@ def _print_values(comparison: Comparison, profile: str, columns: Sequence[Column
     mixed = len(set(words)) > 1
     title = plain(profile) if mixed else plain(f"{profile} ({words[0]})" if profile else words[0])
     metrics = ["metric", *(plain(f"{column.name}{tables.arrow(column.better)}") for column in columns)]
-    ends = [metrics, ["official", *map(OFFICIAL.__getitem__, words)]] if mixed else [metrics]
+    ends = [metrics, ["official", *map(_OFFICIAL.__getitem__, words)]] if mixed else [metrics]
     models = [
         [plain(model), *_aligned([_cell(comparison, model, column) for column in columns])]
         for model in comparison.models

@@ -59,7 +59,7 @@ AnyKindOption = Annotated[
         show_default=False,
     ),
 ]
-ImagesOption = Annotated[
+_ImagesOption = Annotated[
     Path | None, typer.Option(metavar="ROOT", help="Folder that image paths are relative to. [default: the file's]")
 ]
 LabelOption = Annotated[
@@ -73,7 +73,7 @@ def check(
     *,
     kind: AnyKindOption = None,
     format: FormatOption = "auto",
-    images: ImagesOption = None,
+    images: _ImagesOption = None,
     recipe: Annotated[
         Path | None, typer.Option(metavar="RECIPE", help="Also count tokens, for the model of this recipe.")
     ] = None,
@@ -166,7 +166,7 @@ def show(
     file: FileArgument,
     *,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The page to write.")] = Path("gallery.html"),
-    images: ImagesOption = None,
+    images: _ImagesOption = None,
     kind: AnyKindOption = None,
     format: FormatOption = "auto",
     limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,

@@ -35,10 +35,10 @@ def diff(
     Example: trifacet diff runs/demo/models/sft/model runs/demo/models/mcm-dpo/model --data runs/demo/data/test.jsonl
     """
     from trifacet.base.progress import Bar
-    from trifacet.models.difference import by_part, compare
+    from trifacet.models.difference import by_part, compare_checkpoints
 
     with Bar("weights") as bar:
-        found = compare(base, aligned, bar.update)
+        found = compare_checkpoints(base, aligned, bar.update)
     scores = _scores(base, aligned, data, images or data.parent, samples, dtype, device) if data else []
     document: dict[str, Any] = {
         "base": base,

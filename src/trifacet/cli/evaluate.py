@@ -191,7 +191,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
     """Tables on standard output, the same as Markdown, LaTeX and JSON, and a page; its path comes last."""
     from trifacet.base.files import write_atomically
     from trifacet.cli.compare_view import print_comparison
-    from trifacet.comparing.comparison import Settings, compare
+    from trifacet.comparing.comparison import ComparisonSettings, compare
     from trifacet.comparing.document import document
     from trifacet.evaluation.entries import read_entries
     from trifacet.evaluation.evaluating import read_probes
@@ -202,7 +202,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
 
     entered = read_entries([str(folder)], own=own, extras=extras)
     # A verdict that cannot be parsed or an empty text leaves a model without a value there: the others are compared.
-    settings = Settings(seed=seed, baseline=baseline, common=True)
+    settings = ComparisonSettings(seed=seed, baseline=baseline, common=True)
     comparison = compare(entered.contestants, settings, entered.notes)
     page = folder / "report.html"
     write_comparison(
@@ -213,7 +213,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
         images=entered.images,
         extra=probe_sections(read_probes(folder)),
     )
-    write_atomically(folder / "tables.md", comparison_tables.markdown(comparison))
+    write_atomically(folder / "tables.md", comparison_tables.comparison_markdown(comparison))
     write_atomically(folder / "tables.tex", comparison_latex.latex(comparison))
     write_json(document(comparison), str(folder / "comparison.json"))
     for note in comparison.notes:

@@ -8,7 +8,7 @@ import typer
 
 from trifacet.cli.common import json_or_table
 
-IMAGES = {"fixed": "fixed size", "tiles": "tiles", "dynamic": "any size"}
+_IMAGES = {"fixed": "fixed size", "tiles": "tiles", "dynamic": "any size"}
 OTHERS = "Any other model_type is refused."
 FALLBACK = (
     "A language model whose attention slides over a window, where its family does not say otherwise: exact in the trie "
@@ -16,7 +16,7 @@ FALLBACK = (
 )
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """A family: its model_type, its models, how it reads images, how the trie scores it, and what else to know."""
 
     model_type: str
@@ -26,15 +26,15 @@ class Row(NamedTuple):
     note: str
 
 
-def rows() -> list[Row]:
+def rows() -> list[_Row]:
     """The families in the order of the docs."""
     from trifacet.models.families import FAMILIES
 
     return [
-        Row(
+        _Row(
             name,
             family.what,
-            IMAGES[family.image_mode],
+            _IMAGES[family.image_mode],
             "exact, by dense masks" if family.needs_dense_mask else "exact",
             family.note,
         )

@@ -12,7 +12,7 @@ from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_tabl
 
 if TYPE_CHECKING:
     from trifacet.base.errors import DataError
-    from trifacet.lint.linting import Counts, Settings, Told
+    from trifacet.lint.linting import LintCounts, LintSettings, Told
     from trifacet.lint.rule import Rule
 
 _COLOURS = {"error": "bold red", "warning": "yellow"}
@@ -74,15 +74,15 @@ def lint(
     Example: trifacet lint --explain very-short
     """
     from trifacet.base.errors import TrifacetError
-    from trifacet.lint.linting import Settings
-    from trifacet.lint.tables import Columns
+    from trifacet.lint.linting import LintSettings
+    from trifacet.lint.tables import TextColumns
 
     if level not in _COLOURS:
         raise TrifacetError(f"unknown level {level!r}; known are {', '.join(_COLOURS)}")
-    settings = Settings(
+    settings = LintSettings(
         rule_set=rules, platform=platform, max_chars=max_chars, min_words=min_words, max_images=max_images,
         ignore=_names(ignore), only=_names(only), errors_only=level == "error",
-        columns=Columns(column, context_column),
+        columns=TextColumns(column, context_column),
     )  # fmt: skip
     if list_rules or explain:
         _tell_rules(settings, explain, json_path)
@@ -97,23 +97,23 @@ def lint(
 
 
 def _check(
-    paths: Sequence[Path], format: str, settings: Settings, *, quiet: bool, sarif: str | None, json_path: str | None
-) -> tuple[Counts, list[DataError]]:
+    paths: Sequence[Path], format: str, settings: LintSettings, *, quiet: bool, sarif: str | None, json_path: str | None
+) -> tuple[LintCounts, list[DataError]]:
     """Check the paths, print and write what was found."""
     from trifacet.base.errors import TrifacetError
-    from trifacet.lint.linting import Counts, lint_documents
+    from trifacet.lint.linting import LintCounts, lint_documents
     from trifacet.lint.sarif import sarif_log
-    from trifacet.lint.sources import FORMATS, documents
+    from trifacet.lint.sources import DOCUMENT_FORMATS, documents
 
-    if format not in FORMATS:
-        raise TrifacetError(f"unknown format {format!r}; known are {', '.join(FORMATS)}")
+    if format not in DOCUMENT_FORMATS:
+        raise TrifacetError(f"unknown format {format!r}; known are {', '.join(DOCUMENT_FORMATS)}")
     if not paths:
         raise TrifacetError("nothing to check; give files, folders, or - for standard input")
     to_check = list(documents(paths, format))
     if not to_check:
         raise TrifacetError(f"{paths[0]} holds no file to check; see --format for the kinds that are read")
     problems: list[DataError] = []
-    counts, found = Counts(), []
+    counts, found = LintCounts(), []
     printed = "-" not in (sarif, json_path)
     for told in lint_documents(to_check, settings, counts, problems.append):
         if sarif or json_path:
@@ -153,7 +153,7 @@ def _line(told: Told) -> str:
     )
 
 
-def _summary(counts: Counts) -> str:
+def _summary(counts: LintCounts) -> str:
     """One line; the rules behind it, the most frequent first."""
     unasked = [(counts.decorative, "decorative"), (counts.templates, "filled in by a template")]
     beside = "".join(f", {count} {words}" for count, words in unasked if count)
@@ -165,7 +165,9 @@ def _summary(counts: Counts) -> str:
     )
 
 
-def _document(found: list[Told], settings: Settings, counts: Counts, problems: Sequence[Exception]) -> dict[str, Any]:
+def _document(
+    found: list[Told], settings: LintSettings, counts: LintCounts, problems: Sequence[Exception]
+) -> dict[str, Any]:
     return {
         "rules": settings.rule_set,
         "files": counts.files,
@@ -197,7 +199,7 @@ def _document(found: list[Told], settings: Settings, counts: Counts, problems: S
     }
 
 
-def _tell_rules(settings: Settings, explain: str | None, json_path: str | None) -> None:
+def _tell_rules(settings: LintSettings, explain: str | None, json_path: str | None) -> None:
     from trifacet.base.errors import TrifacetError
     from trifacet.lint.linting import RULE_SETS
 

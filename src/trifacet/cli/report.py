@@ -35,18 +35,18 @@ def report(
     from trifacet.evaluation.run_folder import read_run
     from trifacet.reports.run.report import write_report
     from trifacet.reports.run.sureness import markdown_remarks, marked, sureness, sureness_document
-    from trifacet.reports.tables import document, summarise
     from trifacet.reports.tables import markdown as as_markdown
+    from trifacet.reports.tables import runs_document, summarise_runs
 
     use_format(format)
     path = write_report(run)
     if markdown or json:
         gathered = read_run(run)
-        summary = marked(summarise(gathered.models), gathered.comparison)
+        summary = marked(summarise_runs(gathered.models), gathered.comparison)
         if markdown:
             table = as_markdown(summary, markdown_remarks(sureness(summary, gathered.comparison)))
             write_text(table, markdown)
         if json:
-            write_json(document(summary, gathered.notes) | sureness_document(summary, gathered.comparison), json)
+            write_json(runs_document(summary, gathered.notes) | sureness_document(summary, gathered.comparison), json)
     if "-" not in (markdown, json):
         out.print(str(path), markup=False)

@@ -168,7 +168,7 @@ def _tell(path: Path, *, json_path: str | None, table: bool, export: str | None)
     from trifacet.base.files import write_atomically
     from trifacet.review.export import as_csv, as_jsonl, vote_rows
     from trifacet.review.store import Store
-    from trifacet.review.summary import summarise
+    from trifacet.review.summary import summarise_review
 
     if export and export != "-" and Path(export).suffix not in (".jsonl", ".csv"):
         raise TrifacetError(f"--export {export}: unknown kind of file; name it .jsonl or .csv")
@@ -182,7 +182,7 @@ def _tell(path: Path, *, json_path: str | None, table: bool, export: str | None)
         write_atomically(Path(export), (as_csv if export.endswith(".csv") else as_jsonl)(rows))
         err.print(f"{len(rows)} votes in {plain(export)}", soft_wrap=True)
     if json_path or table:
-        document = summarise(store)
+        document = summarise_review(store)
         if json_path:
             write_json(document, json_path)
         if table:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trifacet.training.recipe import Recipe
 
 
-class Split(StrEnum):
+class _Split(StrEnum):
     """The files of a recipe."""
 
     SFT = "sft"
@@ -37,8 +37,8 @@ def rewards(
         str | None,
         typer.Option(help="An alignment of the recipe or a named objective; by default that of the model's folder."),
     ] = None,
-    split: Annotated[Split, typer.Option(help="Which file of the recipe; sft has chosen responses only.")] = (
-        Split.PREFERENCE
+    split: Annotated[_Split, typer.Option(help="Which file of the recipe; sft has chosen responses only.")] = (
+        _Split.PREFERENCE
     ),
     limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per forward.")] = 8,

@@ -131,19 +131,19 @@ def _extras(
 
     extras: list[Extra] = [meteor_1_5] if meteor else []
     if clip is not None:
-        from trifacet.metrics.clipscore import NAME, clip_extra
+        from trifacet.metrics.clipscore import CLIP_SCORE, clip_extra
 
         try:
             extras.append(clip_extra(clip, images))
         except TrifacetError as error:
-            extras.append(absent((NAME,), f"CLIPScore is not computed: {error}"))
+            extras.append(absent((CLIP_SCORE,), f"CLIPScore is not computed: {error}"))
     if bert_score is not None:
-        from trifacet.metrics.bertscore import NAMES, bert_extra
+        from trifacet.metrics.bertscore import BERT_SCORES, bert_extra
 
         try:
             extras.append(bert_extra(bert_score, layer=layer))
         except TrifacetError as error:
-            extras.append(absent(NAMES, f"BERTScore is not computed: {error}"))
+            extras.append(absent(BERT_SCORES, f"BERTScore is not computed: {error}"))
     return extras
 
 

@@ -19,9 +19,9 @@ from trifacet.statistics.effects import Correction, Effect, corrected, effect
 from trifacet.statistics.keys import Key, title
 from trifacet.statistics.measures import Array, Better, Measure
 from trifacet.statistics.significance import (
-    DRAWS,
     FEWEST,
     LEVEL,
+    RESAMPLES,
     SEED,
     Chance,
     Interval,
@@ -31,12 +31,12 @@ from trifacet.statistics.significance import (
     resampled,
 )
 
-FEW = 20  # units below which intervals are rough
-Verdict = Literal["better", "worse", "differs", ""]
+_FEW = 20  # units below which intervals are rough
+DifferenceVerdict = Literal["better", "worse", "differs", ""]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ComparisonSettings:
     """How models are compared.
 
     ``level`` is that of intervals; 1 less it is what corrected p-values are held to. ``pairs``: every model against the
@@ -44,7 +44,7 @@ class Settings:
     differ, those that all have.
     """
 
-    draws: int = DRAWS
+    draws: int = RESAMPLES
     level: float = LEVEL
     seed: int = SEED
     correction: Correction = "holm"
@@ -76,7 +76,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MeasuredCell:
     """A metric of a model; nan where it is not defined. ``unofficial`` says why it is not the official value, or ""."""
 
     value: float
@@ -85,7 +85,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Difference:
+class MetricDifference:
     """``model`` less ``other`` in one metric. ``p_corrected`` within the metric, ``p_over_all`` over all metrics too.
 
     ``verdict`` is "" unless p_corrected is at most 1 - level; "differs" where neither direction is better.
@@ -100,7 +100,7 @@ class Difference:
     p_corrected: float | None
     p_over_all: float | None
     effect: Effect
-    verdict: Verdict
+    verdict: DifferenceVerdict
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,13 @@ class Comparison:
     models: tuple[str, ...]
     baseline: str
     columns: tuple[Column, ...]
-    cells: Mapping[tuple[str, Key], Cell]
-    differences: tuple[Difference, ...]
+    cells: Mapping[tuple[str, Key], MeasuredCell]
+    differences: tuple[MetricDifference, ...]
     measures: Mapping[tuple[str, Key], Measure]
-    settings: Settings
+    settings: ComparisonSettings
     notes: tuple[str, ...]
 
-    def against_baseline(self, model: str, column: Column) -> Difference | None:
+    def against_baseline(self, model: str, column: Column) -> MetricDifference | None:
         """What the table's mark says; None for the baseline itself."""
         for one in self.differences:
             if (one.model, one.other, one.column.key) == (model, self.baseline, column.key):
@@ -127,7 +127,7 @@ class Comparison:
         return None
 
 
-def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequence[str] = ()) -> Comparison:
+def compare(contestants: Sequence[Contestant], settings: ComparisonSettings, notes: Sequence[str] = ()) -> Comparison:
     """Compare models in the metrics that all of them have; of one alone, its values with their intervals.
 
     Raises:
@@ -146,8 +146,8 @@ def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequen
             measures[name, key] = measure
     columns = tuple(_column(key, measures[baseline, key]) for key in keys)
     pairs = compared_pairs(models, settings)
-    cells: dict[tuple[str, Key], Cell] = {}
-    differences: list[Difference] = []
+    cells: dict[tuple[str, Key], MeasuredCell] = {}
+    differences: list[MetricDifference] = []
     for together in _of_same_units(keys, measures, baseline):
         chosen = [column for column in columns if column.key in together]
         some_cells, some = _compared(chosen, models, pairs, measures, settings)
@@ -160,13 +160,13 @@ def compare(contestants: Sequence[Contestant], settings: Settings, notes: Sequen
     return Comparison(models, baseline, columns, cells, tuple(judged), measures, settings, tuple(dict.fromkeys(said)))
 
 
-def _baseline(models: Sequence[str], settings: Settings) -> str:
+def _baseline(models: Sequence[str], settings: ComparisonSettings) -> str:
     if settings.baseline is not None and settings.baseline not in models:
         raise TrifacetError(f"baseline {settings.baseline!r} is not one of the models: {', '.join(models)}")
     return settings.baseline or models[0]
 
 
-def compared_pairs(models: Sequence[str], settings: Settings) -> list[tuple[str, str]]:
+def compared_pairs(models: Sequence[str], settings: ComparisonSettings) -> list[tuple[str, str]]:
     """(model, other): every model against the baseline; for all pairs, the later against the earlier besides.
 
     Raises:
@@ -192,8 +192,8 @@ def _compared(
     models: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     measures: Mapping[tuple[str, Key], Measure],
-    settings: Settings,
-) -> tuple[dict[tuple[str, Key], Cell], list[Difference]]:
+    settings: ComparisonSettings,
+) -> tuple[dict[tuple[str, Key], MeasuredCell], list[MetricDifference]]:
     """Cells and differences, not yet corrected, of columns with the same units: one set of draws for all."""
     names = [(model, column.key) for column in columns for model in models]
     values = dict(
@@ -209,7 +209,7 @@ def _compared(
         return interval(value, drawn_D, settings.level, jackknife_U) if enough else None
 
     cells = {
-        name: Cell(
+        name: MeasuredCell(
             measures[name].value,
             between(measures[name].value, values[name], left_out.get(name)),
             measures[name].unofficial,
@@ -229,11 +229,11 @@ def _compared(
         apart = left_out[ours] - left_out[theirs] if left_out else None
         found = between(value, values[ours] - values[theirs], apart)
         size = effect(measures[ours], measures[theirs])
-        differences.append(Difference(model, other, column, value, found, chance, None, None, size, ""))
+        differences.append(MetricDifference(model, other, column, value, found, chance, None, None, size, ""))
     return cells, differences
 
 
-def _judged(differences: Sequence[Difference], settings: Settings) -> list[Difference]:
+def _judged(differences: Sequence[MetricDifference], settings: ComparisonSettings) -> list[MetricDifference]:
     """The differences with corrected p-values and verdicts; the family is the pairs of a metric."""
     over_all = corrected([one.chance.p for one in differences], settings.correction)
     families: dict[Key, list[int]] = {}
@@ -249,7 +249,7 @@ def _judged(differences: Sequence[Difference], settings: Settings) -> list[Diffe
     return found
 
 
-def _verdict(one: Difference, p: float | None, settings: Settings) -> Verdict:
+def _verdict(one: MetricDifference, p: float | None, settings: ComparisonSettings) -> DifferenceVerdict:
     if p is None or p > 1 - settings.level + 1e-12 or one.value == 0:
         return ""
     if one.column.better == "neither":
@@ -268,14 +268,14 @@ def held_against_baseline(comparison: Comparison) -> Comparison:
     return replace(comparison, differences=tuple(_judged(against, settings)), settings=settings)
 
 
-def _warnings(columns: Sequence[Column], cells: Mapping[tuple[str, Key], Cell]) -> list[str]:
+def _warnings(columns: Sequence[Column], cells: Mapping[tuple[str, Key], MeasuredCell]) -> list[str]:
     """What a reader of these numbers must know beyond what is always true."""
     said = []
     few = min(column.units for column in columns)
     if few < FEWEST:
         said.append("a metric has a single unit: of one there is no interval")
-    elif few < FEW:
-        said.append(f"only {few} units in the smallest metric: intervals of fewer than {FEW} are rough")
+    elif few < _FEW:
+        said.append(f"only {few} units in the smallest metric: intervals of fewer than {_FEW} are rough")
     flat = [title(key) for (_, key), cell in cells.items() if cell.interval and cell.interval[0] == cell.interval[1]]
     if flat:
         named = listed(list(dict.fromkeys(flat)), 20)

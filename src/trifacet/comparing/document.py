@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from trifacet.comparing.comparison import Column, Comparison, Difference
-from trifacet.comparing.pairs import Judged
+from trifacet.comparing.comparison import Column, Comparison, MetricDifference
+from trifacet.comparing.pairs import JudgedPairs
 from trifacet.statistics.keys import OWN
 
 
@@ -50,7 +50,7 @@ def _column_document(comparison: Comparison, column: Column) -> dict[str, Any]:
     }
 
 
-def _difference_document(one: Difference) -> dict[str, Any]:
+def _difference_document(one: MetricDifference) -> dict[str, Any]:
     size = one.effect
     return {
         "profile": one.column.profile,
@@ -74,7 +74,7 @@ def _difference_document(one: Difference) -> dict[str, Any]:
     }
 
 
-def judged_document(judged: Judged) -> dict[str, Any]:
+def judged_document(judged: JudgedPairs) -> dict[str, Any]:
     """Judged pairs: {"judge", "prompt", "saw_images", "asked", "pairs"}."""
     return {
         "judge": judged.asked.model,

@@ -13,17 +13,17 @@ from pathlib import Path
 from trifacet.base.errors import TrifacetError
 from trifacet.base.images import resolve_inside
 from trifacet.base.words import listed
-from trifacet.comparing.comparison import Settings, compared_pairs
+from trifacet.comparing.comparison import ComparisonSettings, compared_pairs
 from trifacet.comparing.contestants import Entered
 from trifacet.llm.asking import Asked, AskedModel, Progress, ask_all
-from trifacet.llm.judging import Judgement, Summary, judge_pair, summarise
+from trifacet.llm.judging import JudgedSummary, Judgement, judge_pair, summarise_judged
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import Prompt
 from trifacet.statistics.effects import Correction, corrected, sign_test
 
 
 @dataclass(frozen=True)
-class Question:
+class _Question:
     """Two texts of one sample; ``fields`` is what else the judge reads, ``images`` what it sees."""
 
     id: str
@@ -33,7 +33,7 @@ class Question:
     second: str
 
 
-Pairs = Mapping[tuple[str, str], Sequence[Question]]  # by (model, other)
+_Pairs = Mapping[tuple[str, str], Sequence[_Question]]  # by (model, other)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class JudgedPair:
 
     model: str
     other: str
-    summary: Summary
+    summary: JudgedSummary
     same: int
     consistency: float | None
     first_position: float | None
@@ -57,7 +57,7 @@ class JudgedPair:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPairs:
     """All pairs, by whom they were judged, and what asking came to."""
 
     prompt: str
@@ -66,7 +66,7 @@ class Judged:
     asked: Asked
 
 
-def text_pairs(entered: Entered, settings: Settings, images: Path | None) -> Pairs:
+def text_pairs(entered: Entered, settings: ComparisonSettings, images: Path | None) -> _Pairs:
     """A question for every sample of every pair that ``settings`` compare, with post and pictures where they are known.
 
     Args:
@@ -88,7 +88,7 @@ def text_pairs(entered: Entered, settings: Settings, images: Path | None) -> Pai
         seen[name] = [resolve_inside(images, picture) for picture in pictures] if images is not None else []
     return {
         (model, other): [
-            Question(
+            _Question(
                 name,
                 {"context": str(getattr(sample, "context", ""))},
                 seen[name],
@@ -105,7 +105,7 @@ def judge_pairs(
     spec: AskedModel,
     prompt: Prompt,
     answers: Path,
-    pairs: Pairs,
+    pairs: _Pairs,
     *,
     seed: int = 17,
     level: float = 0.95,
@@ -113,7 +113,7 @@ def judge_pairs(
     correction: Correction = "holm",
     on_progress: Progress | None = None,
     first_pause: float = 1.0,
-) -> Judged:
+) -> JudgedPairs:
     """Ask about every sample of every (model, other) pair, in both orders.
 
     Args:
@@ -134,7 +134,7 @@ def judge_pairs(
     found, asked = _ask(spec, prompt, answers, pairs, on_progress, first_pause)
     summed = [_summed(*names, pairs[names], found, seed, level, draws) for names in pairs]
     p_values = corrected([pair.p for pair in summed], correction)
-    return Judged(
+    return JudgedPairs(
         prompt=prompt.version,
         pairs=[replace(pair, p_corrected=p or 0.0) for pair, p in zip(summed, p_values, strict=True)],
         saw_images=spec.image_side is not None and any(one.images for many in pairs.values() for one in many),
@@ -142,7 +142,7 @@ def judge_pairs(
     )
 
 
-def estimate(spec: AskedModel, prompt: Prompt, answers: Path, pairs: Pairs) -> Asked:
+def estimate(spec: AskedModel, prompt: Prompt, answers: Path, pairs: _Pairs) -> Asked:
     """What judging would still cost: questions not answered yet, with answers as long as they may be."""
     return _ask(spec, prompt, answers, pairs, None, 1.0, counting=True)[1]
 
@@ -151,7 +151,7 @@ def _ask(
     spec: AskedModel,
     prompt: Prompt,
     answers: Path,
-    pairs: Pairs,
+    pairs: _Pairs,
     on_progress: Progress | None,
     first_pause: float,
     *,
@@ -180,7 +180,7 @@ def _ask(
 def _summed(
     model: str,
     other: str,
-    questions: Sequence[Question],
+    questions: Sequence[_Question],
     found: Mapping[tuple[str, str, str], Judgement],
     seed: int,
     level: float,
@@ -188,9 +188,9 @@ def _summed(
 ) -> JudgedPair:
     same = Judgement(("tie", "tie"))
     judgements = {one.id: found.get((model, other, one.id), same) for one in questions}
-    summary = summarise(list(judgements.values()), seed=seed, level=level, draws=draws)
+    summary = summarise_judged(list(judgements.values()), seed=seed, level=level, draws=draws)
     different = [judgements[one.id] for one in questions if one.first != one.second]
-    asked = summarise(different, draws=1) if different else None
+    asked = summarise_judged(different, draws=1) if different else None
     p = sign_test(summary.counts["win"], summary.counts["lose"])
     return JudgedPair(
         model,

@@ -13,7 +13,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from trifacet.base.errors import DataError
-from trifacet.comparing.comparison import Cell, Column, Comparison, Difference, Settings, Verdict
+from trifacet.comparing.comparison import (
+    Column,
+    Comparison,
+    ComparisonSettings,
+    DifferenceVerdict,
+    MeasuredCell,
+    MetricDifference,
+)
 from trifacet.statistics.effects import Correction, Effect
 from trifacet.statistics.keys import OWN, Key
 from trifacet.statistics.measures import Better
@@ -54,7 +61,7 @@ class _Difference(BaseModel):
     exact: bool
     p_corrected: FiniteFloat | None
     p_corrected_over_metrics: FiniteFloat | None
-    verdict: Verdict
+    verdict: DifferenceVerdict
     units_with_values: int
     wins: int | None
     ties: int | None
@@ -98,12 +105,12 @@ def _comparison(read: _Document) -> Comparison:
     columns = {
         (one.profile, one.metric): Column(one.profile, one.metric, one.better, one.units) for one in read.metrics
     }
-    cells: dict[tuple[str, Key], Cell] = {}
+    cells: dict[tuple[str, Key], MeasuredCell] = {}
     for metric in read.metrics:
         for model in (*read.models, read.baseline):
             value = metric.values[model]
             unofficial = "" if metric.profile in OWN else value.unofficial
-            cells[model, (metric.profile, metric.metric)] = Cell(_nan(value.value), value.interval, unofficial)
+            cells[model, (metric.profile, metric.metric)] = MeasuredCell(_nan(value.value), value.interval, unofficial)
     told = read.settings
     return Comparison(
         models=tuple(read.models),
@@ -112,7 +119,7 @@ def _comparison(read: _Document) -> Comparison:
         cells=cells,
         differences=tuple(_difference(one, columns[one.profile, one.metric]) for one in read.differences),
         measures={},
-        settings=Settings(
+        settings=ComparisonSettings(
             draws=told.draws,
             level=told.level,
             seed=told.seed,
@@ -125,9 +132,9 @@ def _comparison(read: _Document) -> Comparison:
     )
 
 
-def _difference(one: _Difference, column: Column) -> Difference:
+def _difference(one: _Difference, column: Column) -> MetricDifference:
     size = Effect(one.units_with_values, one.d_z, one.cliffs_delta, one.wins, one.ties, one.losses, one.superiority)
-    return Difference(
+    return MetricDifference(
         model=one.model,
         other=one.other,
         column=column,

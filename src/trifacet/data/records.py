@@ -91,7 +91,7 @@ class TestSample(_Sample):
 
 
 Sample = SupervisedSample | PreferenceSample | TestSample
-Kind = Literal["sft", "preference", "test"]
+_Kind = Literal["sft", "preference", "test"]
 SAMPLE_TYPES: dict[str, type[SupervisedSample] | type[PreferenceSample] | type[TestSample]] = {
     sample_type.kind: sample_type for sample_type in (SupervisedSample, PreferenceSample, TestSample)
 }

@@ -13,7 +13,7 @@ from PIL import Image
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
-from trifacet.base.images import FORMATS
+from trifacet.base.images import IMAGE_FORMATS
 from trifacet.data.records import SCHEMAS
 
 EMBEDDED = "image_bytes"
@@ -68,7 +68,7 @@ def _inside(root: Path, name: str | None, shard: Path, number: int) -> Path | No
 
 def _check(data: bytes, shard: Path, number: int) -> None:
     try:
-        Image.open(io.BytesIO(data), formats=FORMATS).verify()  # of its pixels none is decoded
+        Image.open(io.BytesIO(data), formats=IMAGE_FORMATS).verify()  # of its pixels none is decoded
     except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
         raise DataError(
             f"holds no image ({error})", fix="build it again", file=shard, row=number, field=EMBEDDED

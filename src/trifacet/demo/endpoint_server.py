@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import io
 import json
 import threading
 import time
@@ -23,14 +24,12 @@ from typing import Any
 from PIL import Image
 
 from trifacet.base.digests import json_digest
-from trifacet.base.errors import DataError
-from trifacet.base.images import decoded
 from trifacet.llm.estimate import image_tokens, text_tokens
 
 Messages = list[dict[str, Any]]
 TRANSPORT = ("408", "429", "429 retry-after", "429 until", "500", "503", "slow", "dropped", "dropped half", "cut json")
 CONTENT = ("empty", "refusal", "gibberish", "cut off", "filtered", "fenced", "chatter")
-KINDS = TRANSPORT + CONTENT
+FAULT_KINDS = TRANSPORT + CONTENT
 MAX_BODY = 50_000_000
 REFUSAL = "I'm sorry, but I can't help with that request."
 GIBBERISH = '}{ lorem \u2028 {{"answer": ipsum'
@@ -47,7 +46,7 @@ class Faults:
     retry_after: float = 0.2  # seconds that "429 retry-after" and "429 until" ask for
 
     @classmethod
-    def mixed(cls, share: float, kinds: tuple[str, ...] = KINDS, **others: Any) -> Faults:
+    def mixed(cls, share: float, kinds: tuple[str, ...] = FAULT_KINDS, **others: Any) -> Faults:
         """All kinds alike, ``share`` of the requests together."""
         return cls({kind: share / len(kinds) for kind in kinds}, **others)
 
@@ -58,7 +57,7 @@ class Faults:
         digest = hashlib.sha256(f"{self.seed}:{messages_digest}:{visit}".encode()).digest()
         point = int.from_bytes(digest[:8]) / 2**64
         for kind, share in self.shares.items():
-            assert kind in KINDS, kind
+            assert kind in FAULT_KINDS, kind
             point -= share
             if point < 0:
                 return kind
@@ -201,7 +200,7 @@ def last_text(messages: Messages) -> str:
     return "\n".join(part["text"] for part in parts_of(messages[-1]) if part["type"] == "text")
 
 
-def images_of(messages: Messages) -> list[Image.Image]:
+def request_images(messages: Messages) -> list[Image.Image]:
     """The images of all messages, decoded; raises ValueError for a part that is no image in a data URL."""
     return [_image(part) for message in messages for part in parts_of(message) if part["type"] == "image_url"]
 
@@ -241,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
             model = request["model"]
             assert all(isinstance(part["type"], str) for one in request["messages"] for part in parts_of(one))
             assert request["messages"] and isinstance(last_text(request["messages"]), str)
-            images_of(request["messages"])
+            request_images(request["messages"])
         except Exception as error:  # whatever it trips over, the request is bad
             return self._refuse(400, f"bad request: {type(error).__name__}")
         if model != endpoint.model:
@@ -297,9 +296,11 @@ def _image(part: dict[str, Any]) -> Image.Image:
     if head not in ("data:image/jpeg", "data:image/png"):
         raise ValueError("not an image in a data URL")
     try:
-        return decoded(base64.b64decode(data, validate=True), "in the request")
-    except (binascii.Error, DataError) as error:
+        image = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
+        image.load()
+    except (binascii.Error, OSError) as error:
         raise ValueError(f"damaged image: {error}") from None
+    return image
 
 
 def _part_tokens(part: dict[str, Any]) -> int:

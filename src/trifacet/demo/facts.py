@@ -72,7 +72,7 @@ class Scene:
     shade: tuple[float, float, float]
 
 
-def generator(seed: int, split: str, index: int) -> np.random.Generator:
+def scene_generator(seed: int, split: str, index: int) -> np.random.Generator:
     """The source of chance of one sample: the same for the same (seed, split, index), whatever else is made."""
     return np.random.default_rng([seed, zlib.crc32(split.encode()), index])
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from trifacet.base.files import write_atomically
 from trifacet.demo.alttext import REJECTED, USERS, clean, draw_alt_text
-from trifacet.demo.facts import Scene, accepted, confusions, draw_scene, generator
+from trifacet.demo.facts import Scene, accepted, confusions, draw_scene, scene_generator
 from trifacet.demo.posts import write_post
-from trifacet.demo.renderer import render
+from trifacet.demo.renderer import render_scene
 
 if TYPE_CHECKING:
     from trifacet.data.settings import World
@@ -53,12 +53,12 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
 
 
 def _sample(folder: Path, split: str, index: int, seed: int, image_size: int, fields: Fields) -> dict[str, Any]:
-    rng = generator(seed, split, index)
+    rng = scene_generator(seed, split, index)
     scene = draw_scene(rng)
     post = write_post(scene, rng)
     name = f"{split}-{index:05d}"
     image = f"images/{name}.png"
-    render(scene, image_size).save(folder / image, compress_level=1)
+    render_scene(scene, image_size).save(folder / image, compress_level=1)
     return {"id": name, "image": image, "context": " ".join(post), **fields(scene, post, rng)}
 
 

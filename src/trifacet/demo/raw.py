@@ -16,7 +16,7 @@ from typing import Any
 
 from trifacet.base.files import write_atomically
 from trifacet.demo.alttext import clean
-from trifacet.demo.facts import NAMES, Scene, draw_scene, generator
+from trifacet.demo.facts import NAMES, Scene, draw_scene, scene_generator
 from trifacet.demo.posts import write_post
 from trifacet.demo.raw_faults import FAULTS, Draft, encode
 from trifacet.demo.raw_texts import PUBLIC, small_talk
@@ -68,7 +68,7 @@ def write_raw_posts(
     for index in range(posts):
         draft = _draft(index, seed, image_size, facts)
         if index in kinds:
-            rng = generator(seed, "fault", index)
+            rng = scene_generator(seed, "fault", index)
             sound = [earlier for earlier in drafts if earlier.planted is None]
             draft.planted = kinds[index]
             FAULTS[kinds[index]].plant(draft, rng, sound)
@@ -78,7 +78,7 @@ def write_raw_posts(
 
 def _draft(index: int, seed: int, size: int, facts: set[tuple[Any, ...]]) -> Draft:
     """A post without a fault; its facts are no other post's, so that no two alt-texts are alike by accident."""
-    rng = generator(seed, "raw", index)
+    rng = scene_generator(seed, "raw", index)
     scene = _public(draw_scene(rng))
     while (told := (scene.name, scene.colour, scene.shape, scene.count, scene.place)) in facts:
         scene = _public(draw_scene(rng))
@@ -111,7 +111,7 @@ def _public(scene: Scene) -> Scene:
 def _planted_kinds(posts: int, seed: int, share: float) -> dict[int, str]:
     """Which fault each row gets, for the rows that get one: the kinds in turn, each in a row of a source it suits."""
     first = min(posts // 4, 20)  # twins need sound rows before them
-    free = (first + generator(seed, "faults", 0).permutation(posts - first)).tolist()
+    free = (first + scene_generator(seed, "faults", 0).permutation(posts - first)).tolist()
     kinds: dict[int, str] = {}
     names = list(FAULTS)
     for number in range(round(posts * share)):

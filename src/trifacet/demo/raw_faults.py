@@ -17,7 +17,7 @@ from trifacet.demo.facts import SHAPES, Scene, draw_scene, things
 from trifacet.demo.posts import write_post
 from trifacet.demo.raw_texts import FOREIGN, HOSTILE, INJECTIONS, PRIVATE, edited, small_talk, with_typos
 
-LOCAL, TWEETS, EVERYWHERE = (0, 1, 3), (2,), (0, 1, 2, 3)
+_LOCAL, TWEETS, EVERYWHERE = (0, 1, 3), (2,), (0, 1, 2, 3)
 HUGE = 8000  # pixels a side: 64 million, above the default limit of 50
 
 
@@ -44,7 +44,7 @@ Plant = Callable[[Draft, np.random.Generator, Sequence[Draft]], None]
 
 
 @dataclass(frozen=True)
-class Fault:
+class _Fault:
     """How it is planted into a draft, given the sound drafts before it, what should come of it, and by which steps."""
 
     plant: Plant
@@ -240,47 +240,47 @@ def _use(draft: Draft, data: bytes, suffix: str) -> None:
     draft.data, draft.name = data, draft.name[:-4] + suffix
 
 
-def _table() -> dict[str, Fault]:
+def _table() -> dict[str, _Fault]:
     lint, short, image, near = ("lint",), ("alt-length", "lint"), ("images",), ("near-duplicates",)
     return {
-        "animated-gif": Fault(_animated("GIF", ".gif"), "gone", ("static-image",)),
-        "animated-webp": Fault(_animated("WEBP", ".webp"), "gone", ("static-image",)),
-        "animated-png": Fault(_animated("PNG", ".png"), "gone", ("static-image",)),
-        **{f"language-{code}": Fault(_foreign(code), "gone", ("language",)) for code in FOREIGN},
-        "hashtags-in-post": Fault(_hashtags("context"), "noticed", ("hashtags",)),
-        "hashtags-in-alt": Fault(_hashtags("alt"), "noticed", ("hashtags",)),
-        "alt-missing": Fault(_no_alt, "gone", short),
-        "alt-too-short": Fault(_alt("{things}", "my {things}", "{things} for {name}"), "gone", short),
-        "alt-file-name": Fault(_alt("IMG_{n}.JPG", "final edit copy {n} new.png"), "gone", short),
-        "alt-placeholder": Fault(_alt("image", "photo", "alt text"), "gone", short),
-        "alt-image-of": Fault(_alt("Image of {lower}", "Photo of {lower}"), "noticed", lint),
-        "alt-boilerplate": Fault(
+        "animated-gif": _Fault(_animated("GIF", ".gif"), "gone", ("static-image",)),
+        "animated-webp": _Fault(_animated("WEBP", ".webp"), "gone", ("static-image",)),
+        "animated-png": _Fault(_animated("PNG", ".png"), "gone", ("static-image",)),
+        **{f"language-{code}": _Fault(_foreign(code), "gone", ("language",)) for code in FOREIGN},
+        "hashtags-in-post": _Fault(_hashtags("context"), "noticed", ("hashtags",)),
+        "hashtags-in-alt": _Fault(_hashtags("alt"), "noticed", ("hashtags",)),
+        "alt-missing": _Fault(_no_alt, "gone", short),
+        "alt-too-short": _Fault(_alt("{things}", "my {things}", "{things} for {name}"), "gone", short),
+        "alt-file-name": _Fault(_alt("IMG_{n}.JPG", "final edit copy {n} new.png"), "gone", short),
+        "alt-placeholder": _Fault(_alt("image", "photo", "alt text"), "gone", short),
+        "alt-image-of": _Fault(_alt("Image of {lower}", "Photo of {lower}"), "noticed", lint),
+        "alt-boilerplate": _Fault(
             _alt("As an AI language model, I cannot see the picture, but it may show some {things}."), "noticed", lint
         ),
-        "exact-copy": Fault(_exact_copy, "one of two", ("exact-duplicates",)),
-        "picture-resized": Fault(_same_picture(_resized), "one of two", near),
-        "picture-recompressed": Fault(_same_picture(_recompressed), "one of two", near),
-        "picture-cropped": Fault(_same_picture(_cropped), "one of two", near),
-        "picture-mirrored": Fault(_same_picture(_mirrored), "one of two", near),
-        "text-edited": Fault(_same_text, "one of two", near),
-        "private-name": Fault(_private_name, "changed", ("names",)),
-        "small-letter-name": Fault(_unknown_name, "changed", ("names",)),
-        "alt-of-a-wrong-colour": Fault(_wrong_alt, "gone", ("verify",)),
-        "typos-in-post": Fault(_typos("context"), "changed", ("grammar",)),
-        "typos-in-alt": Fault(_typos("alt"), "changed", ("grammar",)),
-        "image-broken": Fault(_broken, "gone", image),
-        "image-is-a-page": Fault(_bytes(b"<!doctype html><title>404</title><p>Not here."), "gone", image),
-        "image-huge": Fault(_huge, "gone", image),
-        "image-missing": Fault(_image_at("images/moved-away.jpg"), "gone", image, LOCAL),
-        "image-outside": Fault(_image_at("../../../etc/hostname"), "gone", image, LOCAL),
-        "url-dead": Fault(_image_at("{base}images/gone.jpg"), "gone", image, TWEETS),
-        "url-of-a-file": Fault(_image_at("file:///etc/hostname"), "gone", image, TWEETS),
-        "line-broken": Fault(_cut_line, "gone", ("read",), (0,)),
-        "id-twice": Fault(_used_id, "gone", ("read",), (0, 1, 3)),
-        "png-called-jpg": Fault(_png_called_jpg, "kept"),
-        "markup-in-post": Fault(_beside(HOSTILE), "kept"),
-        "injection-in-post": Fault(_beside(INJECTIONS), "kept"),
+        "exact-copy": _Fault(_exact_copy, "one of two", ("exact-duplicates",)),
+        "picture-resized": _Fault(_same_picture(_resized), "one of two", near),
+        "picture-recompressed": _Fault(_same_picture(_recompressed), "one of two", near),
+        "picture-cropped": _Fault(_same_picture(_cropped), "one of two", near),
+        "picture-mirrored": _Fault(_same_picture(_mirrored), "one of two", near),
+        "text-edited": _Fault(_same_text, "one of two", near),
+        "private-name": _Fault(_private_name, "changed", ("names",)),
+        "small-letter-name": _Fault(_unknown_name, "changed", ("names",)),
+        "alt-of-a-wrong-colour": _Fault(_wrong_alt, "gone", ("verify",)),
+        "typos-in-post": _Fault(_typos("context"), "changed", ("grammar",)),
+        "typos-in-alt": _Fault(_typos("alt"), "changed", ("grammar",)),
+        "image-broken": _Fault(_broken, "gone", image),
+        "image-is-a-page": _Fault(_bytes(b"<!doctype html><title>404</title><p>Not here."), "gone", image),
+        "image-huge": _Fault(_huge, "gone", image),
+        "image-missing": _Fault(_image_at("images/moved-away.jpg"), "gone", image, _LOCAL),
+        "image-outside": _Fault(_image_at("../../../etc/hostname"), "gone", image, _LOCAL),
+        "url-dead": _Fault(_image_at("{base}images/gone.jpg"), "gone", image, TWEETS),
+        "url-of-a-file": _Fault(_image_at("file:///etc/hostname"), "gone", image, TWEETS),
+        "line-broken": _Fault(_cut_line, "gone", ("read",), (0,)),
+        "id-twice": _Fault(_used_id, "gone", ("read",), (0, 1, 3)),
+        "png-called-jpg": _Fault(_png_called_jpg, "kept"),
+        "markup-in-post": _Fault(_beside(HOSTILE), "kept"),
+        "injection-in-post": _Fault(_beside(INJECTIONS), "kept"),
     }
 
 
-FAULTS: dict[str, Fault] = _table()
+FAULTS: dict[str, _Fault] = _table()

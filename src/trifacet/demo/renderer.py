@@ -23,7 +23,7 @@ _GROUNDS: dict[str, tuple[Rgb, Rgb]] = {  # sky, ground; none is near a colour o
 _SHADE = 14  # how far, in 8-bit steps, an object's colour strays from its word's
 
 
-def render(scene: Scene, size: int) -> Image.Image:
+def render_scene(scene: Scene, size: int) -> Image.Image:
     """The scene as an RGB picture of ``size`` x ``size`` pixels."""
     sky, ground = _GROUNDS[scene.place]
     image = Image.new("RGB", (size, size), sky)
@@ -84,8 +84,8 @@ def textured(scene: Scene, size: int, rng: np.random.Generator) -> Image.Image:
     Without it pictures of equal places differ in a few flat shapes only, and a perceptual hash takes most of them for
     the same. Objects and sign keep their colours; backgrounds stay far from the objects' colours.
     """
-    picture = np.asarray(render(scene, size), dtype=np.float32)
-    empty = np.asarray(render(replace(scene, spots=(), sign=None), size), dtype=np.float32)
+    picture = np.asarray(render_scene(scene, size), dtype=np.float32)
+    empty = np.asarray(render_scene(replace(scene, spots=(), sign=None), size), dtype=np.float32)
     coarse = Image.fromarray(rng.uniform(0, 1, (_GRAIN, _GRAIN)).astype(np.float32))
     light = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))[..., None].clip(0, 1)
     shaded = empty + 70 * light if scene.place == "night" else empty - 85 * light

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trifacet.demo.endpoint_server import Messages, images_of, last_text
+from trifacet.demo.endpoint_server import Messages, last_text, request_images
 from trifacet.demo.facts import COLOURS, COUNTS, NAMES, SHAPES
 from trifacet.demo.raw_texts import without_typos
 from trifacet.demo.seeing import look
@@ -52,7 +52,7 @@ class Scribe:
     def __call__(self, messages: Messages) -> str:
         """The answer; an apology where no task of ours is asked."""
         fields = {name: json.loads(value) for name, value in _FIELD.findall(last_text(messages))}
-        picture = next((image.convert("RGB") for image in images_of(messages)), None)
+        picture = next((image.convert("RGB") for image in request_images(messages)), None)
         tasks: dict[str, Callable[[dict[str, str], Image.Image | None], dict[str, Any]]] = {
             "Text A": self._judge,
             "Alt-text": self._write,

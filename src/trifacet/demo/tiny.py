@@ -27,7 +27,7 @@ from trifacet.demo.warmup import warm_up
 if TYPE_CHECKING:
     from trifacet.models.settings import TinyModel
 
-BOS, EOS, UNKNOWN, PADDING, IMAGE = "<s>", "</s>", "<unk>", "<pad>", "<image>"
+BOS, EOS, UNKNOWN, PADDING, _IMAGE = "<s>", "</s>", "<unk>", "<pad>", "<image>"
 FEATURE_LAYER = -2  # what LLaVA's projector reads; the encoder's last layer goes unused
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
@@ -73,7 +73,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         patch_size=spec.patch_size,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,  # CLIP's class token, which "default" then drops
-        image_token=IMAGE,
+        image_token=_IMAGE,
         chat_template=CHAT_TEMPLATE,
     )
     with torch.random.fork_rng(devices=[]):
@@ -95,7 +95,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[BOS, EOS, UNKNOWN, PADDING, IMAGE],
+        special_tokens=[BOS, EOS, UNKNOWN, PADDING, _IMAGE],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -106,7 +106,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         eos_token=EOS,
         unk_token=UNKNOWN,
         pad_token=PADDING,
-        extra_special_tokens={"image_token": IMAGE},
+        extra_special_tokens={"image_token": _IMAGE},
         padding_side="right",
         clean_up_tokenization_spaces=False,
         model_max_length=2048,
@@ -139,7 +139,7 @@ def _config(spec: TinyModel, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
     return LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_token_index=tokenizer.convert_tokens_to_ids(_IMAGE),
         image_seq_length=(spec.image_size // spec.patch_size) ** 2,
         vision_feature_layer=FEATURE_LAYER,
         vision_feature_select_strategy="default",

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, generator, things
+from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, scene_generator, things
 from trifacet.demo.posts import write_post
-from trifacet.demo.renderer import render
+from trifacet.demo.renderer import render_scene
 
 _ATTRIBUTES: dict[str, tuple[object, ...]] = {
     "colour": tuple(COLOURS),
@@ -137,7 +137,7 @@ def _readings(amount: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> tup
     """Posts that end in whom they are for (0: padding), and where that name begins."""
     rows, starts = [], []
     for index in range(amount):
-        rng = generator(seed, "reading", index)
+        rng = scene_generator(seed, "reading", index)
         scene = draw_scene(rng)
         asked = tokenizer(" ".join(write_post(scene, rng)) + " It is for").input_ids
         rows.append(asked + tokenizer(f" {scene.name}.", add_special_tokens=False).input_ids)
@@ -157,8 +157,8 @@ def _pictures(amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: 
     labels_NA = np.empty((amount, len(_ATTRIBUTES)), dtype=np.int64)
     captions = []
     for index in range(amount):
-        scene = draw_scene(generator(seed, "warmup", index))
-        pixels_NHWC[index] = np.asarray(render(scene, size), dtype=np.float32) / 255
+        scene = draw_scene(scene_generator(seed, "warmup", index))
+        pixels_NHWC[index] = np.asarray(render_scene(scene, size), dtype=np.float32) / 255
         labels_NA[index] = [values.index(getattr(scene, name)) for name, values in _ATTRIBUTES.items()]
         captions.append(_caption(scene))
     pixels_NHWC -= np.asarray(OPENAI_CLIP_MEAN, dtype=np.float32)

@@ -25,7 +25,7 @@ from trifacet.engine.forwards import feed_forward, keeping_products, left_out
 from trifacet.engine.trie import Path, Trie, build_trie
 
 Rows = Literal["batch", "sample", "path"]
-Attention = Literal["auto", "segments", "dense", "flex"]
+_Attention = Literal["auto", "segments", "dense", "flex"]
 TOKENS_AT_ONCE = 1024  # of a batch with a row per path: more are computed in parts, and again going backwards
 LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are computed again in the backward pass
 
@@ -182,17 +182,17 @@ class TrieScorer(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, family: Family, *, mixed_precision: bool = False, attention: Attention = "auto"
+        self, model: nn.Module, family: Family, *, mixed_precision: bool = False, attention: _Attention = "auto"
     ) -> None:
         super().__init__()
-        assert attention in get_args(Attention), attention
+        assert attention in get_args(_Attention), attention
         self.model = model
         self.family = family
         self.mixed_precision = mixed_precision  # here and not in the loop, so that the reference computes alike
         if attention == "auto":
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
         self._blank_images: dict[str, Tensor] | None = None
-        self.attention: Attention = "dense" if family.needs_dense_mask else attention
+        self.attention: _Attention = "dense" if family.needs_dense_mask else attention
         names = {"segments": SEGMENTS, "flex": "flex_attention", "dense": "sdpa"}
         core(model).set_attn_implementation({"text_config": names[self.attention]})
 

@@ -253,7 +253,11 @@ def _per_sample(path: Path) -> dict[Key, Measure]:
 
 def _direction(metric: str) -> Better:
     """Which direction is better, where the name is one of ours; nothing is guessed of others."""
-    if metric in (*coco.METRICS, *paper.METRICS) or metric.partition("/")[0] == "grounding" or metric in LINT:
+    if (
+        metric in (*coco.COCO_METRICS, *paper.PAPER_METRICS)
+        or metric.partition("/")[0] == "grounding"
+        or metric in LINT
+    ):
         return "higher"
     return next((one.better for one in TEXT_MEASURES if one.name == metric), "neither")
 

@@ -35,7 +35,7 @@ from trifacet.metrics.inputs import read_predictions, read_targets
 from trifacet.metrics.target import Target
 from trifacet.models.loading import LoadedModel, weights_fingerprint
 from trifacet.probing.document import read_document
-from trifacet.probing.measuring import measures_of
+from trifacet.probing.measuring import probe_measures
 from trifacet.probing.probe import Looks, Prober
 from trifacet.statistics.keys import PROBE
 from trifacet.statistics.measures import Measure
@@ -171,7 +171,7 @@ def read_evaluation(folder: Path, own: Mapping[str, Entry] | None = None) -> Eva
             notes += [f"{one.name}: {note}" for note in one.outcome.notes]
         probe = _looks_of(folder, name, held)
         if probe:
-            measures |= {(PROBE, measure.name): measure for measure in measures_of(probe) if measure.units}
+            measures |= {(PROBE, measure.name): measure for measure in probe_measures(probe) if measure.units}
         models.append(Evaluated(name, texts, measures, probe, notes, scored))
     targets = _first(read_targets(Path(data)), models[0].texts) if data else []
     return Evaluation(models, targets, Path(images) if images else None)

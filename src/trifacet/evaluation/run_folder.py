@@ -100,12 +100,12 @@ def read_run(folder: Path, files: FilesRead | None = None) -> Run:
         rejected=[entry for entry in rejected if isinstance(entry, dict)] if isinstance(rejected, list) else [],
         seeds=_object(folder / "seeds.json"),
         sweep=_object(folder / "sweep.json"),
-        skipped=read_lines(folder / "skipped.jsonl"),
+        skipped=_read_lines(folder / "skipped.jsonl"),
         comparison=None if compared is None else read_comparison(compared, folder / "scores.json"),
     )
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON objects of a JSONL file; [] when it is absent. A last line without line break may be half-written."""
     if not path.exists():
         return []
@@ -131,14 +131,15 @@ def _model(folder: Path, name: str, scores: dict[str, Any]) -> ModelRun:
     home = folder / "models" / name
     return ModelRun(
         name=name,
-        log=read_lines(home / "log.jsonl"),
+        log=_read_lines(home / "log.jsonl"),
         done=_object(home / "done.json"),
         texts={
-            str(row.get("id")): str(row.get("text", "")) for row in read_lines(folder / "generations" / f"{name}.jsonl")
+            str(row.get("id")): str(row.get("text", ""))
+            for row in _read_lines(folder / "generations" / f"{name}.jsonl")
         },
         metrics={metric: number(value) for metric, value in scored.get("metrics", {}).items()},
         degenerate=scored.get("degenerate") or None,
-        watched=read_lines(home / "samples.jsonl"),
+        watched=_read_lines(home / "samples.jsonl"),
     )
 
 

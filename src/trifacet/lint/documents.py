@@ -6,14 +6,12 @@ Invariant: a document is bounded before it is parsed, and its bytes are text bef
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from trifacet.base.errors import DataError
 from trifacet.base.opening import opened
 
-OnProblem = Callable[[DataError], None]
 MAX_PAGE = 4_000_000  # bytes of an HTML or Markdown file: parsing hostile ones takes seconds per megabyte
 MAX_LINES = 64_000_000  # bytes of standard input
 MAX_TEXT = 1_000_000  # characters of one text; more is another column, or no alt-text at all

@@ -13,20 +13,21 @@ from functools import cached_property
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
+from trifacet.data.rows import OnProblem
 from trifacet.lint.check import LintFinding, check_names, lint_text
 from trifacet.lint.compat import COMPAT
-from trifacet.lint.documents import MAX_TEXT, AltText, OnProblem
+from trifacet.lint.documents import MAX_TEXT, AltText
 from trifacet.lint.rule import Rule, words
 from trifacet.lint.rules import RULES
 from trifacet.lint.sources import Document
-from trifacet.lint.tables import Columns
+from trifacet.lint.tables import TextColumns
 
-MISSING = RULES[0]  # also beside the compatible rules: these are about texts, not about images without one
-RULE_SETS: dict[str, tuple[Rule, ...]] = {"own": RULES, "compat": (MISSING, *COMPAT)}
+_MISSING = RULES[0]  # also beside the compatible rules: these are about texts, not about images without one
+RULE_SETS: dict[str, tuple[Rule, ...]] = {"own": RULES, "compat": (_MISSING, *COMPAT)}
 
 
 @dataclass(frozen=True)
-class Settings:
+class LintSettings:
     """What is asked. Raises TrifacetError for a platform or a rule that does not exist.
 
     ``rule_set``: names of rule sets with commas between them; one that is not known is an object of the user's own.
@@ -40,7 +41,7 @@ class Settings:
     ignore: Collection[str] = ()
     only: Collection[str] = ()
     errors_only: bool = False
-    columns: Columns = field(default_factory=Columns)
+    columns: TextColumns = field(default_factory=TextColumns)
 
     def __post_init__(self) -> None:
         check_names(self.platform, [*self.ignore, *self.only], self.every_rule)
@@ -95,7 +96,7 @@ class Told:
 
 
 @dataclass
-class Counts:
+class LintCounts:
     """What was looked at and found. ``clean`` are the texts that were asked about and have no finding."""
 
     files: int = 0
@@ -109,7 +110,7 @@ class Counts:
 
 
 def lint_documents(
-    documents: Sequence[Document], settings: Settings, counts: Counts, on_problem: OnProblem
+    documents: Sequence[Document], settings: LintSettings, counts: LintCounts, on_problem: OnProblem
 ) -> Iterator[Told]:
     """The findings, document by document, each in the order of its texts and then of the rules.
 
@@ -143,14 +144,14 @@ def lint_documents(
             yield from (Told(document.name, alt, finding) for finding in found)
 
 
-def _asked(alt: AltText, settings: Settings, rules: Sequence[Rule], images: int) -> Iterator[LintFinding]:
+def _asked(alt: AltText, settings: LintSettings, rules: Sequence[Rule], images: int) -> Iterator[LintFinding]:
     """The findings of one text. The compatible rules know nothing of pages: an empty text is one to them."""
     compatible = settings.rule_set == "compat"
     if alt.unasked == "template" or (alt.unasked and (alt.text is None or not compatible)):
         return
     if alt.text is None or (alt.needed and not alt.text.strip()):
-        if MISSING in rules:
-            yield LintFinding(MISSING.name, MISSING.level, MISSING.message, MISSING.cure, alt.needed)
+        if _MISSING in rules:
+            yield LintFinding(_MISSING.name, _MISSING.level, _MISSING.message, _MISSING.cure, alt.needed)
         if alt.text is None or not compatible:
             return
     yield from lint_text(
@@ -161,11 +162,11 @@ def _asked(alt: AltText, settings: Settings, rules: Sequence[Rule], images: int)
         min_words=min(settings.min_words, 1) if alt.brief else settings.min_words,
         images=images,
         max_images=settings.max_images,
-        rules=[rule for rule in rules if not (compatible and rule is MISSING)],
+        rules=[rule for rule in rules if not (compatible and rule is _MISSING)],
     )
 
 
-def _count(alt: AltText, found: Collection[LintFinding], counts: Counts) -> None:
+def _count(alt: AltText, found: Collection[LintFinding], counts: LintCounts) -> None:
     if not found and alt.unasked == "decorative":
         counts.decorative += 1
     elif not found and alt.unasked:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import read_bytes
-from trifacet.lint.documents import MAX_LINES, AltText, OnProblem, check_page, decoded, read_page, refuse_binary
-from trifacet.lint.tables import NO_COLUMN, Columns, first_bytes, read_csv, read_lines, read_rows
+from trifacet.data.rows import OnProblem
+from trifacet.lint.documents import MAX_LINES, AltText, check_page, decoded, read_page, refuse_binary
+from trifacet.lint.tables import NO_COLUMN, TextColumns, first_bytes, read_csv, read_line_texts, read_row_texts
 
-SUFFIXES = {
+_SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
@@ -31,7 +32,7 @@ SUFFIXES = {
     ".markdown": "markdown",
     ".txt": "text",
 }
-FORMATS = ("auto", *dict.fromkeys(SUFFIXES.values()))
+DOCUMENT_FORMATS = ("auto", *dict.fromkeys(_SUFFIXES.values()))
 _ROWS = ("jsonl", "json", "parquet")
 _SKIPPED = {"node_modules", "__pycache__"}
 STDIN = Path("-")
@@ -56,7 +57,7 @@ class Document:
         """Whether it is small enough to be kept: pages are bounded, rows are not."""
         return self.format in ("html", "markdown")
 
-    def read(self, columns: Columns, on_problem: OnProblem) -> Iterator[AltText]:
+    def read(self, columns: TextColumns, on_problem: OnProblem) -> Iterator[AltText]:
         """Its alt-texts; ``on_problem`` is called for what cannot be read."""
         anything = False
 
@@ -72,14 +73,14 @@ class Document:
         except DataError as problem:
             heard(problem)
 
-    def _read(self, columns: Columns, on_problem: OnProblem) -> Iterator[AltText]:
+    def _read(self, columns: TextColumns, on_problem: OnProblem) -> Iterator[AltText]:
         path, data = self.path, self.data
         if self.format in _ROWS:
-            yield from read_rows(path, columns, on_problem, data)
+            yield from read_row_texts(path, columns, on_problem, data)
         elif self.format in ("csv", "tsv"):
             yield from read_csv(path, columns, on_problem, tabs=self.format == "tsv", data=data)
         elif self.format == "text":
-            yield from read_lines(decoded(self._lines(), path))
+            yield from read_line_texts(decoded(self._lines(), path))
         else:
             page = read_page(path) if data is None else check_page(data, path)
             if self.format == "html":
@@ -104,7 +105,8 @@ def documents(paths: Sequence[Path], format: str = "auto") -> Iterator[Document]
 
     Args:
         paths: the order is kept; a file that is named twice is read once.
-        format: one of ``FORMATS``; "auto" goes by the file's ending, and takes standard input for one text per line.
+        format: one of ``DOCUMENT_FORMATS``; "auto" goes by the file's ending, and takes standard input for one text
+            per line.
 
     Raises:
         TrifacetError: a path that is neither, an ending that is not known.
@@ -127,11 +129,11 @@ def _at(path: Path, format: str) -> Iterator[Document]:
     elif path.is_dir():
         yield from _within(path, format)
     elif path.is_file():
-        kind = SUFFIXES.get(path.suffix.lower(), "") if format == "auto" else format
+        kind = _SUFFIXES.get(path.suffix.lower(), "") if format == "auto" else format
         if not kind:
             raise DataError(
                 f"is of a kind that is not known ({path.suffix or 'no ending'})",
-                fix=f"say which with --format {' | '.join(FORMATS[1:])}",
+                fix=f"say which with --format {' | '.join(DOCUMENT_FORMATS[1:])}",
                 file=path,
             )
         yield Document(path, kind)
@@ -146,7 +148,7 @@ def _within(folder: Path, format: str) -> Iterator[Document]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
         for name in sorted(files):
             path = Path(place, name)
-            kind = SUFFIXES.get(path.suffix.lower(), "")
+            kind = _SUFFIXES.get(path.suffix.lower(), "")
             wanted = kind and (kind == format or (format == "auto" and kind != "text"))
             if wanted and not name.startswith(".") and path.is_file() and not path.is_symlink():
                 yield Document(path, kind, found=True)

@@ -18,19 +18,19 @@ from trifacet.base.errors import DataError
 from trifacet.base.opening import opened
 from trifacet.data.formats import FORMATS, format_of
 from trifacet.data.formats.chat import LABEL
-from trifacet.data.rows import Row, Values, iter_rows, line_rows
-from trifacet.lint.documents import AltText, OnProblem, decoded, encoding_of, refuse_binary, template_in
+from trifacet.data.rows import OnProblem, Row, Values, iter_rows, line_rows
+from trifacet.lint.documents import AltText, decoded, encoding_of, refuse_binary, template_in
 
 # What columns are called, in lower case with "_" for all that is no letter; the first of them that a file has.
 ALT = ("alt", "alt_text", "alttext", "image_alt_text", "image_alt", "alternative_text", "alt_tag")
 PREDICTED = ("text", "caption")  # of predictions, where no column says more clearly that it is the one
-CONTEXT = ("context", "post", "post_text")
-IMAGE = ("image", "image_path", "image_src", "img", "src", "file", "file_name", "filename", "url", "image_url")
+_CONTEXT = ("context", "post", "post_text")
+_IMAGE = ("image", "image_path", "image_src", "img", "src", "file", "file_name", "filename", "url", "image_url")
 NO_COLUMN = "has no column of alt-texts"
 
 
 @dataclass(frozen=True)
-class Columns:
+class TextColumns:
     """The columns that the user names; None: found by their usual names."""
 
     text: str | None = None
@@ -40,14 +40,16 @@ class Columns:
 Reader = Callable[[Values], Iterator[tuple[str | None, str | None, str]]]
 
 
-def read_lines(text: str) -> Iterator[AltText]:
+def read_line_texts(text: str) -> Iterator[AltText]:
     """One text per line; an empty line is an image without one."""
     lines = text.split("\n")
     for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
         yield AltText(line.removesuffix("\r"), line=number)
 
 
-def read_rows(path: Path, columns: Columns, on_problem: OnProblem, data: bytes | None = None) -> Iterator[AltText]:
+def read_row_texts(
+    path: Path, columns: TextColumns, on_problem: OnProblem, data: bytes | None = None
+) -> Iterator[AltText]:
     """The texts of JSON lines, a JSON array or Parquet; ``data`` are JSON lines that do not stand in a file."""
     if data is not None:
         start, rows = b"{", line_rows(io.BytesIO(data), path, on_problem)
@@ -59,7 +61,7 @@ def read_rows(path: Path, columns: Columns, on_problem: OnProblem, data: bytes |
     yield from _texts(rows, path, columns, on_problem, by_lines)
 
 
-def read_csv(path: Path, columns: Columns, on_problem: OnProblem, *, tabs: bool, data: bytes | None = None) -> Any:
+def read_csv(path: Path, columns: TextColumns, on_problem: OnProblem, *, tabs: bool, data: bytes | None = None) -> Any:
     """The texts of a CSV or TSV file with a header; the comma may be a semicolon."""
     start = first_bytes(path) if data is None else data[:8192]
     refuse_binary(start, path)
@@ -77,7 +79,7 @@ def first_bytes(path: Path) -> bytes:
         return file.read(8192)
 
 
-def _csv_texts(file: IO[str], path: Path, columns: Columns, on_problem: OnProblem, tabs: bool) -> Iterator[AltText]:
+def _csv_texts(file: IO[str], path: Path, columns: TextColumns, on_problem: OnProblem, tabs: bool) -> Iterator[AltText]:
     before = file.tell()
     try:
         header = file.readline(1_000_000)
@@ -114,7 +116,7 @@ def _not_a_row(error: csv.Error, path: Path, line: int) -> DataError:
 
 
 def _texts(
-    rows: Iterable[Row], path: Path, columns: Columns, on_problem: OnProblem, by_lines: bool
+    rows: Iterable[Row], path: Path, columns: TextColumns, on_problem: OnProblem, by_lines: bool
 ) -> Iterator[AltText]:
     read: Reader | None = None
     for number, values in rows:
@@ -141,19 +143,19 @@ def _texts(
         on_problem(DataError("has no row", fix="give one row per image", file=path))
 
 
-def _reader(first: Values, columns: Columns, path: Path) -> Reader:
+def _reader(first: Values, columns: TextColumns, path: Path) -> Reader:
     """How the file's rows are read, by its first one."""
     if columns.text is not None and columns.text not in first:
         raise DataError(f"has no column {columns.text!r}", fix=f"name one of {_listed(first)}")
     if columns.context is not None and columns.context not in first:
         raise DataError(f"has no column {columns.context!r}", fix=f"name one of {_listed(first)}")
-    context = columns.context or _column(first, CONTEXT)
+    context = columns.context or _column(first, _CONTEXT)
     if named := columns.text or _column(first, ALT):
-        return _column_reader(named, context, _column(first, IMAGE))
+        return _column_reader(named, context, _column(first, _IMAGE))
     if (name := format_of(first)) is not None:
         return _format_reader(FORMATS[name].reader(path, LABEL))
     if named := _column(first, PREDICTED):
-        return _column_reader(named, context, _column(first, IMAGE))
+        return _column_reader(named, context, _column(first, _IMAGE))
     raise DataError(NO_COLUMN, fix=f"name it with --column; there are {_listed(first)}")
 
 

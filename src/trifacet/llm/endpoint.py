@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from trifacet.llm.settings import Model
 
 _LOG = logging.getLogger(__name__)
-REJECTED = (400, 413, 422)
+_REJECTED = (400, 413, 422)
 PASSING = (408, 409, 425, 429)  # and 5xx
-LONGEST_PAUSE = 60.0  # seconds, of our own choice
+_LONGEST_PAUSE = 60.0  # seconds, of our own choice
 LONGEST_WAIT = 600.0  # seconds, where the endpoint asks for it with Retry-After
-MAX_CHARACTERS = 1_000_000  # of an answer
+_MAX_CHARACTERS = 1_000_000  # of an answer
 
 
 class RejectedError(Exception):
@@ -222,7 +222,7 @@ class Endpoint:
             if wait is not None:
                 self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait)
             return _PassingError(str(status), said, wait)
-        if status in REJECTED:
+        if status in _REJECTED:
             self.rejected += 1
             return RejectedError(f"{status}: {said}")
         if status in (401, 403):  # what it says may repeat the key, or a part of it
@@ -246,7 +246,7 @@ class Endpoint:
             text = refusal or message.get("content") or ""
             usage = body.get("usage") or {}
             counts: list[Any] = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-            if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+            if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
                 raise ValueError("no text")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise _PassingError("broken answer", "it is no chat completion") from None
@@ -263,7 +263,7 @@ class Endpoint:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, _PassingError) and error.wait is not None:
             return 0.0
-        longest = min(LONGEST_PAUSE, self._first_pause * 2 ** (state.attempt_number - 1))
+        longest = min(_LONGEST_PAUSE, self._first_pause * 2 ** (state.attempt_number - 1))
         return random.uniform(longest / 2, longest)
 
     def _failed(self, tally: Tally, state: RetryCallState) -> None:

@@ -17,10 +17,10 @@ from trifacet.llm.model import LanguageModel
 from trifacet.llm.parsing import parse_object
 from trifacet.llm.prompts import Prompt
 
-Choice = Literal["A", "B", "tie"]
-Outcome = Literal["win", "tie", "lose", "unparsed"]
-OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "lose", "unparsed")
-_CHOICES: dict[str, Choice] = {"A": "A", "B": "B", "tie": "tie"}
+_Choice = Literal["A", "B", "tie"]
+_Outcome = Literal["win", "tie", "lose", "unparsed"]
+OUTCOMES: tuple[_Outcome, ...] = ("win", "tie", "lose", "unparsed")
+_CHOICES: dict[str, _Choice] = {"A": "A", "B": "B", "tie": "tie"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Judgement:
     answer could be read, and its problem says why.
     """
 
-    choices: tuple[Choice | None, Choice | None]
+    choices: tuple[_Choice | None, _Choice | None]
     problems: tuple[str | None, str | None] = (None, None)
 
     @property
@@ -53,7 +53,7 @@ class Judgement:
         return forth is not None and forth == back
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> _Outcome:
         """The first text's: it wins or loses where both orders agree, else it is a tie; "unparsed": not read."""
         if None in self.choices:
             return "unparsed"
@@ -63,7 +63,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Summary:
+class JudgedSummary:
     """Judgements of many samples.
 
     ``shares`` and ``intervals`` (lower, upper) are of all ``samples``, so that the four outcomes add up to 1.
@@ -72,9 +72,9 @@ class Summary:
     """
 
     samples: int
-    counts: dict[Outcome, int]
-    shares: dict[Outcome, float]
-    intervals: dict[Outcome, tuple[float, float]]
+    counts: dict[_Outcome, int]
+    shares: dict[_Outcome, float]
+    intervals: dict[_Outcome, tuple[float, float]]
     consistency: float | None
     first_position: float | None
 
@@ -104,12 +104,14 @@ async def judge_pair(
     return Judgement((forth.value, back.value), (forth.problem, back.problem))
 
 
-def parse_choice(text: str) -> Choice:
+def parse_choice(text: str) -> _Choice:
     """The answer {"better": "A" | "B" | "tie"}; anything else raises UnparsedError."""
     return _CHOICES[parse_object(text, {"better": tuple(_CHOICES)})["better"]]
 
 
-def summarise(judgements: Sequence[Judgement], *, seed: int = 17, draws: int = 10_000, level: float = 0.95) -> Summary:
+def summarise_judged(
+    judgements: Sequence[Judgement], *, seed: int = 17, draws: int = 10_000, level: float = 0.95
+) -> JudgedSummary:
     """Counts, shares and bootstrap intervals over samples; one judgement a sample.
 
     To draw n samples with replacement and count their outcomes is to draw from a multinomial distribution with the
@@ -128,7 +130,7 @@ def summarise(judgements: Sequence[Judgement], *, seed: int = 17, draws: int = 1
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0).tolist()
     read = [judgement for judgement in judgements if None not in judgement.choices]
     sided = [choice for judgement in judgements for choice in judgement.choices if choice in ("A", "B")]
-    return Summary(
+    return JudgedSummary(
         samples=n,
         counts=counts,
         shares=shares,

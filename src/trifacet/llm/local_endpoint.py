@@ -18,7 +18,7 @@ from PIL import Image
 
 from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError
-from trifacet.base.images import decoded
+from trifacet.base.images import decode_image
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.endpoint import RejectedError
 
@@ -119,7 +119,7 @@ def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _decoded(url: str) -> Image.Image:
     """The picture of a data URL of our own making (``llm.pictures``)."""
     try:
-        return decoded(base64.b64decode(url.partition(";base64,")[2], validate=True), "in the request")
+        return decode_image(base64.b64decode(url.partition(";base64,")[2], validate=True), "in the request")
     except (binascii.Error, DataError) as error:
         raise RejectedError(f"damaged image: {error}") from None
 

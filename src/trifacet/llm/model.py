@@ -22,7 +22,7 @@ from trifacet.llm.endpoint import Endpoint, RejectedError
 from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.parsing import UnparsedError, looks_refused
-from trifacet.llm.pictures import Picture, data_url, look_at
+from trifacet.llm.pictures import SentPicture, data_url, look_at
 from trifacet.llm.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Question:
     model: str
     system: str
     user: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[SentPicture, ...]
     temperature: float
     max_tokens: int
     seed: int
@@ -200,7 +200,7 @@ class LanguageModel:
     def _question(
         self,
         words: tuple[str, str],
-        pictures: tuple[Picture, ...],
+        pictures: tuple[SentPicture, ...],
         temperature: float,
         max_tokens: int | None,
         draw: int,
@@ -210,7 +210,7 @@ class LanguageModel:
         limit = max_tokens or self.spec.max_tokens
         return Question(self._identity, *words, pictures, temperature, limit, seed)
 
-    async def _look_at(self, images: Sequence[Path]) -> tuple[Picture, ...]:
+    async def _look_at(self, images: Sequence[Path]) -> tuple[SentPicture, ...]:
         side = self.spec.image_side
         if side is None:
             return ()

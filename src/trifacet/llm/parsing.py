@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-MAX_CHARACTERS = 200_000
+_MAX_CHARACTERS = 200_000
 _FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['’]?m|i am)\s+(?:very |really |so )?(?:sorry|unable|not able)|sorry\b"
@@ -34,7 +34,7 @@ def parse_object(text: str, keys: Mapping[str, type | Collection[str]]) -> dict[
     Raises:
         UnparsedError: saying what is not as asked.
     """
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > _MAX_CHARACTERS:
         raise UnparsedError("too long")
     fenced = _FENCE.fullmatch(text.strip())
     try:

@@ -22,7 +22,7 @@ ENCODING = "jpeg-90"  # part of a question's identity: name another encoding oth
 
 
 @dataclass(frozen=True)
-class Picture:
+class SentPicture:
     """An image that a question shows: where it lies, the SHA-256 of its bytes, its size in pixels as it is sent."""
 
     path: Path
@@ -36,13 +36,13 @@ class Picture:
         return {"sha256": self.sha256, "width": self.width, "height": self.height, "encoding": ENCODING}
 
 
-def look_at(path: Path, side: int, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def look_at(path: Path, side: int, *, max_pixels: int = MAX_PIXELS) -> SentPicture:
     """The picture at ``path``, to be scaled to ``side``. Raises DataError as ``images.image_facts`` does."""
     facts = image_facts(path, max_pixels=max_pixels)
-    return Picture(path, file_digest(path), *scaled_size(facts.width, facts.height, side))
+    return SentPicture(path, file_digest(path), *scaled_size(facts.width, facts.height, side))
 
 
-def data_url(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> str:
+def data_url(picture: SentPicture, *, max_pixels: int = MAX_PIXELS) -> str:
     """The picture as a JPEG data URL. Raises DataError as ``images.load_image`` does, or when the file has changed."""
     image = load_image(picture.path.parent, picture.path.name, max_pixels=max_pixels, allow_animated=True)
     if file_digest(picture.path) != picture.sha256:

@@ -18,7 +18,7 @@ from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.opening import read_text
 
-MAX_BYTES = 100_000
+_MAX_BYTES = 100_000
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _DIVIDER = re.compile(r"^---[ \t]*$", re.MULTILINE)
 # line ends that JSON leaves alone, lone surrogates, and the first character of a control token
@@ -92,7 +92,7 @@ def load_prompt(name: str, file: Path | None = None) -> Prompt:
     ours = make_prompt(name, (resources.files("trifacet.llm") / "texts" / f"{name}.txt").read_text(encoding="utf-8"))
     if file is None:
         return ours
-    prompt = make_prompt(str(file), read_text(file, MAX_BYTES))
+    prompt = make_prompt(str(file), read_text(file, _MAX_BYTES))
     if prompt.placeholders != ours.placeholders:
         wanted, there = (" ".join(f"{{{word}}}" for word in sorted(p.placeholders)) for p in (ours, prompt))
         raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {wanted}")

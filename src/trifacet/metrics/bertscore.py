@@ -23,9 +23,9 @@ from trifacet.models.checkpoint import read_weights, reading
 from trifacet.models.loading import pick_device
 from trifacet.statistics.measures import mean_measure
 
-NAMES = ("bert_score_precision", "bert_score_recall", "bert_score_f1")
+BERT_SCORES = ("bert_score_precision", "bert_score_recall", "bert_score_f1")
 NOT_INSTALLED = "the package bert-score is not installed; pip install 'trifacet[evaluate]'"
-BATCH = 32
+_BATCH = 32
 # Where a word inside a text starts with a space, the package lets the first word do so too.
 _SPACED = {"roberta", "gpt2"}
 _POOLER = r"^pooler\."  # a layer that encoders often lack, and none reads here
@@ -90,7 +90,7 @@ class BertScorer:
                 self.tokens,
                 weights,
                 device=str(self.device),
-                batch_size=BATCH,
+                batch_size=_BATCH,
             )
             for place, (precision, recall, f1) in zip(full, found.tolist(), strict=True):
                 scores[place] = (precision, recall, f1)
@@ -108,7 +108,7 @@ def bert_extra(source: str, *, layer: int | None = None, device: str = "auto") -
     def score(written: Sequence[str], samples: Sequence[Target]) -> Part:
         kept, scored = with_references(written, samples)
         if not scored:
-            return Part(dict.fromkeys(NAMES), ["BERTScore is not computed: no sample has a reference"])
+            return Part(dict.fromkeys(BERT_SCORES), ["BERTScore is not computed: no sample has a reference"])
         pairs = [(place, text) for place, sample in enumerate(scored) for text in sample.references]
         found = scorer([kept[place] for place, _ in pairs], [text for _, text in pairs])
         best: dict[str, tuple[float, ...]] = {}
@@ -117,7 +117,7 @@ def bert_extra(source: str, *, layer: int | None = None, device: str = "auto") -
             best[name] = tuple(map(max, values, best.get(name, values)))
         measures = {
             name: mean_measure(name, {sample: values[place] for sample, values in best.items()})
-            for place, name in enumerate(NAMES)
+            for place, name in enumerate(BERT_SCORES)
         }
         return Part(measures, [f"BERTScore is by {source}, layer {scorer.layer}, without idf and without rescaling"])
 

@@ -15,12 +15,12 @@ from trifacet.statistics.measures import Array, Condition
 
 # The toolkit's guards against division by zero: they are part of its numbers, of one caption's above all.
 TINY, SMALL = 1e-15, 1e-9
-STATISTICS = ("words", "reference words", *(f"guess {n + 1}" for n in range(ORDERS)),
+_STATISTICS = ("words", "reference words", *(f"guess {n + 1}" for n in range(ORDERS)),
               *(f"correct {n + 1}" for n in range(ORDERS)))  # fmt: skip
 
 
 def bleu_statistics(index: Index) -> Array:
-    """The ``STATISTICS`` of each caption, (S, K).
+    """The ``_STATISTICS`` of each caption, (S, K).
 
     Length of the reference that is closest to the caption's, of two the shorter; n-grams of the caption ("guess"); and
     those among them that a reference has, each counted at most as often as in the one reference that has most.

@@ -20,11 +20,11 @@ from trifacet.models.checkpoint import read_weights, reading
 from trifacet.models.loading import pick_device
 from trifacet.statistics.measures import mean_measure
 
-NAME = "clip_score"
+CLIP_SCORE = "clip_score"
 SCALE = 2.5
 PREFIX = "A photo depicts "
-OFFICIAL = "clip-vit-base-patch32"  # the metric's own program knows no other
-BATCH = 16
+_OFFICIAL = "clip-vit-base-patch32"  # the metric's own program knows no other
+_BATCH = 16
 
 
 class ClipScorer:
@@ -76,19 +76,22 @@ def clip_extra(source: str, images_root: Path, *, device: str = "auto") -> Extra
         ]
         if not pictured:
             return Part(
-                {NAME: None}, ["CLIPScore is not computed: the references name no image; give a test set that does"]
+                {CLIP_SCORE: None},
+                ["CLIPScore is not computed: the references name no image; give a test set that does"],
             )
         notes = [f"CLIPScore is 2.5 x max(cosine, 0) by {source}"]
         if len(pictured) < len(samples):
             notes.append(f"{len(samples) - len(pictured)} of {len(samples)} samples have no image and no CLIPScore")
         values: dict[str, float] = {}
-        for start in range(0, len(pictured), BATCH):
-            batch = pictured[start : start + BATCH]
+        for start in range(0, len(pictured), _BATCH):
+            batch = pictured[start : start + _BATCH]
             loaded = [_picture(images_root, image, name) for name, _, image in batch]
             found = scorer([text for _, text, _ in batch], loaded)
             values.update(zip((name for name, _, _ in batch), found, strict=True))
-        other = "" if Path(source).name == OFFICIAL else f"by {Path(source).name}; the metric's own model is {OFFICIAL}"
-        return Part({NAME: mean_measure(NAME, values, unofficial=other)}, notes)
+        other = (
+            "" if Path(source).name == _OFFICIAL else f"by {Path(source).name}; the metric's own model is {_OFFICIAL}"
+        )
+        return Part({CLIP_SCORE: mean_measure(CLIP_SCORE, values, unofficial=other)}, notes)
 
     return score
 

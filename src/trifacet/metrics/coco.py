@@ -15,7 +15,7 @@ from trifacet.metrics.ngrams import ORDERS, index
 from trifacet.metrics.rouge import rouge_l_coco
 from trifacet.statistics.measures import Array, Measure, mean_measure
 
-METRICS = (*(f"coco/bleu_{order}" for order in range(1, ORDERS + 1)), "coco/rouge_l", "coco/cider")
+COCO_METRICS = (*(f"coco/bleu_{order}" for order in range(1, ORDERS + 1)), "coco/rouge_l", "coco/cider")
 
 Tokens = list[str]
 
@@ -70,7 +70,7 @@ class _Plain(dict[str, str]):
 
 
 def coco_measures(captions: Tokenized) -> list[Measure]:
-    """``METRICS`` of a set of captions.
+    """``COCO_METRICS`` of a set of captions.
 
     CIDEr's word weights come from the references of all samples and stay those of the whole set when samples are
     drawn from it: a resampled value is the mean of the drawn samples' scores. With one sample CIDEr is 0.

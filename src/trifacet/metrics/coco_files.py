@@ -14,7 +14,7 @@ from trifacet.base.errors import DataError
 from trifacet.base.opening import opened
 from trifacet.metrics.target import Reference
 
-MAX_BYTES = 1_000_000_000  # of an annotation file, which is held whole
+_MAX_BYTES = 1_000_000_000  # of an annotation file, which is held whole
 MAX_CHARS = 20_000  # of one text: some of the metrics take time that grows with its square
 
 RESULT_FIX = 'give rows of {"image_id", "caption"}'
@@ -73,7 +73,7 @@ def image_id(row: Mapping[str, Any], field: str, path: Path, number: int, fix: s
 def _document(path: Path) -> dict[str, Any] | None:
     """The file as one JSON object with annotations; None for JSON lines, arrays, Parquet and everything else."""
     try:
-        with opened(path, most=MAX_BYTES) as file:
+        with opened(path, most=_MAX_BYTES) as file:
             first = file.readline().removeprefix(b"\xef\xbb\xbf")
             if not first.lstrip().startswith(b"{"):
                 return None

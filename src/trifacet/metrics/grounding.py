@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from trifacet.base.errors import DataError
 
-Verdict = Literal["right", "wrong"]
+_Verdict = Literal["right", "wrong"]
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +23,7 @@ class Span:
 
     start: int
     end: int
-    verdict: Verdict
+    verdict: _Verdict
     fact: str
 
 
@@ -95,12 +95,12 @@ def _find(text: str, fact: str, right: tuple[str, ...], wrong: tuple[str, ...]) 
 
 
 @functools.lru_cache(maxsize=4096)
-def _pattern(right: tuple[str, ...], wrong: tuple[str, ...]) -> tuple[re.Pattern[str], list[Verdict]]:
+def _pattern(right: tuple[str, ...], wrong: tuple[str, ...]) -> tuple[re.Pattern[str], list[_Verdict]]:
     """One alternation of all forms, longest first, and the verdict of its groups in their order.
 
     The look-arounds keep "3" out of "30", "3.5" and "1,300".
     """
-    forms: list[tuple[str, Verdict]] = [*((form, "right") for form in right), *((form, "wrong") for form in wrong)]
+    forms: list[tuple[str, _Verdict]] = [*((form, "right") for form in right), *((form, "wrong") for form in wrong)]
     forms.sort(key=lambda form: -len(form[0]))
     either = "|".join(f"({_loosely(form)})" for form, _ in forms)
     pattern = re.compile(rf"(?<!\w)(?<!\d[.,])(?:{either})(?!\w)(?![.,]\d)", re.IGNORECASE)

@@ -17,7 +17,7 @@ from trifacet.data.records import TestSample
 from trifacet.generation.settings import data_digest, settings_path
 from trifacet.metrics.target import Target
 
-FEW = 0.5  # of the ids in both files: below this share they hardly belong together
+_FEW = 0.5  # of the ids in both files: below this share they hardly belong together
 _ROW_NUMBER = re.compile(r"row-\d+")  # what a row without an id gets as its id
 
 
@@ -49,7 +49,7 @@ def match_ids(
     fix = "give one text for each sample of the test set, and no other"
     if all(name in counts for name in hypotheses) and hypotheses:
         fix += f" ({way_out})"
-    if common < FEW * larger:
+    if common < _FEW * larger:
         fix = f"only {common} of {larger} ids are in both: is this file of another run? {fix}"
     raise DataError("; ".join(found), fix=fix, file=file)
 

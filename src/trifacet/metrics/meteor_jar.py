@@ -20,15 +20,15 @@ from trifacet.base.errors import TrifacetError
 from trifacet.metrics.coco import Tokenized, Tokens
 from trifacet.statistics.measures import Array, Measure
 
-NAME = "coco/meteor_1.5"
-STATISTICS = 23
+METEOR = "coco/meteor_1.5"
+_STATISTICS = 23
 CHUNKS = 20  # the place of the number of chunks; the words matched on either side follow
 START_SECONDS, CAPTION_SECONDS = 120.0, 0.25  # a caption takes milliseconds; the program reads its tables for seconds
 
 # The program's settings for English: alpha, beta, gamma and delta, and the weights of its four kinds of match (exact,
 # stem, synonym, paraphrase). Denkowski and Lavie, "Meteor Universal", 2014.
-ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
-WEIGHTS = (1.0, 0.6, 0.8, 0.6)
+ALPHA, _BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
+_WEIGHTS = (1.0, 0.6, 0.8, 0.6)
 
 
 def meteor_measure(captions: Tokenized, *, java: str | None = None, jar: Path | None = None) -> Measure:
@@ -50,7 +50,7 @@ def meteor_measure(captions: Tokenized, *, java: str | None = None, jar: Path | 
     limit = START_SECONDS + CAPTION_SECONDS * len(captions.ids)
     with _running([java, "-jar", "-Xmx2G", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], jar, limit) as program:
         rows = [_ask(program, *pair) for pair in zip(captions.hypotheses, captions.references, strict=True)]
-    return Measure(NAME, captions.ids, _without_whole(np.array(rows).reshape(-1, STATISTICS)), meteor)
+    return Measure(METEOR, captions.ids, _without_whole(np.array(rows).reshape(-1, _STATISTICS)), meteor)
 
 
 def find_jar() -> Path | None:
@@ -84,7 +84,7 @@ def meteor(sums: Array) -> Array:
     words, reference, functions, reference_functions = (sums[..., place] for place in range(4))
     kinds = sums[..., 4:20].reshape(*sums.shape[:-1], 4, 4)
     content, reference_content, function, reference_function = (
-        kinds[..., place] @ np.array(WEIGHTS) for place in range(4)
+        kinds[..., place] @ np.array(_WEIGHTS) for place in range(4)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = _weighted(content, function) / _weighted(words - functions, functions)
@@ -93,7 +93,7 @@ def meteor(sums: Array) -> Array:
         )
         mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
         fragments = 2 * sums[..., CHUNKS] / (sums[..., CHUNKS + 1] + sums[..., CHUNKS + 2])
-        return np.asarray(100.0 * np.nan_to_num(mean * (1 - GAMMA * fragments**BETA)))
+        return np.asarray(100.0 * np.nan_to_num(mean * (1 - GAMMA * fragments**_BETA)))
 
 
 def _weighted(content: Array, function: Array) -> Array:
@@ -147,7 +147,7 @@ def _ask(program: subprocess.Popen[str], hypothesis: Tokens, references: list[To
         values = [float(value) for value in answer.split()]
     except ValueError:
         values = []
-    if len(values) != STATISTICS:
+    if len(values) != _STATISTICS:
         raise ValueError(f"answered {answer.strip()[:80]!r}")
     return values
 

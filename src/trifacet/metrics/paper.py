@@ -16,7 +16,7 @@ from trifacet.metrics.cider import ONE_SAMPLE, cider_d
 from trifacet.metrics.rouge import rouge_l
 from trifacet.metrics.wordnet import WordNet, find_wordnet
 
-METRICS = ("bleu_4", "bleu_4_cumulative", "meteor", "rouge_l", "cider")
+PAPER_METRICS = ("bleu_4", "bleu_4_cumulative", "meteor", "rouge_l", "cider")
 # The most that NLTK leaves of a text's BLEU x 100 where a precision is 0: it takes the smallest float for it, and the
 # exponential of a logarithm so large is off by rounding.
 NOTHING = {"bleu_4": 101.0 * sys.float_info.min, "bleu_4_cumulative": 101.0 * sys.float_info.min**0.25}

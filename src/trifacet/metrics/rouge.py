@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-BETA = 1.2  # weight of recall over precision in the COCO toolkit
+_BETA = 1.2  # weight of recall over precision in the COCO toolkit
 
 
 def rouge_l(hypothesis: str, reference: str) -> float:
@@ -70,7 +70,7 @@ def rouge_l_coco(hypothesis: Sequence[str], references: Iterable[Sequence[str]])
         precision, recall = max(precision, common / len(ours)), max(recall, common / len(theirs))
     if not precision or not recall:
         return 0.0
-    return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
+    return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
 
 
 def _common_length(places: Mapping[str, int], words: int, other: Iterable[str]) -> int:

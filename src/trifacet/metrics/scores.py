@@ -129,15 +129,15 @@ def tokenized_captions(written: Sequence[str], samples: Sequence[Target]) -> coc
 
 def meteor_1_5(written: Sequence[str], samples: Sequence[Target]) -> Part:
     """METEOR 1.5 by its own Java program: an ``Extra``."""
-    from trifacet.metrics.meteor_jar import NAME, meteor_measure
+    from trifacet.metrics.meteor_jar import METEOR, meteor_measure
 
     captions = tokenized_captions(written, samples)
     if not captions.ids:
-        return Part({NAME: None})
+        return Part({METEOR: None})
     try:
-        return Part({NAME: meteor_measure(captions)})
+        return Part({METEOR: meteor_measure(captions)})
     except TrifacetError as error:
-        return Part({NAME: None}, [f"METEOR 1.5 is not computed: {error}"])
+        return Part({METEOR: None}, [f"METEOR 1.5 is not computed: {error}"])
 
 
 def own_metric(metric: str | Callable[[Sequence[str], Sequence[Target]], Sequence[Measure]]) -> Extra:
@@ -198,7 +198,7 @@ def _missing(written: Sequence[str], samples: Sequence[Target], profiles: Sequen
 def _coco(written: Sequence[str], samples: Sequence[Target]) -> Part:
     captions = tokenized_captions(written, samples)
     if not captions.ids:
-        return Part(dict.fromkeys(coco.METRICS))
+        return Part(dict.fromkeys(coco.COCO_METRICS))
     return Part({measure.name: measure for measure in coco.coco_measures(captions)})
 
 
@@ -206,10 +206,10 @@ def _paper(written: Sequence[str], samples: Sequence[Target]) -> Part:
     """The paper profile, which knows one reference: a sample's first."""
     kept, scored = with_references(written, samples)
     if not scored:
-        return Part(dict.fromkeys(paper.METRICS))
+        return Part(dict.fromkeys(paper.PAPER_METRICS))
     result = paper.paper_scores(kept, [sample.references[0] for sample in scored])
     ids = [sample.id for sample in scored]
-    measures: dict[str, Measure | None] = dict.fromkeys(paper.METRICS)
+    measures: dict[str, Measure | None] = dict.fromkeys(paper.PAPER_METRICS)
     for name in result.rows[0]:
         values = dict(zip(ids, (row[name] for row in result.rows), strict=True))
         unofficial, nothing = result.unofficial.get(name, ""), paper.NOTHING.get(name)
@@ -273,6 +273,6 @@ def measures_of(scores: Scores) -> dict[Key, Measure]:
 
 def _key(metric: str) -> Key:
     """Profile and name of a metric of ours, as ``score_texts`` calls it."""
-    if metric in coco.METRICS:
+    if metric in coco.COCO_METRICS:
         return "coco", metric.removeprefix("coco/")
-    return "paper" if metric in paper.METRICS else TEXTS, metric
+    return "paper" if metric in paper.PAPER_METRICS else TEXTS, metric

@@ -119,7 +119,9 @@ def canonical(name: str) -> str:
     return name
 
 
-def compare(base: str | Path, aligned: str | Path, on_progress: Callable[[int, int], None] | None = None) -> Difference:
+def compare_checkpoints(
+    base: str | Path, aligned: str | Path, on_progress: Callable[[int, int], None] | None = None
+) -> Difference:
     """Compare two checkpoints.
 
     Where ``aligned`` is stored in a narrower type than ``base``, the base is rounded to it first: rounding is no

@@ -14,7 +14,7 @@ from torch import nn
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import Family
 
-Stage = Literal["sft", "align"]
+_Stage = Literal["sft", "align"]
 _VISION_TRAINED = {1: (False, False), 2: (False, True), 3: (True, False), 4: (True, True)}
 
 
@@ -38,7 +38,7 @@ class TrainedPart:
     total: int
 
 
-def vision_trains(paradigm: int, stage: Stage) -> bool:
+def vision_trains(paradigm: int, stage: _Stage) -> bool:
     """Whether the vision encoder trains in this stage (MCM-DPO, four paradigms); projector and language model do."""
     return _VISION_TRAINED[paradigm][stage == "align"]
 

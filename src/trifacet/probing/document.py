@@ -17,10 +17,10 @@ from trifacet.base.opening import read_bytes
 from trifacet.probing.embeddings import DistanceName
 
 LARGEST = 200_000_000  # bytes of a file that is read
-MOST = 100_000  # samples, layers or points of a file that is read
+_MOST = 100_000  # samples, layers or points of a file that is read
 
 Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)]
-Interval = Annotated[list[float], Field(min_length=2, max_length=2)] | None
+_Interval = Annotated[list[float], Field(min_length=2, max_length=2)] | None
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 Text = Annotated[str, Field(max_length=1_000_000)]
 Which = Literal["generated", "reference"]
@@ -57,10 +57,10 @@ class FourRatios(_Part):
 class FourIntervals(_Part):
     """Bootstrap intervals of the shares over samples."""
 
-    image: Interval
-    context: Interval
-    prompt: Interval
-    first: Interval
+    image: _Interval
+    context: _Interval
+    prompt: _Interval
+    first: _Interval
 
 
 class Layer(_Part):
@@ -83,7 +83,7 @@ class Attention(_Part):
     token_shares: Four
     relative: FourRatios
     response_share: Share
-    per_layer: Annotated[list[Layer], Field(max_length=MOST)]
+    per_layer: Annotated[list[Layer], Field(max_length=_MOST)]
 
 
 class Grounding(_Part):
@@ -93,7 +93,7 @@ class Grounding(_Part):
     clean: Share
     noised: Share
     drop: float
-    interval: Interval
+    interval: _Interval
 
 
 class Noise(_Part):
@@ -104,9 +104,9 @@ class Noise(_Part):
     samples: int
     changed: Share
     changed_count: int
-    interval: Interval
+    interval: _Interval
     similarity: Share
-    similarity_interval: Interval
+    similarity_interval: _Interval
     grounding: Grounding | None
 
 
@@ -114,7 +114,7 @@ class Distance(_Part):
     """A distance in the whole space."""
 
     value: float
-    interval: Interval
+    interval: _Interval
 
 
 class Pair(_Part):
@@ -129,7 +129,7 @@ class Cloud(_Part):
     """All points of one model in a plane that several share."""
 
     model: Text
-    points: Annotated[list[Pair], Field(max_length=MOST)]
+    points: Annotated[list[Pair], Field(max_length=_MOST)]
 
 
 class Joint(_Part):
@@ -148,7 +148,7 @@ class Embeddings(_Part):
     explained: Point
     distances: dict[DistanceName, Distance]
     silhouette: float | None
-    points: Annotated[list[Pair], Field(max_length=MOST)]
+    points: Annotated[list[Pair], Field(max_length=_MOST)]
     joint: Joint | None = None
 
 
@@ -176,7 +176,7 @@ class Probe(_Part):
     attention: Attention | None = None
     noise: Annotated[list[Noise], Field(max_length=1001)] | None = None
     embeddings: Embeddings | None = None
-    per_sample: Annotated[list[SampleRow], Field(max_length=MOST)] = Field(default_factory=list)
+    per_sample: Annotated[list[SampleRow], Field(max_length=_MOST)] = Field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """The numbers without the rows of single samples."""

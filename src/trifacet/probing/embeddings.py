@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trifacet.statistics.measures import Array, Measure, mean_measure, ratio
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 DistanceName = Literal["euclidean", "cosine", "centroids", "spread"]
 DISTANCES_AT_ONCE = 2**22  # 32 MB
 
@@ -25,16 +25,16 @@ DISTANCES_AT_ONCE = 2**22  # 32 MB
 class Plane:
     """Two directions through ``centre_d``; ``explained`` is the share of the points' variance along each."""
 
-    centre_d: Floats
-    axes_2d: Floats
+    centre_d: _Floats
+    axes_2d: _Floats
     explained: tuple[float, float]
 
-    def flat(self, points_Nd: Floats) -> Floats:
+    def flat(self, points_Nd: _Floats) -> _Floats:
         """The points' coordinates, (N, 2)."""
         return (points_Nd - self.centre_d) @ self.axes_2d.T
 
 
-def principal_plane(points_Nd: Floats) -> Plane:
+def principal_plane(points_Nd: _Floats) -> Plane:
     """The plane of largest variance (PCA), by a singular value decomposition.
 
     Of each axis the largest coordinate counts as positive, so that the same points give the same picture everywhere.
@@ -52,7 +52,7 @@ def principal_plane(points_Nd: Floats) -> Plane:
     return Plane(centre_d, axes_2d, (float(shares[0]), float(shares[1])))
 
 
-def distance_measures(ids: Sequence[str], generated_Sd: Floats, reference_Sd: Floats) -> dict[DistanceName, Measure]:
+def distance_measures(ids: Sequence[str], generated_Sd: _Floats, reference_Sd: _Floats) -> dict[DistanceName, Measure]:
     """Distances between the generated and the reference text of a sample, and between the two clouds.
 
     ``euclidean`` and ``cosine`` (1 - cosine): means over samples. ``centroids``: the Euclidean distance of the clouds'
@@ -75,7 +75,7 @@ def distance_measures(ids: Sequence[str], generated_Sd: Floats, reference_Sd: Fl
     }
 
 
-def _mean(name: str, ids: Sequence[str], values_S: Floats) -> Measure:
+def _mean(name: str, ids: Sequence[str], values_S: _Floats) -> Measure:
     return mean_measure(name, dict(zip(ids, values_S.tolist(), strict=True)), better="lower")
 
 
@@ -87,7 +87,7 @@ def _root(sums: Array) -> Array:
     return np.sqrt(ratio(sums))
 
 
-def silhouette(generated_Sd: Floats, reference_Sd: Floats) -> float | None:
+def silhouette(generated_Sd: _Floats, reference_Sd: _Floats) -> float | None:
     """How well the two clouds are told apart, -1 to 1: the mean silhouette, by Euclidean distance.
 
     0: they lie in one another; 1: two tight clouds far apart. None with fewer than two samples.

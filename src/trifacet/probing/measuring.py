@@ -13,7 +13,7 @@ from trifacet.probing.noise import plain, similarity
 from trifacet.statistics.measures import Measure, mean_measure
 
 
-def measures_of(document: Mapping[str, Any]) -> list[Measure]:
+def probe_measures(document: Mapping[str, Any]) -> list[Measure]:
     """``attention/<group>``, ``changed/t=<t>`` and ``similarity/t=<t>`` of what ``read_probe`` gave.
 
     None has a better direction: neither more attention to the picture nor a changed answer is good in itself.

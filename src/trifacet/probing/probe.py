@@ -29,8 +29,8 @@ from trifacet.probing.noise import noise_measures, noised
 from trifacet.probing.summing import attention_of, between, embeddings_of, four
 from trifacet.probing.vectors import Vectors
 
-STEPS = (500, 900)  # heavy noise: 74 % and 13 % of the signal's variance are left
-Progress = Callable[[int, int, str], None]
+_STEPS = (500, 900)  # heavy noise: 74 % and 13 % of the signal's variance are left
+_Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Looks:
 
     attention: bool = True
     text: made.Which = "generated"
-    steps: tuple[int, ...] = STEPS
+    steps: tuple[int, ...] = _STEPS
     embeddings: bool = True
     max_new_tokens: int = 256
     batch_size: int = 8
@@ -72,7 +72,7 @@ class Prober:
     references: Mapping[str, str]
     images_root: Path
     looks: Looks
-    on_progress: Progress = lambda done, total, note: None
+    on_progress: _Progress = lambda done, total, note: None
     _done: int = field(default=0, init=False)
 
     def probe(self, *, model: str, data: str, others: Sequence[Vectors] = ()) -> tuple[made.Probe, Vectors | None]:

@@ -15,7 +15,7 @@ from trifacet.probing.attention import SHARES, Floats, Shares
 from trifacet.probing.embeddings import Plane, distance_measures, principal_plane, silhouette
 from trifacet.probing.vectors import Vectors
 from trifacet.statistics.measures import Measure, in_order, mean_measure
-from trifacet.statistics.significance import DRAWS, LEVEL, bca_intervals, percentile_interval
+from trifacet.statistics.significance import LEVEL, RESAMPLES, bca_intervals, percentile_interval
 
 
 def attention_of(
@@ -113,5 +113,5 @@ def between(measure: Measure, seed: int, *, bca: bool = True) -> list[float] | N
         (found,) = bca_intervals([measure], seed=seed)
     else:
         ordered = in_order(measure, sorted(measure.units))
-        found = percentile_interval(ordered, draws=DRAWS, level=LEVEL, seed=seed)
+        found = percentile_interval(ordered, draws=RESAMPLES, level=LEVEL, seed=seed)
     return None if found is None else list(found)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from trifacet.preferences.rejected.images import ImageStrategy
 
-SIDE = 256  # pixels, the longest side of a thumbnail
+_SIDE = 256  # pixels, the longest side of a thumbnail
 _ENCODER_SIDE = 336  # what LLaVA-1.5's processor makes of a picture: padded to a square, in CLIP's normalisation
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -44,7 +44,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Row:
+class _Row:
     """One facet of one sample: its chosen version beside the rejected ones."""
 
     name: str
@@ -53,13 +53,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Entry:
     """One sample."""
 
     id: str
     prompt: str | None
     extra: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[_Row] = field(default_factory=list)
 
 
 def write_gallery(
@@ -100,7 +100,7 @@ def write_gallery(
     write_atomically(output, page)
 
 
-def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy | None, seed: int) -> Entry:
+def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy | None, seed: int) -> _Entry:
     sample = samples[index]
     rejected = {
         "image": [
@@ -116,16 +116,16 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageS
         rejected["context"] = rejected["context"] or [_made_context(samples, index, seed)]
     texts = sample.references if isinstance(sample, TestSample) else (sample.response,)
     rows = [
-        Row("Image", _shown(sample, images, texts[0] if texts else "Image without a description"), rejected["image"]),
-        Row("Context", [Version("", text=sample.context)], rejected["context"]),
-        Row(
+        _Row("Image", _shown(sample, images, texts[0] if texts else "Image without a description"), rejected["image"]),
+        _Row("Context", [Version("", text=sample.context)], rejected["context"]),
+        _Row(
             "Reference" if sample.kind == "test" else "Response",
             [Version("", text=t) for t in texts],
             rejected["response"],
         ),
     ]
     extra = json.dumps(sample.extra, ensure_ascii=False, indent=2) if sample.extra else ""
-    return Entry(sample.id, sample.prompt, extra, rows)
+    return _Entry(sample.id, sample.prompt, extra, rows)
 
 
 def _shown(sample: Sample, images: Path, alternative: str) -> list[Version]:
@@ -145,7 +145,7 @@ def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> 
         image = load()
     except TrifacetError as error:
         return Version(origin, Picture(problem=str(error)))
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=82, optimize=True)
     url = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

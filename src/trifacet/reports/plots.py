@@ -67,7 +67,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Cloud:
+class PointCloud:
     """Pairs of points, ((x, y) full, (x, y) hollow), and the index that fixes their colour and marker."""
 
     pairs: Sequence[tuple[Sequence[float], Sequence[float]]]
@@ -167,7 +167,7 @@ def line_chart(
         return _svg(figure, alternative, chart_id)
 
 
-def pair_chart(clouds: Sequence[Cloud], *, axes: tuple[str, str], alternative: str, chart_id: str) -> Markup:
+def pair_chart(clouds: Sequence[PointCloud], *, axes: tuple[str, str], alternative: str, chart_id: str) -> Markup:
     """Points in a plane, two by two: each full mark is joined by a line to its hollow one.
 
     Both axes have one scale, so that lengths in the plane can be compared.

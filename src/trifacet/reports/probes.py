@@ -14,13 +14,13 @@ from markupsafe import Markup
 from trifacet.base.files import write_atomically
 from trifacet.probing.document import read_document
 from trifacet.reports.charts import Chart
-from trifacet.reports.plots import Cloud, Line, bar_chart, line_chart, pair_chart, swatch
+from trifacet.reports.plots import Line, PointCloud, bar_chart, line_chart, pair_chart, swatch
 from trifacet.web.page import render_page, render_part
 
-Document = Mapping[str, Any]
+_Document = Mapping[str, Any]
 PAIRS_DRAWN = 400  # of one model; distances count all
 
-GROUPS = {
+_GROUPS = {
     "image": ("Image", "the tokens that carry the vision encoder's features"),
     "context": ("Post", "the words of the post, without the label above them"),
     "prompt": ("Request", "the request and what the chat template puts around it"),
@@ -35,19 +35,19 @@ DISTANCES = {
 }
 
 
-class Told(NamedTuple):
+class _Told(NamedTuple):
     """A cell: a number, and its interval or what else stands beside it in small print."""
 
     value: str
     beside: str = ""
 
 
-def read_probe(path: Path) -> Document:
+def read_probe(path: Path) -> _Document:
     """The document of a probe, checked. Raises DataError naming file and field."""
     return read_document(path)
 
 
-def write_page(probes: Mapping[str, Document], path: Path) -> None:
+def write_page(probes: Mapping[str, _Document], path: Path) -> None:
     """Write a page of its own; ``probes`` as for ``probe_sections``."""
     write_atomically(
         path,
@@ -62,7 +62,7 @@ def write_page(probes: Mapping[str, Document], path: Path) -> None:
     )
 
 
-def probe_sections(probes: Mapping[str, Document]) -> list[Markup]:
+def probe_sections(probes: Mapping[str, _Document]) -> list[Markup]:
     """The sections of a page: attention, noise, distances; one is left out where no probe has it.
 
     Args:
@@ -77,35 +77,35 @@ def probe_sections(probes: Mapping[str, Document]) -> list[Markup]:
     ]
 
 
-def _names(probes: Mapping[str, Document]) -> list[str]:
+def _names(probes: Mapping[str, _Document]) -> list[str]:
     """The models' names; two that share one get their key beside it."""
     given = [document["model"] for document in probes.values()]
     return [name if given.count(name) == 1 else f"{name} ({key})" for name, key in zip(given, probes, strict=True)]
 
 
-def _attention(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
+def _attention(models: Mapping[str, _Document], every: Sequence[str]) -> Markup:
     found = {name: document["attention"] for name, document in models.items()}
     rows = [
         (
             name,
             [
-                (Told(_share(one["shares"][group]), _between(one["intervals"][group])), _times(one["relative"][group]))
-                for group in GROUPS
+                (_Told(_share(one["shares"][group]), _between(one["intervals"][group])), _times(one["relative"][group]))
+                for group in _GROUPS
             ],
             _share(one["response_share"]),
             models[name]["text"],
         )
         for name, one in found.items()
     ]
-    shares = {group: {name: one["shares"][group] for name, one in found.items()} for group in GROUPS}
+    shares = {group: {name: one["shares"][group] for name, one in found.items()} for group in _GROUPS}
     longest = max(value for values in shares.values() for value in values.values())
     bars = []
-    for group, (label, _) in GROUPS.items():
+    for group, (label, _) in _GROUPS.items():
         title = f"{label}: share of the attention"
         svg = _bars(title, shares[group], every, f"probe-share-{group}", reach=longest)
         bars.append(Chart(label, "Share of the attention.", svg))
     layers = [_layers(name, one["per_layer"], f"probe-layers-{at}") for at, (name, one) in enumerate(found.items())]
-    lines = [(swatch(style, f"probe-key-{group}"), *GROUPS[group]) for style, group in enumerate(GROUPS)]
+    lines = [(swatch(style, f"probe-key-{group}"), *_GROUPS[group]) for style, group in enumerate(_GROUPS)]
     remarks = [
         f"{name}: {', '.join(what)}."
         for name, one in found.items()
@@ -113,7 +113,7 @@ def _attention(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
     ]
     return render_part(
         __name__,
-        "probe_attention.jinja", {}, groups=[label for label, _ in GROUPS.values()], rows=rows,
+        "probe_attention.jinja", {}, groups=[label for label, _ in _GROUPS.values()], rows=rows,
         bars=bars if len(found) > 1 else [], layers=layers, lines=lines, remarks=remarks,
     )  # fmt: skip
 
@@ -125,11 +125,11 @@ _REMARKS = {
 }
 
 
-def _layers(name: str, layers: Sequence[Document], chart_id: str) -> Chart:
+def _layers(name: str, layers: Sequence[_Document], chart_id: str) -> Chart:
     known = [layer for layer in layers if layer["shares"]]
     lines = [
         Line(label, [layer["layer"] for layer in known], [layer["shares"][group] for layer in known], style)
-        for style, (group, (label, _)) in enumerate(GROUPS.items())
+        for style, (group, (label, _)) in enumerate(_GROUPS.items())
     ]
     said = "; ".join(
         f"{line.label} from {_share(line.values[0])} in layer {line.steps[0]} to {_share(line.values[-1])} in layer "
@@ -144,7 +144,7 @@ def _layers(name: str, layers: Sequence[Document], chart_id: str) -> Chart:
     return Chart(name, "Shares of the attention by layer.", svg)
 
 
-def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
+def _noise(models: Mapping[str, _Document], every: Sequence[str]) -> Markup:
     rows = []
     for name, document in models.items():
         for one in document["noise"]:
@@ -153,9 +153,9 @@ def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
                     name,
                     one["t"],
                     f"{one['kept']:.0%}",
-                    Told(f"{one['changed']:.0%}", _between(one["interval"], "{:.0%}")),
+                    _Told(f"{one['changed']:.0%}", _between(one["interval"], "{:.0%}")),
                     f"{one['changed_count']} of {one['samples']}",
-                    Told(f"{one['similarity']:.2f}", _between(one["similarity_interval"], "{:.2f}")),
+                    _Told(f"{one['similarity']:.2f}", _between(one["similarity_interval"], "{:.2f}")),
                     _facts(one["grounding"]),
                 )
             )
@@ -173,16 +173,16 @@ def _noise(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
     )  # fmt: skip
 
 
-def _embeddings(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
+def _embeddings(models: Mapping[str, _Document], every: Sequence[str]) -> Markup:
     found = {name: document["embeddings"] for name, document in models.items()}
     rows = [
         (
             title,
             hint,
             [
-                Told(_number(one["silhouette"]))
+                _Told(_number(one["silhouette"]))
                 if key == "silhouette"
-                else Told(
+                else _Told(
                     _number(one["distances"][key]["value"]), _between(one["distances"][key]["interval"], "{:.3g}")
                 )
                 for one in found.values()
@@ -212,13 +212,13 @@ def _embeddings(models: Mapping[str, Document], every: Sequence[str]) -> Markup:
 
 def _plane(
     title: str,
-    clouds: Mapping[str, Sequence[Document]],
+    clouds: Mapping[str, Sequence[_Document]],
     explained: Sequence[float],
     styles: Mapping[str, int],
     chart_id: str,
 ) -> Chart:
     drawn = [
-        Cloud([(pair["generated"], pair["reference"]) for pair in pairs[:PAIRS_DRAWN]], styles[model])
+        PointCloud([(pair["generated"], pair["reference"]) for pair in pairs[:PAIRS_DRAWN]], styles[model])
         for model, pairs in clouds.items()
     ]
     axes = (f"first axis ({explained[0]:.0%} of the variance)", f"second axis ({explained[1]:.0%})")
@@ -248,14 +248,14 @@ def _bars(
     return bar_chart(ordered, alternative=f"{title}: {said}.", texts=texts, chart_id=chart_id, reach=reach)
 
 
-def _facts(grounding: Document | None) -> Told | None:
+def _facts(grounding: _Document | None) -> _Told | None:
     """Right facts before and after, and by how many points of a hundred they fell."""
     if grounding is None:
         return None
     lost = f"lost {100 * grounding['drop']:.0f}"
     if grounding["interval"]:
         lost += f", {100 * grounding['interval'][0]:.0f} to {100 * grounding['interval'][1]:.0f}"
-    return Told(f"{grounding['clean']:.0%} → {grounding['noised']:.0%}", lost)
+    return _Told(f"{grounding['clean']:.0%} → {grounding['noised']:.0%}", lost)
 
 
 def _share(value: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from trifacet.evaluation.run_folder import ModelRun, number
 
-Better = Literal["higher", "lower", "neither"]
+_Better = Literal["higher", "lower", "neither"]
 NOT_COMPUTED = "not computed"
 
 
@@ -24,7 +24,7 @@ class Metric:
     key: str
     label: str
     group: str
-    better: Better
+    better: _Better
     meaning: str
 
     @property
@@ -36,7 +36,7 @@ class Metric:
 _LIKE = "Like the reference, by MCM-DPO's script"  # the paper profile: the COCO toolkit's values are others
 _FACTS = "Facts right"
 _FORM = "Form"
-METRICS = (
+_METRICS = (
     Metric("bleu_4", "BLEU-4", _LIKE, "higher", "runs of four words shared with the reference, x 100"),
     Metric("bleu_4_cumulative", "BLEU 1–4", _LIKE, "higher", "cumulative BLEU-4: runs of one to four words, x 100"),
     Metric("meteor", "METEOR", _LIKE, "higher", "words shared with the reference, synonyms included, x 100"),
@@ -82,11 +82,11 @@ METRICS = (
     Metric("repetition", "Repetition", _FORM, "lower", "share of the word pairs that stood in the text before, 0 to 1"),
     Metric("length", "Words", _FORM, "neither", "mean number of words of a text; neither long nor short is better"),
 )
-_KNOWN = {metric.key: metric for metric in METRICS}
+_KNOWN = {metric.key: metric for metric in _METRICS}
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What one cell shows; ``value`` is None where nothing was computed.
 
     ``interval``, ``verdict`` (how it stands to the baseline), its ``mark`` and ``p`` are "" where nothing is known of
@@ -108,7 +108,7 @@ class Summary:
     """Models x metrics. ``rows`` holds (model, cells in the order of ``metrics``)."""
 
     metrics: list[Metric]
-    rows: list[tuple[ModelRun, list[Cell]]]
+    rows: list[tuple[ModelRun, list[TableCell]]]
 
     def groups(self) -> list[tuple[str, Summary]]:
         """A summary for each group of neighbouring columns, with the group's heading."""
@@ -128,11 +128,11 @@ def metric_of(key: str) -> Metric:
 def columns(keys: Iterable[str]) -> list[Metric]:
     """The metrics among ``keys`` in the report's order, unknown ones last."""
     present = list(dict.fromkeys(keys))
-    known = [metric for metric in METRICS if metric.key in present]
+    known = [metric for metric in _METRICS if metric.key in present]
     return known + [metric_of(key) for key in present if key not in _KNOWN]
 
 
-def summarise(models: Sequence[ModelRun]) -> Summary:
+def summarise_runs(models: Sequence[ModelRun]) -> Summary:
     """The models that have scores; a column marks its best cells where its values differ."""
     scored = [model for model in models if model.metrics]
     metrics = columns(key for model in scored for key in model.metrics)
@@ -143,7 +143,9 @@ def summarise(models: Sequence[ModelRun]) -> Summary:
         for metric in metrics:
             value = model.metrics.get(metric.key)
             shown = format_value(value, metric)
-            cells.append(Cell(shown, value, best=value is not None and shown == format_value(best[metric.key], metric)))
+            cells.append(
+                TableCell(shown, value, best=value is not None and shown == format_value(best[metric.key], metric))
+            )
         rows.append((model, cells))
     return Summary(metrics, rows)
 
@@ -181,12 +183,12 @@ def markdown(summary: Summary, remarks: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: TableCell) -> str:
     value = f"**{cell.text}**" if cell.best else cell.text
     return " ".join(part for part in (value, cell.mark, markdown_text(cell.interval)) if part)
 
 
-def document(summary: Summary, notes: Sequence[str]) -> dict[str, Any]:
+def runs_document(summary: Summary, notes: Sequence[str]) -> dict[str, Any]:
     """The summary for ``--json``: {"models": {name: {"metrics": {metric: value}, "degenerate": reason}}, "notes"}."""
     return {
         "models": {
@@ -213,7 +215,7 @@ def seeds_table(seeds: Mapping[str, Any]) -> tuple[list[Metric], list[tuple[str,
 
 
 @dataclass(frozen=True)
-class Trial:
+class _Trial:
     """One line of the sweep: the cells are learning rate, deciding metric, repetition and length."""
 
     stage: str
@@ -222,7 +224,7 @@ class Trial:
     degenerate: str
 
 
-def sweep_table(sweep: Mapping[str, Any]) -> tuple[Metric, list[Trial]]:
+def sweep_table(sweep: Mapping[str, Any]) -> tuple[Metric, list[_Trial]]:
     """The metric that decided, and every training that was tried."""
     metric = metric_of(str(sweep.get("metric", "metric")))
     trials = []
@@ -235,7 +237,7 @@ def sweep_table(sweep: Mapping[str, Any]) -> tuple[Metric, list[Trial]]:
             format_value(number(row.get("length")), metric_of("length")),
         ]
         trials.append(
-            Trial(str(row.get("stage", "")), cells, bool(row.get("chosen")), str(row.get("degenerate") or ""))
+            _Trial(str(row.get("stage", "")), cells, bool(row.get("chosen")), str(row.get("degenerate") or ""))
         )
     return metric, trials
 

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from trifacet.base.errors import TrifacetError
 from trifacet.review.desk import CHOICES, Desk, judges_name
-from trifacet.review.store import Judge
+from trifacet.review.store import HumanJudge
 from trifacet.web.access import Access
 from trifacet.web.guard import Guard
 from trifacet.web.page import printable
@@ -88,7 +88,7 @@ def _visitor(request: Request) -> str:
 Visitor = Annotated[str, Depends(_visitor)]
 
 
-def _seated(request: Request, visitor: Visitor) -> Judge:
+def _seated(request: Request, visitor: Visitor) -> HumanJudge:
     """The judge who has begun; others are sent to the first page, and told where they had answered."""
     judge = request.app.state.desk.store.judge(visitor) if visitor else None
     if judge is None:
@@ -98,7 +98,7 @@ def _seated(request: Request, visitor: Visitor) -> Judge:
     return judge
 
 
-Seated = Annotated[Judge, Depends(_seated)]
+Seated = Annotated[HumanJudge, Depends(_seated)]
 
 
 async def _form(request: Request, visitor: Visitor) -> dict[str, str]:
@@ -224,7 +224,7 @@ def _checked(desk: Desk, position: str) -> int:
     raise HTTPException(404, f"Samples are numbered from 1 to {desk.total}.")
 
 
-def _onward(desk: Desk, judge: Judge, after: int | None = None) -> Response:
+def _onward(desk: Desk, judge: HumanJudge, after: int | None = None) -> Response:
     """To the next sample without an answer, else to the answers."""
     place = desk.next_open(judge, after or 0)
     address = "/answers" if place is None else f"/sample/{place}"
@@ -237,7 +237,7 @@ def _welcome_page(
     *,
     problem: str = "",
     name: str = "",
-    known: Judge | None = None,
+    known: HumanJudge | None = None,
     status: int = 200,
 ) -> Response:
     desk: Desk = request.app.state.desk

@@ -12,14 +12,14 @@ from typing import Any
 
 from trifacet.review.store import Store, Vote
 
-COLUMNS = (
+_COLUMNS = (
     "sample", "judge", "shown_first", "shown_second", "choice", "winner", "comment", "saw_image", "time", "counts",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 
 def vote_rows(store: Store) -> list[dict[str, Any]]:
-    """One row of ``COLUMNS`` per vote, in the order in which they were given."""
+    """One row of ``_COLUMNS`` per vote, in the order in which they were given."""
     return [_row(vote, store.names) for vote in store.votes()]
 
 
@@ -31,7 +31,7 @@ def as_jsonl(rows: list[dict[str, Any]]) -> str:
 def as_csv(rows: list[dict[str, Any]]) -> str:
     """The rows as CSV; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
@@ -41,7 +41,7 @@ def _row(vote: Vote, names: tuple[str, str]) -> dict[str, Any]:
     shown = names if vote.first == "A" else names[::-1]
     winner = {"first": shown[0], "second": shown[1], "tie": "tie", "skip": None}[vote.choice]
     values = (vote.sample, vote.judge, *shown, vote.choice, winner, vote.comment, vote.saw, vote.time, vote.counts)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(_COLUMNS, values, strict=True))
 
 
 def _cell(value: Any) -> Any:

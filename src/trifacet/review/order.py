@@ -13,7 +13,7 @@ from trifacet.base.draws import generator
 
 Side = Literal["A", "B"]
 Choice = Literal["first", "second", "tie", "skip"]
-Outcome = Literal["win", "tie", "lose"]
+ReviewOutcome = Literal["win", "tie", "lose"]
 
 
 @lru_cache(maxsize=64)
@@ -27,7 +27,7 @@ def first_side(seed: str, judge: str, sample: str) -> Side:
     return "B" if generator("review side", seed, judge, sample).integers(2) else "A"
 
 
-def outcome(first: Side, choice: Choice) -> Outcome | None:
+def outcome(first: Side, choice: Choice) -> ReviewOutcome | None:
     """What a vote says of A, given whose text stood first; None for a skipped sample."""
     match choice:
         case "skip":

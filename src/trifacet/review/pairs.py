@@ -21,7 +21,7 @@ _NAMED = 5  # ids that a message names before it counts
 
 
 @dataclass(frozen=True)
-class Pair:
+class ReviewPair:
     """A post and the texts of A and B, in this order. ``pictures`` are paths below the images' root."""
 
     id: str
@@ -41,7 +41,7 @@ class Review:
     """Two named models and the samples on which they are compared."""
 
     names: tuple[str, str]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ReviewPair, ...]
 
     def fingerprint(self) -> dict[str, str]:
         """A digest of each part, by the part's name: what a store says when it is asked to hold another review."""
@@ -89,7 +89,8 @@ def read_review(first: Path, second: Path, data: Path, *, names: tuple[str, str]
     return Review(
         names,
         tuple(
-            Pair(one.id, one.prompt, one.context, one.pictures, (texts[0][one.id], texts[1][one.id])) for one in shown
+            ReviewPair(one.id, one.prompt, one.context, one.pictures, (texts[0][one.id], texts[1][one.id]))
+            for one in shown
         ),
     )
 

@@ -22,7 +22,7 @@ _LOSSLESS = 256  # up to this side PNG is small and keeps every pixel
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPicture:
     """An image for a page: its bytes, their type, and its size in pixels."""
 
     data: bytes
@@ -36,15 +36,15 @@ class Pictures:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._kept: OrderedDict[str, Encoded] = OrderedDict()
+        self._kept: OrderedDict[str, EncodedPicture] = OrderedDict()
         self._lock = threading.Lock()  # one image is decoded at a time: a large one takes 150 MB
 
-    def get(self, name: str) -> Encoded | None:
+    def get(self, name: str) -> EncodedPicture | None:
         """The image ``name``; None where it is missing, damaged, too large or outside the root."""
         with self._lock:
             if name not in self._kept:
                 try:
-                    self._kept[name] = encode(load_image(self.root, name, allow_animated=True))
+                    self._kept[name] = _encode(load_image(self.root, name, allow_animated=True))
                 except (TrifacetError, ValueError, OSError):  # a name with a null byte, a file that may not be read
                     return None
                 if len(self._kept) > _KEPT:
@@ -53,7 +53,7 @@ class Pictures:
             return self._kept[name]
 
 
-def encode(image: Image.Image) -> Encoded:
+def _encode(image: Image.Image) -> EncodedPicture:
     """An RGB image as PNG or JPEG of at most ``LONGEST_SIDE`` pixels a side, its metadata left behind."""
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     image.info.clear()  # Pillow would write comments and colour profiles on
@@ -63,4 +63,4 @@ def encode(image: Image.Image) -> Encoded:
         image.save(buffer, "PNG")
     else:
         image.save(buffer, "JPEG", quality=88, optimize=True)
-    return Encoded(buffer.getvalue(), "image/png" if small else "image/jpeg", *image.size)
+    return EncodedPicture(buffer.getvalue(), "image/png" if small else "image/jpeg", *image.size)

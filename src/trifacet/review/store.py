@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import TrifacetError
-from trifacet.review.order import Choice, Outcome, Side, outcome
+from trifacet.review.order import Choice, ReviewOutcome, Side, outcome
 from trifacet.review.pairs import Review
 
 _APPLICATION, _VERSION = 0x54_46_52_56, 1  # "TFRV"
@@ -47,7 +47,7 @@ CREATE TRIGGER IF NOT EXISTS votes_remain BEFORE DELETE ON votes
 
 
 @dataclass(frozen=True)
-class Judge:
+class HumanJudge:
     """Who votes; ``sees`` is False where the judge asked to have the images hidden."""
 
     name: str
@@ -69,13 +69,13 @@ class Vote:
     counts: bool
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> ReviewOutcome | None:
         """What the vote says of A; None where the sample was skipped."""
         return outcome(self.first, self.choice)
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Entry:
     """A sample as the store knows it: ``same`` where both texts have the same words."""
 
     id: str
@@ -108,7 +108,7 @@ class Store:
             rows = self._base.execute("SELECT id, same FROM samples ORDER BY number").fetchall()
         self.names: tuple[str, str] = tuple(json.loads(facts["names"]))
         self.seed, self.secret = facts["seed"], bytes.fromhex(facts["secret"])
-        self.samples = tuple(Entry(name, bool(same)) for name, same in rows)
+        self.samples = tuple(_Entry(name, bool(same)) for name, same in rows)
         if review is not None:
             self._check(json.loads(facts["fingerprint"]), review.fingerprint())
 
@@ -117,15 +117,15 @@ class Store:
         with self._lock:
             self._base.close()
 
-    def judges(self) -> list[Judge]:
+    def judges(self) -> list[HumanJudge]:
         """All who have begun, in the order in which they did."""
         rows = self._asked("SELECT name, sees FROM judges ORDER BY rowid")
-        return [Judge(name, bool(sees)) for name, sees in rows]
+        return [HumanJudge(name, bool(sees)) for name, sees in rows]
 
-    def judge(self, name: str) -> Judge | None:
+    def judge(self, name: str) -> HumanJudge | None:
         """The judge of that name, in whatever case it is written; None where nobody has begun under it."""
         rows = self._asked("SELECT name, sees FROM judges WHERE folded = ?", name.casefold())
-        return Judge(rows[0][0], bool(rows[0][1])) if rows else None
+        return HumanJudge(rows[0][0], bool(rows[0][1])) if rows else None
 
     def begin(self, name: str, *, sees: bool) -> None:
         """Enter a judge, or change whether one who has begun sees images."""

@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trifacet.review.order import Outcome
+from trifacet.review.order import ReviewOutcome
 from trifacet.review.store import Store, Vote
 from trifacet.statistics.agreement import MISSING, alpha_measure, percent_measure, why_no_alpha
 from trifacet.statistics.effects import sign_test
 from trifacet.statistics.measures import Array, Measure, ratio
 from trifacet.statistics.significance import percentile_interval
 
-OUTCOMES: tuple[Outcome, ...] = ("lose", "tie", "win")  # in the order of their rank
-SEED, DRAWS, LEVEL = 17, 10_000, 0.95
+_OUTCOMES: tuple[ReviewOutcome, ...] = ("lose", "tie", "win")  # in the order of their rank
+_SEED, _DRAWS, _LEVEL = 17, 10_000, 0.95
 
 
-def summarise(store: Store, *, seed: int = SEED, draws: int = DRAWS) -> dict[str, Any]:
+def summarise_review(store: Store, *, seed: int = _SEED, draws: int = _DRAWS) -> dict[str, Any]:
     """The document of ``trifacet review --summary``; docs/review.md says what each key means."""
     votes = store.votes()
     counting = [vote for vote in votes if vote.counts and vote.outcome is not None]
@@ -62,18 +62,18 @@ class _Resampling(NamedTuple):
     def described(self, measure: Measure) -> dict[str, Any]:
         """{"value", "low", "high"}; None where one is not defined."""
         value = measure.value
-        found = percentile_interval(measure, draws=self.draws, level=LEVEL, seed=self.seed)
+        found = percentile_interval(measure, draws=self.draws, level=_LEVEL, seed=self.seed)
         low, high = found or (None, None)
         return {"value": None if math.isnan(value) else value, "low": low, "high": high}
 
 
 def _table(votes: Sequence[Vote], units: Sequence[str], judges: Sequence[str]) -> NDArray[np.int64]:
-    """(U, J): the outcomes' numbers in ``OUTCOMES``, or MISSING."""
+    """(U, J): the outcomes' numbers in ``_OUTCOMES``, or MISSING."""
     row, column = {name: at for at, name in enumerate(units)}, {name: at for at, name in enumerate(judges)}
     table_UJ = np.full((len(units), len(judges)), MISSING, dtype=np.int64)
     for vote in votes:
         assert vote.outcome is not None
-        table_UJ[row[vote.sample], column[vote.judge]] = OUTCOMES.index(vote.outcome)
+        table_UJ[row[vote.sample], column[vote.judge]] = _OUTCOMES.index(vote.outcome)
     return table_UJ
 
 
@@ -89,8 +89,8 @@ def _outcomes(units: tuple[str, ...], counts_UV: Array, sample: _Resampling) -> 
     total_U = counts_UV.sum(axis=1)
     document: dict[str, Any] = {"n": int(total_U.sum())}
     for value in (2, 1, 0):
-        measure = Measure(OUTCOMES[value], units, np.stack([counts_UV[:, value], total_U], axis=1), ratio)
-        document[OUTCOMES[value]] = {"count": int(counts_UV[:, value].sum()), **_share(sample.described(measure))}
+        measure = Measure(_OUTCOMES[value], units, np.stack([counts_UV[:, value], total_U], axis=1), ratio)
+        document[_OUTCOMES[value]] = {"count": int(counts_UV[:, value].sum()), **_share(sample.described(measure))}
     return document
 
 
@@ -137,7 +137,7 @@ def _judge(name: str, votes: Sequence[Vote]) -> dict[str, Any]:
         "skipped": choices["skip"],
         "revised": len(own) - len(counting),
         "without_image": sum(not vote.saw for vote in counting),
-        **{value: outcomes[value] for value in reversed(OUTCOMES)},
+        **{value: outcomes[value] for value in reversed(_OUTCOMES)},
         "first_position": choices["first"] / chosen if chosen else None,
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import replacing_folder, write_atomically
 from trifacet.base.progress import Bar
-from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document as comparison_document
 from trifacet.data.records import TestSample
@@ -140,7 +140,7 @@ def _compared(scored: Mapping[str, Scores]) -> dict[str, Any] | None:
     contestants = [Contestant(name, name, measures_of(scores)) for name, scores in scored.items()]
     if not contestants:
         return None
-    settings = Settings(pairs="all", baseline="sft" if "sft" in scored else None)
+    settings = ComparisonSettings(pairs="all", baseline="sft" if "sft" in scored else None)
     return comparison_document(compare(contestants, settings))
 
 

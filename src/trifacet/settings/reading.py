@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from trifacet.base.errors import TrifacetError
 from trifacet.base.opening import read_text
 
-MAX_BYTES = 4_000_000  # of a recipe
+_MAX_BYTES = 4_000_000  # of a recipe
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     resolved = path.resolve()
     if resolved in seen:
         raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
-    text = read_text(path, MAX_BYTES)
+    text = read_text(path, _MAX_BYTES)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -20,7 +20,7 @@ END = "<!-- end of keys -->"
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
-class Key(NamedTuple):
+class _Key(NamedTuple):
     """One key of a recipe: its dotted path, type, default (empty: it has to be given) and meaning."""
 
     path: str
@@ -29,19 +29,19 @@ class Key(NamedTuple):
     meaning: str
 
 
-def recipe_keys(model: type[BaseModel], prefix: str = "") -> Iterator[Key]:
+def recipe_keys(model: type[BaseModel], prefix: str = "") -> Iterator[_Key]:
     """Every key below ``model``, sections before what they hold; ``<name>`` stands for a name of the user's."""
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
         section = _section(field.annotation)
         meaning = field.description or (_first_sentence(section) if section else "")
-        yield Key(path, _type(field.annotation, field), _default(field), meaning)
+        yield _Key(path, _type(field.annotation, field), _default(field), meaning)
         if section is not None:
             below = {"dict": ".<name>.", "list": "[]."}.get(getattr(get_origin(field.annotation), "__name__", ""), ".")
             yield from recipe_keys(section, f"{path}{below}")
 
 
-def table(keys: Iterable[Key]) -> str:
+def table(keys: Iterable[_Key]) -> str:
     """The keys as Markdown."""
     rows = [f"| `{key.path}` | {key.type} | {key.default or '(to be given)'} | {_cell(key.meaning)} |" for key in keys]
     return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from trifacet.statistics.measures import Array, Formula, Measure, ratio
 
-Level = Literal["nominal", "ordinal"]
+_Level = Literal["nominal", "ordinal"]
 MISSING = -1  # where a judge gave no value
-Values = NDArray[np.int64]
+_Values = NDArray[np.int64]
 
 
-def alpha_measure(level: Level, units: tuple[str, ...], values_UJ: Values, size: int) -> Measure:
+def alpha_measure(level: _Level, units: tuple[str, ...], values_UJ: _Values, size: int) -> Measure:
     """Krippendorff's alpha: 1 is full agreement, 0 what chance gives, below 0 worse than chance; nan: not defined.
 
     Args:
@@ -34,7 +34,7 @@ def alpha_measure(level: Level, units: tuple[str, ...], values_UJ: Values, size:
     return Measure(f"alpha_{level}", units, sums_UK, _alpha(level, size))
 
 
-def coincidences(values_UJ: Values, size: int) -> Array:
+def coincidences(values_UJ: _Values, size: int) -> Array:
     """(U, V, V): the ordered pairs of values that two judges gave a sample, each over the sample's judges less one."""
     counts_UV = np.stack([(values_UJ == value).sum(axis=1) for value in range(size)], axis=1).astype(np.float64)
     pairs_UVV = counts_UV[:, :, None] * counts_UV[:, None, :]
@@ -44,7 +44,7 @@ def coincidences(values_UJ: Values, size: int) -> Array:
     return np.where(judges_U > 1, 1.0 / np.maximum(judges_U - 1, 1), 0.0)[:, None, None] * pairs_UVV
 
 
-def _alpha(level: Level, size: int) -> Formula:
+def _alpha(level: _Level, size: int) -> Formula:
     def formula(sums: Array) -> Array:
         observed = sums.reshape(*sums.shape[:-1], size, size)
         totals = observed.sum(axis=-1)
@@ -66,7 +66,7 @@ def _ordinal(totals: Array) -> Array:
     return (middle[..., :, None] - middle[..., None, :]) ** 2
 
 
-def why_no_alpha(values_UJ: Values) -> str:
+def why_no_alpha(values_UJ: _Values) -> str:
     """Why alpha is not defined for these values; "" where it is."""
     answered_UJ = values_UJ != MISSING
     if (answered_UJ.any(axis=0)).sum() < 2:
@@ -79,7 +79,7 @@ def why_no_alpha(values_UJ: Values) -> str:
     return ""
 
 
-def percent_measure(units: tuple[str, ...], values_UJ: Values) -> Measure:
+def percent_measure(units: tuple[str, ...], values_UJ: _Values) -> Measure:
     """Share of the pairs of judges who gave a sample the same value, over all samples; nan where there is no pair."""
     sums_U2 = np.zeros((len(units), 2))
     for one, other in combinations(range(values_UJ.shape[1]), 2):

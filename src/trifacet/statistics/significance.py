@@ -18,8 +18,8 @@ import numpy as np
 
 from trifacet.statistics.measures import Array, Measure, in_order
 
-DRAWS, LEVEL, SEED = 10_000, 0.95, 17  # where nobody says otherwise
-BLOCK = 4_000_000  # weights at a time: 32 MB
+RESAMPLES, LEVEL, SEED = 10_000, 0.95, 17  # where nobody says otherwise
+RESAMPLE_BLOCK = 4_000_000  # weights at a time: 32 MB
 SAME = 1e-9  # relative: values nearer to each other than this differ by rounding only
 FEWEST = 2  # units that an interval takes: one alone shows nothing of how units differ
 _NORMAL = NormalDist()
@@ -85,7 +85,7 @@ def percentile_interval(measure: Measure, *, draws: int, level: float, seed: int
 
 
 def bca_intervals(
-    measures: Sequence[Measure], *, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
+    measures: Sequence[Measure], *, draws: int = RESAMPLES, level: float = LEVEL, seed: int = SEED
 ) -> list[Interval | None]:
     """The BCa interval of each measure, the same as a comparison's with these settings.
 
@@ -205,6 +205,6 @@ def _beside_each_other(sums: Sequence[Array]) -> tuple[Array, list[slice]]:
 
 
 def _blocks(draws: int, units: int) -> Iterator[tuple[int, int]]:
-    step = max(1, BLOCK // max(units, 1))
+    step = max(1, RESAMPLE_BLOCK // max(units, 1))
     for begin in range(0, draws, step):
         yield begin, min(begin + step, draws)

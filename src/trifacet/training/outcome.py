@@ -19,7 +19,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.engine.reference import score_batches
-from trifacet.models.difference import Difference, compare
+from trifacet.models.difference import Difference, compare_checkpoints
 from trifacet.training.bad_rows import usable_posts
 from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.recipe import Align, Supervised
@@ -53,7 +53,7 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
         return done
     _leave_room()
     try:
-        difference = compare(stage.start.path, stage.model)
+        difference = compare_checkpoints(stage.start.path, stage.model)
         found = _weights(difference) | _scores(stage)
     except TrifacetError as error:
         found = {"problem": f"the saved model could not be compared with its start: {error}"}

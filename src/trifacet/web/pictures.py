@@ -15,7 +15,7 @@ from PIL import Image
 from trifacet.base.errors import DataError
 from trifacet.base.images import MAX_PIXELS, load_image
 
-LONGEST_SIDE = 480  # pixels: twice what the page shows, for fine screens
+_LONGEST_SIDE = 480  # pixels: twice what the page shows, for fine screens
 _TINY = 160  # up to this side PNG is smaller than JPEG and keeps every pixel
 
 
@@ -34,7 +34,7 @@ class Picture:
         return max(self.width, self.height) <= _TINY
 
 
-def picture(root: Path, name: str, *, side: int = LONGEST_SIDE, max_pixels: int = MAX_PIXELS) -> Picture:
+def picture(root: Path, name: str, *, side: int = _LONGEST_SIDE, max_pixels: int = MAX_PIXELS) -> Picture:
     """The image ``name`` below ``root``, of at most ``max_pixels``, as a data URL of at most ``side`` pixels a side."""
     try:
         image = load_image(root, name, max_pixels=max_pixels, allow_animated=True)

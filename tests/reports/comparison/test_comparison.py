@@ -13,7 +13,7 @@ from fake_run import HOSTILE
 from markupsafe import Markup
 
 from trifacet.base.errors import TrifacetError
-from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.demo.endpoint_server import ScriptedEndpoint
 from trifacet.evaluation.entries import read_entries
@@ -22,11 +22,11 @@ from trifacet.metrics.target import Reference
 from trifacet.metrics.wordnet import packaged_wordnet
 from trifacet.reports.comparison.latex import latex, latex_text
 from trifacet.reports.comparison.page import render_comparison
-from trifacet.reports.comparison.tables import MANY, findings, legend, markdown, number_text, official_text
+from trifacet.reports.comparison.tables import MANY, comparison_markdown, findings, legend, number_text, official_text
 from trifacet.statistics.keys import TEXTS
 from trifacet.statistics.measures import mean_measure
 
-FAST = Settings(draws=200)
+FAST = ComparisonSettings(draws=200)
 NAME = "<b>$x_1$ & 100% | [y](javascript:z) \\input{/etc/passwd}\x1b[31m"
 
 
@@ -95,12 +95,12 @@ def test_hostile_names_command_neither_latex_nor_markdown(hostile):
     assert names
     for line in names:
         assert not re.search(r"(?<!\\)[#%]|(?<!\\)_|\\input", line.replace(r"\textbackslash{}input", ""))
-    for line in markdown(comparison).splitlines():
+    for line in comparison_markdown(comparison).splitlines():
         assert "<b>" not in line
         assert not re.search(r"(?<!\\)\]\(javascript", line)
         assert "\x1b" not in line
-    rows = [line for line in markdown(comparison).splitlines() if line.startswith("|")]
-    assert "count units" in markdown(comparison)  # no column without a word on what it counts
+    rows = [line for line in comparison_markdown(comparison).splitlines() if line.startswith("|")]
+    assert "count units" in comparison_markdown(comparison)  # no column without a word on what it counts
     assert all(len(re.findall(r"(?<!\\)\|", row)) in (3, 10) for row in rows)
 
 
@@ -110,18 +110,18 @@ def test_a_name_in_quotes_needs_no_other_font_encoding():
 
 def test_tables_agree_and_name_test_and_correction():
     comparison = compared()
-    value = next(row for row in markdown(comparison).splitlines() if row.startswith("| good"))
+    value = next(row for row in comparison_markdown(comparison).splitlines() if row.startswith("| good"))
     cell = comparison.cells["good", ("", "accuracy")]
     assert f"{cell.value:.1f} ▲" in value
     assert f"{cell.value:.1f}$^{{+}}$" in latex(comparison)
-    for text in (legend(comparison), markdown(comparison), latex(comparison)):
+    for text in (legend(comparison), comparison_markdown(comparison), latex(comparison)):
         assert "Holm-corrected p" in text
         assert "permutation test" in text
     for method, said in (("bh", "Benjamini"), ("none", "uncorrected p")):
         assert said in legend(compared(correction=method))
     page = render_comparison(comparison, contestants(), {})
     assert f"{cell.value:.1f}" in page
-    assert "significant" not in page + markdown(comparison) + latex(comparison)
+    assert "significant" not in page + comparison_markdown(comparison) + latex(comparison)
 
 
 def test_every_difference_is_counted_once_in_the_line_of_its_pair():
@@ -139,7 +139,7 @@ def test_every_difference_is_counted_once_in_the_line_of_its_pair():
         total, better, worse, *rest = map(int, re.findall(r"\d+", re.sub(r"\(.*\)", "", line)))
         assert (total, better, worse) == (len(verdicts), verdicts.count("better"), verdicts.count("worse"))
         assert sum(rest) == verdicts.count("differs") + verdicts.count("")
-        assert line in markdown(comparison) and line in render_comparison(comparison, contestants(), {})
+        assert line in comparison_markdown(comparison) and line in render_comparison(comparison, contestants(), {})
 
 
 def test_official_or_not_is_said_of_every_metric():
@@ -176,7 +176,7 @@ def test_many_metrics_are_the_rows_of_latex_and_markdown(count):
     comparison = compare(_of_metrics(count), FAST)
     rows = [line.removesuffix(r" \\").split(" & ") for line in latex(comparison).splitlines() if " & " in line]
     head, values = rows[0], rows[1::2]
-    lines = markdown(comparison).split("\n\n")[1].splitlines()
+    lines = comparison_markdown(comparison).split("\n\n")[1].splitlines()
     written = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     turned = count >= MANY
     assert head[0] == written[0][0] == ("Metric" if turned else "Model")

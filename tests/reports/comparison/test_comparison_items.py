@@ -15,13 +15,13 @@ from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Outc
 from trifacet.benchmarks.known import amber, chair
 from trifacet.benchmarks.objects.amber_counts import WordList
 from trifacet.benchmarks.objects.coco_objects import read_synonyms
-from trifacet.comparing.comparison import Settings, compare
+from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.reports.comparison.items import MOST, PER_VALUE, sections
 from trifacet.reports.comparison.page import render_comparison
 from trifacet.statistics.measures import grouped_measure, mean_measure, ratio
 
-FAST = Settings(draws=100, common=True)
+FAST = ComparisonSettings(draws=100, common=True)
 
 
 def right_or_wrong(answered, options=None):

@@ -12,17 +12,17 @@ from fake_comparison import contestants
 from fake_run import HOSTILE, add_comparison, make_run, write_json
 
 from trifacet.base.errors import DataError
-from trifacet.comparing.comparison import Settings, compare, held_against_baseline
+from trifacet.comparing.comparison import ComparisonSettings, compare, held_against_baseline
 from trifacet.comparing.document import document
 from trifacet.comparing.reading import read_comparison
 from trifacet.evaluation.run_folder import ModelRun, read_run
 from trifacet.reports.comparison.tables import interval_text
 from trifacet.reports.run.report import render
 from trifacet.reports.run.sureness import NOT_COMPARED, leaders, marked, sureness, sureness_document
-from trifacet.reports.tables import summarise
+from trifacet.reports.tables import summarise_runs
 from trifacet.statistics.keys import TEXTS
 
-ALL = Settings(draws=200, pairs="all")
+ALL = ComparisonSettings(draws=200, pairs="all")
 
 
 def accuracy(*names):
@@ -43,7 +43,7 @@ def told(comparison, **degenerate):
         )
         for name in comparison.models
     ]
-    return marked(summarise(models), comparison)
+    return marked(summarise_runs(models), comparison)
 
 
 def test_all_pairs_hold_what_the_baseline_alone_gives():
@@ -122,7 +122,7 @@ def test_charts_are_heard_under_the_names_that_are_seen():
 def test_a_model_that_was_not_compared_has_no_interval_and_makes_no_claim():
     comparison = accuracy("base", "good")
     models = [ModelRun(name, metrics={"meteor": value}) for name, value in (("base", 1.0), ("good", 2.0), ("new", 3.0))]
-    summary = marked(summarise(models), comparison)
+    summary = marked(summarise_runs(models), comparison)
     assert [bool(cells[0].interval) for _, cells in summary.rows] == [True, True, False]
     assert leaders(summary) == []
     assert sureness_document(summary, comparison)["best"]["meteor"] == {"models": ["new"], "not_told_apart": None}

@@ -23,9 +23,9 @@ from trifacet.benchmarks.objects.records import (
     choice_of,
     number_of,
     once,
+    read_benchmark_rows,
     read_lines,
     read_object,
-    read_rows,
     text_of,
     texts_of,
 )
@@ -83,10 +83,10 @@ def read(folder: Path) -> list[Item]:
         "ignored": frozenset(read_lines(folder / "safe_words.txt")),
     }
     notes_path = folder / "annotations.json"
-    notes = {number_of(row, "id", notes_path): row for row in read_rows(notes_path)}
+    notes = {number_of(row, "id", notes_path): row for row in read_benchmark_rows(notes_path)}
     items: dict[str, Item] = {}
     for path in _query_files(folder):
-        for row in read_rows(path):
+        for row in read_benchmark_rows(path):
             number = number_of(row, "id", path)
             if number not in notes:
                 raise DataError(
@@ -131,7 +131,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
             measures += _generative(units, rows, options)
             generative = (units, [[row.hallucinated, row.nouns] for row in rows])
             totals = np.array(rows).sum(axis=0).tolist()
-            counts |= {f"generative/{name}": n for name, n in zip(amber.Counts._fields, totals, strict=True)}
+            counts |= {f"generative/{name}": n for name, n in zip(amber.AmberCounts._fields, totals, strict=True)}
     discriminative = _discriminative(asked, options, measures, counts)
     if generative[0] and asked:
         blank = [0.0] * len(amber.DISCRIMINATIVE)
@@ -151,7 +151,7 @@ def expected(item: Item) -> str:
     return str(item.extra["label"]) if "label" in item.extra else ", ".join(item.extra["truth_words"].words)
 
 
-def _generative_counts(described: Sequence[Answered], options: Options) -> list[amber.Counts]:
+def _generative_counts(described: Sequence[Answered], options: Options) -> list[amber.AmberCounts]:
     nouns, alike = noun_tagger(options.tagger), similarity(options.similarity)
     return [
         amber.count_nouns(
@@ -166,7 +166,7 @@ def _generative_counts(described: Sequence[Answered], options: Options) -> list[
     ]
 
 
-def _generative(units: list[str], rows: list[amber.Counts], options: Options) -> list[Measure]:
+def _generative(units: list[str], rows: list[amber.AmberCounts], options: Options) -> list[Measure]:
     table: list[tuple[str, Formula, Better, list[list[float]]]] = [
         ("chair", amber.rate, "lower", [[row.hallucinated, row.nouns] for row in rows]),
         ("cover", amber.rate, "higher", [[row.covered, row.truth] for row in rows]),

@@ -35,7 +35,7 @@ class Options(Section):
     )
 
 
-class Counts(NamedTuple):
+class ChairCounts(NamedTuple):
     """Of one caption: mentions of objects, those not in the image, objects in the image, those mentioned."""
 
     mentions: int
@@ -44,11 +44,11 @@ class Counts(NamedTuple):
     recalled: int
 
 
-def count(caption: str, truth: Sequence[str], finder: ObjectFinder) -> Counts:
+def count(caption: str, truth: Sequence[str], finder: ObjectFinder) -> ChairCounts:
     """CHAIR's counts of one caption."""
     objects = [mention.object for mention in finder.find(caption)]
     there = set(truth)
-    return Counts(len(objects), sum(name not in there for name in objects), len(there), len(there & set(objects)))
+    return ChairCounts(len(objects), sum(name not in there for name in objects), len(there), len(there & set(objects)))
 
 
 def read(folder: Path) -> list[Item]:

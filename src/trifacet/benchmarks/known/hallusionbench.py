@@ -13,8 +13,8 @@ from pydantic import Field
 
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Need, Outcome
-from trifacet.benchmarks.objects.hallusion import Grade, Judged, Question, measures_of
-from trifacet.benchmarks.objects.records import check_answers, choice_of, number_of, once, read_rows, text_of
+from trifacet.benchmarks.objects.hallusion import Grade, HallusionQuestion, JudgedQuestion, hallusion_measures
+from trifacet.benchmarks.objects.records import check_answers, choice_of, number_of, once, read_benchmark_rows, text_of
 from trifacet.benchmarks.objects.yes_no import first_word
 from trifacet.data.rows import Row
 from trifacet.llm.parsing import parse_object
@@ -39,7 +39,7 @@ def read(folder: Path) -> list[Item]:
     """The questions in the file's order; ids are category_subcategory_set_figure_question."""
     path = folder / FILE
     items: dict[str, Item] = {}
-    for row in read_rows(path):
+    for row in read_benchmark_rows(path):
         question = _question(row, path)
         item = Item(
             f"{question.figure_name}_{question.number}",
@@ -61,7 +61,7 @@ def read(folder: Path) -> list[Item]:
 
 def aliases(item: Item) -> list[str]:
     """VLMEvalKit's name, category_subcategory_visual_set_figure_question."""
-    question: Question = item.extra["question"]
+    question: HallusionQuestion = item.extra["question"]
     place = (question.set, question.figure, question.number)
     return ["_".join((question.category, question.subcategory, question.visual, *place))]
 
@@ -99,27 +99,27 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
         for one, graded in zip(answered, judged, strict=True)
         if graded.grade is not None
     }
-    return Outcome(*measures_of(judged, why, derived), notes, of_items)
+    return Outcome(*hallusion_measures(judged, why, derived), notes, of_items)
 
 
-def _by_judge(one: Answered) -> Judged:
+def _by_judge(one: Answered) -> JudgedQuestion:
     verdict: Any = one.verdict
     if verdict is None:
-        return Judged(one.item.extra["question"], None)
+        return JudgedQuestion(one.item.extra["question"], None)
     if not isinstance(verdict, dict) or verdict.get("grade") not in GRADES:
         raise DataError(f"the verdict on {one.item.id!r} is no grade", fix=f"give one of {', '.join(GRADES)}")
-    return Judged(one.item.extra["question"], verdict["grade"], verdict.get("same"))
+    return JudgedQuestion(one.item.extra["question"], verdict["grade"], verdict.get("same"))
 
 
-def _by_words(one: Answered) -> Judged:
-    question: Question = one.item.extra["question"]
+def _by_words(one: Answered) -> JudgedQuestion:
+    question: HallusionQuestion = one.item.extra["question"]
     said = first_word(one.answer)
-    return Judged(question, "unclear" if said is None else "correct" if said == question.label else "incorrect")
+    return JudgedQuestion(question, "unclear" if said is None else "correct" if said == question.label else "incorrect")
 
 
-def _question(row: Row, path: Path) -> Question:
+def _question(row: Row, path: Path) -> HallusionQuestion:
     subcategory = text_of(row, "subcategory", path)
-    return Question(
+    return HallusionQuestion(
         category=choice_of(row, "category", path, ("VD", "VS")),
         subcategory=subcategory,
         set=str(number_of(row, "set_id", path)),
@@ -130,7 +130,7 @@ def _question(row: Row, path: Path) -> Question:
     )
 
 
-def _image(row: Row, question: Question, path: Path) -> str | None:
+def _image(row: Row, question: HallusionQuestion, path: Path) -> str | None:
     if question.visual == "0":
         return None
     return text_of(row, "filename", path).removeprefix("./")

@@ -15,7 +15,7 @@ from typing import Any
 
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Need, NoOptions, Outcome
-from trifacet.benchmarks.objects.records import once, read_rows, text_of
+from trifacet.benchmarks.objects.records import once, read_benchmark_rows, text_of
 from trifacet.data.rows import Row, iter_rows
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.statistics.measures import share_measure
@@ -35,7 +35,7 @@ def read(folder: Path) -> list[Item]:
     }
     path = folder / "questions.jsonl"
     items: dict[str, Item] = {}
-    for row in read_rows(path):
+    for row in read_benchmark_rows(path):
         name, image, category = _id(row, path), text_of(row, "image", path), text_of(row, "category", path)
         if category not in CATEGORIES:
             raise DataError(

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Need, Outcome
-from trifacet.benchmarks.objects.records import check_answers, choice_of, once, read_rows, text_of, texts_of
+from trifacet.benchmarks.objects.records import check_answers, choice_of, once, read_benchmark_rows, text_of, texts_of
 from trifacet.data.rows import Row
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.statistics.measures import mean_measure, share_measure
@@ -30,7 +30,7 @@ def read(folder: Path) -> list[Item]:
     """The questions in the file's order; an item's id is its image_id."""
     path = folder / (ORIGINAL if (folder / ORIGINAL).is_file() and not (folder / FILE).is_file() else FILE)
     items: dict[str, Item] = {}
-    for row in read_rows(path):
+    for row in read_benchmark_rows(path):
         item = Item(
             text_of(row, "image_id", path),
             text_of(row, "question", path),

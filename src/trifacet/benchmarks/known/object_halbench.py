@@ -20,7 +20,7 @@ from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Judge, Need
 from trifacet.benchmarks.objects.coco_objects import CocoObjects, read_synonyms
 from trifacet.benchmarks.objects.ground_truth import annotation_files, build_ground_truth, read_objects, write_objects
 from trifacet.benchmarks.objects.named_objects import OFFICIAL_LEMMAS, ToWords, mentions, name_reader
-from trifacet.benchmarks.objects.records import check_answers, number_of, once, read_rows, text_of
+from trifacet.benchmarks.objects.records import check_answers, number_of, once, read_benchmark_rows, text_of
 from trifacet.benchmarks.objects.words import Sentences
 from trifacet.data.rows import iter_rows
 from trifacet.llm.parsing import parse_object
@@ -65,7 +65,7 @@ def read(folder: Path) -> list[Item]:
     objects = read_objects(folder / "objects.json", set(table.names.values()))
     path = folder / FILE
     items: dict[str, Item] = {}
-    for row in read_rows(path):
+    for row in read_benchmark_rows(path):
         image = str(number_of(row, "image_id", path))
         if image not in objects:
             raise DataError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Need, NoOptions, Outcome
-from trifacet.benchmarks.objects.records import read_rows
+from trifacet.benchmarks.objects.records import read_benchmark_rows
 from trifacet.statistics.measures import Array, Measure, share_measure
 
 FILE = "OCRBench.json"
@@ -34,7 +34,7 @@ TYPES = (
 def read(folder: Path) -> list[Item]:
     """The questions of OCRBench.json, numbered from 1; raises DataError naming row and field."""
     path = folder / FILE
-    return [_item(values, path, number) for number, values in read_rows(path)]
+    return [_item(values, path, number) for number, values in read_benchmark_rows(path)]
 
 
 def _item(values: dict[str, Any], path: Path, number: int) -> Item:

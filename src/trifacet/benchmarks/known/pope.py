@@ -14,7 +14,7 @@ import numpy as np
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Need, Outcome
 from trifacet.benchmarks.objects import yes_no
-from trifacet.benchmarks.objects.records import check_answers, choice_of, number_of, once, read_rows, text_of
+from trifacet.benchmarks.objects.records import check_answers, choice_of, number_of, once, read_benchmark_rows, text_of
 from trifacet.benchmarks.objects.yes_no import YesNo
 from trifacet.statistics.measures import Better, Formula, Measure, grouped_measure
 
@@ -77,13 +77,13 @@ def score(answered: Sequence[Answered], options: Any = None) -> Outcome:
             for name, formula, better in MEASURES
         ]
         totals = sums_N4.sum(axis=0).astype(int).tolist()
-        counts |= {f"{part}/{name}": total for name, total in zip(yes_no.COUNTS, totals, strict=True)}
+        counts |= {f"{part}/{name}": total for name, total in zip(yes_no.YES_NO_COUNTS, totals, strict=True)}
     return Outcome(measures, counts, ["an empty answer counts as yes, as in POPE's own program"], of_items)
 
 
 def _items(path: Path, part: str) -> list[Item]:
     items: dict[str, Item] = {}
-    for row in read_rows(path):
+    for row in read_benchmark_rows(path):
         item = Item(
             f"{part}/{number_of(row, 'question_id', path)}",
             text_of(row, "text", path),

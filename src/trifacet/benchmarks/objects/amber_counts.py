@@ -32,7 +32,7 @@ class WordList:
         return pairs + [(word, at) for at, word in enumerate(self.words)]
 
 
-class Counts(NamedTuple):
+class AmberCounts(NamedTuple):
     """Of one response: kept nouns, and the hallucinated ones; truth words, and the covered ones; words that a model is
     apt to hallucinate, and those mentioned.
     """
@@ -52,7 +52,7 @@ def count_nouns(
     vocabulary: Collection[str],
     ignored: Collection[str],
     alike: Alike,
-) -> Counts:
+) -> AmberCounts:
     """AMBER's counts of one response.
 
     Nouns outside the vocabulary are dropped; each of the others counts in the denominator. In order: an ignored one is
@@ -82,7 +82,7 @@ def count_nouns(
             hallucinated += 1
         else:
             covered.add(like)
-    return Counts(len(kept), hallucinated, len(truth.words), len(covered), len(tempting.words), len(mentioned))
+    return AmberCounts(len(kept), hallucinated, len(truth.words), len(covered), len(tempting.words), len(mentioned))
 
 
 def rate(sums: Array) -> Array:

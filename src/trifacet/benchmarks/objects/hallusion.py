@@ -17,11 +17,11 @@ from trifacet.statistics.measures import Array, Better, Measure, grouped_measure
 Grade = Literal["correct", "incorrect", "unclear"]
 Cause = Literal["language", "vision", "mixed"]  # LH, VI and Mixed of the original
 CAUSES: tuple[Cause, ...] = ("language", "vision", "mixed")
-OUTCOMES: dict[str, Better] = {"correct": "higher", "inconsistent": "lower", "wrong": "lower"}  # of a figure
+_OUTCOMES: dict[str, Better] = {"correct": "higher", "inconsistent": "lower", "wrong": "lower"}  # of a figure
 
 
 @dataclass(frozen=True)
-class Question:
+class HallusionQuestion:
     """Where a question stands: category VD or VS, subcategory, set, figure and number.
 
     ``visual`` is "0" for a question without a picture, "1" with the original one, "2" with an edited one. ``label`` is
@@ -53,12 +53,12 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedQuestion:
     """A question with the judge's grade (None: it could not be read), and whether the answer says the same as the one
     to the same question about figure 0 (None: nobody was asked, and it follows from labels and grades).
     """
 
-    question: Question
+    question: HallusionQuestion
     grade: Grade | None
     same: bool | None = None
 
@@ -75,7 +75,7 @@ class Judged:
         return self.right == (self.question.label == "yes")
 
 
-def cause(judged: Judged, original: Judged | None) -> Cause | None:
+def cause(judged: JudgedQuestion, original: JudgedQuestion | None) -> Cause | None:
     """Why an answer is wrong, by the original's rules; None where it is right, or where the original lacks a grade.
 
     ``original`` is the same question about figure 0.
@@ -94,7 +94,9 @@ def cause(judged: Judged, original: Judged | None) -> Cause | None:
     return "language" if same and original.grade == "correct" and question.visual == "2" else "vision"
 
 
-def measures_of(judged: Sequence[Judged], why: str, why_cause: str) -> tuple[list[Measure], dict[str, int]]:
+def hallusion_measures(
+    judged: Sequence[JudgedQuestion], why: str, why_cause: str
+) -> tuple[list[Measure], dict[str, int]]:
     """The leaderboard's numbers and the counts behind them; no number where no question has a judgement.
 
     Args:
@@ -117,7 +119,7 @@ def measures_of(judged: Sequence[Judged], why: str, why_cause: str) -> tuple[lis
     measures += _of_questions(read, why)
     measures += [
         _share(f"consistency_{name}", units, [one == name for one in outcomes], why, better)
-        for name, better in OUTCOMES.items()
+        for name, better in _OUTCOMES.items()
     ]
     originals = {one.question.group: one for one in judged if one.question.figure == "0"}
     causes = [cause(one, originals.get(one.question.group)) for one in read]
@@ -132,14 +134,14 @@ def measures_of(judged: Sequence[Judged], why: str, why_cause: str) -> tuple[lis
         "easy_groups": len(groups["easy"]),
         "hard_groups": len(groups["hard"]),
         "figures": len(outcomes),
-        **{f"figures_{name}": outcomes.count(name) for name in OUTCOMES},
+        **{f"figures_{name}": outcomes.count(name) for name in _OUTCOMES},
         **{f"errors_{name}": causes.count(name) for name in CAUSES},
         "without_judgement": len(judged) - len(read),
     }
     return measures if read else [], counts
 
 
-def _of_questions(read: Sequence[Judged], why: str) -> list[Measure]:
+def _of_questions(read: Sequence[JudgedQuestion], why: str) -> list[Measure]:
     units = [one.question.unit for one in read]
     says = np.array([(one.says_yes, one.question.label == "yes", 1) for one in read]).reshape(-1, 3)
     errors = np.array([(not one.right and one.question.label == "no", not one.right) for one in read]).reshape(-1, 2)
@@ -150,7 +152,7 @@ def _of_questions(read: Sequence[Judged], why: str) -> list[Measure]:
     ]
 
 
-def _of_causes(read: Sequence[Judged], causes: Sequence[Cause | None], why: str) -> list[Measure]:
+def _of_causes(read: Sequence[JudgedQuestion], causes: Sequence[Cause | None], why: str) -> list[Measure]:
     units, known = [one.question.unit for one in read], [one is not None for one in causes]
     return [
         share_measure(f"errors_{name}", units, [one == name for one in causes], known, better="neither", unofficial=why)
@@ -162,9 +164,9 @@ def _share(name: str, units: Sequence[str], flags: Sequence[bool], why: str, bet
     return share_measure(name, units, flags, [1] * len(flags), better=better, unofficial=why)
 
 
-def _all_right(judged: Sequence[Judged], key: Callable[[Question], str]) -> list[tuple[str, int, int]]:
+def _all_right(judged: Sequence[JudgedQuestion], key: Callable[[HallusionQuestion], str]) -> list[tuple[str, int, int]]:
     """(unit, questions answered rightly, questions) of each group whose questions all have a grade."""
-    groups: dict[str, list[Judged]] = {}
+    groups: dict[str, list[JudgedQuestion]] = {}
     for one in judged:
         groups.setdefault(key(one.question), []).append(one)
     return [
@@ -174,7 +176,7 @@ def _all_right(judged: Sequence[Judged], key: Callable[[Question], str]) -> list
     ]
 
 
-def _figures(judged: Sequence[Judged]) -> list[tuple[str, int, int]]:
+def _figures(judged: Sequence[JudgedQuestion]) -> list[tuple[str, int, int]]:
     """The same per figure; figure 0 of VS is none."""
     shown = [one for one in judged if not (one.question.category == "VS" and one.question.figure == "0")]
     return _all_right(shown, lambda question: question.figure_name)

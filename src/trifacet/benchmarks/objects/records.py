@@ -16,10 +16,10 @@ from trifacet.base.opening import read_text
 from trifacet.benchmarks.benchmark import Answered, Item
 from trifacet.data.rows import Row, iter_rows
 
-MAX_BYTES = 500_000_000  # of a file that is held whole
+_MAX_BYTES = 500_000_000  # of a file that is held whole
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_benchmark_rows(path: Path) -> list[Row]:
     """All rows of a JSON array or of JSON lines. Raises DataError, also for a file without a row."""
     rows = list(iter_rows(path))
     if not rows:
@@ -29,7 +29,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object that the file is. Raises DataError."""
-    text = read_text(path, MAX_BYTES)
+    text = read_text(path, _MAX_BYTES)
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -47,7 +47,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file without their ends. Raises DataError."""
-    return read_text(path, MAX_BYTES).replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return read_text(path, _MAX_BYTES).replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
 def text_of(row: Row, field: str, path: Path, *, empty: bool = False) -> str:

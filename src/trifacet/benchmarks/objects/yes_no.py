@@ -1,6 +1,6 @@
 """Answers that are yes or no: counting them, and what follows from the counts.
 
-Invariant: the formulas take sums of the counts in the order of ``COUNTS``, of one question or of many.
+Invariant: the formulas take sums of the counts in the order of ``YES_NO_COUNTS``, of one question or of many.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from trifacet.statistics.measures import Array
 
 YesNo = Literal["yes", "no"]
-COUNTS = ("tp", "fp", "tn", "fn")
+YES_NO_COUNTS = ("tp", "fp", "tn", "fn")
 _FIRST_WORD = re.compile(r"[^\W_]+")
 
 

@@ -28,17 +28,17 @@ WINDOW = 6  # neighbours looked at before and after the place of a code
 CLOSEST = 8  # pairs kept per row
 NEXT = 4  # rows of equal key that follow a row and are compared with it
 
-Ints = NDArray[np.int64]
-Codes = NDArray[np.uint64]
+_Ints = NDArray[np.int64]
+_Codes = NDArray[np.uint64]
 
 
 class Near(NamedTuple):
     """Pairs of places (counted over all rows, from 0): ``asked``'s variant number ``variant`` is close to ``found``."""
 
-    asked: Ints
-    found: Ints
-    variant: Ints
-    distance: Ints
+    asked: _Ints
+    found: _Ints
+    variant: _Ints
+    distance: _Ints
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def near_codes(signatures: Signatures, columns: CodeColumns, max_distance: int) 
     return best
 
 
-def equal_keys(signatures: Signatures, key: str, tie: str) -> Iterator[tuple[Ints, Ints]]:
+def equal_keys(signatures: Signatures, key: str, tie: str) -> Iterator[tuple[_Ints, _Ints]]:
     """Pairs of places (first < second) whose rows have the same ``key``, not null; neighbours are chosen by ``tie``.
 
     Every row is paired with the first of its key and with the ``NEXT`` that follow it in the order of (tie, place).
@@ -105,7 +105,7 @@ class _Shuffle:
             for row in targets
         ]
 
-    def __call__(self, codes: Codes) -> Codes:
+    def __call__(self, codes: _Codes) -> _Codes:
         result = np.zeros_like(codes)
         for number, table in enumerate(self._tables):
             result |= table[((codes >> np.uint64(8 * number)) & np.uint64(255)).astype(np.intp)]
@@ -117,14 +117,14 @@ def _arrays(signatures: Signatures, names: list[str]) -> Iterator[list[pa.Array]
         yield [part.column(name).combine_chunks() for name in names]
 
 
-def in_range(keys: Codes, number: int, ranges: int) -> NDArray[np.bool_]:
+def in_range(keys: _Codes, number: int, ranges: int) -> NDArray[np.bool_]:
     """Which of the evenly spread 64-bit keys lie in this one of so many equal ranges."""
     if ranges == 1:
         return np.ones(len(keys), bool)
     return np.asarray((keys >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32) == number)
 
 
-def _with_places(signatures: Signatures, names: list[str]) -> Iterator[tuple[list[pa.Array], Ints]]:
+def _with_places(signatures: Signatures, names: list[str]) -> Iterator[tuple[list[pa.Array], _Ints]]:
     """Per part: its columns and places without the rows where the first column is null."""
     start = 0
     for arrays in _arrays(signatures, names):
@@ -133,7 +133,7 @@ def _with_places(signatures: Signatures, names: list[str]) -> Iterator[tuple[lis
         start += len(arrays[0])
 
 
-def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ranges: int) -> tuple[Codes, Ints]:
+def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ranges: int) -> tuple[_Codes, _Ints]:
     """Shuffled codes of one range in order, and the places they belong to."""
     parts = []
     for (array,), places in _with_places(signatures, [own]):
@@ -147,7 +147,7 @@ def _table(signatures: Signatures, own: str, shuffle: _Shuffle, number: int, ran
     return codes, places[order]
 
 
-def _sharing(signatures: Signatures, key: str, tie: str, number: int, ranges: int) -> tuple[Codes, Codes, Ints]:
+def _sharing(signatures: Signatures, key: str, tie: str, number: int, ranges: int) -> tuple[_Codes, _Codes, _Ints]:
     """Keys of one range that more than one row has, ties and places of these rows; first the keys alone are sorted."""
     every = [np.empty(0, np.uint64)]
     for (array,), _ in _with_places(signatures, [key]):
@@ -167,7 +167,7 @@ def _sharing(signatures: Signatures, key: str, tie: str, number: int, ranges: in
     return codes, others, owners
 
 
-def _among(values: Codes, known: Codes) -> NDArray[np.bool_]:
+def _among(values: _Codes, known: _Codes) -> NDArray[np.bool_]:
     """Which values are among the known ones, which are sorted."""
     if not len(known):
         return np.zeros(len(values), bool)
@@ -175,7 +175,7 @@ def _among(values: Codes, known: Codes) -> NDArray[np.bool_]:
     return np.asarray(known[at] == values)
 
 
-def _queries(signatures: Signatures, columns: CodeColumns) -> Iterator[tuple[Ints, Ints, Codes]]:
+def _queries(signatures: Signatures, columns: CodeColumns) -> Iterator[tuple[_Ints, _Ints, _Codes]]:
     """Per part: places, numbers of variants (0: the own code) and codes to ask with."""
     names = [columns.own] + ([columns.more] if columns.more else [])
     for arrays, places in _with_places(signatures, names):
@@ -186,7 +186,7 @@ def _queries(signatures: Signatures, columns: CodeColumns) -> Iterator[tuple[Int
         yield np.repeat(places, variants), np.tile(np.arange(variants), len(places)), codes.ravel()
 
 
-def _around(codes: Codes, places: Ints, asked: Ints, variants: Ints, queries: Codes, max_distance: int) -> Near:
+def _around(codes: _Codes, places: _Ints, asked: _Ints, variants: _Ints, queries: _Codes, max_distance: int) -> Near:
     """What lies around each query's place in the sorted codes and is near enough."""
     if not len(codes):
         return Near(asked[:0], asked[:0], variants[:0], asked[:0])
@@ -216,6 +216,6 @@ def _closest(found: list[Near]) -> Near:
     return Near(asked[few], other[few], variant[few], distance[few])
 
 
-def _ordered(one: Ints, other: Ints) -> tuple[Ints, Ints]:
+def _ordered(one: _Ints, other: _Ints) -> tuple[_Ints, _Ints]:
     differ = one != other
     return np.minimum(one, other)[differ], np.maximum(one, other)[differ]

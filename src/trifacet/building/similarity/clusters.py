@@ -10,21 +10,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+_Floats = NDArray[np.float64]
 METHODS = ("image", "text", "image embedding", "text embedding")
 
 
 class Pairs(NamedTuple):
     """Pairs of places found alike: by which of ``METHODS``, and how similar."""
 
-    first: Ints
-    second: Ints
-    by: Ints
-    similarity: Floats
+    first: _Ints
+    second: _Ints
+    by: _Ints
+    similarity: _Floats
 
     @staticmethod
-    def of(first: Ints, second: Ints, by: str, similarity: Floats) -> Pairs:
+    def of(first: _Ints, second: _Ints, by: str, similarity: _Floats) -> Pairs:
         """Pairs that were all found by one method."""
         return Pairs(first, second, np.full(len(first), METHODS.index(by)), similarity)
 
@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
         return Pairs(*(np.concatenate([part[k] for part in [empty, *parts]]) for k in range(4)))
 
 
-def clusters(first: Ints, second: Ints) -> tuple[Ints, Ints]:
+def clusters(first: _Ints, second: _Ints) -> tuple[_Ints, _Ints]:
     """The places that occur in pairs, sorted, and for each the smallest place of its cluster."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -57,11 +57,11 @@ class Joined:
     def __init__(self, rows: int) -> None:
         self._label = np.arange(rows, dtype=np.int32 if rows < 2**31 else np.int64)
 
-    def apart(self, first: Ints, second: Ints) -> NDArray[np.bool_]:
+    def apart(self, first: _Ints, second: _Ints) -> NDArray[np.bool_]:
         """Which pairs are not yet in one cluster."""
         return np.asarray(self._label[first] != self._label[second])
 
-    def join(self, first: Ints, second: Ints) -> None:
+    def join(self, first: _Ints, second: _Ints) -> None:
         """Note that these pairs are alike."""
         members, smallest = clusters(self._label[first].astype(np.int64), self._label[second].astype(np.int64))
         if len(members):
@@ -70,7 +70,7 @@ class Joined:
             self._label = renamed[self._label]
 
 
-def best(cluster: Ints, *goods: Floats | Ints) -> Ints:
+def best(cluster: _Ints, *goods: _Floats | _Ints) -> _Ints:
     """[n]: for each row the index of its cluster's best: the largest first good, then the next; last the earliest."""
     order = np.lexsort((np.arange(len(cluster)), *(-good for good in reversed(goods)), cluster))
     starts = np.concatenate([[True], cluster[order][1:] != cluster[order][:-1]]) if len(cluster) else np.empty(0, bool)
@@ -78,7 +78,7 @@ def best(cluster: Ints, *goods: Floats | Ints) -> Ints:
     return np.asarray(winners[np.searchsorted(cluster[winners], cluster)])
 
 
-def reasons(pairs: Pairs, members: Ints, kept: Ints) -> tuple[Ints, Ints, Floats]:
+def reasons(pairs: Pairs, members: _Ints, kept: _Ints) -> tuple[_Ints, _Ints, _Floats]:
     """For each member the pair that tells best why it is there: with the kept one, else the most similar.
 
     Returns:

@@ -18,8 +18,8 @@ from PIL import Image
 from trifacet.base.errors import TrifacetError
 from trifacet.building.similarity.spool import BLOCK, Spool
 
-Ints = NDArray[np.int64]
-BATCH = 32  # pictures or texts at a time
+_Ints = NDArray[np.int64]
+_BATCH = 32  # pictures or texts at a time
 
 
 class Encoder(NamedTuple):
@@ -80,7 +80,7 @@ def code_distance(cosine: float) -> int:
     return ceil(64 * share + 3 * sqrt(64 * share * (1 - share)))
 
 
-def cosines(spool: Spool, first: Ints, second: Ints) -> NDArray[np.float64]:
+def cosines(spool: Spool, first: _Ints, second: _Ints) -> NDArray[np.float64]:
     """[n]: cosine of the vectors at the places."""
     found = [np.empty(0)]
     for start in range(0, len(first), BLOCK):
@@ -95,8 +95,8 @@ def _embed(encoder: Encoder, function: Any, inputs: Any, things: list[Any]) -> N
 
     vectors = []
     with torch.inference_mode():
-        for start in range(0, len(things), BATCH):
-            ready = encoder.processor(**inputs(things[start : start + BATCH]), return_tensors="pt")
+        for start in range(0, len(things), _BATCH):
+            ready = encoder.processor(**inputs(things[start : start + _BATCH]), return_tensors="pt")
             output = function(**{key: value.to(encoder.model.device) for key, value in ready.items()})
             vector = getattr(output, "pooler_output", output)
             vectors.append(torch.nn.functional.normalize(vector.float(), dim=-1).cpu().numpy())

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trifacet.base.images import decoded
+from trifacet.base.images import decode_image
 
 GREY, COLOUR = 32, 16  # sides of the two parts of the thumbnail
 THUMBNAIL = GREY * GREY + 2 * COLOUR * COLOUR  # bytes: grey, then the two colour differences
@@ -27,15 +27,15 @@ _EDGES = (0.025, 0.075)  # cut from an edge by the inner crops: every cut up to 
 FLAT = 2.0  # 8-bit steps: what varies less than that shows nothing
 _CELL, _NEAR = 8, 3  # flat pictures: side of a cell of colours, and how far apart the same colour may be
 
-Codes = NDArray[np.uint64]
+_Codes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Picture:
+class _Picture:
     """``code`` of the whole, ``crops`` [16] of inner crops (see ``boxes``), ``thumbnail`` [THUMBNAIL] bytes."""
 
     code: np.uint64
-    crops: Codes
+    crops: _Codes
     thumbnail: NDArray[np.uint8]
 
 
@@ -46,11 +46,11 @@ def boxes() -> NDArray[np.float64]:
 
 
 def open_small(path: Path, max_pixels: int) -> Image.Image:
-    """The picture, RGB and upright, of a JPEG perhaps smaller than it is. Raises DataError as ``decoded`` does."""
-    return decoded(path, path.name, max_pixels=max_pixels, allow_animated=True, smallest=4 * _FINE)
+    """The picture, RGB and upright, of a JPEG perhaps smaller than it is. Raises DataError as ``decode_image`` does."""
+    return decode_image(path, path.name, max_pixels=max_pixels, allow_animated=True, smallest=4 * _FINE)
 
 
-def sign_picture(image: Image.Image) -> Picture:
+def sign_picture(image: Image.Image) -> _Picture:
     """The signature of an RGB picture."""
     fine = image.resize((_FINE, _FINE), Image.Resampling.BOX, reducing_gap=2.0).convert("YCbCr")
     grey, *colours = fine.split()
@@ -61,7 +61,7 @@ def sign_picture(image: Image.Image) -> Picture:
     if is_flat(thumbnail[None])[0]:
         return _flat_picture(thumbnail)
     codes = _codes(pixels)
-    return Picture(codes[0], codes[1:], thumbnail)
+    return _Picture(codes[0], codes[1:], thumbnail)
 
 
 def is_flat(thumbnails: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -80,23 +80,23 @@ def _mean_colour(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.stack([part.mean(axis=1) for part in parts], axis=1)
 
 
-def _flat_picture(thumbnail: NDArray[np.uint8]) -> Picture:
+def _flat_picture(thumbnail: NDArray[np.uint8]) -> _Picture:
     """Codes that are equal for colours of the same cell; ``crops`` are those of the cells next to it."""
     colour = _mean_colour(thumbnail[None])[0]
     corners = np.array(np.meshgrid(*[(-_NEAR, _NEAR)] * 3)).reshape(3, -1).T
     cells = np.floor(np.vstack([colour, colour + corners]) / _CELL).astype(np.int64) + 1
     codes = _mixed((cells @ np.array([1, 1 << 8, 1 << 16])).astype(np.uint64))
-    return Picture(codes[0], np.resize(codes[1:], len(boxes()) - 1), thumbnail)
+    return _Picture(codes[0], np.resize(codes[1:], len(boxes()) - 1), thumbnail)
 
 
-def _mixed(values: Codes) -> Codes:
+def _mixed(values: _Codes) -> _Codes:
     """splitmix64's finalizer: any two different values get codes that differ in about half of the bits."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
-def _codes(pixels: NDArray[np.float64]) -> Codes:
+def _codes(pixels: NDArray[np.float64]) -> _Codes:
     """[17] codes of a grey picture [_FINE, _FINE]."""
     bases, frequencies = _bases(), _frequencies()
     # [3 rows' cuts.., v, _FINE] @ pixels @ [.., _FINE, u]: every pair of a vertical and a horizontal crop

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from trifacet.building.step import Signatures
 
-Ints = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 BLOCK = 2048  # pairs compared at a time
 
 
@@ -30,11 +30,11 @@ class Spool:
     """
 
     def __init__(
-        self, signatures: Signatures, column: str, dtype: DTypeLike, folder: Path, places: Ints | None = None
+        self, signatures: Signatures, column: str, dtype: DTypeLike, folder: Path, places: _Ints | None = None
     ) -> None:
         self.places, self._dtype = places, np.dtype(dtype)
         self._file = tempfile.NamedTemporaryFile(dir=folder, prefix="spool-")  # noqa: SIM115 - closed by __exit__
-        lengths: list[Ints] = []
+        lengths: list[_Ints] = []
         start = 0
         for part in signatures.parts([column]):
             array, size = part.column(column).combine_chunks(), part.num_rows
@@ -56,12 +56,12 @@ class Spool:
     def __exit__(self, *stop: Any) -> None:
         self._file.close()
 
-    def matrix(self, places: Ints) -> NDArray[Any]:
+    def matrix(self, places: _Ints) -> NDArray[Any]:
         """[n, width]: values of these rows, which must be of equal length."""
         values, lengths = self.ragged(places)
         return values.reshape(len(places), int(lengths[0]) if len(lengths) else 0)
 
-    def ragged(self, places: Ints) -> tuple[NDArray[Any], Ints]:
+    def ragged(self, places: _Ints) -> tuple[NDArray[Any], _Ints]:
         """The values of these rows one after the other, and how many are each one's."""
         at = places if self.places is None else np.searchsorted(self.places, places)
         starts, lengths = self._starts[at], self._starts[at + 1] - self._starts[at]

@@ -31,7 +31,7 @@ _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
 
-Ints = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 
 
 def words_of(text: str) -> list[str]:
@@ -89,7 +89,7 @@ class Texts:
     def __exit__(self, *stop: object) -> None:
         self._spool.__exit__()
 
-    def similarity(self, first: Ints, second: Ints) -> NDArray[np.float64]:
+    def similarity(self, first: _Ints, second: _Ints) -> NDArray[np.float64]:
         """[n]: Jaccard similarity of the sets of word pairs: exact up to ``MOST_PAIRS`` different ones in the two.
 
         Of more than that the ones with the smallest hashes, an even sample of the union, are looked at.
@@ -97,7 +97,7 @@ class Texts:
         blocks = [self._block(one, other) for one, other in _blocks(first, second)]
         return np.concatenate(blocks) if blocks else np.empty(0)
 
-    def _block(self, first: Ints, second: Ints) -> NDArray[np.float64]:
+    def _block(self, first: _Ints, second: _Ints) -> NDArray[np.float64]:
         amount = len(first)
         values, lengths = self._spool.ragged(np.concatenate([first, second]))
         owner = np.repeat(np.tile(np.arange(amount), 2), lengths).astype(np.uint64)
@@ -110,6 +110,6 @@ class Texts:
         return np.asarray(common / np.maximum(union, 1))
 
 
-def _blocks(first: Ints, second: Ints) -> Iterator[tuple[Ints, Ints]]:
+def _blocks(first: _Ints, second: _Ints) -> Iterator[tuple[_Ints, _Ints]]:
     for start in range(0, len(first), BLOCK):
         yield first[start : start + BLOCK], second[start : start + BLOCK]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.settings.section import Section
 
@@ -15,7 +15,7 @@ class Parameters(Section):
     min_words: int = Field(5, ge=1, description="fewest words, split at spaces")
 
 
-def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
     """Drop rows whose alt-text has fewer words; none at all is a reason of its own."""
     for place, alt in enumerate(batch.column("alt")):
         words = len(alt.split())

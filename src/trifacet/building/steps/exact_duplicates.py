@@ -20,14 +20,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.similarity.candidates import RANGE_ROWS, in_range
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.settings.section import Section
 
 Name = Literal["sha256", "image", "context", "alt", "prompt"]
-PICTURES = ("sha256", "image")  # compared as they are; null is not known
-Ints = NDArray[np.int64]
+_PICTURES = ("sha256", "image")  # compared as they are; null is not known
+_Ints = NDArray[np.int64]
 
 
 class Parameters(Section):
@@ -49,9 +49,9 @@ def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
 
 
 def _hashed(values: dict[Name, str | None]) -> tuple[int, int] | None:
-    if any(name in PICTURES and value is None for name, value in values.items()):
+    if any(name in _PICTURES and value is None for name, value in values.items()):
         return None
-    texts = [value if name in PICTURES else normalised(value) for name, value in values.items()]
+    texts = [value if name in _PICTURES else normalised(value) for name, value in values.items()]
     if not any(texts):
         return None
     digest = blake2b(digest_size=16)
@@ -78,7 +78,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
     return pa.table({"row": rows, "kept": kept, "kept_id": _ids(signatures, kept)})
 
 
-def _duplicates(signatures: Signatures, number: int, ranges: int) -> tuple[Ints, Ints]:
+def _duplicates(signatures: Signatures, number: int, ranges: int) -> tuple[_Ints, _Ints]:
     """Rows of one range of hashes that equal an earlier row, and the earliest such row of each."""
     parts = []
     for part in signatures.parts(["row", "high", "low"]):
@@ -97,7 +97,7 @@ def _duplicates(signatures: Signatures, number: int, ranges: int) -> tuple[Ints,
     return row[again], row[first[again]]
 
 
-def _ids(signatures: Signatures, rows: Ints) -> pa.Array:
+def _ids(signatures: Signatures, rows: _Ints) -> pa.Array:
     """The ids of these rows."""
     wanted = np.unique(rows)
     found = [pa.array([], pa.string())]
@@ -107,7 +107,7 @@ def _ids(signatures: Signatures, rows: Ints) -> pa.Array:
     return pa.concat_arrays(found).take(pa.array(np.searchsorted(wanted, rows)))
 
 
-def apply(batch: Batch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Drop what duplicates an earlier row."""
     places = {row: place for place, row in enumerate(batch.column("row"))}
     for decision in decided.to_pylist():

@@ -44,7 +44,7 @@ class Parameters(Section):
 
 
 @dataclass(frozen=True)
-class Correction:
+class _Correction:
     """An answer: the corrected text, or None where there is no error."""
 
     text: str | None
@@ -69,7 +69,7 @@ async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: T
         _decide(post, field, answer, parameters)
 
 
-def _decide(post: Post, field: str, answer: Answer[Correction], parameters: Parameters) -> None:
+def _decide(post: Post, field: str, answer: Answer[_Correction], parameters: Parameters) -> None:
     text = post[field]
     if answer.value is None:
         tell = post.drop if parameters.on_problem == "drop" else post.note
@@ -83,14 +83,14 @@ def _decide(post: Post, field: str, answer: Answer[Correction], parameters: Para
             post.change(field, corrected, "grammar corrected")
 
 
-def parse_correction(text: str) -> Correction:
+def parse_correction(text: str) -> _Correction:
     """{"error": false, "text": ""} or {"error": true, "text": "..."}; anything else raises UnparsedError."""
     answer = parse_object(text, {"error": bool, "text": str})
     if not answer["error"]:
-        return Correction(None)
+        return _Correction(None)
     if not answer["text"].strip():
         raise UnparsedError("an error without a corrected text")
-    return Correction(answer["text"])
+    return _Correction(answer["text"])
 
 
 def refusal(before: str, after: str, max_change: float) -> str | None:

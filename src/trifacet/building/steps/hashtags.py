@@ -10,7 +10,7 @@ from typing import Literal
 import regex
 from pydantic import Field
 
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.lint.patterns import HASHTAGS
 from trifacet.settings.section import Section
@@ -30,7 +30,7 @@ class Parameters(Section):
     )
 
 
-def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
     """Strip the hashtags of each text, or drop the rows that have any. An emptied alt-text is for ``alt-length``."""
     columns = {field: batch.column(field)[:] for field in parameters.fields}
     for place in range(len(batch)):

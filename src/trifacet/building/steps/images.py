@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from trifacet.building.image_files import ImageFile, Unusable, inspect_image
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import DOWNLOADED, MapStep, Tools
 from trifacet.settings.section import Section
 
@@ -28,7 +28,7 @@ class Parameters(Section):
     missing: Literal["drop", "keep"] = Field("drop", description="rows without an image leave the build, or stay")
 
 
-def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
     """Fill ``file``, ``more_files`` and the facts of the first image; download what has to be."""
     names = [
         [image, *(more or ())] if image else []

@@ -13,7 +13,7 @@ import regex
 from pydantic import Field, StringConstraints, model_validator
 
 from trifacet.base.errors import TrifacetError
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.lint.patterns import words_only
 from trifacet.settings.section import Section
@@ -26,7 +26,7 @@ COMMON: tuple[Code, ...] = (
     *("ar", "bn", "el", "fa", "he", "hi", "ja", "ko", "ru", "ta", "th", "uk", "ur", "zh"),
 )
 _DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")  # a letter says as much as four others
-READ = 150  # characters looked at: more does not change the verdict, and huge posts would cost without end
+_READ = 150  # characters looked at: more does not change the verdict, and huge posts would cost without end
 
 
 class Parameters(Section):
@@ -57,7 +57,7 @@ class Parameters(Section):
         return self
 
 
-def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
     """Fill ``language`` (of the last of the fields that has one), and drop rows with a text in another language."""
     columns = {field: batch.column(field) for field in parameters.fields}
     languages: list[str | None] = [None] * len(batch)
@@ -78,7 +78,7 @@ def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
 
 def detect(text: str, parameters: Parameters) -> tuple[str | None, float]:
     """The language of a text, None where it is not certain, and how probable it is among the languages asked about."""
-    bare = words_only(text[: 4 * READ])[:READ]  # room for links that are taken out
+    bare = words_only(text[: 4 * _READ])[:_READ]  # room for links that are taken out
     if sum(map(str.isalpha, bare)) + 3 * len(_DENSE.findall(bare)) < parameters.min_letters:
         return None, 0.0
     among: tuple[str, ...] = () if parameters.among == "all" else tuple(parameters.among)

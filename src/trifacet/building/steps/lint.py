@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.lint import RULES, lint_text
 from trifacet.lint.rule import words
@@ -74,7 +74,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
     return pa.table({"row": rows[many][order], "images": counts[many][order]})
 
 
-def apply(batch: Batch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Drop by the first finding that the recipe drops for; note the others."""
     images = dict(zip(decided.column("row").to_pylist(), decided.column("images").to_pylist(), strict=True))
     given = {name: getattr(parameters, name) for name in ("platform", "max_chars", "min_words", "max_images", "ignore")}

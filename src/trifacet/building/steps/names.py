@@ -15,8 +15,8 @@ from pydantic import Field, model_validator
 
 from trifacet.base.digests import content_of
 from trifacet.base.opening import read_text
-from trifacet.building.name_finders import Finder, Span, spacy_finder, transformers_finder
-from trifacet.building.rows import Batch
+from trifacet.building.name_finders import Finder, NameSpan, spacy_finder, transformers_finder
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.settings.section import Section
 
@@ -63,7 +63,7 @@ class Parameters(Section):
     batch: int = Field(64, ge=1, description="texts given to the pipeline at a time")
 
 
-def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
     """Replace the names of people in the rows' texts."""
     finder = _finder(parameters.pipeline, tuple(parameters.labels))
     keep = _kept(tuple(parameters.keep), parameters.keep_file)
@@ -80,7 +80,7 @@ def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
 
 
 def replace_names(
-    texts: Sequence[str], found: Sequence[Sequence[Span]], parameters: Parameters, keep: frozenset[str]
+    texts: Sequence[str], found: Sequence[Sequence[NameSpan]], parameters: Parameters, keep: frozenset[str]
 ) -> list[tuple[str, int]]:
     """The texts of a row with the names in them replaced, and in how many places each was.
 
@@ -111,9 +111,9 @@ def replace_names(
     return results
 
 
-def merge_spans(text: str, spans: Sequence[Span]) -> list[Span]:
+def merge_spans(text: str, spans: Sequence[NameSpan]) -> list[NameSpan]:
     """Spans widened to whole words, without possessives and outer punctuation, overlapping and adjacent ones as one."""
-    merged: list[Span] = []
+    merged: list[NameSpan] = []
     for start, end in sorted(_tidy(text, *span) for span in spans):
         if start < end:
             merged.append((start, end))
@@ -123,7 +123,7 @@ def merge_spans(text: str, spans: Sequence[Span]) -> list[Span]:
     return merged
 
 
-def _belong(text: str, first: Span, second: Span) -> bool:
+def _belong(text: str, first: NameSpan, second: NameSpan) -> bool:
     """Whether two spans, in order, are one name: "Anna" and "Smith", "J." and "Smith"."""
     if second[0] <= first[1]:
         return True
@@ -132,7 +132,7 @@ def _belong(text: str, first: Span, second: Span) -> bool:
     return between in (" ", "-") or (initial and between in (".", ". "))
 
 
-def _tidy(text: str, start: int, end: int) -> Span:
+def _tidy(text: str, start: int, end: int) -> NameSpan:
     while start < end and not _LETTER.match(text, start):
         start += 1
     while end > start and not _LETTER.match(text, end - 1):
@@ -159,17 +159,17 @@ def _anywhere(names: set[str]) -> regex.Pattern[str] | None:
     return regex.compile(rf"(?<!{_SPACED.pattern})(?:{choice})(?!{_SPACED.pattern})", regex.V1)
 
 
-def _unmarked(text: str, spans: Sequence[Span], parameters: Parameters) -> list[Span]:
+def _unmarked(text: str, spans: Sequence[NameSpan], parameters: Parameters) -> list[NameSpan]:
     """Spans but for those that touch a replacement of an earlier time."""
     marks = [one.span() for one in regex.finditer(regex.escape(parameters.replacement), text)]
     return [span for span in spans if not _touching(span, marks)]
 
 
-def _touching(span: Span, others: Sequence[Span]) -> bool:
+def _touching(span: NameSpan, others: Sequence[NameSpan]) -> bool:
     return any(span[0] < end and start < span[1] for start, end in others)
 
 
-def _put(text: str, places: Sequence[Span], replacement: str) -> str:
+def _put(text: str, places: Sequence[NameSpan], replacement: str) -> str:
     pieces, at = [], 0
     for start, end in places:
         pieces += [text[at:start], replacement]

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from trifacet.base.digests import content_of
 from trifacet.base.errors import DataError
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.similarity import embeddings
 from trifacet.building.similarity.candidates import CodeColumns, equal_keys, near_codes
 from trifacet.building.similarity.clusters import METHODS, Joined, Pairs, best, clusters, reasons
@@ -30,7 +30,7 @@ from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.settings.section import Section
 
 CODE_DISTANCE = 12  # bits of 64 by which codes of a picture and its copy may differ; the comparison itself decides
-Ints = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 
 
 class Parameters(Section):
@@ -125,7 +125,7 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
 
 def _found(signatures: Signatures, parameters: Parameters, tools: Tools) -> Iterator[Pairs]:
     """Verified pairs by each method; what pixels and words did not prove is left to the model, where there is one."""
-    doubtful: dict[str, tuple[Ints, Ints]] = {}
+    doubtful: dict[str, tuple[_Ints, _Ints]] = {}
     if "image" in parameters.by:
         first, second, similarity = _alike_pictures(signatures, tools)
         good = similarity >= parameters.image_similarity
@@ -140,7 +140,7 @@ def _found(signatures: Signatures, parameters: Parameters, tools: Tools) -> Iter
                 yield _alike_vectors(signatures, name, kind, least, doubtful.get(name), tools)
 
 
-def _alike_pictures(signatures: Signatures, tools: Tools) -> tuple[Ints, Ints, NDArray[np.float64]]:
+def _alike_pictures(signatures: Signatures, tools: Tools) -> tuple[_Ints, _Ints, NDArray[np.float64]]:
     """Compared pairs of pictures, and how similar they are."""
     from trifacet.building.similarity.alignment import similarity
 
@@ -170,7 +170,7 @@ def _alike_texts(signatures: Signatures, parameters: Parameters, tools: Tools) -
 
 
 def _alike_vectors(
-    signatures: Signatures, name: str, kind: str, least: float, doubtful: tuple[Ints, Ints] | None, tools: Tools
+    signatures: Signatures, name: str, kind: str, least: float, doubtful: tuple[_Ints, _Ints] | None, tools: Tools
 ) -> Pairs:
     near = near_codes(signatures, CodeColumns(f"{name}_code"), embeddings.code_distance(least))
     first, second = (
@@ -183,7 +183,7 @@ def _alike_vectors(
     return Pairs.of(first[good], second[good], f"{kind} embedding", similarity[good])
 
 
-def _facts(signatures: Signatures, places: Ints, names: list[str]) -> pa.Table:
+def _facts(signatures: Signatures, places: _Ints, names: list[str]) -> pa.Table:
     """These columns of the rows at sorted places."""
     found, start = [], 0
     for part in signatures.parts(names):
@@ -200,7 +200,7 @@ def _with_problems(decided: pa.Table, signatures: Signatures) -> pa.Table:
     return decided.join(problems, "row", join_type="full outer").sort_by("row")
 
 
-def apply(batch: Batch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Set ``cluster`` (the row's own number where nothing is like it), and drop all but the best where asked to."""
     places = {row: place for place, row in enumerate(batch.column("row"))}
     found: list[int] = list(places)

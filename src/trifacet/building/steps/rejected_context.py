@@ -13,11 +13,11 @@ from pydantic import Field
 
 from trifacet.base.errors import TrifacetError
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.settings.section import Section
 
-COLUMNS = ["row", "id", "cluster", "context", "rejected_contexts"]
+_COLUMNS = ["row", "id", "cluster", "context", "rejected_contexts"]
 
 
 class Parameters(Section):
@@ -29,7 +29,7 @@ class Parameters(Section):
 def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:
     """The rows of the preference set: number, id, cluster and context, and whether they have rejected contexts."""
     concerns = [concerned(split) for split in part.column("split").to_pylist()]
-    rows = part.select(COLUMNS).filter(pa.array(concerns, pa.bool_()))
+    rows = part.select(_COLUMNS).filter(pa.array(concerns, pa.bool_()))
     has = [bool(contexts) for contexts in rows.column("rejected_contexts").to_pylist()]
     return rows.drop_columns(["rejected_contexts"]).append_column("has", pa.array(has, pa.bool_()))
 
@@ -65,7 +65,7 @@ def _lent(
                 yield post["row"], []
 
 
-def apply(batch: Batch, decisions: pa.Table, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, decisions: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Set the rejected contexts."""
     lent = dict(zip(decisions.column("row").to_pylist(), decisions.column("contexts").to_pylist(), strict=True))
     for place, row in enumerate(batch.column("row")):

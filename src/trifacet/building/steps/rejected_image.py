@@ -19,7 +19,7 @@ from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import replacing
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
-from trifacet.building.rows import Batch, Post
+from trifacet.building.rows import Post, RowBatch
 from trifacet.building.step import MADE, GlobalStep, Signatures, Tools
 from trifacet.preferences.rejected.images import (
     Draw,
@@ -112,7 +112,7 @@ def _lent(signatures: Signatures, parameters: Parameters, tools: Tools) -> Itera
             yield post["row"], [files[donor] for donor in donors]
 
 
-def apply(batch: Batch, decisions: pa.Table, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, decisions: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Set the rejected images; those that are not another row's are made here."""
     strategy = parameters.made_by()
     lent = dict(zip(decisions.column("row").to_pylist(), decisions.column("files").to_pylist(), strict=True))

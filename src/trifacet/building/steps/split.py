@@ -20,14 +20,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from trifacet.building.rows import Batch, Split
+from trifacet.building.rows import RowBatch, Split
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.settings.section import Section
 
 ORDER: tuple[Split, ...] = ("test", "preference", "sft")  # in which sets are filled
 NONE = len(ORDER)  # the number of what is in no set
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+_Floats = NDArray[np.float64]
 
 
 class Parameters(Section):
@@ -98,18 +98,18 @@ def _by_shares(keys: NDArray[np.uint64], shares: dict[Split, float], rest: int) 
     return np.where(number == NONE, rest, number).astype(np.int8)
 
 
-def _by_sizes(keys: NDArray[np.uint64], sizes: Ints, wanted: dict[Split, int], rest: int) -> NDArray[np.int8]:
+def _by_sizes(keys: NDArray[np.uint64], sizes: _Ints, wanted: dict[Split, int], rest: int) -> NDArray[np.int8]:
     chosen = np.full(len(keys), rest, np.int8)
     left = np.lexsort((np.arange(len(keys)), keys))  # clusters in seeded order that are in no set yet
     for number, name in enumerate(ORDER):
         if name in wanted:
-            taken = fill(sizes[left], wanted[name])
+            taken = fill_sets(sizes[left], wanted[name])
             chosen[left[taken]] = number
             left = left[~taken]
     return chosen
 
 
-def fill(sizes: Ints, room: int) -> NDArray[np.bool_]:
+def fill_sets(sizes: _Ints, room: int) -> NDArray[np.bool_]:
     """Which clusters, looked at one after the other, go into a set: each that still fits into the ``room`` left."""
     taken = np.zeros(len(sizes), bool)
     start = 0
@@ -124,7 +124,7 @@ def fill(sizes: Ints, room: int) -> NDArray[np.bool_]:
     return taken
 
 
-def apply(batch: Batch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Tools) -> None:
     """Set ``split``, and drop what no set has room for."""
     places = {row: place for place, row in enumerate(batch.column("row"))}
     splits: list[str | None] = [None] * len(batch)

@@ -6,7 +6,7 @@ Invariant: what stays shows stills only. A JPEG with further pictures in it (MPO
 from __future__ import annotations
 
 from trifacet.base.images import image_facts
-from trifacet.building.rows import Batch
+from trifacet.building.rows import RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.settings.section import Section
 
@@ -15,7 +15,7 @@ class Parameters(Section):
     """Nothing to choose."""
 
 
-def apply(batch: Batch, parameters: Parameters, tools: Tools) -> None:
+def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
     """Drop rows with an animated GIF, WebP or PNG, or with a TIFF of several pages, be it a further image."""
     columns = (batch.column(name) for name in ("format", "frames", "more_files"))
     for place, (format, frames, more) in enumerate(zip(*columns, strict=True)):

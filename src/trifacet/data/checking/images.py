@@ -39,13 +39,13 @@ class ImageReport:
 def inspect_images(names: Iterable[str], root: Path, max_pixels: int, workers: int = 1) -> Iterator[ImageReport]:
     """Reports on the images ``names`` under ``root``, in their order; with ``workers`` > 1 in so many processes."""
     if workers == 1:
-        yield from map(partial(inspect_image, root=root, max_pixels=max_pixels), names)
+        yield from map(partial(_inspect_image, root=root, max_pixels=max_pixels), names)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(inspect_image, names, repeat(root), repeat(max_pixels), chunksize=16)
+        yield from pool.map(_inspect_image, names, repeat(root), repeat(max_pixels), chunksize=16)
 
 
-def inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
+def _inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
     """Find the file, read its header, decode it; the first step that fails is the problem."""
     facts = digest = None
     try:

@@ -11,7 +11,7 @@ from trifacet.data.checking.findings import Finding, Severity
 from trifacet.data.records import PreferenceSample, Sample, TestSample
 from trifacet.preferences.facets import Facet
 
-Key = tuple[object, ...]
+_Key = tuple[object, ...]
 
 
 def check_texts(number: int, sample: Sample, file: str, names: dict[str, str]) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ class Duplicates:
 
     def __init__(self, file: str, names: dict[str, str]) -> None:
         self._file, self._names = file, names
-        self._rows: dict[Key, int] = {}
+        self._rows: dict[_Key, int] = {}
 
     def check(self, number: int, sample: Sample) -> Iterator[Finding]:
         """A warning if an earlier row has the same image, context and response."""

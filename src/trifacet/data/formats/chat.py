@@ -13,8 +13,8 @@ from trifacet.base.errors import DataError
 from trifacet.data.records import Sample
 
 LABEL = "Context:"
-MARK = "<image>"
-_MARKS = re.compile(rf"{MARK}(?:\s*{MARK})*")
+_MARK = "<image>"
+_MARKS = re.compile(rf"{_MARK}(?:\s*{_MARK})*")
 _MARK_IN_TEXT = "< image>"  # a post that talks of "<image>" must not be taken for one
 
 
@@ -28,7 +28,7 @@ class Tags(NamedTuple):
     system: str = "system"
 
 
-class Turn(NamedTuple):
+class ChatTurn(NamedTuple):
     """A conversation of one request and at most one answer; ``marks`` is how many images the request shows."""
 
     user: str | None
@@ -62,14 +62,14 @@ def split_post(text: str, label: str = LABEL) -> tuple[str | None, str]:
     return (text if text.strip() else None), ""
 
 
-def marked(text: str, images: int = 1) -> str:
+def with_image_marks(text: str, images: int = 1) -> str:
     """The user text with a mark for each image before it; marks in the text itself are disarmed."""
-    return MARK * images + disarmed(text)
+    return _MARK * images + disarmed(text)
 
 
 def disarmed(text: str) -> str:
     """The text with no mark in it that a tool would take for an image."""
-    return text.replace(MARK, _MARK_IN_TEXT)
+    return text.replace(_MARK, _MARK_IN_TEXT)
 
 
 def unmarked(text: str, field: str) -> tuple[str, int]:
@@ -82,19 +82,19 @@ def unmarked(text: str, field: str) -> tuple[str, int]:
     if not runs:
         return text, 0
     if len(runs) > 1:
-        raise _apart(f"{MARK} marks", field)
+        raise _apart(f"{_MARK} marks", field)
     start, end = runs[0].span()
     before, after = text[:start], text[end:]
     if not after and before.endswith("\n"):
         before = before[:-1]
-    return before + after.removeprefix("\n"), runs[0][0].count(MARK)
+    return before + after.removeprefix("\n"), runs[0][0].count(_MARK)
 
 
 def _apart(what: str, field: str) -> DataError:
     return DataError(f"has {what} with words between them", fix="put all images before the words", field=field)
 
 
-def text_of(content: Any, field: str) -> str:
+def content_text(content: Any, field: str) -> str:
     """The text of a message's content: a string, or a list of parts of which the text ones count."""
     return _read_content(content, field)[0]
 
@@ -114,7 +114,7 @@ def _read_content(content: Any, field: str) -> tuple[str, int]:
     raise DataError("holds no text", fix='write a string or a list of {"type": "text", "text": ...} parts', field=field)
 
 
-def read_messages(value: Any, field: str, tags: Tags = Tags()) -> Turn:  # noqa: B008 - immutable
+def read_messages(value: Any, field: str, tags: Tags = Tags()) -> ChatTurn:  # noqa: B008 - immutable
     """The one turn of a list of messages, the images' marks taken off the user's text.
 
     Raises:
@@ -140,8 +140,8 @@ def read_messages(value: Any, field: str, tags: Tags = Tags()) -> Turn:  # noqa:
         if role == tags.user:  # among parts the image has a part of its own
             found[role], marks = unmarked(content, field) if isinstance(content, str) else _read_content(content, field)
         else:
-            found[role] = text_of(content, field)
-    return Turn(found.get(tags.user), found.get(tags.assistant), found.get(tags.system), marks)
+            found[role] = content_text(content, field)
+    return ChatTurn(found.get(tags.user), found.get(tags.assistant), found.get(tags.system), marks)
 
 
 def images_of(row: dict[str, Any], *fields: str) -> list[str]:
@@ -165,7 +165,7 @@ def shown(images: list[str], marks: int, field: str) -> dict[str, Any]:
     if marks not in (0, len(images)):
         many = "s" if marks > 1 else ""
         raise DataError(
-            f"has {marks} {MARK} mark{many} for images: {len(images)}",
+            f"has {marks} {_MARK} mark{many} for images: {len(images)}",
             fix="write one mark for each image, or none; name each image's path",
             field=field,
         )

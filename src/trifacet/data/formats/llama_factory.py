@@ -20,17 +20,17 @@ from trifacet.data.formats.chat import (
     LABEL,
     Tags,
     answer_of,
+    content_text,
     disarmed,
     extra_of,
     images_of,
     join_post,
-    marked,
     read_messages,
     shown,
     split_post,
-    text_of,
     unmarked,
     values_of,
+    with_image_marks,
 )
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import Values
@@ -177,7 +177,7 @@ def _record(
 
 def _text(row: Values, layout: Layout, column: str) -> str | None:
     value = layout.of(row, column)
-    return None if value is None else text_of(value, layout.columns[column])
+    return None if value is None else content_text(value, layout.columns[column])
 
 
 def _answer(row: Values, column: str, layout: Layout) -> str | None:
@@ -190,7 +190,7 @@ def _answer(row: Values, column: str, layout: Layout) -> str | None:
 def to_row(sample: Sample, label: str) -> Values | None:
     """A sharegpt row; None where a preference sample has no rejected response."""
     system, answer = sample.extra.get("system"), answer_of(sample)
-    human = [_message("human", marked(join_post(sample.prompt, sample.context, label), len(sample.pictures)))]
+    human = [_message("human", with_image_marks(join_post(sample.prompt, sample.context, label), len(sample.pictures)))]
     if isinstance(system, str):
         human.insert(0, _message("system", system))
     row: Values = {"images": list(sample.pictures)}

@@ -28,7 +28,7 @@ NAMES = {
     "rejected_responses": "rejected",
 }
 NEEDS = ""
-CONSUMED = frozenset({"image", "image_path", "question", "chosen", "rejected", "text"})
+_CONSUMED = frozenset({"image", "image_path", "question", "chosen", "rejected", "text"})
 
 
 def reader(path: Path, label: str) -> Callable[[Values], Values]:
@@ -37,7 +37,7 @@ def reader(path: Path, label: str) -> Callable[[Values], Values]:
 
 
 def _values(row: Values, label: str) -> Values:
-    row = _inner(row) | {name: value for name, value in row.items() if value is not None or name not in CONSUMED}
+    row = _inner(row) | {name: value for name, value in row.items() if value is not None or name not in _CONSUMED}
     question = row.get("question")
     if not isinstance(question, str):
         raise DataError("is missing", fix="give it at the top level or inside 'text'", field="question")
@@ -53,7 +53,7 @@ def _values(row: Values, label: str) -> Values:
     rejected = row.get("rejected")
     return values_of(
         row,
-        CONSUMED,
+        _CONSUMED,
         image=next(iter(paths), None),
         prompt=prompt,
         context=context,
@@ -83,4 +83,4 @@ def to_row(sample: Sample, label: str) -> Values:
     facets = {name: text for name, text in facets.items() if text is not None}
     inner = {"text": json.dumps(facets, ensure_ascii=False)} if rejected else {}
     image = {} if sample.image is None else {"image": {"path": sample.image}, "image_path": sample.image}
-    return image | facets | inner | extra_of(sample, CONSUMED)
+    return image | facets | inner | extra_of(sample, _CONSUMED)

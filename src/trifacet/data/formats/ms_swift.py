@@ -21,11 +21,11 @@ from trifacet.data.formats.chat import (
     extra_of,
     images_of,
     join_post,
-    marked,
     read_messages,
     shown,
     split_post,
     values_of,
+    with_image_marks,
 )
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import Values
@@ -41,7 +41,7 @@ NAMES = {
     "rejected_contexts": "rejected_messages",
 }
 NEEDS = "a rejected image, context or response"
-CONSUMED = frozenset({"image", "images", "messages", "rejected_response", "rejected_messages", "rejected_images"})
+_CONSUMED = frozenset({"image", "images", "messages", "rejected_response", "rejected_messages", "rejected_images"})
 
 
 def reader(path: Path, label: str) -> Callable[[Values], Values]:
@@ -76,7 +76,7 @@ def _values(row: Values, label: str) -> Values:
             rejected["rejected_responses"] = [other.assistant]
     return values_of(
         row,
-        CONSUMED,
+        _CONSUMED,
         **shown(images, turn.marks, "messages"),
         prompt=prompt,
         context=context,
@@ -104,7 +104,7 @@ def to_row(sample: Sample, label: str) -> Values | None:
 
     def messages(context: str, answer: str | None) -> list[dict[str, str]]:
         turns = [("system", system if isinstance(system, str) else None)]
-        turns += [("user", marked(join_post(sample.prompt, context, label), len(sample.pictures)))]
+        turns += [("user", with_image_marks(join_post(sample.prompt, context, label), len(sample.pictures)))]
         turns += [("assistant", disarmed(answer) if answer is not None else None)]
         return [{"role": role, "content": text} for role, text in turns if text is not None]
 
@@ -120,4 +120,4 @@ def to_row(sample: Sample, label: str) -> Values | None:
             row |= {"rejected_images": rejected_images} if sample.rejected_images else {}
         else:
             return None
-    return row | extra_of(sample, CONSUMED | ({"system"} if isinstance(system, str) else set()))
+    return row | extra_of(sample, _CONSUMED | ({"system"} if isinstance(system, str) else set()))

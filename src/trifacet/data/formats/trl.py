@@ -15,7 +15,7 @@ from typing import Any
 
 from trifacet.data.formats.chat import (
     LABEL,
-    Turn,
+    ChatTurn,
     answer_of,
     extra_of,
     images_of,
@@ -39,7 +39,7 @@ NAMES = {
     "rejected_responses": "rejected",
 }
 NEEDS = "a rejected response"
-CONSUMED = frozenset({"image", "images", "prompt", "messages", "chosen", "rejected", "completion"})
+_CONSUMED = frozenset({"image", "images", "prompt", "messages", "chosen", "rejected", "completion"})
 
 
 def reader(path: Path, label: str) -> Callable[[Values], Values]:
@@ -59,7 +59,7 @@ def _values(row: Values, label: str) -> Values:
     rejected = turns["rejected"].assistant
     return values_of(
         row,
-        CONSUMED,
+        _CONSUMED,
         **shown(images_of(row, "images", "image"), turns[asking].marks, asking),
         prompt=prompt,
         context=context,
@@ -69,14 +69,14 @@ def _values(row: Values, label: str) -> Values:
     )
 
 
-def _turn(value: Any, field: str) -> Turn:
+def _turn(value: Any, field: str) -> ChatTurn:
     if value is None:
-        return Turn(None, None, None)
+        return ChatTurn(None, None, None)
     if isinstance(value, str) and field == "prompt":
         user, marks = unmarked(value, field)
-        return Turn(user, None, None, marks)
+        return ChatTurn(user, None, None, marks)
     if isinstance(value, str) and field != "messages":
-        return Turn(None, value, None)
+        return ChatTurn(None, value, None)
     return read_messages(value, field)
 
 
@@ -99,7 +99,7 @@ def to_row(sample: Sample, label: str) -> Values | None:
         row |= {"messages": prompt + _answer(sample.response)}
     else:
         row |= {"prompt": prompt} | ({"completion": _answer(answer)} if answer is not None else {})
-    return row | extra_of(sample, CONSUMED | ({"system"} if isinstance(system, str) else set()))
+    return row | extra_of(sample, _CONSUMED | ({"system"} if isinstance(system, str) else set()))
 
 
 def _answer(text: str) -> list[dict[str, Any]]:

@@ -67,6 +67,6 @@ def _as_class(ranges: str) -> str:
 
 
 LETTERS = _as_class(_LETTERS)
-MARKS = _as_class(_MARKS)
+PUNCTUATION_MARKS = _as_class(_MARKS)
 DIGITS = _as_class(_DIGITS)
 SYMBOLS = _as_class(_SYMBOLS)

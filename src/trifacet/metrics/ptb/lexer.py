@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from trifacet.metrics.ptb import abbreviations
-from trifacet.metrics.ptb.rules import ANY_QUOTE, QUOTE, RULES, Rule
+from trifacet.metrics.ptb.rules import ANY_QUOTE, QUOTE, TOKEN_RULES, TokenRule
 from trifacet.metrics.ptb.runs import Reaches
 
 # Source: PUNCTUATIONS of pycocoevalcap 1.2, tokenizer/ptbtokenizer.py. The brackets of a text become
@@ -47,7 +47,7 @@ _TWO_WORDS = frozenset(("cannot", "gonna", "gotta", "lemme", "gimme", "wanna"))
 _ADDRESS_OR_TAG = frozenset("<@/.")
 _LONGEST_TAG = 2000
 
-_rules_by_character: dict[str, tuple[Rule, ...]] = {}
+_rules_by_character: dict[str, tuple[TokenRule, ...]] = {}
 
 
 def tokenize(text: str) -> list[str]:
@@ -104,7 +104,7 @@ def _longest(text: str, position: int, character: str, reaches: Reaches) -> tupl
     """Where the token at ``position`` ends, ``position`` if there is none, and where to go on."""
     rules = _rules_by_character.get(character)
     if rules is None:
-        rules = tuple(rule for rule in RULES if rule.start.match(character))
+        rules = tuple(rule for rule in TOKEN_RULES if rule.start.match(character))
         if len(_rules_by_character) < 10_000:
             _rules_by_character[character] = rules
     end = total = position

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 
 from trifacet.metrics.ptb import abbreviations
-from trifacet.metrics.ptb.characters import DIGITS, LETTERS, MARKS, SYMBOLS
+from trifacet.metrics.ptb.characters import DIGITS, LETTERS, PUNCTUATION_MARKS, SYMBOLS
 
 LETTER = f"[A-Za-z{LETTERS}]"
-WORD_START = f"[A-Za-z{LETTERS}{MARKS}\xad]"
-WORD_CHARACTER = f"[A-Za-z0-9{LETTERS}{MARKS}{DIGITS}\xad]"
+WORD_START = f"[A-Za-z{LETTERS}{PUNCTUATION_MARKS}\xad]"
+WORD_CHARACTER = f"[A-Za-z0-9{LETTERS}{PUNCTUATION_MARKS}{DIGITS}\xad]"
 ALNUM = f"[A-Za-z0-9{LETTERS}{DIGITS}]"
 DIGIT = f"[0-9{DIGITS}]"
 NUMBER_MARK = "[.,:\u066b\u066c]"
@@ -31,7 +31,7 @@ QUOTES = "`\x91-\x94\xab\xbb\u2018-\u201f\u2039\u203a"  # one or two of them are
 
 
 @dataclass(frozen=True)
-class Rule:
+class TokenRule:
     """A kind of token, tried where ``start`` matches.
 
     Group 1 of ``pattern`` is the token where there is one, and the rest is only looked at: but all that is matched
@@ -42,8 +42,8 @@ class Rule:
     pattern: re.Pattern[str]
 
 
-def _rule(start: str, pattern: str, flags: int = 0) -> Rule:
-    return Rule(re.compile(start, re.DOTALL), re.compile(pattern, flags))
+def _rule(start: str, pattern: str, flags: int = 0) -> TokenRule:
+    return TokenRule(re.compile(start, re.DOTALL), re.compile(pattern, flags))
 
 
 def _either(words: frozenset[str]) -> str:
@@ -123,7 +123,7 @@ MARKUP = (
     _rule("&", "&(?:amp|lt|gt|quot|nbsp|apos|mdash|ndash);|&(?i:amp|lt|gt|quot|md);"),
     _rule("&", "&(?:#[0-9]+|(?:[aeiou](?i:acute|grave|uml)|HT|TL|UR|LR|QC|QL|QR|odq|cdq|QUOT));", _ANY_CASE),
     _rule("@", "@[A-Za-z_][A-Za-z0-9_]*+"),
-    _rule("#", f"#[A-Za-z{LETTERS}{MARKS}\xad]++"),
+    _rule("#", f"#[A-Za-z{LETTERS}{PUNCTUATION_MARKS}\xad]++"),
 )
 MARKS_AND_SYMBOLS = (
     _rule("[<>:;=]", "[<>]?[:;=][-o*']?[()DPdpO@{|\\[\\]\\\\](?![A-Za-z0-9])"),
@@ -141,4 +141,4 @@ MARKS_AND_SYMBOLS = (
     _rule(f"[\\x21-\\x7e{SYMBOLS}]", f"[\\x21-\\x7e{SYMBOLS}]"),
     _rule("[\xa2-\xa4\x80\u20a0\u20ac]", "."),
 )
-RULES = WORDS + NUMBERS + MARKUP + MARKS_AND_SYMBOLS
+TOKEN_RULES = WORDS + NUMBERS + MARKUP + MARKS_AND_SYMBOLS

@@ -19,13 +19,13 @@ from trifacet.reports.comparison.tables import number_text
 from trifacet.web.pictures import Picture, picture
 
 PER_METRIC = 3  # samples in which a metric's values lie farthest apart
-SHOWN = 24  # samples in all
-LONGEST = 2000  # characters of a text
+_SHOWN = 24  # samples in all
+_LONGEST = 2000  # characters of a text
 SIDE = 320  # pixels of a picture
 
 
 @dataclass(frozen=True)
-class Told:
+class _Told:
     """A model's text with its values in the metrics that the sample is shown for; ``text`` is None where unknown."""
 
     model: str
@@ -34,7 +34,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Example:
+class _Example:
     """One sample. ``reasons`` say, a line for each pair, in which metrics the model is how far from the other."""
 
     id: str
@@ -42,7 +42,7 @@ class Example:
     picture: Picture | None
     context: str
     references: list[str]
-    told: list[Told]
+    told: list[_Told]
 
 
 def examples(
@@ -50,7 +50,7 @@ def examples(
     texts: Mapping[str, Mapping[str, str]],
     samples: Mapping[str, Target],
     images: Path | None,
-) -> list[Example]:
+) -> list[_Example]:
     """For each metric the samples with the largest differences of compared pairs, each sample once.
 
     Args:
@@ -66,7 +66,7 @@ def examples(
             continue
         for unit, reason in _farthest(comparison, column):
             reasons.setdefault(unit, []).append(reason)
-    chosen = list(reasons)[:SHOWN]
+    chosen = list(reasons)[:_SHOWN]
     return [_example(comparison, unit, reasons[unit], texts, samples[unit], images) for unit in chosen]
 
 
@@ -110,7 +110,7 @@ def _example(
     texts: Mapping[str, Mapping[str, str]],
     sample: Target,
     images: Path | None,
-) -> Example:
+) -> _Example:
     told = []
     for model in comparison.models:
         values = []
@@ -119,9 +119,9 @@ def _example(
             value = float(measure.of_units()[measure.units.index(unit)])
             values.append((reason.column.title, value_text(value)))
         text = texts.get(model, {}).get(unit)
-        told.append(Told(model, None if text is None else clipped(text), values))
+        told.append(_Told(model, None if text is None else clipped(text), values))
     names = getattr(sample, "pictures", ())
-    return Example(
+    return _Example(
         unit,
         _lines(reasons),
         picture(images, names[0], side=SIDE) if images is not None and names else None,
@@ -140,6 +140,6 @@ def value_text(value: float) -> str:
     return number_text(value, _places(abs(value)))
 
 
-def clipped(text: str, longest: int = LONGEST) -> str:
+def clipped(text: str, longest: int = _LONGEST) -> str:
     """The text, or its beginning and how long it is."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters in all)"

@@ -19,7 +19,7 @@ from trifacet.web.svg import svg_of
 
 
 @dataclass(frozen=True)
-class Span:
+class _Span:
     """A row of a forest chart: a value with its interval, drawn full where ``firm``, else hollow."""
 
     label: str
@@ -29,7 +29,7 @@ class Span:
     firm: bool
 
 
-def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> Markup:
+def forest_chart(spans: Sequence[_Span], *, alternative: str, chart_id: str) -> Markup:
     """Differences with their intervals, one above the other, each beside a thin line at 0.
 
     Args:
@@ -79,7 +79,7 @@ def difference_chart(
             value = number_text(one.value, places, signed=True)
             text = f"{value} {interval_text(one.interval, places, signed=True)}".strip()
             drawn = f"{text} {MARKS[one.verdict]}".strip()
-            spans.append(Span(name, one.value, one.interval, drawn, bool(one.verdict)))
+            spans.append(_Span(name, one.value, one.interval, drawn, bool(one.verdict)))
             verdict = f", {one.verdict}" if one.verdict else ""
             said.append(f"{one.model} less {one.other} {text}{verdict}, corrected p {p_text(one.p_corrected)}")
     hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}

@@ -27,7 +27,7 @@ TOLD = 300  # characters of a verdict
 
 
 @dataclass(frozen=True)
-class Answer:
+class _Answer:
     """A model's answer. ``mark``: "right" or "wrong" where it is one of these. ``judged``: the verdict, or ""."""
 
     model: str
@@ -38,23 +38,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Shown:
+class _Shown:
     """One item with all answers to it; ``expected`` is empty where the benchmark has no such text."""
 
     id: str
     question: str
     expected: str
     picture: Picture | None
-    answers: list[Answer]
+    answers: list[_Answer]
 
 
 @dataclass(frozen=True)
-class Section:
+class _Section:
     """A benchmark. ``said``: how its items were picked, or why there are none."""
 
     name: str
     said: list[str]
-    items: list[Shown]
+    items: list[_Shown]
 
 
 @dataclass
@@ -70,7 +70,7 @@ class _Apart:
         return [name for name in order if self.by_item[name] > 0][:PER_VALUE]
 
 
-def sections(comparison: Comparison, contestants: Sequence[Contestant], images: Path | None) -> list[Section]:
+def sections(comparison: Comparison, contestants: Sequence[Contestant], images: Path | None) -> list[_Section]:
     """For each benchmark that was compared, the items on which the models differ most.
 
     Args:
@@ -88,7 +88,7 @@ def sections(comparison: Comparison, contestants: Sequence[Contestant], images: 
     return found
 
 
-def _section(name: str, results: Mapping[str, Result], images: Path | None) -> Section:
+def _section(name: str, results: Mapping[str, Result], images: Path | None) -> _Section:
     answers = {model: {one.item.id: one for one in result.answered} for model, result in results.items()}
     values = {model: values_of_items(result.answered, result.outcome) for model, result in results.items()}
     first = next(iter(results.values()))
@@ -106,7 +106,7 @@ def _section(name: str, results: Mapping[str, Result], images: Path | None) -> S
         numbers = [known[item][kind] for known in values.values()]
         kinds.setdefault(kind, _Apart()).by_item[item] = max(numbers) - min(numbers)
     if not kinds:
-        return Section(name, ["Its numbers do not tell of single items which are right, so that none is shown."], [])
+        return _Section(name, ["Its numbers do not tell of single items which are right, so that none is shown."], [])
     picked = {item: kind for kind, apart in kinds.items() for item in apart.picked}
     shown = list(picked)[:MOST]
     said = [_how(kind, apart, sum(picked[item] == kind for item in shown)) for kind, apart in kinds.items()]
@@ -114,7 +114,7 @@ def _section(name: str, results: Mapping[str, Result], images: Path | None) -> S
         said.append(f"Left out, as not asked alike of every model or without a value in one: {left_out}.")
     folders = (images, *(result.images for result in results.values()))
     root = next((folder for folder in folders if folder is not None and folder.is_dir()), None)
-    return Section(name, said, [_shown(item, picked[item], results, answers, values, root) for item in shown])
+    return _Section(name, said, [_shown(item, picked[item], results, answers, values, root) for item in shown])
 
 
 def _same(one: Answered, other: Answered) -> bool:
@@ -145,15 +145,15 @@ def _shown(
     answers: Mapping[str, Mapping[str, Answered]],
     values: Mapping[str, Mapping[str, Mapping[str, float]]],
     root: Path | None,
-) -> Shown:
+) -> _Shown:
     benchmark = next(iter(results.values())).benchmark
     asked = next(iter(answers.values()))[item].item
     told = []
     for model, known in answers.items():
         mark, numbers = _values(kind, values[model][item])
         judged = _judged(known[item]) if benchmark.judge is not None else ""
-        told.append(Answer(model, clipped(known[item].answer), mark, numbers, judged))
-    return Shown(
+        told.append(_Answer(model, clipped(known[item].answer), mark, numbers, judged))
+    return _Shown(
         item,
         clipped(asked.question),
         clipped(str(benchmark.expected(asked))),

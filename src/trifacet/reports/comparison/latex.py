@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trifacet.comparing.comparison import Column, Comparison, Verdict
+from trifacet.comparing.comparison import Column, Comparison, DifferenceVerdict
 from trifacet.reports.comparison.tables import (
     ABSENT,
     MANY,
@@ -16,7 +16,7 @@ from trifacet.reports.comparison.tables import (
     metric_titles,
 )
 
-_MARKS: dict[Verdict, str] = {"better": "$^{+}$", "worse": "$^{-}$", "differs": r"$^{\neq}$", "": ""}
+_MARKS: dict[DifferenceVerdict, str] = {"better": "$^{+}$", "worse": "$^{-}$", "differs": r"$^{\neq}$", "": ""}
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

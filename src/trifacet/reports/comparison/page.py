@@ -15,7 +15,7 @@ from markupsafe import Markup
 from trifacet.base.files import write_atomically
 from trifacet.comparing.comparison import Column, Comparison
 from trifacet.comparing.contestants import Contestant
-from trifacet.comparing.pairs import Judged
+from trifacet.comparing.pairs import JudgedPairs
 from trifacet.metrics.target import Target
 from trifacet.reports.comparison.examples import examples
 from trifacet.reports.comparison.forest import difference_chart
@@ -45,7 +45,7 @@ def write_comparison(
     samples: Mapping[str, Target],
     *,
     images: Path | None = None,
-    judged: Judged | None = None,
+    judged: JudgedPairs | None = None,
     extra: Sequence[Markup] = (),
 ) -> None:
     """Write the page, whole or not at all; see ``render_comparison``. Raises TrifacetError where that fails."""
@@ -60,7 +60,7 @@ def render_comparison(
     samples: Mapping[str, Target],
     *,
     images: Path | None = None,
-    judged: Judged | None = None,
+    judged: JudgedPairs | None = None,
     extra: Sequence[Markup] = (),
 ) -> str:
     """The page as text.

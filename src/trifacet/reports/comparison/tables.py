@@ -10,13 +10,13 @@ import math
 from collections.abc import Sequence
 
 from trifacet.base.words import listed
-from trifacet.comparing.comparison import Cell, Column, Comparison, Difference, Verdict
-from trifacet.comparing.pairs import Judged
+from trifacet.comparing.comparison import Column, Comparison, DifferenceVerdict, MeasuredCell, MetricDifference
+from trifacet.comparing.pairs import JudgedPairs
 from trifacet.reports.tables import markdown_text
 from trifacet.statistics.keys import OWN
 from trifacet.statistics.measures import Better
 
-MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
+MARKS: dict[DifferenceVerdict, str] = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
 CORRECTIONS = {"holm": "Holm-corrected", "bh": "Benjamini–Hochberg-corrected", "none": "uncorrected"}
 ABSENT = "–"
 TALLIES = "Win / tie / lose count units (samples, or groups of them) by which of the two models has the better value."
@@ -66,15 +66,15 @@ def p_text(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def cell_of(comparison: Comparison, model: str, column: Column) -> tuple[Cell, str, str, Verdict]:
+def cell_of(comparison: Comparison, model: str, column: Column) -> tuple[MeasuredCell, str, str, DifferenceVerdict]:
     """A cell, its value and interval as text, and the verdict against the baseline."""
     cell, places = comparison.cells[model, column.key], digits(comparison, column)
     one = comparison.against_baseline(model, column)
-    verdict: Verdict = one.verdict if one else ""
+    verdict: DifferenceVerdict = one.verdict if one else ""
     return cell, number_text(cell.value, places), interval_text(cell.interval, places), verdict
 
 
-def tally_text(one: Difference) -> str:
+def tally_text(one: MetricDifference) -> str:
     """Units won, tied and lost."""
     size = one.effect
     return ABSENT if size.wins is None else f"{size.wins} / {size.ties} / {size.losses}"
@@ -99,7 +99,7 @@ def legend(comparison: Comparison) -> str:
 
 def findings(comparison: Comparison) -> list[str]:
     """One sentence for each pair: in how many metrics it is better, worse, another, or not found to differ."""
-    pairs: dict[tuple[str, str], dict[Verdict, list[str]]] = {}
+    pairs: dict[tuple[str, str], dict[DifferenceVerdict, list[str]]] = {}
     for one in comparison.differences:
         found = pairs.setdefault((one.model, one.other), {"better": [], "worse": [], "differs": [], "": []})
         found[one.verdict].append(one.column.title)
@@ -203,7 +203,7 @@ def caveats(comparison: Comparison) -> list[str]:
     return said
 
 
-def markdown(comparison: Comparison, judged: Judged | None = None) -> str:
+def comparison_markdown(comparison: Comparison, judged: JudgedPairs | None = None) -> str:
     """The tables as Markdown, one for each profile, then the differences and what the judge said."""
     lines: list[str] = []
     for profile, columns in by_profile(comparison):
@@ -253,7 +253,7 @@ def _markdown_rows(heads: Sequence[str], sides: Sequence[str], cells: Sequence[S
     ]
 
 
-def difference_row(comparison: Comparison, one: Difference) -> list[str]:
+def difference_row(comparison: Comparison, one: MetricDifference) -> list[str]:
     """Metric, model, other, difference with interval, p, corrected p, units won / tied / lost, effect sizes."""
     places, size = digits(comparison, one.column), one.effect
     return [
@@ -269,7 +269,7 @@ def difference_row(comparison: Comparison, one: Difference) -> list[str]:
     ]
 
 
-def judged_rows(judged: Judged) -> list[list[str]]:
+def judged_rows(judged: JudgedPairs) -> list[list[str]]:
     """Model, other, counts with the intervals of their shares, share of agreeing orders, first-position rate."""
     rows = []
     for pair in judged.pairs:

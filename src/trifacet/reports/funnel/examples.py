@@ -19,7 +19,7 @@ from trifacet.web.pictures import Picture, picture
 
 SIDE = 240  # pixels, the longest side of a picture
 PICTURES = 400  # at most in a page
-LONGEST = 1200  # characters of a text
+_LONGEST = 1200  # characters of a text
 _TOLD_ELSEWHERE = ("attempts", "source", "source_row", "kept", "kept_id", "kept_file", "row", "like", "cluster")
 _REMOTE = Picture(problem="it is named by its address and was not kept")
 _TOO_MANY = Picture(problem="the page has enough pictures")
@@ -34,7 +34,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Seen:
+class _Seen:
     """A row: its id, its picture (None: a post without one), its post and its alt-text."""
 
     id: str
@@ -44,7 +44,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Judged:
+class _Judged:
     """One attempt at a rejected text, with the judge's answers in both orders as (shown first, answer, prefers)."""
 
     text: str | None
@@ -54,7 +54,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Told:
+class _Told:
     """One decision about a row. What does not apply to it is empty."""
 
     field: str
@@ -62,7 +62,7 @@ class Told:
     change: list[Piece]
     made: bool  # whether the change was made: False where it was proposed and refused
     pictures: list[Picture]  # that the step made
-    attempts: list[Judged]
+    attempts: list[_Judged]
     details: list[tuple[str, str]]
 
 
@@ -73,9 +73,9 @@ class Shown:
     id: str
     row: int  # of the build, from 0
     place: int | None  # in its source, from 1
-    seen: Seen | None  # None where the row could not be read
-    kept: Seen | None  # the row in whose favour it was dropped
-    told: list[Told]
+    seen: _Seen | None  # None where the row could not be read
+    kept: _Seen | None  # the row in whose favour it was dropped
+    told: list[_Told]
 
 
 @dataclass
@@ -93,13 +93,13 @@ class Showing:
         place = (example.row or first["detail"]).get("source_row")
         return Shown(clipped(first["id"]), first["row"], place, seen, self._seen(example.kept), told)
 
-    def _told(self, event: Mapping[str, Any], seen: Seen | None) -> Told:
+    def _told(self, event: Mapping[str, Any], seen: _Seen | None) -> _Told:
         before, after = _text(event["before"]), _text(event["after"])
         made = _names(event["after"]) if event["field"] == "rejected_images" else []
         compared = before is not None and after is not None
         text = clipped("" if made or compared else (after if before is None else before) or "")
         known = (clipped(event["id"]), *((seen.post, seen.alt) if seen else ()))
-        return Told(
+        return _Told(
             field=(event["field"] or "").replace("_", " "),
             text="" if text in known else text,
             change=pieces(before, after) if before is not None and after is not None else [],
@@ -109,12 +109,12 @@ class Showing:
             details=[(name, clipped(_said(value), 300)) for name, value in event["detail"].items() if _tells(name)],
         )
 
-    def _seen(self, row: Mapping[str, Any] | None) -> Seen | None:
+    def _seen(self, row: Mapping[str, Any] | None) -> _Seen | None:
         if row is None:
             return None
         file = image_of(row)
         found = self._picture(file) if file else _REMOTE if row["image"] else None
-        return Seen(clipped(row["id"]), found, clipped(row["context"]), clipped(row["alt"]))
+        return _Seen(clipped(row["id"]), found, clipped(row["context"]), clipped(row["alt"]))
 
     def _picture(self, file: str) -> Picture:
         """The small copy of "ROOT:path"; nothing outside the roots is opened, nothing is fetched."""
@@ -146,12 +146,12 @@ def pieces(before: str, after: str) -> list[Piece]:
     return found
 
 
-def clipped(text: str, longest: int = LONGEST) -> str:
+def clipped(text: str, longest: int = _LONGEST) -> str:
     """The text, or its beginning and how much is left out."""
     return text if len(text) <= longest else f"{text[:longest]} … ({len(text) - longest:,} more characters)"
 
 
-def _judged(attempt: Mapping[str, Any]) -> Judged:
+def _judged(attempt: Mapping[str, Any]) -> _Judged:
     orders = [
         (
             _said(one.get("first")),
@@ -162,7 +162,7 @@ def _judged(attempt: Mapping[str, Any]) -> Judged:
     ]
     text = attempt.get("text")
     result, problem = clipped(_said(attempt.get("result"))), clipped(str(attempt.get("problem") or ""), 200)
-    return Judged(None if text is None else clipped(str(text)), result, problem, orders)
+    return _Judged(None if text is None else clipped(str(text)), result, problem, orders)
 
 
 def _tells(name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.building.examples import Reason, examples
-from trifacet.building.output import KINDS, MANIFEST
+from trifacet.building.output import MANIFEST, SET_KINDS
 from trifacet.building.plan import tools_of
 from trifacet.building.recipe import BuildRecipe, dump_build_recipe
 from trifacet.building.story import Fault, StepTold, audit, steps_told, wall_seconds
@@ -24,7 +24,7 @@ from trifacet.reports.funnel.examples import Showing, Shown, clipped
 from trifacet.reports.words import duration, quantity
 from trifacet.web.page import render_page
 
-VERDICTS = {"drop": "dropped", "fail": "failed", "change": "changed", "note": "noted"}
+_VERDICTS = {"drop": "dropped", "fail": "failed", "change": "changed", "note": "noted"}
 SETS = {"sft": "supervised", "preference": "preference", "test": "test"}
 FAULTS_SHOWN = 200  # labels; more are no audit but a field of free text
 
@@ -84,12 +84,12 @@ def render_funnel(recipe: BuildRecipe, *, costs: Sequence[Mapping[str, Any]] = (
         {"duration": duration, "quantity": quantity, "share": share},
         name=recipe.name,
         seed=recipe.seed,
-        opening=opening(told, manifest),
+        opening=_opening(told, manifest),
         steps=_steps(recipe, told, per_reason),
         read=told[0].rows_in,
-        sets={SETS[kind]: manifest["rows"][kind] for kind in KINDS} if manifest else {},
+        sets={SETS[kind]: manifest["rows"][kind] for kind in SET_KINDS} if manifest else {},
         finished=manifest is not None,
-        lost={verdict: sum(step.total(verdict) for step in told) for verdict in VERDICTS},
+        lost={verdict: sum(step.total(verdict) for step in told) for verdict in _VERDICTS},
         seconds=sum(seconds.values()),
         costs=[_cost(row) for row in costs],
         kept=kept,
@@ -98,17 +98,17 @@ def render_funnel(recipe: BuildRecipe, *, costs: Sequence[Mapping[str, Any]] = (
         audit_field=recipe.audit,
         recipe_text=dump_build_recipe(recipe),
         versions=manifest["versions"] if manifest else {},
-        verdicts=VERDICTS,
+        verdicts=_VERDICTS,
     )
 
 
-def opening(told: Sequence[StepTold], manifest: Mapping[str, Any] | None) -> str:
+def _opening(told: Sequence[StepTold], manifest: Mapping[str, Any] | None) -> str:
     """What came in and what came out, in plain words."""
     read = told[0].rows_in
     if manifest is None:
         through = told[-1].rows_out
         return f"{read:,} rows were read; the build is not finished, {through:,} have come to its end so far."
-    sets = [f"{manifest['rows'][kind]:,} {SETS[kind]}" for kind in KINDS if manifest["rows"][kind]]
+    sets = [f"{manifest['rows'][kind]:,} {SETS[kind]}" for kind in SET_KINDS if manifest["rows"][kind]]
     rows = sum(manifest["rows"].values())
     return f"{read:,} rows were read, {rows:,} came through: {', '.join(sets) or 'none'}."
 
@@ -128,7 +128,7 @@ def share(part: int, whole: int) -> str:
 def _steps(recipe: BuildRecipe, told: Sequence[StepTold], per_reason: int) -> list[StepShown]:
     drawn = examples(recipe, per_reason)
     showing = Showing(tools_of(recipe, 1))
-    order = list(VERDICTS)
+    order = list(_VERDICTS)
     shown = []
     for step in told:
         counts = sorted(step.counts.items(), key=lambda one: (order.index(one[0][0]), -one[1], one[0][1]))

@@ -23,7 +23,7 @@ from trifacet.reports.run.curves import stage
 from trifacet.reports.run.posts import held_out_posts
 from trifacet.reports.run.story import opening
 from trifacet.reports.run.sureness import NOT_COMPARED, marked, sureness
-from trifacet.reports.tables import Metric, Summary, format_value, seeds_table, summarise, sweep_table
+from trifacet.reports.tables import Metric, Summary, format_value, seeds_table, summarise_runs, sweep_table
 from trifacet.reports.words import duration, quantity
 from trifacet.web.page import render_page
 from trifacet.web.pictures import picture
@@ -55,7 +55,7 @@ def render(run: Run) -> str:
 def _view(run: Run) -> dict[str, Any]:
     """What the template shows, section by section."""
     command = run.facts.get("command")
-    summary = marked(summarise(run.models), run.comparison)
+    summary = marked(summarise_runs(run.models), run.comparison)
     posts = held_out_posts(run)
     stages = [stage(model, f"curve-{index}", _drop_limit(run, model.name)) for index, model in enumerate(run.models)]
     seed_metrics, seed_rows = seeds_table(run.seeds)

@@ -24,7 +24,7 @@ from trifacet.reports.comparison.tables import (
     p_text,
     unofficial_text,
 )
-from trifacet.reports.tables import Cell, Metric, Summary, decimals, markdown_text
+from trifacet.reports.tables import Metric, Summary, TableCell, decimals, markdown_text
 from trifacet.reports.words import quantity
 
 NOT_COMPARED = (
@@ -93,7 +93,7 @@ def marked(summary: Summary, comparison: Comparison | None) -> Summary:
     return replace(summary, rows=rows)
 
 
-def _marked(cell: Cell, metric: Metric, model: str, against: Comparison, column: Column) -> Cell:
+def _marked(cell: TableCell, metric: Metric, model: str, against: Comparison, column: Column) -> TableCell:
     one = against.against_baseline(model, column)
     interval = interval_text(against.cells[model, column.key].interval, decimals(metric))
     if one is None:
