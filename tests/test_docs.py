@@ -58,3 +58,11 @@ def test_recipes_that_are_named_are_there(page):
 def test_every_named_objective_is_explained():
     page = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
     assert not [name for name in OBJECTIVES if f"| `{name}` |" not in page]
+
+
+def test_files_that_contributing_names_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = [name for name in re.findall(r"`([\w./-]+(?:/|\.\w+))`", text) if "/" in name and "NAME" not in name]
+    homes = (ROOT, ROOT / "src" / "trifacet")
+    assert len(named) > 20
+    assert [name for name in named if not any((home / name).exists() for home in homes)] == []

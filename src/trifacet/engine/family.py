@@ -35,7 +35,7 @@ class ImageInput:
 
 
 class Family(Protocol):
-    """A model family for which the trie is exact; ``docs/families.md`` says how to add one."""
+    """A model family for which the trie is exact; ``CONTRIBUTING.md`` says how to add one."""
 
     name: str
     processor: Any
