@@ -1,6 +1,6 @@
 """The checks of alt-texts as a step: rows whose alt-text is none leave the build, doubts are noted.
 
-Invariant: rules and messages are those of ``evaluation.lint``; how often a text is used is counted over all rows that
+Invariant: rules and messages are those of ``lint``; how often a text is used is counted over all rows that
 reach the step, by different images.
 """
 
