@@ -38,17 +38,6 @@ class Format(StrEnum):
     LLAMA_FACTORY = "llama-factory"
 
 
-class Strategy(StrEnum):
-    """The rejected-image strategies."""
-
-    DIFFUSION = "diffusion"
-    BLACKNESS = "blackness"
-    CROP = "crop"
-    ROTATION = "rotation"
-    RANDOMNESS = "randomness"
-    SMALL_CROP = "small-crop"
-
-
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The data file: .json, .jsonl or .parquet.")]
 KindOption = Annotated[Kind, typer.Option(help="What the rows are; a preference file also serves as sft or test.")]
 AnyKindOption = Annotated[
@@ -171,7 +160,11 @@ def show(
     format: FormatOption = "auto",
     limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,
     strategy: Annotated[
-        Strategy | None, typer.Option(help="Make a rejected image, and a rejected context, where the data give none.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Make a rejected image by this strategy, and a rejected context, where the data give none.",
+        ),
     ] = None,
     t: Annotated[int, typer.Option(min=0, max=1000, help="Noise steps of the strategy diffusion.")] = 700,
     seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 17,
@@ -193,7 +186,7 @@ def show(
     if strategy is not None:
         from trifacet.preferences.rejected.images import image_strategy
 
-        spec = image_strategy(strategy.value, t)
+        spec = image_strategy(strategy, t)
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
