@@ -9,7 +9,7 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.benchmarks.benchmark import Answered
 from trifacet.benchmarks.checking import check_files
 from trifacet.benchmarks.known import amber
-from trifacet.benchmarks.objects.amber_counts import AmberCounts, WordList, count_nouns, f1, rounded
+from trifacet.benchmarks.objects.amber_counts import AmberCounts, WordList, amber_f1, count_nouns, rounded
 from trifacet.benchmarks.objects.nouns import noun_tagger, similarity
 
 TRUTH = WordList(("road", "person", "person"), (("path", "ground"), ("man",), ("man",)))
@@ -89,8 +89,8 @@ def test_numbers_of_both_tasks(tmp_path):
 
 def test_f1_is_of_rounded_numbers_and_existence_has_an_epsilon_of_its_own():
     sums = np.array([73.0, 100, 73, 73, 100])  # P 100.0, R 73.0
-    assert f1(0.0001)(sums) == pytest.approx(100 * 2 * 0.73 / 1.7301)
-    assert f1(0.001)(sums) == pytest.approx(100 * 2 * 0.73 / 1.731)
+    assert amber_f1(0.0001)(sums) == pytest.approx(100 * 2 * 0.73 / 1.7301)
+    assert amber_f1(0.001)(sums) == pytest.approx(100 * 2 * 0.73 / 1.731)
     assert rounded(np.array([0.25, 0.35, 2.675, np.nan])).tolist()[:3] == [0.2, 0.3, 2.7]
 
 

@@ -33,7 +33,7 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Example:
+class BuildExample:
     """A row as read (None: it could not be), what was decided of it, and the row in whose favour it was dropped."""
 
     events: list[ExampleRow]  # of one reason, such as for two fields; as ``EVENTS``, but ``detail`` is a dict
@@ -59,7 +59,7 @@ class _Drawn:
             del self.rows[max(self.rows)]
 
 
-def examples(recipe: BuildRecipe, per_reason: int = 4) -> dict[Reason, list[Example]]:
+def examples(recipe: BuildRecipe, per_reason: int = 4) -> dict[Reason, list[BuildExample]]:
     """For each step and reason up to ``per_reason`` decisions; rows are fetched in one pass over the parts as read."""
     drawn = draw_events(stages_of(recipe), recipe.seed, per_reason)
     events = [event for found in drawn.values() for told in found for event in told]
@@ -67,7 +67,7 @@ def examples(recipe: BuildRecipe, per_reason: int = 4) -> dict[Reason, list[Exam
     rows = rows_as_read(recipe, {event["row"] for event in events} | set(kept.values()))
     return {
         reason: [
-            Example(
+            BuildExample(
                 told, rows.get(row := told[0]["row"]), rows.get(kept[row]) if kept_row(told[0]) is not None else None
             )
             for told in found

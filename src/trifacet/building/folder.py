@@ -52,7 +52,7 @@ def claimed(recipe: BuildRecipe, *, overwrite: bool = False) -> Iterator[Claim]:
         held = claim.held(recipe_sha256=str, inputs=list) if any(made) else None
         if held is None:  # or it stopped before its first part, and a corrected recipe may begin anew
             times = {"seconds": {}, "started": claims.moment()}
-            claim.begin({"name": recipe.name, **known, "versions": output.versions(), **times})
+            claim.begin({"name": recipe.name, **known, "versions": output.step_versions(), **times})
         else:
             _refuse_other(claim, recipe, known)
         write_atomically(folder / "recipe.yaml", dump_build_recipe(recipe))
@@ -64,7 +64,7 @@ def refuse_other_versions(claim: Claim) -> None:
 
     A package that was not there then, or is not there now, has made none or will make none.
     """
-    begun, here = claim.facts.get("versions", {}), output.versions()
+    begun, here = claim.facts.get("versions", {}), output.step_versions()
     for name in sorted(begun.keys() & here.keys() - output.CARRIERS):
         if begun[name] != here[name]:
             raise TrifacetError(

@@ -35,7 +35,7 @@ _PACKAGES = (
     *("trifacet", "numpy", "pyarrow", "pillow", "daft", "lingua-language-detector", "rensa", "scipy", "openai"),
     *("regex", "spacy", "transformers", "torch"),
 )
-CARRIERS = {"daft", "openai"}  # hand parts and questions on; what comes of them does not depend on their versions
+CARRIERS = {"daft", "openai"}  # hand parts and questions on; what comes of them does not depend on their step_versions
 FAILURES = pa.schema(
     [(name, pa.string()) for name in ("id", "source", "reason", "step", "field", "detail")]
     + [("row", pa.int64()), ("source_row", pa.int64())]
@@ -83,7 +83,7 @@ def write_output(
         "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"})
         | {"network": recipe.network.decides()},
         "seed": recipe.seed,
-        "versions": versions(),
+        "versions": step_versions(),
         **read,
         "steps": [
             {"name": step.name, "rows_in": step.rows_in, "rows_out": step.rows_out, "counts": dict(step.counts)}
@@ -142,6 +142,6 @@ def _failure(event: dict[str, Any], recipe: BuildRecipe) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """The versions of the packages that the steps are made of, as far as they are installed."""
+def step_versions() -> dict[str, str]:
+    """The step_versions of the packages that the steps are made of, as far as they are installed."""
     return claims.versions(_PACKAGES)

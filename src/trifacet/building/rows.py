@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 _Verdict = Literal["drop", "fail", "change", "note"]
-Split = Literal["sft", "preference", "test"]
+SetName = Literal["sft", "preference", "test"]
 
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 ROWS = pa.schema(

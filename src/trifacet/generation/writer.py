@@ -27,7 +27,7 @@ from trifacet.generation.settings import Generation, data_digest
 from trifacet.models.decoding import decoding, length_of
 from trifacet.models.loading import weights_fingerprint
 
-Seen = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
+SeenAs = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class FamilyWriter:
     settings: Generation
     seed: int = 17
     max_pixels: int = MAX_PIXELS
-    seen_as: Seen = as_it_is
+    seen_as: SeenAs = as_it_is
     weights: str | None = None
 
     def write(

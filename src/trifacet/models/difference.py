@@ -53,7 +53,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Difference:
+class CheckpointDifference:
     """All weights of two checkpoints; names that only one of them has are listed."""
 
     changes: list[Change]
@@ -121,7 +121,7 @@ def canonical(name: str) -> str:
 
 def compare_checkpoints(
     base: str | Path, aligned: str | Path, on_progress: Callable[[int, int], None] | None = None
-) -> Difference:
+) -> CheckpointDifference:
     """Compare two checkpoints.
 
     Where ``aligned`` is stored in a narrower type than ``base``, the base is rounded to it first: rounding is no
@@ -140,7 +140,7 @@ def compare_checkpoints(
         changes.append(_change(name, before.tensor(name), after.tensor(name)))
         if on_progress:
             on_progress(number, len(both))
-    return Difference(changes, sorted(here - there), sorted(there - here))
+    return CheckpointDifference(changes, sorted(here - there), sorted(there - here))
 
 
 def _change(name: str, base: Tensor, aligned: Tensor) -> Change:
@@ -168,7 +168,7 @@ def by_part(changes: list[Change]) -> Iterator[tuple[str, int, int, float, float
     for change in changes:
         parts.setdefault(change.part, []).append(change)
     for part, members in parts.items():
-        whole = Difference(members, [], [])
+        whole = CheckpointDifference(members, [], [])
         yield part, len(whole.changed), len(members), whole.relative, max(change.largest for change in members)
 
 

@@ -104,7 +104,7 @@ class ObjectiveOutput(NamedTuple):
     metrics: dict[str, Tensor]
 
 
-class Scores(NamedTuple):
+class TermScores(NamedTuple):
     """What terms are made of: the policy's log-probs, log pi / pi_ref, lengths, and h of each comparison (nats)."""
 
     logps_C: Tensor
@@ -132,12 +132,12 @@ def objective_loss(
         raise ValueError(f"objective {objective.name!r} needs the reference's log-probs")
     log_ratio_C = policy_logps_C - (policy_logps_C.detach() if reference_logps_C is None else reference_logps_C)
     second_ratio_P = torch.where(plan.second_P >= 0, log_ratio_C[plan.second_P.clamp(min=0)], log_ratio_C.new_zeros(()))
-    scores = Scores(policy_logps_C, log_ratio_C, lengths_C, log_ratio_C[plan.first_P] - second_ratio_P)
+    scores = TermScores(policy_logps_C, log_ratio_C, lengths_C, log_ratio_C[plan.first_P] - second_ratio_P)
     loss = loss_of_terms(objective, scores, plan)
-    return ObjectiveOutput(loss, metrics_of_terms(objective, Scores(*(part.detach() for part in scores)), plan))
+    return ObjectiveOutput(loss, metrics_of_terms(objective, TermScores(*(part.detach() for part in scores)), plan))
 
 
-def loss_of_terms(objective: Objective, scores: Scores, plan: Plan) -> Tensor:
+def loss_of_terms(objective: Objective, scores: TermScores, plan: Plan) -> Tensor:
     """The objective: the mean over samples of its weighted terms; in the joint form its pairs meet in one link."""
     samples = max(plan.samples, 1)
     loss = scores.logps_C.new_zeros(())
@@ -156,7 +156,7 @@ def loss_of_terms(objective: Objective, scores: Scores, plan: Plan) -> Tensor:
     return loss
 
 
-def metrics_of_terms(objective: Objective, scores: Scores, plan: Plan) -> dict[str, Tensor]:
+def metrics_of_terms(objective: Objective, scores: TermScores, plan: Plan) -> dict[str, Tensor]:
     """The field's names for the lead pair term (the first that rejects the response alone, else the first pair), and
     the same per term as ``<metric>/<term>``: means over the samples that have it. ``log_ratio/..`` is log pi / pi_ref
     in nats per token, a mean over given responses and so no KL divergence.
@@ -189,7 +189,7 @@ def _losses(objective: Objective, term: PairTerm | AnchorTerm, log_ratio_P: Tens
     )
 
 
-def _nll(term: NLLTerm, scores: Scores, plan: Plan, mine: Tensor) -> Tensor:
+def _nll(term: NLLTerm, scores: TermScores, plan: Plan, mine: Tensor) -> Tensor:
     """Negative log-likelihood per token: of the batch's tokens, or of each sample's and then over samples."""
     cells, share = plan.first_P[mine], plan.share_P[mine]
     logps, lengths = scores.logps_C[cells], scores.lengths_C[cells]
@@ -234,7 +234,9 @@ def _facet_gap(objective: Objective, metrics: dict[str, Tensor]) -> dict[str, Te
     return {"rewards/text_minus_image": margins[0] - margins[1]} if len(margins) == 2 else {}
 
 
-def _field_metrics(objective: Objective, scores: Scores, plan: Plan, per_term: dict[str, Tensor]) -> dict[str, Tensor]:
+def _field_metrics(
+    objective: Objective, scores: TermScores, plan: Plan, per_term: dict[str, Tensor]
+) -> dict[str, Tensor]:
     lead = lead_term(objective)
     if lead is None:
         return {}

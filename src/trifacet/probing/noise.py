@@ -12,7 +12,7 @@ from typing import TypeVar
 from trifacet.base.draws import generator
 from trifacet.data.records import TestSample
 from trifacet.engine.family import Family, ImageInput
-from trifacet.generation.writer import Seen
+from trifacet.generation.writer import SeenAs
 from trifacet.metrics.grounding import ground
 from trifacet.metrics.rouge import rouge_l
 from trifacet.preferences.rejected.pixels import abar, diffuse
@@ -21,7 +21,7 @@ from trifacet.statistics.measures import Measure, mean_measure
 Value = TypeVar("Value")
 
 
-def noised(family: Family, t: int, seed: int) -> Seen:
+def noised(family: Family, t: int, seed: int) -> SeenAs:
     """What shows a model all pictures of a sample under diffusion noise of strength ``t``, as rejected images have it.
 
     The draw is that of the strategy ``diffusion`` (rejection/images.py), the version being the picture's place.

@@ -19,7 +19,7 @@ from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import core
 from trifacet.generation.settings import Generation
-from trifacet.generation.writer import FamilyWriter, Seen, as_it_is
+from trifacet.generation.writer import FamilyWriter, SeenAs, as_it_is
 from trifacet.models.loading import LoadedModel
 from trifacet.preferences.rejected.pixels import abar
 from trifacet.probing import document as made
@@ -139,7 +139,7 @@ class Prober:
     def _forces(self, text: made.Which) -> bool:
         return self.looks.embeddings or (self.looks.attention and self.looks.text == text)
 
-    def _written(self, note: str, seen_as: Seen = as_it_is, t: int | None = None) -> dict[str, str]:
+    def _written(self, note: str, seen_as: SeenAs = as_it_is, t: int | None = None) -> dict[str, str]:
         """The model's text for every sample; with noise, for those with a picture."""
         skipped = set() if t is None else {(sample.id, 0) for sample in self.samples if not sample.pictures}
         settings = Generation(

@@ -124,7 +124,7 @@ def note_skipped(folder: Path, purpose: str, bad: Sequence[Bad], total: int) -> 
         console.print(printable, markup=False, soft_wrap=True)
 
 
-def left_out(folder: Path, purpose: str, source: Source) -> set[str]:
+def rows_left_out(folder: Path, purpose: str, source: Source) -> set[str]:
     """The ids of the samples of ``source`` that ``purpose`` left out in the run in ``folder``."""
     lines = [line for line in read_skipped(folder) if (line["for"], line["file"]) == (purpose, str(source.file))]
     return {line["id"] for line in lines}

@@ -45,7 +45,7 @@ def last_checkpoint(folder: Path, samples: Sequence[str] | None = None) -> str |
     Raises:
         TrifacetError: the good one was made with other samples.
     """
-    remove_torn(folder)
+    remove_torn_checkpoints(folder)
     while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
         if (damage := _damage(Path(newest))) is None:
             if samples is not None:
@@ -58,7 +58,7 @@ def last_checkpoint(folder: Path, samples: Sequence[str] | None = None) -> str |
     return None
 
 
-def remove_torn(folder: Path) -> None:
+def remove_torn_checkpoints(folder: Path) -> None:
     """Remove checkpoints that were being written when the run ended."""
     for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/"):
         if not (checkpoint / SEAL).is_file():

@@ -19,7 +19,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.engine.reference import score_batches
-from trifacet.models.difference import Difference, compare_checkpoints
+from trifacet.models.difference import CheckpointDifference, compare_checkpoints
 from trifacet.training.bad_rows import usable_posts
 from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.recipe import Align, Supervised
@@ -65,7 +65,7 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
     return done
 
 
-def _weights(difference: Difference) -> dict[str, Any]:
+def _weights(difference: CheckpointDifference) -> dict[str, Any]:
     changed = difference.changed
     known = [change for change in changed if math.isfinite(change.relative)]  # not what was all zeros
     most = sorted(known, key=lambda change: -change.relative)[:3]

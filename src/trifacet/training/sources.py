@@ -23,7 +23,7 @@ from trifacet.models.settings import Model
 from trifacet.preferences.objectives import OBJECTIVES, Objective
 from trifacet.preferences.rejected.images import image_strategy
 from trifacet.preferences.settings import Rejected
-from trifacet.training.bad_rows import Bad, left_out, usable_examples
+from trifacet.training.bad_rows import Bad, rows_left_out, usable_examples
 from trifacet.training.batches import Groups
 from trifacet.training.examples import Examples, Rejection
 from trifacet.training.recipe import Align, Recipe, Supervised
@@ -134,7 +134,7 @@ class TrainingSet:
 
     def trained_on(self, encoder: SampleEncoder, run: Path) -> Examples:
         """The examples that the stage of the run in the folder ``run`` used: less the rows that it lists."""
-        gone = left_out(run, self.name, self.source)
+        gone = rows_left_out(run, self.name, self.source)
         return self._of([one for one in self.source.read()[: self.limit] if one.id not in gone], encoder)
 
     def _of(self, samples: Sequence[Any], encoder: SampleEncoder) -> Examples:

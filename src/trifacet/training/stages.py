@@ -23,7 +23,7 @@ from trifacet.models.paradigms import TrainedPart, choose_trained
 from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped
 from trifacet.training.callbacks import EpochOfExamples, LogFile, ShowProgress, StepTime, StopOnSignal
-from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn
+from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn_checkpoints
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.reference import OnlineReference, reference_scores
 from trifacet.training.stage import Stage
@@ -148,7 +148,7 @@ def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     finally:
         stop.restore()
         if ranks.is_first():
-            remove_torn(folder)  # one that was being written
+            remove_torn_checkpoints(folder)  # one that was being written
     state = trainer.state
     if stop.received is not None and state.global_step < state.max_steps:
         console.print(f"{folder.name}: stopped and saved after step {state.global_step} of {state.max_steps}")

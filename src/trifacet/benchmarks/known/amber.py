@@ -195,11 +195,11 @@ def _discriminative(
             continue
         sums_N5 = np.array([rows[at] for at in chosen])
         named = [units[at] for at in chosen]
-        f1 = amber.f1(0.001 if part == "existence" else 0.0001)
+        f1 = amber.amber_f1(0.001 if part == "existence" else 0.0001)
         for name, formula in (
-            ("accuracy", amber.accuracy),
-            ("precision", amber.precision),
-            ("recall", amber.recall),
+            ("accuracy", amber.amber_accuracy),
+            ("precision", amber.amber_precision),
+            ("recall", amber.amber_recall),
             ("f1", f1),
         ):
             measures.append(grouped_measure(f"{part}/{name}", named, sums_N5, formula, unofficial=_reading(options)))

@@ -100,24 +100,24 @@ def without(sums: Array) -> Array:
 DISCRIMINATIVE = ("right", "asked", "right_no", "answered_no", "is_no")
 
 
-def accuracy(sums: Array) -> Array:
+def amber_accuracy(sums: Array) -> Array:
     """Share of right answers."""
     return rate(sums[..., [0, 1]])
 
 
-def precision(sums: Array) -> Array:
+def amber_precision(sums: Array) -> Array:
     """Share of the "No" answers that are right: "No" is the positive class."""
     return rate(sums[..., [2, 3]])
 
 
-def recall(sums: Array) -> Array:
+def amber_recall(sums: Array) -> Array:
     """Share of the questions that are to be answered by "No" and are."""
     return rate(sums[..., [2, 4]])
 
 
-def f1(epsilon: float) -> Formula:
+def amber_f1(epsilon: float) -> Formula:
     """F1 of the rounded precision and recall; the program adds ``epsilon`` below: 0.0001, for existence 0.001."""
-    return lambda sums: f1_of(rounded(precision(sums)), rounded(recall(sums)), epsilon)
+    return lambda sums: f1_of(rounded(amber_precision(sums)), rounded(amber_recall(sums)), epsilon)
 
 
 def f1_of(precision: Array, recall: Array, epsilon: float) -> Array:
@@ -128,7 +128,7 @@ def f1_of(precision: Array, recall: Array, epsilon: float) -> Array:
 
 def amber_score(sums: Array) -> Array:
     """The AMBER score from the rounded numbers; two statistics for CHAIR, then those of all questions."""
-    return both(rounded(rate(sums[..., :2])), rounded(f1(0.0001)(sums[..., 2:])))
+    return both(rounded(rate(sums[..., :2])), rounded(amber_f1(0.0001)(sums[..., 2:])))
 
 
 def both(chair: Array, f1: Array) -> Array:

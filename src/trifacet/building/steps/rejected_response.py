@@ -32,7 +32,7 @@ class Parameters(Section):
 
 
 @dataclass(frozen=True)
-class Written:
+class SuggestedText:
     """A text, or None and why there is none."""
 
     text: str | None
@@ -65,14 +65,14 @@ async def write_rejected(
     temperature: float,
     unlike: Sequence[str],
     draw: int = 0,
-) -> Written:
+) -> SuggestedText:
     """A text worse than an alt-text, and none of ``unlike``, which are the alt-text and what has been tried."""
     answer = await model.ask(prompt, fields, parse_alt_text, images=images, temperature=temperature, draw=draw)
     if answer.value is None:
-        return Written(None, answer.problem)
+        return SuggestedText(None, answer.problem)
     if any(words(answer.value) == words(text) for text in unlike):
-        return Written(None, "repeats a text that is there")
-    return Written(answer.value)
+        return SuggestedText(None, "repeats a text that is there")
+    return SuggestedText(answer.value)
 
 
 def parse_alt_text(text: str) -> str:

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from trifacet.building.rows import RowBatch, Split
+from trifacet.building.rows import RowBatch, SetName
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.settings.section import Section
 
-ORDER: tuple[Split, ...] = ("test", "preference", "sft")  # in which sets are filled
+ORDER: tuple[SetName, ...] = ("test", "preference", "sft")  # in which sets are filled
 NONE = len(ORDER)  # the number of what is in no set
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -33,8 +33,8 @@ _Floats = NDArray[np.float64]
 class Parameters(Section):
     """How many rows go where: ``sizes`` or ``shares``, not both."""
 
-    sizes: dict[Split, int] | None = Field(None, min_length=1, description="rows of each set")
-    shares: dict[Split, float] | None = Field(None, min_length=1, description="share of the rows for each set")
+    sizes: dict[SetName, int] | None = Field(None, min_length=1, description="rows of each set")
+    shares: dict[SetName, float] | None = Field(None, min_length=1, description="share of the rows for each set")
     rest: Literal["sft", "drop"] | None = Field(
         None, description="where what is left goes (null: to sft, or out of the build where sft is given above)"
     )
@@ -90,7 +90,7 @@ def _numbers(signatures: Signatures, name: str) -> NDArray[Any]:
     return np.asarray(signatures.column(name).to_numpy())
 
 
-def _by_shares(keys: NDArray[np.uint64], shares: dict[Split, float], rest: int) -> NDArray[np.int8]:
+def _by_shares(keys: NDArray[np.uint64], shares: dict[SetName, float], rest: int) -> NDArray[np.int8]:
     ends = np.cumsum([shares.get(name, 0.0) for name in ORDER])
     if "sft" in shares and ends[-1] > 1 - 1e-9:  # shares that add up to one leave nobody over by rounding
         ends[-1] = np.inf
@@ -98,7 +98,7 @@ def _by_shares(keys: NDArray[np.uint64], shares: dict[Split, float], rest: int) 
     return np.where(number == NONE, rest, number).astype(np.int8)
 
 
-def _by_sizes(keys: NDArray[np.uint64], sizes: _Ints, wanted: dict[Split, int], rest: int) -> NDArray[np.int8]:
+def _by_sizes(keys: NDArray[np.uint64], sizes: _Ints, wanted: dict[SetName, int], rest: int) -> NDArray[np.int8]:
     chosen = np.full(len(keys), rest, np.int8)
     left = np.lexsort((np.arange(len(keys)), keys))  # clusters in seeded order that are in no set yet
     for number, name in enumerate(ORDER):
@@ -137,4 +137,4 @@ def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Too
 
 
 STEP = GlobalStep("split", Parameters, sign, decide, apply, gives=frozenset({"split"}))
-assert set(ORDER) == set(get_args(Split))
+assert set(ORDER) == set(get_args(SetName))

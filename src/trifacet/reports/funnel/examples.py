@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from trifacet.building.examples import Example, image_of
+from trifacet.building.examples import BuildExample, image_of
 from trifacet.building.step import Tools
 from trifacet.web.pictures import Picture, picture
 
@@ -86,7 +86,7 @@ class Showing:
     taken: int = 0
     _known: dict[str, Picture] = field(default_factory=dict)
 
-    def shown(self, example: Example) -> Shown:
+    def shown(self, example: BuildExample) -> Shown:
         """One example."""
         first, seen = example.events[0], self._seen(example.row)
         told = [self._told(event, seen) for event in example.events]
