@@ -229,7 +229,7 @@ def test_a_key_in_an_address_is_refused_since_recipes_are_copied_and_not_shown(t
     path = write_recipe(
         tmp_path, tmp_path / "out", posts(5), GRAMMAR, models={"m": {"base_url": address, "model": "x"}}
     )
-    with pytest.raises(TrifacetError, match=r"models\.m\.base_url .* OPENAI_API_KEY") as refused:
+    with pytest.raises(TrifacetError, match=r"models\.m: base_url .* OPENAI_API_KEY") as refused:
         load_build_recipe(path)
     assert "s3cret" not in str(refused.value)
 

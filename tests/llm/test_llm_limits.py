@@ -5,12 +5,14 @@ import json
 import logging
 
 import pytest
+from pydantic import ValidationError
 from questions import ask_all, backwards, posts, spec, tally
 
 from trifacet.base.errors import TrifacetError
 from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, last_text
 from trifacet.llm.books import Books
 from trifacet.llm.settings import Model
+from trifacet.settings.reading import explain_invalid
 
 KEY = "sk-very-secret-0123456789"
 
@@ -131,7 +133,11 @@ def test_a_key_or_address_that_cannot_be_one_is_not_shown(tmp_path, monkeypatch)
         stop, _ = ask_all(spec(endpoint, key_env="SOME_KEY"), tmp_path / "a.sqlite", posts(1))
     assert "SOME_KEY" in str(stop) and "secret" not in str(stop)
     address = endpoint.base_url.replace("//", "//user:secret@") + "?key=secret"
-    gone, _ = ask_all(Model(base_url=address, model="scripted", tries=1), tmp_path / "a.sqlite", posts(1))
+    with pytest.raises(ValidationError) as refused:
+        Model(base_url=address, model="scripted")
+    assert "secret" not in explain_invalid(refused.value, Model)
+    unchecked = spec(endpoint).model_copy(update={"base_url": address, "tries": 1})
+    gone, _ = ask_all(unchecked, tmp_path / "a.sqlite", posts(1))
     assert isinstance(gone, TrifacetError) and "secret" not in str(gone)
 
 

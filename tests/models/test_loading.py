@@ -40,7 +40,7 @@ def test_a_saved_model_loads_as_it_was(tmp_path, tiny, tiny_folder, world):
     _, batch = batch_of(recipe_of("unused", world, tiny_folder), "mcm", tiny_folder)
     _, other = batch_of(recipe_of("unused", world, tmp_path / "model"), "mcm", tmp_path / "model")
     with torch.no_grad():
-        ours = TrieScorer(again.model, again.family)(**other)
+        ours = TrieScorer(again.model, again.family)(other)
         assert torch.equal(ours, TrieScorer(tiny.model, tiny.family)(batch))
 
 

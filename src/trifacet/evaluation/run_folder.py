@@ -178,12 +178,10 @@ def _samples(folder: Path, recipe: dict[str, Any], files: FilesRead | None) -> t
     split: Split = "validation" if recipe.get("sweep") else "test"
     try:
         source = source_of(data, folder, split, files=files)
-        samples = [sample for sample in source.read() if isinstance(sample, TestSample)] if source.file.exists() else []
-    except DataError:
-        raise
     except TrifacetError:  # there is no such file
         return [], folder
-    return samples, source.images
+    samples = source.read() if source.file.exists() else []
+    return [sample for sample in samples if isinstance(sample, TestSample)], source.images
 
 
 def _recipe(path: Path) -> tuple[dict[str, Any], str]:
