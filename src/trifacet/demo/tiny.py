@@ -23,6 +23,7 @@ from transformers import (
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from trifacet.demo.warmup import warm_up
+from trifacet.models.checkpoint import quiet
 
 if TYPE_CHECKING:
     from trifacet.models.settings import TinyModel
@@ -82,8 +83,9 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         if spec.warmup_steps:
             warm_up(model, tokenizer, spec.warmup_steps, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
     return folder
 
 
