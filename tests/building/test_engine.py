@@ -74,6 +74,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.endurance  # starting a cluster takes longer than any other test
 def test_a_ray_cluster_makes_the_same_bytes(tmp_path):
     recipe = write_recipe(tmp_path, tmp_path / "here", posts(90), STEPS, part_rows=30)
     assert finish(start(recipe))[0] == 0
