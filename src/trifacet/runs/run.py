@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,9 +113,9 @@ def _check_files(recipe: Recipe, splits: list[Split], files: FilesRead) -> None:
 def _prepared(recipe: Recipe, record: Claim | None, files: FilesRead) -> Start:
     if recipe.model.threads:
         torch.set_num_threads(recipe.model.threads)
-    with _Timed(record, "data"):
+    with _timed(record, "data"):
         ranks.first_does(lambda: make_world(recipe))
-    with _Timed(record, "base model"):
+    with _timed(record, "base model"):
         return ranks.first_does(lambda: base_model(recipe, files))
 
 
@@ -142,7 +141,7 @@ def _evaluated(
 ) -> dict[str, Any]:
     """Texts of every model and their scores; the work of one process."""
     split: Split = "validation" if recipe.sweep else "test"
-    with _Timed(record, "rejected images"):
+    with _timed(record, "rejected images"):
         if has_split(recipe.data, "preference"):
             preview_rejected(recipe, next(iter(models.values()), base.path), files)
     if not has_split(recipe.data, split):
@@ -151,9 +150,9 @@ def _evaluated(
     samples = posts_of(recipe, split, source)
     texts = {}
     for name, checkpoint in models.items():
-        with _Timed(record, f"texts of {name}"):
+        with _timed(record, f"texts of {name}"):
             texts[name] = describe(recipe, name, checkpoint, samples, source.images)
-    with _Timed(record, "scores"):
+    with _timed(record, "scores"):
         return score_all(recipe, texts, split, samples)
 
 
@@ -167,27 +166,18 @@ def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None, files: 
         ranks.first_does(lambda: remove_all(stage.folder))  # what a kill in its last moment left
         ranks.first_does(lambda: check_outcome(stage))
         return stage.model
-    with _Timed(record, name):
+    with _timed(record, name):
         done = train_stage(stage)
     cut = f", {done['cut_posts']} over-long posts cut" if done["cut_posts"] else ""
     console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
-    with _Timed(record, f"check of {name}"):
+    with _timed(record, f"check of {name}"):
         ranks.first_does(lambda: check_outcome(stage))
     return stage.model
 
 
-class _Timed:
+def _timed(record: Claim | None, stage: str) -> contextlib.AbstractContextManager[None]:
     """Adds the time of a block to the run's record, if this process has it, also when the block ends early."""
-
-    def __init__(self, record: Claim | None, stage: str) -> None:
-        self.record, self.stage = record, stage
-
-    def __enter__(self) -> None:
-        self.began = time.monotonic()
-
-    def __exit__(self, *error: object) -> None:
-        if self.record is not None:
-            self.record.took(self.stage, time.monotonic() - self.began)
+    return contextlib.nullcontext() if record is None else record.timed(stage)
 
 
 # --- sweeps and seeds -------------------------------------------------------------------------------------------
@@ -247,7 +237,7 @@ def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished
         runs = []
         for seed in recipe.seeds:
             console.print(f"[bold]seed {seed}")
-            with _Timed(record, f"seed {seed}"):
+            with _timed(record, f"seed {seed}"):
                 output = str(recipe.folder / f"seed-{seed}")
                 one = recipe.model_copy(update={"seeds": None, "seed": seed, "output": output})
                 runs.append(run_recipe(one, files=files).scores)
