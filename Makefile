@@ -18,7 +18,7 @@ build-demo: $(BUILD)
 	$(BIN)/python -m trifacet.cli.build_demo
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 endurance: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -m "endurance or hypothesis" --hypothesis-profile search

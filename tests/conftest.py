@@ -31,6 +31,13 @@ PHOTOS = [(32, 32), (90, 40), (33, 75), (64, 60)]  # width, height
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
+LONG = ("training", "runs", "building", "api", "cli")  # folders whose files take long: begun first, they fill no end
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     import torch

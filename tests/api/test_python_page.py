@@ -120,6 +120,7 @@ def align_six_steps(output, data, start):
     return face.align(start, pairs, "mcm-dpo", output=output, images=data, **settings)
 
 
+@pytest.mark.endurance
 def test_killed_and_called_again_align_ends_with_the_same_weights(tmp_path, world, tiny_folder):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     stage = killed / "models" / "mcm-dpo"

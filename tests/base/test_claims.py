@@ -298,7 +298,7 @@ def test_of_two_kinds_of_work_that_race_one_gets_the_folder(tmp_path):
         with claimed(tmp_path / f"out{turn}", mark) as claim:
             claim.begin({"seed": 1})
 
-    for turn in range(20):
+    for turn in range(6):
         marks = ("one.json", "other.json") * 2
         children = [started(lambda turn=turn, mark=mark: work(turn, mark)) for mark in marks]
         (tmp_path / f"go{turn}").touch()

@@ -22,7 +22,8 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=900, env=environment)
 
 
-@pytest.mark.parametrize("more", [[], pytest.param(["mcm-dpo", "mcm-dpo-released"], marks=pytest.mark.endurance)])
+@pytest.mark.endurance
+@pytest.mark.parametrize("more", [[], ["mcm-dpo", "mcm-dpo-released"]])
 def test_the_contestants_agree_and_the_json_has_what_was_promised(tmp_path, more):
     if importlib.util.find_spec("trl") is None:
         pytest.skip("trl is not installed: pip install 'trifacet[bench]'")

@@ -85,10 +85,10 @@ def test_synonyms_are_those_of_the_corpus_for_every_word(corpus):
 @needs_debians
 def test_synonyms_of_inflected_forms_are_those_of_the_corpus(corpus):
     ours = packaged_wordnet().reader
-    lemmas = random.Random(7).sample(sorted(corpus.all_lemma_names()), 5_000)
+    lemmas = random.Random(7).sample(sorted(corpus.all_lemma_names()), 1_000)
     rules = set(chain.from_iterable(corpus.MORPHOLOGICAL_SUBSTITUTIONS.values()))
     regular = {lemma.removesuffix(base) + ending for lemma in lemmas for ending, base in rules if lemma.endswith(base)}
-    assert len(regular) > 20_000
+    assert len(regular) > 4_000
     for word in regular.union(*corpus._exception_map.values()):
         assert synonyms(ours, word) == synonyms(corpus, word), word
 

@@ -9,6 +9,8 @@ from trifacet.training.recipe import load_recipe
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "real-sample.yaml"
 SHORTER = [  # fewer steps than the recipe's: what is held here is the way, not the result
     "model.tiny.image_size=56",
+    "model.tiny.hidden_size=32",
+    "model.tiny.layers=1",
     "sft.max_steps=2",
     "sft.batch_size=2",
     "align.mdpo.max_steps=1",
