@@ -47,6 +47,8 @@ def run_until_kept(work: Coroutine[Any, Any, T]) -> T:
         return await work
 
     for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves it
+            continue
         try:
             before[number] = signal.signal(number, stop)
         except ValueError:  # not the main thread: the caller's handling stays
