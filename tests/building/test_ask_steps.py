@@ -285,6 +285,40 @@ def test_no_text_at_all_is_a_reason_of_its_own(tmp_path):
     ]
 
 
+def test_a_reason_names_the_status_of_an_endpoint_that_will_not_have_the_question(tmp_path):
+    def refusing(messages):
+        raise ValueError("no more today")  # the endpoint answers 400
+
+    status = "rejected by the endpoint (400)"
+    _, events = asked(VERIFY, table_of(PAIR), refusing, tmp_path, image=False, attempts=1)
+    assert [event["reason"] for event in events] == [f"judge's answer cannot be read: {status}"]
+    _, events = asked(VERIFY, table_of(PAIR | {"rejected_responses": None}), refusing, tmp_path, image=False)
+    assert [event["reason"] for event in events] == [f"no rejected text written: {status}"]
+    _, events = asked(WRITE, table_of(PAIR | {"rejected_responses": None}), refusing, tmp_path, image=False)
+    assert [event["reason"] for event in events] == [f"no rejected text written: {status}"]
+    _, events = asked(GRAMMAR, table_of({"alt": "Teh."}), refusing, tmp_path)
+    assert [(event["reason"], event["detail"]["answer"]) for event in events] == [
+        (f"grammar not checked: {status}", "400: no more today")
+    ]
+
+
+@pytest.mark.parametrize("hidden", ["\x00", "\x1b[2J", "\x9b", "\u202e", "\u2066", "\x7f"])
+def test_control_characters_in_an_answer_reach_no_row_and_are_counted(tmp_path, hidden):
+    def answer(messages):
+        texts = {"error": True, "text": f"The boat.{hidden}"} if "error" in last_text(messages) else None
+        return json.dumps(texts or {"alt_text": f"something{hidden} else"})
+
+    bare = PAIR | {"rejected_responses": None}
+    rows, events = asked(WRITE, table_of(bare), answer, tmp_path, image=False)
+    assert rows[0]["rejected_responses"] is None
+    assert [(event["reason"], event["detail"]["problem"]) for event in events] == [
+        ("no rejected text written", "unparsed")
+    ]
+    rows, events = asked(GRAMMAR, table_of({"alt": "Teh boat."}), answer, tmp_path)
+    assert rows[0]["alt"] == "Teh boat."
+    assert events[0]["detail"]["problem"] == "unparsed"
+
+
 def test_rows_of_other_splits_are_left_alone(tmp_path):
     rows, events = asked(VERIFY, table_of(PAIR | {"split": "sft"}), judge("B", "A"), tmp_path)
     assert (len(rows), events) == (1, [])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from threading import Event
 
 import pytest
 import torch
@@ -94,6 +95,15 @@ def test_draws_are_those_of_their_seed(writer, tmp_path):
     first, other, again = drawn("a.sqlite", 0), drawn("b.sqlite", 1), drawn("c.sqlite", 0)
     assert first == again != other
     assert torch.equal(torch.random.get_rng_state(), state), "nobody else's draws are touched"
+
+
+def test_writing_ends_with_the_token_at_which_nobody_waits_any_more(writer):
+    given_up, model = Event(), ChatModel(str(writer), "models.judge")
+    turns = [("user", [TEXTS[0]])]
+    waited = [model.answer(turns, [], temperature=0, seed=1, longest=12, given_up=one) for one in (None, given_up)]
+    given_up.set()
+    assert waited[0] == waited[1]
+    assert model.answer(turns, [], temperature=0, seed=1, longest=12, given_up=given_up).tokens_out == 1
 
 
 def test_a_model_trained_anew_is_another_model(writer, tmp_path):

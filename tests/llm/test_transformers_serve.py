@@ -80,7 +80,7 @@ def test_a_served_model_sees_images_and_its_garbage_is_a_class_of_its_own(served
 
     with Books(tmp_path / "answers.sqlite") as books:
         free, garbage, cut = asyncio.run(run(books))
-        rows = books._reading.execute("SELECT tokens_in, tokens_out, counted FROM answers").fetchall()
+        rows = books._file.query("SELECT tokens_in, tokens_out, counted FROM answers")
     assert all(answer.value for answer in free), free
     assert (garbage.value, garbage.problem) == (None, "unparsed") and garbage.text
     assert (cut.value, cut.problem) == (None, "cut off")

@@ -16,7 +16,7 @@ from trifacet.base.images import resolve_inside
 from trifacet.benchmarks.benchmark import Answered, Item, Judge
 from trifacet.llm.asking import Asked, AskedModel, Progress, ask_all
 from trifacet.llm.books import Books
-from trifacet.llm.model import REJECTED, LanguageModel
+from trifacet.llm.model import LanguageModel, rejected
 from trifacet.llm.prompts import Prompt, load_prompt
 
 CUT = 500  # characters of what a judge said that are kept beside a verdict
@@ -133,7 +133,7 @@ def require_some(verdicts: Mapping[str, Verdict], asked: Asked) -> None:
     problems = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     said = next((one.text for one in lost if one.text.strip()), "")
     such = f", such as {' '.join(said.split())[:120]!r}" if said else ""
-    if counts.keys() == {REJECTED}:
+    if all(map(rejected, counts)):
         cure = "nothing was paid for; correct the judge's file or the endpoint, then the same command continues"
     else:
         kept = "kept and paid for" if asked.paid else "kept"

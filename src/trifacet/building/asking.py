@@ -19,6 +19,7 @@ from trifacet.building.stage_folder import Record, StageFolder
 from trifacet.building.step import AskStep
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, step_record
+from trifacet.llm.asking import together
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 
@@ -73,37 +74,27 @@ async def _ask_parts(
     (link,), target = job.links, StageFolder(job.target)
     step = STEPS[link.name]
     assert isinstance(step, AskStep)
-    room, stopped = asyncio.Semaphore(PARTS_AT_ONCE), asyncio.Event()
+    room = asyncio.Semaphore(PARTS_AT_ONCE)
 
     async def one_post(post: Post) -> None:
-        if not stopped.is_set():
-            try:
-                await step.ask(post, link.parameters, model, job.tools)
-                on_row()
-            except BaseException:
-                stopped.set()
-                raise
+        await step.ask(post, link.parameters, model, job.tools)
+        on_row()
 
     async def one_part(part: int) -> None:
         async with room:
-            if stopped.is_set():
-                return
             started, batch = (
                 time.monotonic(),
                 RowBatch(StageFolder(job.source).read("rows", part), link.index, link.name),
             )
-            found = await asyncio.gather(*map(one_post, batch.posts()), return_exceptions=True)
-            for problem in found:
-                if problem is not None:
-                    raise problem
-            if stopped.is_set():  # some were not asked
-                return
+            async with together() as rows:
+                for post in batch.posts():
+                    rows.create_task(one_post(post))
+            model.refusals.end()
             table, events = asker.settle(step, batch)
             files = target.write_both(part, table, events)
             told = step_record(link.index, len(batch), table, events, time.monotonic() - started)
             on_done({"part": part, "files": files, "steps": [told]})
 
-    problems = await asyncio.gather(*map(one_part, parts), return_exceptions=True)
-    for problem in problems:
-        if problem is not None:
-            raise problem
+    async with together() as group:
+        for part in parts:
+            group.create_task(one_part(part))

@@ -6,7 +6,6 @@ on with what is sealed and ends as one that was never killed.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
 from trifacet.llm.books import Books
+from trifacet.llm.interrupts import run_until_kept
 
 Show = Callable[[BuildProgress], None]
 
@@ -163,7 +163,7 @@ class _Build:
             self.progress.asked(link.index, books.tallies)
 
         try:
-            asyncio.run(ask_parts(job, self.recipe, self.asker, books, missing, row_done, done))
+            run_until_kept(ask_parts(job, self.recipe, self.asker, books, missing, row_done, done))
         finally:
             rows = [row for row in books.rows() if row["step"] == link.name]
             self.claim.set("asked", self.claim.facts.get("asked", {}) | {link.name: rows})

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line
 from trifacet.building.rows import EVENTS, RowBatch
 from trifacet.building.stage_folder import Record, StageFolder
 from trifacet.building.step import GlobalStep, MapStep, Tools
@@ -65,7 +65,7 @@ def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Ite
             job's folders under the same paths.
 
     Raises:
-        TrifacetError: a step found something that the user has to mend.
+        TrifacetError: a step found something that the user has to mend, or a worker was killed.
     """
     if not parts:
         return
@@ -84,8 +84,20 @@ def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Ite
     frame = daft.from_pydict({"part": list(parts)})
     if on_cluster:
         frame = frame.into_partitions(len(parts))
-    for row in frame.select(Worker().run(frame["part"]).alias("record")).iter_rows(results_buffer_size=None):
+    rows = frame.select(Worker().run(frame["part"]).alias("record")).iter_rows(results_buffer_size=None)
+    for row in _from_workers(rows):
         yield _checked(job, row["record"])
+
+
+def _from_workers(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What workers give back. Whatever goes wrong in a step is among it, so that an error here is a worker's end."""
+    try:
+        yield from rows
+    except Exception as error:  # daft's or ray's, of many kinds
+        raise TrifacetError(
+            f"a worker process ended amid its work ({first_line(error)[:200]}): it was killed, or the memory did not "
+            "suffice; free some memory or take fewer --workers, then the same command continues"
+        ) from None
 
 
 def _checked(job: Job, told: str) -> Record:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trifacet.base.words import CONTROL
 from trifacet.cli.common import err, plain, write_json
 from trifacet.generation.opening import load_for_generation
 
@@ -20,8 +21,6 @@ _ANSI = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|\x1b[ -/]*[0-~]?"
 )
-# C0, DEL and C1 but white space; marks that turn the direction of what follows; halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Dtype(StrEnum):
@@ -147,7 +146,7 @@ def read_context(text: str | None, file: Path | None) -> str:
 
 def one_line(text: str) -> str:
     """``text`` for a terminal: no ANSI sequences, no control characters, white space collapsed to single blanks."""
-    return " ".join(_CONTROL.sub("", _ANSI.sub("", text)).split())
+    return " ".join(CONTROL.sub("", _ANSI.sub("", text)).split())
 
 
 def _printable(path: Path) -> str:

@@ -6,8 +6,8 @@ Invariant: an answer that was paid for is kept on the disk, so that the same cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 from trifacet.base.errors import TrifacetError
 from trifacet.llm.books import Books
 from trifacet.llm.counting import CountingModel
+from trifacet.llm.interrupts import run_until_kept
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.settings import Model
 from trifacet.settings.reading import explain_invalid, read_values
@@ -63,6 +64,16 @@ class Asked:
         return values | {key: self.problems.get(key, 0) for key in ("unparsed", "refused")}
 
 
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks that ask: the first that fails ends the others, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
 def ask_all(
     one: Callable[[LanguageModel, Name], Coroutine[Any, Any, None]],
     names: Sequence[Name],
@@ -93,22 +104,15 @@ def ask_all(
         if on_progress:
             on_progress(0, len(names))
         kind = CountingModel if counting else LanguageModel
-        async with kind(step, spec, books, seed=seed, first_pause=first_pause) as model:
-            tasks = [asyncio.create_task(guarded(model.for_step(step), name)) for name in names]
-            if tasks:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in tasks:  # those that wait for their turn; the model keeps what is under way
-                task.cancel()
-            found = await asyncio.gather(*tasks, return_exceptions=True)
-        for problem in found:
-            if problem is not None and not isinstance(problem, asyncio.CancelledError):
-                raise problem
+        async with kind(step, spec, books, seed=seed, first_pause=first_pause) as model, together() as group:
+            for name in names:
+                group.create_task(guarded(model.for_step(step), name))
 
     with ExitStack() as closing:
         if counting and not books_file.exists():  # nothing is written where nothing is asked
             books_file = Path(closing.enter_context(TemporaryDirectory())) / "none.sqlite"
         books = closing.enter_context(Books(books_file, spec.budget))
-        asyncio.run(run(books))
+        run_until_kept(run(books))
         tally = books.tally(step, step)
         paid = books.paid
     return Asked(

@@ -1,4 +1,4 @@
-"""Answers that have been paid for, and what they cost: one SQLite file.
+"""Answers that have been paid for, and what they cost.
 
 Invariant: an answer is on the disk, with its cost, before anyone uses it. A kill loses what is in flight at most, and
 what has been paid in all is the sum over the answers.
@@ -7,33 +7,15 @@ what has been paid in all is the sum over the answers.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from trifacet.base.errors import TrifacetError
-
-_APPLICATION = 0x54524641  # "TRFA": tells our file from others
-_VERSION = 1
-_TABLE = """
-CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY,        -- SHA-256 of the question
-    step TEXT NOT NULL,          -- who asked first
-    model TEXT NOT NULL,         -- the recipe's name for it
-    text TEXT NOT NULL,
-    finish TEXT NOT NULL,        -- why the model stopped
-    answered_by TEXT NOT NULL,   -- the endpoint's name for the model
-    tokens_in INTEGER NOT NULL,
-    tokens_out INTEGER NOT NULL,
-    counted INTEGER NOT NULL,    -- 1: tokens as the endpoint counted them, 0: estimated
-    cost REAL NOT NULL           -- at the price of the day
-) WITHOUT ROWID
-"""
+from trifacet.llm.answers_file import AnswersFile
 
 
 class BudgetReached(TrifacetError):  # noqa: N818 - it is no error of the user's
@@ -87,15 +69,12 @@ class Books:
         self._waiting: list[asyncio.Future[None]] = []
         self._unwritten: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        with self._guarded():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # two, so that reading never waits for the disk; the first is used by one thread at a time
-            self._writing = sqlite3.connect(path, timeout=60, check_same_thread=False)
-            self._prepare(self._writing)
-            self._reading = sqlite3.connect(path, timeout=60)
-            rows = self._reading.execute("SELECT model, COUNT(*), SUM(cost) FROM answers GROUP BY model").fetchall()
+        self._unkept: TrifacetError | None = None  # why an answer could not be kept
+        self._file = AnswersFile(path)
+        rows = self._file.query("SELECT model, COUNT(*), TOTAL(cost) FROM answers GROUP BY model")
         self._answered = Counter({model: count for model, count, _ in rows})
         self.paid_before: float = sum(cost for _, _, cost in rows)
+        self.claim, self.release = self._file.claim, self._file.release
 
     def __enter__(self) -> Books:
         return self
@@ -107,8 +86,7 @@ class Books:
 
     def close(self) -> None:
         """Close the file; everything is on the disk already."""
-        self._reading.close()
-        self._writing.close()
+        self._file.close()
 
     @property
     def spent(self) -> float:
@@ -130,19 +108,23 @@ class Books:
 
     def find(self, key: str) -> Reply | None:
         """The answer that is kept under ``key``."""
-        with self._guarded():
-            row = self._reading.execute(
-                "SELECT text, finish, answered_by, tokens_in, tokens_out, counted FROM answers WHERE key = ?", (key,)
-            ).fetchone()
-        return Reply(*row) if row else None
+        row = self._file.find(key)
+        if row is None:
+            return None
+        text, finish, answered_by, tokens_in, tokens_out, counted = row[3:9]
+        return Reply(text, finish, answered_by, tokens_in, tokens_out, bool(counted))
 
     async def keep(
         self, key: str, step: str, model: str, reply: Reply, *, estimated: tuple[int, int], cost: float
     ) -> None:
-        """Write an answer down; it is on the disk when this returns. Those that come together are written together."""
-        said = (reply.text, reply.finish, reply.answered_by, reply.tokens_in, reply.tokens_out, reply.counted)
+        """Write an answer down; it is on the disk when this returns. Those that come together are written together.
+
+        Raises:
+            TrifacetError: it cannot be kept. From then on nothing can be reserved, so that nothing more is asked.
+        """
+        said = (reply.text, reply.finish, reply.answered_by, reply.tokens_in, reply.tokens_out, int(reply.counted))
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unwritten.append(((key, step, model, *said, cost), written))
+        self._unwritten.append(((key, step, model, *said, float(cost)), written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         await written
@@ -163,6 +145,7 @@ class Books:
 
         Raises:
             BudgetReached: there is not so much left.
+            TrifacetError: an answer could not be kept.
         """
         while self.budget is not None and self.paid + sum(self._reserved) + cost > self.budget * (1 + 1e-9):
             if not self._reserved:
@@ -172,6 +155,8 @@ class Books:
                 )
             self._waiting.append(asyncio.get_running_loop().create_future())
             await self._waiting[-1]
+        if self._unkept:
+            raise self._unkept
         self._reserved.append(cost)
 
         def release() -> None:
@@ -186,39 +171,12 @@ class Books:
     async def _write(self) -> None:
         while self._unwritten:
             batch, self._unwritten = self._unwritten, []
-            error: TrifacetError | None = None
             try:
-                await asyncio.to_thread(self._insert, [row for row, _ in batch])
-            except TrifacetError as caught:
-                error = caught
+                await asyncio.to_thread(self._file.write, [row for row, _ in batch])
+            except Exception as error:  # of any kind: those that wait for the disk must not wait for ever
+                self._unkept = error if isinstance(error, TrifacetError) else self._file.unusable(error)
             for written in [future for _, future in batch if not future.done()]:
-                written.set_exception(error) if error else written.set_result(None)
-
-    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
-        with self._guarded(), self._writing:
-            self._writing.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-
-    def _prepare(self, base: sqlite3.Connection) -> None:
-        application = base.execute("PRAGMA application_id").fetchone()[0]
-        version = base.execute("PRAGMA user_version").fetchone()[0]
-        empty = not base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if not empty and (application, version) != (_APPLICATION, _VERSION):
-            raise TrifacetError(f"{self.path} was not written by this version of the program; name another file")
-        for pragma in (f"application_id={_APPLICATION}", f"user_version={_VERSION}"):
-            base.execute(f"PRAGMA {pragma}")
-        base.execute("PRAGMA journal_mode=WAL")
-        base.execute("PRAGMA synchronous=FULL")
-        base.execute(_TABLE)
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise TrifacetError(
-                f"cannot use {self.path}, which keeps the models' answers: {error}; free some space or name another "
-                "file, then the same command continues"
-            ) from None
+                written.set_exception(self._unkept) if self._unkept else written.set_result(None)
 
     def rows(self) -> list[dict[str, Any]]:
         """The tallies as plain rows, for the report, in the order in which the steps first asked."""
@@ -231,9 +189,8 @@ class Books:
     def kept(self) -> list[dict[str, Any]]:
         """What the file's answers came to over all runs: step that asked first, model, answers, tokens, money."""
         names = ("step", "model", "answered", "tokens_in", "tokens_out", "spent")
-        with self._guarded():
-            rows = self._reading.execute(
-                "SELECT step, model, COUNT(*), SUM(tokens_in), SUM(tokens_out), SUM(cost) FROM answers "
-                "GROUP BY step, model ORDER BY step, model"
-            ).fetchall()
+        rows = self._file.query(
+            "SELECT step, model, COUNT(*), SUM(tokens_in), SUM(tokens_out), SUM(cost) FROM answers "
+            "GROUP BY step, model ORDER BY step, model"
+        )
         return [dict(zip(names, row, strict=True)) for row in rows]

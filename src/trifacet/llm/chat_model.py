@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
+    StoppingCriteria,
+    StoppingCriteriaList,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -74,9 +77,18 @@ class ChatModel:
         self._longest = getattr(config.get_text_config(), "max_position_embeddings", None)
 
     def answer(
-        self, turns: Sequence[Turn], images: Sequence[Image.Image], *, temperature: float, seed: int, longest: int
+        self,
+        turns: Sequence[Turn],
+        images: Sequence[Image.Image],
+        *,
+        temperature: float,
+        seed: int,
+        longest: int,
+        given_up: Event | None = None,
     ) -> Said:
         """The next turn: greedy at temperature 0, else drawn from the whole distribution with ``seed``.
+
+        ``given_up``, once set, ends it after the token that is being written.
 
         Raises:
             RejectedError: images for a model that sees none, or more tokens than it takes.
@@ -95,7 +107,8 @@ class ChatModel:
             with torch.inference_mode(), torch.random.fork_rng(enabled=temperature > 0):
                 if temperature > 0:
                     torch.manual_seed(seed)
-                output_L = self.model.generate(**inputs, generation_config=config)[0]
+                ends = StoppingCriteriaList([_GivenUp(given_up)] if given_up else [])
+                output_L = self.model.generate(**inputs, generation_config=config, stopping_criteria=ends)[0]
         except torch.OutOfMemoryError:
             raise TrifacetError(f"no memory left for a request of {taken} tokens; use a smaller model") from None
         new_L = output_L[taken:].tolist()
@@ -132,3 +145,13 @@ class ChatModel:
         if not self.sees:
             return "".join(self._neutral(part) for part in parts if part is not None)
         return [{"type": "image"} if part is None else {"type": "text", "text": self._neutral(part)} for part in parts]
+
+
+class _GivenUp(StoppingCriteria):
+    """Ends writing once nobody waits for it."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        return torch.full((len(input_ids),), self._event.is_set(), dtype=torch.bool, device=input_ids.device)

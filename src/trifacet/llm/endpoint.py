@@ -1,7 +1,8 @@
 """Requests to an OpenAI-compatible endpoint: its limits, and patience where it fails.
 
 Invariant: a request ends as an answer, as ``RejectedError`` (this one request is bad) or as TrifacetError (the endpoint
-is not usable; the build stops and no row suffers for it). The key is in no message.
+is not usable; the build stops and no row suffers for it). The key is in no message. Nothing is sent to another place
+than the one that was named, and what comes is bounded in bytes and in time.
 """
 
 from __future__ import annotations
@@ -9,36 +10,36 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import os
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trifacet.base.errors import TrifacetError
 from trifacet.llm.books import Reply, Tally
-from trifacet.llm.estimate import text_tokens
+from trifacet.llm.response import message_of, read_reply, retry_after
 
 if TYPE_CHECKING:
-    from openai import APIStatusError
+    from httpx2 import Response
     from tenacity import RetryCallState
 
     from trifacet.llm.settings import Model
 
 _LOG = logging.getLogger(__name__)
-_REJECTED = (400, 413, 422)
+REJECTING = (400, 413, 422)
 PASSING = (408, 409, 425, 429)  # and 5xx
 _LONGEST_PAUSE = 60.0  # seconds, of our own choice
-LONGEST_WAIT = 600.0  # seconds, where the endpoint asks for it with Retry-After
-_MAX_CHARACTERS = 1_000_000  # of an answer
+_MAX_BYTES = 16_000_000  # of a body; a character takes up to 12 of them
 
 
 class RejectedError(Exception):
-    """The endpoint refuses this one request as bad, too large or not processable."""
+    """One request is refused as bad, too large or not processable; ``status`` is the endpoint's, if it has one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class _PassingError(Exception):
@@ -88,33 +89,36 @@ class Endpoint:
 
     def __init__(self, name: str, spec: Model, *, first_pause: float = 1.0) -> None:
         try:
+            import httpx2
             import tenacity  # noqa: F401  # wanted when the first request fails
-            from openai import AsyncOpenAI
         except ImportError as error:
             raise TrifacetError(
                 f"asking a model behind an endpoint needs {error.name}; install it: pip install 'trifacet[evaluate]'"
             ) from None
-        parts = urlsplit(spec.base_url)
+        try:
+            parts = urlsplit(spec.base_url)
+            port = f":{parts.port}" if parts.port else ""
+            self._url = httpx2.URL(f"{spec.base_url.rstrip('/')}/chat/completions")
+        except (ValueError, httpx2.InvalidURL):  # such as a port above 65535
+            parts, port = urlsplit(""), ""
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise TrifacetError(f"models.{name}.base_url is no address; write one such as http://127.0.0.1:8000/v1")
         self.spec, self._first_pause = spec, first_pause
         self.identity = spec.model  # what a question's key says of the model
         self._setting = f"models.{name}"
         # an address may hold a password or a key: it is not shown whole
-        self._place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        self._place = f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
         self._key = os.environ.get(spec.key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise TrifacetError(f"the environment variable {spec.key_env} holds what cannot be a key; set it anew")
-        self._client = AsyncOpenAI(
-            base_url=spec.base_url,
-            api_key=self._key or "none",
-            max_retries=0,
+        self._client = httpx2.AsyncClient(
+            headers={"Accept-Encoding": "identity", "Content-Type": "application/json"}
+            | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
             timeout=spec.timeout,
+            limits=httpx2.Limits(max_connections=spec.concurrency, max_keepalive_connections=spec.concurrency),
         )
-        self._create = self._client.chat.completions.with_raw_response.create  # imported now, not in the first time-out
         self._requests, self._tokens = Pace(spec.requests_per_minute), Pace(spec.tokens_per_minute)
         self._not_before = 0.0
-        self.rejected = 0  # requests so far
         self._unusable: TrifacetError | None = None
         self._told = False  # that there is no connection
         self._on_wire: set[asyncio.Task[Reply]] = set()
@@ -164,7 +168,7 @@ class Endpoint:
     async def close(self) -> None:
         """Wait for the answers that are on their way, which will be paid for, and close the connections."""
         await asyncio.gather(*self._on_wire, return_exceptions=True)
-        await self._client.close()
+        await self._client.aclose()
 
     async def _attempt(
         self,
@@ -195,68 +199,71 @@ class Endpoint:
     async def _exchange(
         self, body: dict[str, Any], key: str, tokens: tuple[int, int], keep: Callable[[Reply], Awaitable[None]]
     ) -> Reply:
-        import openai
+        import httpx2
 
-        headers: dict[str, Any] = {"Idempotency-Key": key}
-        if not self._key:
-            headers["Authorization"] = openai.Omit()
+        sent = self._client.stream(
+            "POST", self._url, content=json.dumps(body).encode(), headers={"Idempotency-Key": key}
+        )
         try:
-            async with asyncio.timeout(self.spec.timeout):
-                answer = await self._create(**body, extra_headers=headers)
-        except (TimeoutError, openai.APITimeoutError):
+            async with asyncio.timeout(self.spec.timeout), sent as response:
+                content = await self._content(response)
+        except (TimeoutError, httpx2.TimeoutException):
             raise _PassingError("time-out", f"no answer within {self.spec.timeout:g} s") from None
-        except openai.APIConnectionError as error:
-            raise _PassingError("connection", self._shown(str(error.__cause__ or error))) from None
-        except openai.APIStatusError as error:
-            raise self._refusal(error) from None
-        reply = self._read(answer.content, tokens[0])
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise _PassingError("connection", self._shown(str(error) or type(error).__name__)) from None
+        if not response.is_success:
+            raise self._refusal(response, content)
+        try:
+            reply = read_reply(content, tokens[0], self._hidden)
+        except ValueError as error:
+            raise _PassingError("broken answer", str(error)) from None
         self._tokens.correct(reply.tokens_in + reply.tokens_out - sum(tokens))
-        await keep(reply)
+        try:
+            await keep(reply)
+        except TrifacetError as error:
+            self._unusable = error  # whatever comes next would be paid for and lost too
+            raise
         return reply
 
-    def _refusal(self, error: APIStatusError) -> Exception:
-        """What an answer with this status means for us."""
-        status, said = error.status_code, self._shown(error.message)
+    async def _content(self, response: Response) -> bytes:
+        """The body, as it came: nothing is unpacked, for a few bytes can make gigabytes."""
+        packed = response.headers.get("Content-Encoding", "identity")
+        if packed.strip().lower() not in ("", "identity"):
+            self._unusable = TrifacetError(
+                f"{self._place} packs its answers ({self._shown(packed)}), though it was asked not to; correct the "
+                "endpoint or what stands before it, then the same command continues"
+            )
+            raise self._unusable
+        content = bytearray()
+        async for part in response.aiter_raw():
+            content += part
+            if len(content) > _MAX_BYTES:
+                raise _PassingError("broken answer", f"it is longer than {_MAX_BYTES:,} bytes")
+        return bytes(content)
+
+    def _refusal(self, response: Response, content: bytes) -> Exception:
+        """What an answer with another status than 200 means for us."""
+        status, said = response.status_code, self._shown(message_of(content))
         if status in PASSING or status >= 500:
-            wait = _retry_after(error.response.headers)
+            wait = retry_after(response.headers)
             if wait is not None:
                 self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait)
             return _PassingError(str(status), said, wait)
-        if status in _REJECTED:
-            self.rejected += 1
-            return RejectedError(f"{status}: {said}")
+        if status in REJECTING:
+            return RejectedError(f"{status}: {said}", status)
         if status in (401, 403):  # what it says may repeat the key, or a part of it
             key = f"set the environment variable {self.spec.key_env}"
             cure = f"does not accept the key; {key} to one that may use {self.spec.model}"
             cure = cure if self._key else f"wants a key; {key}"
         elif status == 404:
             cure = f"knows no model {self.spec.model!r}, or nothing is at this address; correct {self._setting}"
+        elif status // 100 == 3:  # posts, pictures and the key were meant for this place alone
+            where = self._shown(response.headers.get("Location", "nowhere"))
+            cure = f"would send us on to {where}; write the address that is meant into {self._setting}.base_url"
         else:
             cure = f"says {said!r}; correct {self._setting}"
         self._unusable = TrifacetError(f"{self._place} answers {status}: {cure}, then the same command continues")
         return self._unusable
-
-    def _read(self, content: bytes, estimated_in: int) -> Reply:
-        """The answer in a response's body."""
-        try:
-            body = json.loads(content)
-            choice = body["choices"][0]
-            message = choice["message"]
-            refusal = message.get("refusal")
-            text = refusal or message.get("content") or ""
-            usage = body.get("usage") or {}
-            counts: list[Any] = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-            if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
-                raise ValueError("no text")
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise _PassingError("broken answer", "it is no chat completion") from None
-        text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates
-        finish = "refusal" if refusal else str(choice.get("finish_reason") or "")
-        by = str(body.get("model") or "")[:200]
-        text, finish, by = (self._hidden(part) for part in (text, finish[:40], by))
-        counted = all(type(count) is int and count >= 0 for count in counts)
-        tokens_in, tokens_out = counts if counted else (estimated_in, text_tokens(text))
-        return Reply(text, finish, by, tokens_in, tokens_out, counted)
 
     def _pause(self, state: RetryCallState) -> float:
         """Seconds before the next try: none of our own where the endpoint said how long."""
@@ -281,17 +288,3 @@ class Endpoint:
     def _shown(self, text: str) -> str:
         """Words of the endpoint's, fit for one line of ours."""
         return " ".join(self._hidden("".join(c if c.isprintable() else " " for c in text)).split())[:200]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, given as a number or as a date; None without a sensible one."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_WAIT)

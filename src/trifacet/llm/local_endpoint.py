@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import threading
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,6 @@ class LocalEndpoint:
 
     def __init__(self, name: str, spec: Model) -> None:
         self.spec, self._setting = spec, f"models.{name}"
-        self.rejected = 0
         self._turn = asyncio.Lock()
         self._running: asyncio.Task[Reply] | None = None
         self._chat: ChatModel | None = None
@@ -87,15 +87,15 @@ class LocalEndpoint:
             task.exception()  # seen, also where the asker is gone
 
     async def _exchange(self, body: dict[str, Any], keep: Callable[[Reply], Awaitable[None]]) -> Reply:
+        given_up = threading.Event()
         try:
-            reply = await asyncio.to_thread(self._answer, body)
-        except RejectedError:
-            self.rejected += 1
-            raise
+            reply = await asyncio.to_thread(self._answer, body, given_up)
+        finally:
+            given_up.set()  # where this was cancelled the thread ends with the token that it is at
         await keep(reply)
         return reply
 
-    def _answer(self, body: dict[str, Any]) -> Reply:
+    def _answer(self, body: dict[str, Any], given_up: threading.Event) -> Reply:
         from trifacet.llm.chat_model import ChatModel
 
         if self._chat is None:
@@ -106,8 +106,9 @@ class LocalEndpoint:
             images += [_decoded(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
             turns.append((message["role"], [part.get("text") for part in parts]))
         said = self._chat.answer(
-            turns, images, temperature=body["temperature"], seed=body.get("seed", 0), longest=body["max_tokens"]
-        )
+            turns, images, temperature=body["temperature"], seed=body.get("seed", 0), longest=body["max_tokens"],
+            given_up=given_up,
+        )  # fmt: skip
         finish = "stop" if said.ended else "length"
         return Reply(said.text, finish, self.identity, said.tokens_in, said.tokens_out, True)
 

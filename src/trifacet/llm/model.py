@@ -15,28 +15,38 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from trifacet.base.digests import json_digest
-from trifacet.base.errors import TrifacetError
 from trifacet.base.images import MAX_PIXELS
 from trifacet.llm.books import Books, Reply, Tally
-from trifacet.llm.endpoint import Endpoint, RejectedError
+from trifacet.llm.endpoint import REJECTING, Endpoint, RejectedError
 from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.parsing import UnparsedError, looks_refused
 from trifacet.llm.pictures import SentPicture, data_url, look_at
 from trifacet.llm.prompts import Prompt
+from trifacet.llm.refusals import Refusals
 
 if TYPE_CHECKING:
     from trifacet.llm.settings import Model
 
-__all__ = ["PROBLEMS", "REJECTED", "Answer", "LanguageModel", "Question", "UnparsedError"]
+__all__ = ["PROBLEMS", "REJECTED", "Answer", "LanguageModel", "Question", "UnparsedError", "rejected", "unanswered"]
 
 T = TypeVar("T")
 
-REJECTED = "rejected by the endpoint"  # no answer was given, kept or paid for
+REJECTED = "rejected by the endpoint"  # no answer was given, kept or paid for; the status follows in brackets
 CUT_OFF = "cut off"
-PROBLEMS = ("empty", "refused", "unparsed", CUT_OFF, REJECTED)
+PROBLEMS = ("empty", "refused", "unparsed", CUT_OFF, REJECTED, *(f"{REJECTED} ({status})" for status in REJECTING))
 REPEATED = 0.5  # temperature, at least, of a question asked again: at 0 the same answer would come
-FIRST_REJECTED = 20  # so many rejected and none answered: it is the endpoint or the recipe, not the rows
+_LOOK_AGAIN = 0.2  # seconds until we see whether another process has the answer that it asks for
+
+
+def rejected(problem: str | None) -> bool:
+    """Whether a question stayed without an answer since the endpoint would have none of it."""
+    return problem is not None and problem.startswith(REJECTED)
+
+
+def unanswered(reason: str, problem: str | None) -> str:
+    """``reason`` for a row without an answer, with the endpoint's status where it would have none of the question."""
+    return f"{reason}: {problem}" if rejected(problem) else reason
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,8 @@ class LanguageModel:
         self._endpoint = LocalEndpoint(name, spec) if local else Endpoint(name, spec, first_pause=first_pause)
         self._places = asyncio.Semaphore(spec.concurrency)
         self._flights: dict[str, asyncio.Task[Reply]] = {}
+        self._claims: set[str] = set()  # questions that no other process asks meanwhile
+        self.refusals = Refusals(name)
 
     def for_step(self, step: str) -> LanguageModel:
         """The same model, with limits, answers and connections shared, counted under the name of a step."""
@@ -141,6 +153,8 @@ class LanguageModel:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
         await self._endpoint.close()
+        for key in [*self._claims]:
+            self._unclaim(key)
 
     async def ask(
         self,
@@ -177,11 +191,15 @@ class LanguageModel:
         problem, text, tokens = "", "", (0, 0)
         for attempt in range(self.spec.reparse + 1):
             warmth = max(temperature, REPEATED) if attempt else temperature
+            place = self.refusals.begin()
             try:
                 reply = await self._reply(self._question(words, pictures, warmth, max_tokens, draw, attempt), tally)
             except RejectedError as error:
-                problem, text, tokens = REJECTED, str(error), (0, 0)
+                self.refusals.refused(place, str(error))
+                problem = f"{REJECTED} ({error.status})" if error.status else REJECTED
+                text, tokens = str(error), (0, 0)
                 break
+            self.refusals.answered(place)
             if attempt:
                 tally.repeats[problem] += 1
             text, problem, tokens = reply.text, _problem(reply), (reply.tokens_in, reply.tokens_out)
@@ -233,35 +251,40 @@ class LanguageModel:
 
     def _landed(self, key: str, flight: asyncio.Task[Reply]) -> None:
         del self._flights[key]
-        if not flight.cancelled():
+        if not flight.cancelled():  # else the answer may be on its way still
             flight.exception()  # seen, also where nobody waits for it
+            self._unclaim(key)
+
+    def _unclaim(self, key: str) -> None:
+        if key in self._claims:
+            self._claims.remove(key)
+            self._books.release(key)
 
     async def _fly(self, question: Question, key: str, tally: Tally) -> Reply:
-        async with self._places:
-            body = await asyncio.to_thread(question.body, self._max_pixels)
-            estimated = question.tokens
-            expected = [round(count * ratio) for count, ratio in zip(estimated, tally.ratios, strict=True)]
-            release = await self._books.reserve(self._cost(expected[0], question.max_tokens))
+        while True:
+            async with self._places:
+                if self._books.claim(key):
+                    self._claims.add(key)
+                    return await self._send(question, key, tally)
+            await asyncio.sleep(_LOOK_AGAIN)  # another process asks it
 
-            async def keep(reply: Reply) -> None:
-                cost = self._cost(reply.tokens_in, reply.tokens_out)
-                await self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
+    async def _send(self, question: Question, key: str, tally: Tally) -> Reply:
+        if reply := self._books.find(key):  # another process has asked it in the meantime
+            tally.cached += 1
+            return reply
+        body = await asyncio.to_thread(question.body, self._max_pixels)
+        estimated = question.tokens
+        expected = [round(count * ratio) for count, ratio in zip(estimated, tally.ratios, strict=True)]
+        release = await self._books.reserve(self._cost(expected[0], question.max_tokens))
 
-            try:
-                return await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep)
-            except RejectedError as error:
-                self._refuse_all_rejected(error)
-                raise
-            finally:
-                release()
+        async def keep(reply: Reply) -> None:
+            cost = self._cost(reply.tokens_in, reply.tokens_out)
+            await self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
 
-    def _refuse_all_rejected(self, error: RejectedError) -> None:
-        rejected = self._endpoint.rejected
-        if rejected >= FIRST_REJECTED and not self._books.answered(self.name):
-            raise TrifacetError(
-                f"models.{self.name} rejected the first {rejected} requests, at last: {error}; correct the "
-                "recipe or the endpoint, then the same command continues"
-            )
+        try:
+            return await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep)
+        finally:
+            release()
 
     def _cost(self, tokens_in: int, tokens_out: int) -> float:
         price = self.spec.price

@@ -1,6 +1,7 @@
 """Reading answers strictly.
 
-Invariant: what is returned has exactly the keys and types that were asked for; anything else is an ``UnparsedError``.
+Invariant: what is returned has exactly the keys and types that were asked for, and no control characters; anything
+else is an ``UnparsedError``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
+
+from trifacet.base.words import CONTROL
 
 _MAX_CHARACTERS = 200_000
 _FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
@@ -47,6 +50,8 @@ def parse_object(text: str, keys: Mapping[str, type | Collection[str]]) -> dict[
     if value.keys() != keys.keys():
         raise UnparsedError(f"keys {sorted(value)}, not {sorted(keys)}")
     for key, kind in keys.items():
+        if any(CONTROL.search(one) for one in _texts(value[key])):
+            raise UnparsedError(f"{key!r} has control characters")
         if not _fits(value[key], kind):
             raise UnparsedError(f"{key!r} is not {kind.__name__ if isinstance(kind, type) else sorted(kind)}")
     return value
@@ -55,6 +60,10 @@ def parse_object(text: str, keys: Mapping[str, type | Collection[str]]) -> dict[
 def looks_refused(text: str) -> bool:
     """Whether a short answer that could not be parsed declines the request, as models word it in English."""
     return len(text) <= 600 and _REFUSAL.match(text) is not None
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def _fits(value: Any, kind: type | Collection[str]) -> bool:

@@ -15,7 +15,7 @@ from trifacet.base.images import resolve_inside
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
 from trifacet.llm.asking import Asked, AskedModel, ask_all
-from trifacet.llm.model import CUT_OFF, REJECTED, LanguageModel
+from trifacet.llm.model import CUT_OFF, LanguageModel, rejected
 from trifacet.llm.prompts import Prompt
 
 Words = Callable[[TestSample], tuple[Prompt, Mapping[str, str]]]
@@ -108,7 +108,7 @@ class EndpointWriter:
                 prompt, fields, str, images=pictures, temperature=self.temperature, max_tokens=self.max_new_tokens,
                 draw=draw,
             )  # fmt: skip
-            text, ended = "" if said.problem == REJECTED else said.text.strip(), said.problem != CUT_OFF
+            text, ended = "" if rejected(said.problem) else said.text.strip(), said.problem != CUT_OFF
             texts[wanted] = Written(name, text, *said.tokens, draw=draw, ended=ended, problem=said.problem)
             on_written([texts[wanted]])
 

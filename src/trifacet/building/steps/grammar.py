@@ -18,7 +18,7 @@ from pydantic import Field
 
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
-from trifacet.llm.model import Answer, LanguageModel
+from trifacet.llm.model import Answer, LanguageModel, unanswered
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.llm.prompts import load_prompt
 from trifacet.metrics.texts import words
@@ -73,7 +73,8 @@ def _decide(post: Post, field: str, answer: Answer[_Correction], parameters: Par
     text = post[field]
     if answer.value is None:
         tell = post.drop if parameters.on_problem == "drop" else post.note
-        tell("grammar not checked", field=field, before=text, problem=answer.problem, answer=answer.text[:500])
+        reason = unanswered("grammar not checked", answer.problem)
+        tell(reason, field=field, before=text, problem=answer.problem, answer=answer.text[:500])
     elif answer.value.text is not None:
         corrected = _with_ends_of(text, answer.value.text)
         reason = refusal(text, corrected, parameters.max_change)

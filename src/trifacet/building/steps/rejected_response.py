@@ -15,11 +15,13 @@ from trifacet.base.errors import DataError
 from trifacet.building.lending import concerned
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
-from trifacet.llm.model import LanguageModel
+from trifacet.llm.model import LanguageModel, unanswered
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.llm.prompts import Prompt, load_prompt
 from trifacet.metrics.texts import words
 from trifacet.settings.section import Section
+
+NOT_WRITTEN = "no rejected text written"
 
 
 class Parameters(Section):
@@ -52,7 +54,7 @@ async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: T
         post.fail("image cannot be opened", problem=str(error))
         return
     if written.text is None:
-        post.note("no rejected text written", problem=written.problem)
+        post.note(unanswered(NOT_WRITTEN, written.problem), problem=written.problem)
     else:
         post.change("rejected_responses", [written.text], "rejected text written")
 

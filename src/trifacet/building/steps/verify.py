@@ -15,9 +15,9 @@ from trifacet.base.errors import DataError
 from trifacet.building.lending import concerned
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
-from trifacet.building.steps.rejected_response import needs_files, pictures, write_rejected
+from trifacet.building.steps.rejected_response import NOT_WRITTEN, needs_files, pictures, write_rejected
 from trifacet.llm.judging import Judgement, judge_pair
-from trifacet.llm.model import LanguageModel
+from trifacet.llm.model import LanguageModel, rejected, unanswered
 from trifacet.llm.prompts import Prompt, load_prompt
 from trifacet.settings.section import Section
 
@@ -75,7 +75,7 @@ async def _attempts(
             writer, writer_prompt, shown, images, parameters.temperature, unlike, draw=number
         )
         if written.text is None:
-            made.append({"text": None, "result": "no rejected text written", "problem": written.problem})
+            made.append({"text": None, "result": unanswered(NOT_WRITTEN, written.problem), "problem": written.problem})
             continue
         made.append(await _judged(judge, prompt, post, images, written.text))
         if _passed(made[-1]):
@@ -106,7 +106,8 @@ def result(judgement: Judgement) -> str:
         case "lose":
             return "judge prefers the rejected text"
         case "unparsed":
-            return "judge's answer cannot be read"
+            problem = next(filter(rejected, judgement.problems), None)
+            return unanswered("judge's answer cannot be read", problem)
         case _ if judgement.consistent:
             return "judge sees a tie"
         case _:
