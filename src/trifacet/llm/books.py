@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, cure_of
 
 _APPLICATION = 0x54524641  # "TRFA": tells our file from others
 _VERSION = 1
@@ -215,9 +215,10 @@ class Books:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            cure = cure_of(error, "name another file")
             raise TrifacetError(
-                f"cannot use {self.path}, which keeps the models' answers: {error}; free some space or name another "
-                "file, then the same command continues"
+                f"cannot use {self.path}, which keeps the models' answers: {error}; {cure}, then the same "
+                "command continues"
             ) from None
 
     def rows(self) -> list[dict[str, Any]]:
