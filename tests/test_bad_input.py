@@ -139,6 +139,7 @@ def test_broken_json_is_named_by_its_line(refused, data, tmp_path):
         ({"data.sft": "none.jsonl"}, (), "data.sft: no file"),
         ({"model.path": "no/such/model"}, (), "no/such/model"),
         ({"model.device": "gpu"}, (), "model.device"),
+        ({"model.device": "meta"}, (), "model.device: 'meta' holds no numbers; try auto"),
         ({"data.max_length": 20}, (), "data.max_length = 20"),
         ({"rejected.resample": True}, (), "set reference: online"),
     ],

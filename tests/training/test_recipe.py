@@ -106,7 +106,7 @@ def test_what_has_to_be_given(write):
 
 def test_bad_yaml_is_shown_with_its_line(write):
     path = write("name: x\noutput: y\nmodel: {path: [m\ndata: {}\n")
-    assert f"{path}, line 4, column 5: not YAML" in refused(path)
+    assert f"{path}, line 4, column 5, key 'model.path': not YAML" in refused(path)
 
 
 @pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("- a\n", "list"), ("words\n", "str")])

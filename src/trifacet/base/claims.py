@@ -9,7 +9,6 @@ cleared, and whoever claims it next ends that.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -25,7 +24,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 
 from trifacet.base.digests import sha256_of
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, cure_of, disk_is_full
 from trifacet.base.files import write_atomically
 
 CURE = "choose another output, or --overwrite to begin anew"
@@ -48,7 +47,8 @@ def claimed(folder: Path, mark: str) -> Iterator[Claim]:
         lock = (folder / _LOCK).open("w")
         os.register_at_fork(after_in_child=lock.close)  # else the workers of a killed process would keep its folder
     except OSError as error:
-        raise TrifacetError(f"cannot write to {folder}: {error.strerror}; choose another output") from None
+        cure = cure_of(error, "choose another output")
+        raise TrifacetError(f"cannot write to {folder}: {error.strerror}; {cure}") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ def claimed(folder: Path, mark: str) -> Iterator[Claim]:
         try:
             yield Claim(folder, mark)
         except (OSError, SafetensorError, RuntimeError) as error:
-            if _disk_is_full(error):
+            if disk_is_full(error):
                 raise TrifacetError(
                     f"the disk of {folder} is full; free some space, then the same command continues from what is "
                     "finished"
@@ -259,11 +259,3 @@ def _refuse_foreign(folder: Path, mark: str) -> None:
     others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(temporary))
     if others:
         raise TrifacetError(f"{folder} is not empty and holds no {mark} ({others[0]} ...); choose another output")
-
-
-def _disk_is_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    words = str(error).lower()  # torch and safetensors have no error number
-    signs = ("no space left", "file too large", "iostream error", "inline_container.cc")
-    return any(sign in words for sign in signs)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, cure_of
 
 
 @contextmanager
@@ -21,19 +21,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A device such as /dev/null is refused: root may put a file in its place, and breaks the machine with it.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise TrifacetError(f"cannot write {path}: it is a device or pipe; name a file")
     temporary = path.with_name(
         f".{path.name}.{secrets.token_hex(4)}.tmp"
     )  # processes of several machines may share the disk
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise TrifacetError(f"cannot write {path}: it is a device or pipe; name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise TrifacetError(f"cannot write {path}: {reason}; free some space or choose another path") from None
+        raise TrifacetError(f"cannot write {path}: {error.strerror or error}; {cure_of(error)}") from None
     finally:
         with suppress(OSError):  # there is none, or no folder for it
             temporary.unlink()
@@ -57,8 +56,7 @@ def replacing_folder(folder: Path, *, sync: bool = False) -> Iterator[Path]:
             shutil.rmtree(folder)
         partial.replace(folder)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise TrifacetError(f"cannot write {folder}: {reason}; free some space or choose another path") from None
+        raise TrifacetError(f"cannot write {folder}: {error.strerror or error}; {cure_of(error)}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -91,4 +89,5 @@ def append_durably(path: Path, lines: bytes) -> None:
 
 def cannot_write(path: Path, error: OSError) -> TrifacetError:
     """The one line to end with when a file that grows cannot grow further."""
-    return TrifacetError(f"cannot write {path}: {error.strerror}; free some space, then the same command continues")
+    cure = cure_of(error, "mend that")
+    return TrifacetError(f"cannot write {path}: {error.strerror or error}; {cure}, then the same command continues")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from trifacet.base.errors import DataError
+from trifacet.base.errors import DataError, cure_of
 
 
 @contextmanager
@@ -28,6 +28,8 @@ def opened(path: Path, *, most: int | None = None) -> Iterator[IO[bytes]]:
         DataError: no such file, a folder, pipe or device, more than ``most`` bytes, or one that cannot be read to its
             end.
     """
+    if "\0" in str(path):
+        raise DataError("holds a NUL, which no path does", fix="correct the path", file=path)
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             told = os.fstat(file.fileno())
@@ -39,7 +41,8 @@ def opened(path: Path, *, most: int | None = None) -> Iterator[IO[bytes]]:
     except FileNotFoundError:
         raise DataError("no such file", fix="correct the path", file=path) from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", fix="give a readable file", file=path) from None
+        cure = cure_of(error, "give a readable file")
+        raise DataError(f"cannot be read ({error.strerror})", fix=cure, file=path) from None
 
 
 def read_bytes(path: Path, most: int) -> bytes:

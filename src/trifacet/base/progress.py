@@ -7,20 +7,37 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from trifacet.base.words import visible
 
 _LINE_EVERY_SECONDS = 20.0
 
-console = Console(stderr=True, highlight=False)
+
+class Terminal(Console):
+    """A console on which what a file or model says is seen and not obeyed: control characters stand as escapes."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text of what is printed, and of the cells of tables."""
+        return super().render_str(visible(text), **options)
+
+    def on_broken_pipe(self) -> None:
+        """Whoever runs the command line says what becomes of it; Rich would leave with 1."""
+        raise  # noqa: PLE0704 - called where the error is being handled
+
+
+console = Terminal(stderr=True, highlight=False, emoji=False)
 
 
 class Bar:
     """A context manager that shows how far ``total`` steps of ``title`` have come."""
 
     def __init__(self, title: str) -> None:
-        self.title = title
+        self.title = title = visible(title)
         self._started = self._said = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),

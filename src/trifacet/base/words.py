@@ -1,15 +1,29 @@
-"""Numbers and lists in a reader's words, and what is no word at all."""
+"""Numbers, lists and hostile characters in a reader's words, and what is no word at all."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 # C0, DEL and C1 but white space; marks that turn the direction of what follows; halves of surrogate pairs.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_ASCII = re.compile(r"[^\n\t -~]")
 
 
 def listed(names: Sequence[str], shown: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
+
+
+def visible(text: str) -> str:
+    r"""``text`` with what a terminal obeys, or a reader cannot see, as escapes such as ``\x1b`` and ``\u202e``."""
+    return _NOT_ASCII.sub(_seen, text)
+
+
+def _seen(found: re.Match[str]) -> str:
+    char = found[0]
+    if char.isprintable() or unicodedata.category(char) == "Zs":  # a blank of another width
+        return char
+    return char.encode("unicode_escape").decode("ascii")

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 
 from trifacet.base.errors import TrifacetError
@@ -20,7 +19,8 @@ from trifacet.building.step import AskStep, Step
 from trifacet.building.steps import STEPS
 from trifacet.llm.settings import Model
 from trifacet.settings.reading import explain_invalid, read_values
-from trifacet.settings.section import Section
+from trifacet.settings.section import MOST, Section, Seed
+from trifacet.settings.yaml_values import as_yaml
 
 
 class Chosen(Section):
@@ -64,16 +64,22 @@ class BuildRecipe(Section):
 
     name: str = Field("build", description="shown in reports")
     output: str = Field("builds/{name}", description="folder of the result; {name} is the recipe's")
-    seed: int = Field(17, description="seed of everything that is drawn")
+    seed: Seed = Field(17, description="seed of everything that is drawn")
     sources: list[Source] = Field(min_length=1, description="where the posts come from, in order")
     steps: list[Chosen] = Field(description="what is done to them, in order")
     models: dict[str, Model] = Field(default_factory=dict, description="language models, by a name of yours")
-    budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
+    budget: float | None = Field(
+        None, ge=0, le=MOST, description="stop cleanly before spending more, in the prices' currency"
+    )
     answers: str | None = Field(None, description="file that keeps the models' answers (null: <output>.answers.sqlite)")
     network: Network = Field(default_factory=Network)
     write: Output = Field(default_factory=Output)
-    max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image in pixels, against decompression bombs")
-    part_rows: int = Field(4096, ge=1, description="rows handled and kept at a time: smaller saves memory")
+    max_pixels: int = Field(
+        MAX_PIXELS, ge=1, le=MOST, description="largest image in pixels, against decompression bombs"
+    )
+    part_rows: int = Field(
+        4096, ge=1, le=10_000_000, description="rows handled and kept at a time: smaller saves memory"
+    )
     audit: str | None = Field(None, description="field of 'extra' that names a fault planted to test this recipe")
 
     @model_validator(mode="after")
@@ -142,4 +148,4 @@ def dump_build_recipe(recipe: BuildRecipe) -> str:
     """The whole recipe as YAML, every default written out; it loads again."""
     values = recipe.model_dump(mode="json")
     values["steps"] = [{step["name"]: step["parameters"]} for step in values["steps"]]
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    return as_yaml(values)

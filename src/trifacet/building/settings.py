@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trifacet.settings.section import Section
+from trifacet.settings.section import MOST, Section
 
 SourceFormat = Literal["auto", "table", "twitter", "trifacet", "mcm-dpo", "trl", "ms-swift", "llama-factory"]
 
@@ -29,19 +29,21 @@ class Source(Section):
     images: str | None = Field(None, description="folder that image paths are relative to (null: that of the file)")
     columns: Columns = Field(default_factory=Columns, description="columns of a table")
     label: str = Field("Context:", description="line between request and post, where one text holds both")
-    limit: int | None = Field(None, ge=1, description="read so many rows at most")
+    limit: int | None = Field(None, ge=1, le=MOST, description="read so many rows at most")
 
 
 class Network(Section):
     """How images are downloaded."""
 
     allow_private: bool = Field(False, description="also fetch from private and loopback addresses")
-    max_bytes: int = Field(20_000_000, ge=1, description="largest download")
-    timeout: float = Field(20.0, gt=0, description="seconds for one download from first to last byte")
-    redirects: int = Field(3, ge=0, description="redirects to follow, each checked like the first address")
-    tries: int = Field(3, ge=1, description="attempts, for what may pass: time-outs, 429, 5xx, broken connections")
-    per_host: float = Field(4.0, gt=0, description="requests a second to one host, over all workers")
-    concurrency: int = Field(32, ge=1, description="downloads at the same time in one worker")
+    max_bytes: int = Field(20_000_000, ge=1, le=MOST, description="largest download")
+    timeout: float = Field(20.0, gt=0, le=3600, description="seconds for one download from first to last byte")
+    redirects: int = Field(3, ge=0, le=20, description="redirects to follow, each checked like the first address")
+    tries: int = Field(
+        3, ge=1, le=100, description="attempts, for what may pass: time-outs, 429, 5xx, broken connections"
+    )
+    per_host: float = Field(4.0, gt=0, le=1000, description="requests a second to one host, over all workers")
+    concurrency: int = Field(32, ge=1, le=1000, description="downloads at the same time in one worker")
     user_agent: str = Field("trifacet (alt-text data set; images only)", description="how we say who asks")
 
     def decides(self) -> dict[str, Any]:
@@ -52,7 +54,7 @@ class Network(Section):
 class Output(Section):
     """What is written."""
 
-    shard_rows: int = Field(10_000, ge=1, description="rows per Parquet shard")
+    shard_rows: int = Field(10_000, ge=1, le=10_000_000, description="rows per Parquet shard")
     images: Literal["files", "embedded"] = Field(
         "files", description="files under images/ (hard links where the disk allows), or bytes inside the shards"
     )

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import err, json_or_table, out, plain, print_table, write_json
-from trifacet.cli.describe import BatchOption, BeamsOption, DeviceOption, Dtype, DtypeOption, SeedOption
+from trifacet.cli.describe import (
+    BatchOption,
+    BeamsOption,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    SeedOption,
+    TemperatureOption,
+)
+from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
     from trifacet.benchmarks.running import Scored, Task
@@ -65,10 +74,12 @@ def run(
     images: ImagesOption = None,
     judge: JudgeOption = None,
     set_: SetOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first N items only; not official then.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="The first N items only; not official then.")
+    ] = None,
     beams: BeamsOption = 1,
-    temperature: Annotated[float, typer.Option(min=0, help="0: no sampling.")] = 0.0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 512,
+    temperature: TemperatureOption = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, max=100_000, help="Longest answer in tokens.")] = 512,
     batch_size: BatchOption = 8,
     seed: SeedOption = 17,
     dtype: DtypeOption = Dtype.FLOAT32,

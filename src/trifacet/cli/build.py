@@ -11,6 +11,7 @@ import typer
 from trifacet.base.errors import TrifacetError
 from trifacet.cli.common import err, json_or_table, out, plain
 from trifacet.cli.options import OverwriteOption
+from trifacet.settings.section import MOST
 
 _GONE = ("drop", "fail")
 REASONS = 3  # of a step that the table at the end names
@@ -32,7 +33,9 @@ def build(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="say what the build will cost, from a sample; no model is asked")
     ] = False,
-    sample: Annotated[int, typer.Option(min=1, help="rows of --dry-run and --estimate, drawn from all")] = 200,
+    sample: Annotated[
+        int, typer.Option(min=1, max=MOST, help="rows of --dry-run and --estimate, drawn from all")
+    ] = 200,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="ROW_ID", help="tell the whole story of one row")
     ] = None,
@@ -45,7 +48,10 @@ def build(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="processes that work at the same time \\[default: one for each core]", show_default=False
+            min=1,
+            max=512,
+            help="processes that work at the same time \\[default: one for each core]",
+            show_default=False,
         ),
     ] = None,
     overwrite: OverwriteOption = False,

@@ -12,34 +12,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from trifacet.base.files import write_atomically
+from trifacet.base.progress import Terminal
+from trifacet.base.words import visible
 
 EXIT_FINDINGS = 1
+EXIT_UNFORESEEN = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141  # who read standard output has left: what a shell says of such an end
 NUMBER = re.compile(r"(-?[\d,]*\.?\d+|-?)")  # or none, in a column of numbers
+_UNSEEN = re.compile(r"[^\n -~]")  # and all that is printable beyond ASCII
 WIDEST = 10_000  # characters that no table needs
 LONGEST_WORD = 24  # characters: longer words are cut where a table has to be narrow
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+out = Terminal(highlight=False, emoji=False, soft_wrap=True)
+err = Terminal(stderr=True, highlight=False, emoji=False)
 
 
 def plain(text: str) -> str:
     """``text`` on one line, with Rich's markup and the terminal's control characters disarmed: it may be hostile."""
-    line = " ".join(text.split())
-    return escape("".join(char if char.isprintable() else "\ufffd" for char in line))
+    return escape(visible(" ".join(text.split())))
 
 
 def write_json(document: Any, path: str) -> None:
     """Write ``document`` to ``path``, whole or not at all; ``-`` is standard output."""
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    # Bytes of file names that are no UTF-8 stand as lone surrogates; JSON's own escape of them looks like Python's.
-    write_text(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)
+    write_text(_UNSEEN.sub(lambda char: char[0] if char[0].isprintable() else json.dumps(char[0])[1:-1], text), path)
 
 
 def write_text(text: str, path: str) -> None:

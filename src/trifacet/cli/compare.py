@@ -12,8 +12,9 @@ import typer
 from trifacet.base.errors import TrifacetError
 from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, plain, write_json, write_text
-from trifacet.cli.options import OwnFormatOption, OwnMetricOption
+from trifacet.cli.options import OwnFormatOption, OwnMetricOption, a_number
 from trifacet.cli.score import ProfileName
+from trifacet.settings.section import LARGEST_SEED
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -78,9 +79,13 @@ def compare(
         list[str] | None,
         typer.Option(metavar="METRIC=higher|lower|neither", help="Which direction is better, where it is not known."),
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Draws of bootstrap and permutation test.")] = 10_000,
-    level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Level of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 17,
+    draws: Annotated[
+        int, typer.Option(min=100, max=1_000_000, help="Draws of bootstrap and permutation test.")
+    ] = 10_000,
+    level: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, callback=a_number, help="Level of the intervals.")
+    ] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all draws.")] = 17,
     interval: Annotated[IntervalName, typer.Option(help="Kind of bootstrap interval.")] = IntervalName.BCA,
     correction: Annotated[
         CorrectionName, typer.Option(help="Correction of p-values over the pairs of a metric.")

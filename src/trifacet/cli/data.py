@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import EXIT_BAD_INPUT, err, out, plain, print_table, write_json
-from trifacet.cli.options import FormatOption
+from trifacet.cli.options import FormatOption, a_text
+from trifacet.settings.section import LARGEST_SEED, MOST
 
 if TYPE_CHECKING:
     from trifacet.data.checking import Report
@@ -52,7 +53,10 @@ _ImagesOption = Annotated[
     Path | None, typer.Option(metavar="ROOT", help="Folder that image paths are relative to. [default: the file's]")
 ]
 LabelOption = Annotated[
-    str, typer.Option(help="Line between request and post, in formats with one user text for both; any case.")
+    str,
+    typer.Option(
+        callback=a_text, help="Line between request and post, in formats with one user text for both; any case."
+    ),
 ]
 
 
@@ -67,8 +71,8 @@ def check(
         Path | None, typer.Option(metavar="RECIPE", help="Also count tokens, for the model of this recipe.")
     ] = None,
     label: LabelOption = "Context:",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode images.")] = 1,
-    lines: Annotated[int, typer.Option(min=0, help="Findings to print at most; --json has all.")] = 200,
+    workers: Annotated[int, typer.Option(min=1, max=128, help="Processes that decode images.")] = 1,
+    lines: Annotated[int, typer.Option(min=0, max=MOST, help="Findings to print at most; --json has all.")] = 200,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the report as JSON; - for standard output.")
     ] = None,
@@ -131,7 +135,9 @@ def convert(
     ] = "auto",
     kind: KindOption = Kind.PREFERENCE,
     label: LabelOption = "Context:",
-    prompt: Annotated[str | None, typer.Option(help="Request to write where a sample has none of its own.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(callback=a_text, help="Request to write where a sample has none of its own.")
+    ] = None,
 ) -> None:
     """Convert a file from one format to another, and say on standard error what the new one could not hold.
 
@@ -158,7 +164,7 @@ def show(
     images: _ImagesOption = None,
     kind: AnyKindOption = None,
     format: FormatOption = "auto",
-    limit: Annotated[int, typer.Option(min=1, help="Samples to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="Samples to show.")] = 50,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -167,7 +173,7 @@ def show(
         ),
     ] = None,
     t: Annotated[int, typer.Option(min=0, max=1000, help="Noise steps of the strategy diffusion.")] = 700,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 17,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of what is drawn.")] = 17,
     label: LabelOption = "Context:",
 ) -> None:
     """Write a page that shows every facet's chosen and rejected version side by side.

@@ -11,7 +11,9 @@ import typer
 
 from trifacet.base.words import CONTROL
 from trifacet.cli.common import err, plain, write_json
+from trifacet.cli.options import a_temperature, a_text
 from trifacet.generation.opening import load_for_generation
+from trifacet.settings.section import LARGEST_SEED
 
 # ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
 # what is left of broken ones.
@@ -39,16 +41,19 @@ class TextFilter(StrEnum):
 
 
 ModelOption = Annotated[str, typer.Option("--model", help="Folder or hub id of a checkpoint.", show_default=False)]
-BeamsOption = Annotated[int, typer.Option(min=1, help="Beams; 1 is greedy.")]
-TemperatureOption = Annotated[float, typer.Option(min=0, help="0: no sampling.")]
-NewTokensOption = Annotated[int, typer.Option(min=1, help="Longest text in tokens.")]
-BatchOption = Annotated[int, typer.Option(min=1, help="Posts per batch.")]
+BeamsOption = Annotated[int, typer.Option(min=1, max=100, help="Beams; 1 is greedy.")]
+TemperatureOption = Annotated[float, typer.Option(min=0, max=100, callback=a_temperature, help="0: no sampling.")]
+NewTokensOption = Annotated[int, typer.Option(min=1, max=100_000, help="Longest text in tokens.")]
+BatchOption = Annotated[int, typer.Option(min=1, max=100_000, help="Posts per batch.")]
 PromptOption = Annotated[
-    str | None, typer.Option(help="The request; by default the one the model was trained with here, else the paper's.")
+    str | None,
+    typer.Option(
+        callback=a_text, help="The request; by default the one the model was trained with here, else the paper's."
+    ),
 ]
 DtypeOption = Annotated[Dtype, typer.Option(help="Type of the weights in memory.")]
 DeviceOption = Annotated[str, typer.Option(help="auto (an accelerator if there is one), cpu, cuda ...")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the sampling.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the sampling.")]
 FilterOption = Annotated[
     TextFilter | None,
     typer.Option(
@@ -66,7 +71,7 @@ def describe(
         list[Path] | None,
         typer.Option(help="A further picture of the post, shown after each described one; give it again for more."),
     ] = None,
-    context: Annotated[str | None, typer.Option(help="Text of the post around the images.")] = None,
+    context: Annotated[str | None, typer.Option(callback=a_text, help="Text of the post around the images.")] = None,
     context_file: Annotated[Path | None, typer.Option(help="File with the text of the post (UTF-8).")] = None,
     beams: BeamsOption = 3,
     temperature: TemperatureOption = 0.0,

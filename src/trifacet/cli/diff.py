@@ -10,6 +10,7 @@ import typer
 
 from trifacet.cli.common import EXIT_FINDINGS, err, out, plain, print_table, write_json
 from trifacet.cli.describe import DeviceOption, Dtype, DtypeOption
+from trifacet.settings.section import MOST
 
 LEAST = 1e-6  # of the weights' norm: below, nothing was learned
 
@@ -23,7 +24,7 @@ def diff(
         typer.Option(help="Samples in any data format: also say how much their responses' log-probs changed."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images; by default that of the data.")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many of them: the first N.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, max=MOST, help="How many of them: the first N.")] = 8,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     json_path: Annotated[

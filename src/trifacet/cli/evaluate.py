@@ -26,6 +26,7 @@ from trifacet.cli.describe import (
 )
 from trifacet.cli.options import OwnMetricOption
 from trifacet.generation.opening import load_for_generation
+from trifacet.settings.section import LARGEST_SEED, MOST
 
 if TYPE_CHECKING:
     from trifacet.benchmarks.registry import Entry
@@ -46,13 +47,15 @@ def evaluate(
     images: Annotated[
         Path | None, typer.Option(help="Folder of its pictures; by default that of the data.", show_default=False)
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples of the test set only.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="The first N samples of the test set only.")
+    ] = None,
     benchmark: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DATA[,IMAGES]", help="A benchmark and the folder of its files; give it again."),
     ] = None,
     benchmark_limit: Annotated[
-        int | None, typer.Option(min=1, help="The first N items of each benchmark only; not official then.")
+        int | None, typer.Option(min=1, max=MOST, help="The first N items of each benchmark only; not official then.")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -72,10 +75,12 @@ def evaluate(
     beams: BeamsOption = 3,
     temperature: TemperatureOption = 0.0,
     max_new_tokens: NewTokensOption = 256,
-    answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer to a benchmark in tokens.")] = 512,
+    answer_tokens: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Longest answer to a benchmark in tokens.")
+    ] = 512,
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 17,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all draws.")] = 17,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the output holds.")] = False,

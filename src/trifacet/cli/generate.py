@@ -24,6 +24,7 @@ from trifacet.cli.describe import (
 )
 from trifacet.cli.options import FormatOption
 from trifacet.generation.opening import load_for_generation
+from trifacet.settings.section import MOST
 
 
 def generate(
@@ -39,7 +40,7 @@ def generate(
     temperature: TemperatureOption = 0.0,
     max_new_tokens: NewTokensOption = 256,
     batch_size: BatchOption = 8,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
     prompt: PromptOption = None,
     seed: SeedOption = 17,
     filter: FilterOption = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
+from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
     from trifacet.base.errors import DataError
@@ -35,9 +36,13 @@ def lint(
     platform: Annotated[
         str | None, typer.Option(help="Whose limit holds: x, instagram, pinterest, mastodon or bluesky.")
     ] = None,
-    max_chars: Annotated[int | None, typer.Option(min=1, help="Warn of longer texts; by default of none.")] = None,
-    min_words: Annotated[int, typer.Option(min=0, help="Warn of texts with fewer words.")] = 3,
-    max_images: Annotated[int, typer.Option(min=1, help="Warn of a text that more different images have.")] = 4,
+    max_chars: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Warn of longer texts; by default of none.")
+    ] = None,
+    min_words: Annotated[int, typer.Option(min=0, max=10_000, help="Warn of texts with fewer words.")] = 3,
+    max_images: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Warn of a text that more different images have.")
+    ] = 4,
     rules: Annotated[
         str,
         typer.Option(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line, of_the_users
 from trifacet.base.version import __version__
 from trifacet.cli import (
     align,
@@ -33,13 +37,43 @@ from trifacet.cli import (
     score,
     sft,
 )
-from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, err, out, plain
+from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNFORESEEN, err, out, plain
+from trifacet.cli.streams import STANDARD_OUTPUT
+from trifacet.cli.unforeseen import write_report
 
 # What keeps on the disk what it has done.
 CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks")
 
+_LONGEST = 1000  # characters of a line about an option
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; a line of words that they cannot take is an error like all others, without a box around it."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _one_line():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":  # none of click's
+            raise
+        context = getattr(error, "ctx", None)
+        helps = f"; see '{context.command_path} --help'" if context else ""
+        raise TrifacetError(f"{error.format_message().rstrip('.')[:_LONGEST]}{helps}") from None
+
+
 app = typer.Typer(
     name="trifacet",
+    cls=_Commands,
     help="Align vision-language models with preferences over image, context and response, and write alt-text.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -89,11 +123,15 @@ def _options(
 def command() -> None:
     """``main`` as a process of its own: it ends with the right code also where daft's threads are still at work.
 
-    These abort an interpreter that shuts down, which would turn 130 into 134.
+    These abort an interpreter that shuts down, which would turn 130 into 134. And a module in C, such as torch's, that
+    was interrupted as it ran a string of Python leaves a note by which Python would end itself by SIGINT; running
+    another string wipes it out.
     """
     try:
         main()
     except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:
+            ctypes.pythonapi.PyRun_SimpleString(b"pass")
         if "daft" in sys.modules and isinstance(end.code, int):
             sys.stdout.flush()
             sys.stderr.flush()
@@ -102,19 +140,51 @@ def command() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors of the user's are one line and exit code 2, Ctrl-C and SIGTERM are 130."""
+    """Run the command line.
+
+    Errors of the user's are one line and exit code 2, those that nobody foresaw one line, a file and 1; Ctrl-C and
+    SIGTERM are 130, a reader of standard output who has left is 141.
+    """
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app()
-    except TrifacetError as error:
-        if _says(error):
-            err.print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True)
-        sys.exit(EXIT_BAD_INPUT)
-    except SystemExit as end:  # typer has made this of Ctrl-C
-        if end.code == EXIT_INTERRUPTED and os.environ.get("RANK", "0") == "0":
-            continues = sys.argv[1:2] and sys.argv[1] in CONTINUED
-            err.print(f"interrupted{_by(end)}{': the same command continues from here' if continues else ''}")
+        try:
+            app()
+        except SystemExit:
+            sys.stdout.flush()  # what cannot be written is no success
+            raise
+    except SystemExit as end:
+        cause = end.__context__
+        if isinstance(cause, BrokenPipeError):  # typer has made 1 of it
+            _leave(cause)
+        if end.code == EXIT_INTERRUPTED:  # typer has made this of Ctrl-C
+            _tell_interrupted(end)
         raise
+    except KeyboardInterrupt as end:
+        _tell_interrupted(end)
+        sys.exit(EXIT_INTERRUPTED)
+    except BaseException as error:
+        _leave(error)
+
+
+def _leave(error: BaseException) -> NoReturn:
+    """Say what went wrong, and end with the code for it."""
+    if isinstance(error, BrokenPipeError) and error.filename == STANDARD_OUTPUT:
+        sys.exit(EXIT_PIPE)
+    known = of_the_users(error)
+    if known is None:
+        what = type(error).__name__
+        told = plain(write_report(error, f"{what}: {first_line(error)[:200]}"))
+        err.print(f"[bold red]error:[/] {told}", soft_wrap=True)
+        sys.exit(EXIT_UNFORESEEN)
+    if _says(known):
+        err.print(f"[bold red]error:[/] {plain(str(known))}", soft_wrap=True)
+    sys.exit(EXIT_BAD_INPUT)
+
+
+def _tell_interrupted(end: BaseException) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        continues = sys.argv[1:2] and sys.argv[1] in CONTINUED
+        err.print(f"interrupted{_by(end)}{': the same command continues from here' if continues else ''}")
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,30 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override a recipe key, such as align.dpo.learning_rate=1e-6"),
 ]
+
+
+def a_number(value: float | None) -> float | None:
+    """Click's bounds let nan pass. Raises typer.BadParameter for it."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
+
+
+def a_text(value: str | None) -> str | None:
+    """Raises typer.BadParameter for bytes that are no UTF-8: a path may hold such, a text for a model may not."""
+    if value and any("\ud800" <= char <= "\udfff" for char in value):
+        raise typer.BadParameter("is not UTF-8 text")
+    return value
+
+
+def a_temperature(value: float) -> float:
+    """Raises typer.BadParameter for what is none."""
+    from trifacet.generation.settings import warm_enough
+
+    try:
+        return warm_enough(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 class OnBadRow(StrEnum):

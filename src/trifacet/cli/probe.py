@@ -19,8 +19,9 @@ from trifacet.cli.describe import (
     NewTokensOption,
     PromptOption,
 )
-from trifacet.cli.options import FormatOption
+from trifacet.cli.options import FormatOption, a_text
 from trifacet.generation.opening import load_for_generation
+from trifacet.settings.section import LARGEST_SEED, MOST
 
 if TYPE_CHECKING:
     from trifacet.data.records import TestSample
@@ -46,8 +47,10 @@ def probe(
         Path | None,
         typer.Option(help="JSONL of id and text or texts; by default the data's own.", show_default=False),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the model; by default after its folder.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
+    name: Annotated[
+        str | None, typer.Option(callback=a_text, help="What to call the model; by default after its folder.")
+    ] = None,
     attention: Annotated[bool, typer.Option(help="Shares of attention.")] = True,
     text: Annotated[Whose, typer.Option(help="Whose words' attention: the model's own or the reference's.")] = (
         Whose.GENERATED
@@ -69,7 +72,7 @@ def probe(
     max_new_tokens: NewTokensOption = 256,
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of noise and intervals.")] = 17,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of noise and intervals.")] = 17,
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "auto",
     json_path: Annotated[

@@ -105,7 +105,8 @@ def _read(name: str) -> Preset:
 
 def _whole(preset: Preset) -> str:
     """The body; of one that extends another, all keys of both."""
-    from trifacet.settings.reading import as_yaml, read_values
+    from trifacet.settings.reading import read_values
+    from trifacet.settings.yaml_values import as_yaml
 
     if not preset.body.startswith("extends:"):
         return preset.body

@@ -10,7 +10,9 @@ import typer
 
 from trifacet.base.errors import TrifacetError
 from trifacet.cli.common import err, out, plain, write_json
+from trifacet.cli.options import a_number
 from trifacet.cli.review_tables import print_summary
+from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
     from trifacet.review.pairs import Review
@@ -38,12 +40,20 @@ def review(
         list[str] | None,
         typer.Option(metavar="NAME", help="A judge with an own link, may be repeated; none: one link asks for names."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen at; not a loopback one: open to others.")] = _HERE,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8737,
     minutes: Annotated[
         float | None,
-        typer.Option("--for", metavar="MINUTES", min=0, help="End after so many minutes.", show_default=False),
+        typer.Option(
+            "--for",
+            metavar="MINUTES",
+            min=0,
+            max=1_000_000,
+            callback=a_number,
+            help="End after so many minutes.",
+            show_default=False,
+        ),
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Print what the store's votes say; no server.")] = False,
     json_path: Annotated[

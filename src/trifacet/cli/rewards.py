@@ -11,6 +11,7 @@ import typer
 
 from trifacet.cli.common import err, json_or_table, plain
 from trifacet.cli.options import RecipeArgument, SetOption
+from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
     from trifacet.preferences.objectives import Objective
@@ -40,8 +41,8 @@ def rewards(
     split: Annotated[_Split, typer.Option(help="Which file of the recipe; sft has chosen responses only.")] = (
         _Split.PREFERENCE
     ),
-    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Samples per forward.")] = 8,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=100_000, help="Samples per forward.")] = 8,
     per_sample: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write log-probs, rewards and margins of each sample as JSONL.")
     ] = None,

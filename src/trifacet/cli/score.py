@@ -63,7 +63,10 @@ def score(
         str | None, typer.Option(metavar="MODEL", help="BERTScore by this text encoder (folder or hub id).")
     ] = None,
     bert_score_layer: Annotated[
-        int | None, typer.Option(help="Layer for BERTScore; by default what its package recommends for the model.")
+        int | None,
+        typer.Option(
+            min=0, max=1000, help="Layer for BERTScore; by default what its package recommends for the model."
+        ),
     ] = None,
     own_metric: OwnMetricOption = None,
     intervals: Annotated[

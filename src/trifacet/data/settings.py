@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trifacet.settings.section import Section
+from trifacet.settings.section import MOST, Section
 
 Split = Literal["sft", "preference", "validation", "test"]
 
@@ -14,10 +14,10 @@ Split = Literal["sft", "preference", "validation", "test"]
 class World(Section):
     """The demo's own world of rendered posts; written to <output>/data before the first stage."""
 
-    sft: int = Field(8000, ge=1, description="supervised samples, with the faults of real users")
-    preference: int = Field(1500, ge=1, description="preference pairs with clean chosen texts")
-    validation: int = Field(150, ge=1, description="held-out posts for choosing hyper-parameters")
-    test: int = Field(200, ge=1, description="held-out posts for the report")
+    sft: int = Field(8000, ge=1, le=10_000_000, description="supervised samples, with the faults of real users")
+    preference: int = Field(1500, ge=1, le=10_000_000, description="preference pairs with clean chosen texts")
+    validation: int = Field(150, ge=1, le=10_000_000, description="held-out posts for choosing hyper-parameters")
+    test: int = Field(200, ge=1, le=10_000_000, description="held-out posts for the report")
 
 
 class Data(Section):
@@ -41,9 +41,15 @@ class Data(Section):
         "Write alt-text for the image, given its context.", description="the request; the post follows after a label"
     )
     context_label: str = Field("Context:", description="label before the post; both are left out when it is empty")
-    max_length: int = Field(2048, ge=8, description="longest sequence in tokens; longer posts are cut at their end")
-    max_pixels: int = Field(50_000_000, ge=1, description="largest image in pixels, against decompression bombs")
-    workers: int = Field(0, ge=0, description="processes that read images and build batches ahead of the training")
+    max_length: int = Field(
+        2048, ge=8, le=1_000_000, description="longest sequence in tokens; longer posts are cut at their end"
+    )
+    max_pixels: int = Field(
+        50_000_000, ge=1, le=MOST, description="largest image in pixels, against decompression bombs"
+    )
+    workers: int = Field(
+        0, ge=0, le=128, description="processes that read images and build batches ahead of the training"
+    )
     on_bad_row: Literal["stop", "skip"] = Field(
         "stop", description="stop at a row or image that cannot be used, or skip it: decodes every image beforehand"
     )

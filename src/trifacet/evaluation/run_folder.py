@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from trifacet.base.errors import DataError, TrifacetError
@@ -21,6 +20,7 @@ from trifacet.data.records import TestSample
 from trifacet.data.settings import Data, Split, World
 from trifacet.data.source import FilesRead, source_of
 from trifacet.settings.reading import explain_invalid
+from trifacet.settings.yaml_values import read_yaml
 
 
 @dataclass(frozen=True)
@@ -188,10 +188,7 @@ def _recipe(path: Path) -> tuple[dict[str, Any], str]:
     if not path.exists():
         return {}, ""
     text = _read(path)
-    try:
-        recipe = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DataError(f"is not YAML ({error})", fix="run again to have it written anew", file=path) from None
+    recipe = read_yaml(text, str(path))
     return (recipe if isinstance(recipe, dict) else {}), text
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from trifacet.base import claims
 from trifacet.base.claims import Claim
-from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.files import append_durably, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
 from trifacet.data.records import TestSample
@@ -87,7 +87,7 @@ def check_images(samples: Sequence[TestSample], images_root: str | Path, *, max_
             for name in sample.pictures:
                 image_facts(resolve_inside(images_root, name), max_pixels=max_pixels)
         except DataError as error:
-            raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
+            raise of_sample(sample.id, error) from None
 
 
 def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Written]:

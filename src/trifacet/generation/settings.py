@@ -9,12 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from trifacet.data.records import TestSample
-from trifacet.settings.section import Section
+from trifacet.settings.section import MOST, Section
+
+COLDEST = 0.01
 
 
 def settings_path(output: Path) -> Path:
@@ -43,14 +45,24 @@ def data_digest(samples: Iterable[TestSample]) -> str:
     return digest.hexdigest()
 
 
+def warm_enough(temperature: float) -> float:
+    """Raises ValueError for one by which the logits of a float16 would be infinite."""
+    if not (temperature == 0 or temperature >= COLDEST):
+        raise ValueError(f"a temperature is 0, which is no sampling, or at least {COLDEST}")
+    return temperature
+
+
+Temperature = Annotated[float, Field(ge=0, le=100), AfterValidator(warm_enough)]
+
+
 class Generation(Section):
     """How texts are written; the defaults are the paper's: three beams, no sampling, at most 256 new tokens."""
 
-    beams: int = Field(3, ge=1, description="beams; 1 is greedy")
-    temperature: float = Field(0.0, ge=0, description="0: no sampling")
-    max_new_tokens: int = Field(256, ge=1, description="longest text in tokens")
-    batch_size: int = Field(8, ge=1, description="posts per batch, sorted by length")
-    limit: int | None = Field(None, ge=1, description="describe the first N test samples only")
+    beams: int = Field(3, ge=1, le=100, description="beams; 1 is greedy")
+    temperature: Temperature = Field(0.0, description="0: no sampling; else at least 0.01")
+    max_new_tokens: int = Field(256, ge=1, le=100_000, description="longest text in tokens")
+    batch_size: int = Field(8, ge=1, le=100_000, description="posts per batch, sorted by length")
+    limit: int | None = Field(None, ge=1, le=MOST, description="describe the first N test samples only")
     filter: Literal["errors", "warnings"] | None = Field(
         None,
         description="give no text rather than one with an error of the [alt-text checks](lint.md), or with any finding",

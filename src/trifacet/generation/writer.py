@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from trifacet.base.draws import generator
-from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.errors import TrifacetError, of_sample
 from trifacet.base.images import MAX_PIXELS, load_image
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
@@ -125,10 +125,8 @@ class FamilyWriter:
             pictures = (load_image(images_root, name, max_pixels=self.max_pixels) for name in sample.pictures)
             images = self.seen_as(sample, tuple(encoder.family.read(picture) for picture in pictures))
             path, cut = encoder.prompt_path(sample.prompt, sample.context, images, reserve=reserve)
-        except DataError as error:
-            raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
         except TrifacetError as error:
-            raise TrifacetError(f"sample {sample.id!r}: {error}") from None
+            raise of_sample(sample.id, error) from None
         return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from trifacet.base.digests import text_digest
-from trifacet.base.errors import TrifacetError, first_line
+from trifacet.base.errors import TrifacetError, cure_of, first_line
 
 _LOG = logging.getLogger(__name__)
 _APPLICATION = 0x54524641  # "TRFA": tells our file from others
@@ -40,8 +40,6 @@ CREATE TABLE IF NOT EXISTS answers (
 COLUMNS = ("key", "step", "model", "text", "finish", "answered_by", "tokens_in", "tokens_out", "counted", "cost")
 _ALL = ", ".join(COLUMNS)
 _DAMAGED = "put back a copy of it, or name another file: its answers are asked and paid for again"
-_FULL = "free some space or name another file, then the same command continues"
-_OTHERWISE = "see to that or name another file, then the same command continues"
 
 
 class AnswersFile:
@@ -148,7 +146,7 @@ class AnswersFile:
 
     def unusable(self, error: Exception) -> TrifacetError:
         """The one line to end with where ``error`` keeps the file from being used."""
-        cure = _FULL if isinstance(error, sqlite3.OperationalError) else _OTHERWISE
+        cure = f"{cure_of(error, 'see to that, or name another file')}, then the same command continues"
         if type(error) is sqlite3.DatabaseError:
             cure = _DAMAGED
         elif isinstance(error, FileNotFoundError):

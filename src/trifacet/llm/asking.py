@@ -22,6 +22,7 @@ from trifacet.llm.interrupts import run_until_kept
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.settings import Model
 from trifacet.settings.reading import explain_invalid, read_values
+from trifacet.settings.section import MOST
 
 Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
@@ -30,7 +31,9 @@ Progress = Callable[[int, int], None]
 class AskedModel(Model):
     """The file behind ``--judge`` and ``--endpoint``: a section of ``models`` as in a build's recipe, and a budget."""
 
-    budget: float | None = Field(None, ge=0, description="stop cleanly before spending more, in the prices' currency")
+    budget: float | None = Field(
+        None, ge=0, le=MOST, description="stop cleanly before spending more, in the prices' currency"
+    )
 
 
 def read_asked_model(path: Path, overrides: Sequence[str] = ()) -> AskedModel:

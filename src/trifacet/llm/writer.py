@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trifacet.base.errors import DataError
+from trifacet.base.errors import DataError, of_sample
 from trifacet.base.images import resolve_inside
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
@@ -124,4 +124,4 @@ def _pictures(post: TestSample, images_root: str | Path) -> list[Path]:
     try:
         return [resolve_inside(images_root, name) for name in post.pictures]
     except DataError as error:
-        raise DataError(f"sample {post.id!r}: {error.problem}", fix=error.fix) from None
+        raise of_sample(post.id, error) from None

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-from trifacet.base.errors import DataError
+from trifacet.base.errors import DataError, of_sample
 from trifacet.base.images import load_image
 from trifacet.metrics.scores import Extra, Part
 from trifacet.metrics.target import Target
@@ -100,4 +100,4 @@ def _picture(root: Path, image: str, name: str) -> Any:
     try:
         return load_image(root, image)
     except DataError as error:
-        raise DataError(f"sample {name!r}: {error.problem}", fix=error.fix) from None
+        raise of_sample(name, error) from None

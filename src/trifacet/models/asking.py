@@ -15,11 +15,11 @@ from trifacet.base.errors import TrifacetError
 from trifacet.data.settings import Data
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
+from trifacet.models.settings import ImagePixels
 from trifacet.settings.section import Section
 
 FILE = "trifacet.json"
 ImageTiles = Literal["one", "any"]
-ImagePixels = tuple[int, int]
 _DATA = Data()
 
 
@@ -28,7 +28,7 @@ class WayOfAsking(Section):
 
     prompt: str = _DATA.prompt
     context_label: str = _DATA.context_label
-    max_length: int = Field(_DATA.max_length, ge=8)
+    max_length: int = Field(_DATA.max_length, ge=8, le=1_000_000)
     image_tiles: ImageTiles = "one"
     image_pixels: ImagePixels | None = None
 

@@ -176,7 +176,10 @@ def pick_device(device: str) -> torch.device:
     """``auto`` is the accelerator if there is one, else the CPU. Raises TrifacetError for one that is not there."""
     if device != "auto":
         try:
-            return torch.empty(0, device=device).device
+            given = torch.empty(0, device=device).device
+            if given.type == "meta":
+                raise TrifacetError("model.device: 'meta' holds no numbers; try auto")
+            return given
         except (RuntimeError, AssertionError) as error:  # torch raises the latter where it was built without CUDA
             raise TrifacetError(f"model.device: {device!r} cannot be used ({first_line(error)}); try auto") from None
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

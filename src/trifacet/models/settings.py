@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trifacet.settings.section import Section, Unit
+from trifacet.settings.section import MOST, Section, Unit
+
+ImagePixels = tuple[Annotated[int, Field(ge=1, le=MOST)], Annotated[int, Field(ge=1, le=MOST)]]
+_MOST_PATCHES = 10_000  # of a tiny model's picture, each a token
 
 
 class TinyModel(Section):
     """A LLaVA with random weights and a BPE tokenizer trained on the run's own data: for demos and tests."""
 
-    hidden_size: int = Field(192, description="width of the language model")
-    layers: int = Field(4, description="layers of the language model")
-    heads: int = Field(4, description="attention heads of the language model")
-    vision_hidden_size: int = Field(128, description="width of the vision encoder")
-    vision_layers: int = Field(4, description="layers of the vision encoder")
-    vision_heads: int = Field(4, description="attention heads of the vision encoder")
-    image_size: int = Field(64, description="side of the square image in pixels")
-    patch_size: int = Field(8, description="side of one patch in pixels")
-    vocabulary: int = Field(2000, description="size of the BPE vocabulary, at most")
+    hidden_size: int = Field(192, ge=8, le=16_384, description="width of the language model")
+    layers: int = Field(4, ge=1, le=256, description="layers of the language model")
+    heads: int = Field(4, ge=1, le=256, description="attention heads of the language model")
+    vision_hidden_size: int = Field(128, ge=8, le=16_384, description="width of the vision encoder")
+    vision_layers: int = Field(4, ge=1, le=256, description="layers of the vision encoder")
+    vision_heads: int = Field(4, ge=1, le=256, description="attention heads of the vision encoder")
+    image_size: int = Field(64, ge=8, le=4096, description="side of the square image in pixels")
+    patch_size: int = Field(8, ge=1, le=4096, description="side of one patch in pixels")
+    vocabulary: int = Field(2000, ge=1, le=1_000_000, description="size of the BPE vocabulary, at most")
     warmup_steps: int = Field(
         0,
         ge=0,
+        le=1_000_000,
         description="steps of warm-up on the demo world: attributes, captions, posts (0: random weights)",
     )
+
+    @model_validator(mode="after")
+    def _divisible(self) -> TinyModel:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError("hidden_size is a multiple of twice the heads: each turns pairs of numbers")
+        if self.vision_hidden_size % self.vision_heads:
+            raise ValueError("vision_hidden_size is a multiple of vision_heads")
+        if not 1 <= (self.image_size // self.patch_size) ** 2 <= _MOST_PATCHES:
+            raise ValueError(f"a picture of image_size is cut into 1 to {_MOST_PATCHES} patches of patch_size")
+        return self
 
 
 class Lora(Section):
     """Low-rank adapters instead of full fine-tuning; the reference is the model with the adapter off."""
 
-    rank: int = Field(64, ge=1, description="rank of the update")
-    alpha: float = Field(128, gt=0, description="scale: the update is multiplied by alpha / rank")
+    rank: int = Field(64, ge=1, le=65_536, description="rank of the update")
+    alpha: float = Field(128, gt=0, le=1_000_000, description="scale: the update is multiplied by alpha / rank")
     dropout: Unit = Field(0.0, description="dropout on the adapter's input")
     targets: str = Field(
         r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj",
@@ -51,7 +65,7 @@ class Model(Section):
         description="weights in float32, arithmetic in bfloat16; in weights of bfloat16 small steps are rounded away",
     )
     threads: int | None = Field(
-        None, ge=1, description="CPU threads (null: torch's choice); tiny models are faster with one"
+        None, ge=1, le=512, description="CPU threads (null: torch's choice); tiny models are faster with one"
     )
     device: str = Field("auto", description="auto (an accelerator if there is one), cpu, cuda ...")
     image_tiles: Literal["one", "any"] | None = Field(
@@ -59,7 +73,7 @@ class Model(Section):
         description="LLaVA-1.6: one padded tile as in the paper, or tiles of any resolution (null: as the checkpoint "
         "was trained here, else one)",
     )
-    image_pixels: tuple[int, int] | None = Field(
+    image_pixels: ImagePixels | None = Field(
         None,
         description="Qwen-VL: smallest and largest number of pixels to which a picture is scaled, 28 x 28 of them a "
         "token, with Qwen3-VL 32 x 32 (null: as the checkpoint says)",
@@ -78,6 +92,6 @@ class Model(Section):
             raise ValueError("set exactly one of model.path and model.tiny")
         if self.mixed_precision and self.dtype != "float32":
             raise ValueError("model.mixed_precision keeps the weights in float32; set model.dtype: float32")
-        if self.image_pixels and not 0 < self.image_pixels[0] <= self.image_pixels[1]:
+        if self.image_pixels and self.image_pixels[0] > self.image_pixels[1]:
             raise ValueError("model.image_pixels is [smallest, largest] number of pixels, such as [50176, 602112]")
         return self

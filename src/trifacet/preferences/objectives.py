@@ -11,12 +11,13 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.preferences.facets import CHOSEN, FACETS, Cell, Corner, Facet, cells_of
 from trifacet.settings.reading import explain_invalid
+from trifacet.settings.section import Section
 
 
 class Link(StrEnum):
@@ -46,16 +47,17 @@ def _corner(value: Any) -> Any:
 CornerField = Annotated[Corner, BeforeValidator(_corner), PlainSerializer(str)]
 
 
-class _Term(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+_MOST = 1_000_000
 
+
+class _Term(Section):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(1.0, ge=0, le=_MOST)
 
 
 class _LinkedTerm(_Term):
     link: Link = Link.SIGMOID
-    offset: float = 0.0
+    offset: float = Field(0.0, ge=-_MOST, le=_MOST)
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
 
     @model_validator(mode="after")
@@ -110,17 +112,15 @@ Term = Annotated[
 ]
 
 
-class Objective(BaseModel):
+class Objective(Section):
     """A named list of terms.
 
     ``combine`` is ``separate`` (the sum of weighted losses; MCM-DPO's paper, eq. 2) or ``joint`` (one link over the
     weighted mean of the pair terms' margins; MCM-DPO's released code). Anchors and NLL terms are added in both.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     name: str = Field(min_length=1)
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=_MOST)
     combine: Literal["separate", "joint"] = "separate"
     link: Link = Link.SIGMOID  # of the joint form
     terms: tuple[Term, ...] = Field(min_length=1)

@@ -28,14 +28,14 @@ class RejectedImage(Section):
 
     strategy: StrategyName = Field("diffusion", description=f"what is done to the chosen image: {STRATEGY_NAMES}")
     t: int = Field(700, ge=0, le=1000, description="diffusion: number of noise steps of 1,000")
-    versions: int = Field(1, ge=1, description="rejected images per sample; terms are averaged over them")
+    versions: int = Field(1, ge=1, le=100, description="rejected images per sample; terms are averaged over them")
 
 
 class RejectedContext(Section):
     """How the rejected context is made where the data give none."""
 
     strategy: Literal["other-sample"] = Field("other-sample", description="the context of another sample")
-    versions: int = Field(1, ge=1, description="rejected contexts per sample; terms are averaged over them")
+    versions: int = Field(1, ge=1, le=100, description="rejected contexts per sample; terms are averaged over them")
 
 
 class Rejected(Section):

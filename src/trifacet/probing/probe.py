@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.errors import TrifacetError, of_sample
 from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
@@ -175,10 +175,8 @@ class Prober:
         try:
             images = [family.read(load_image(self.images_root, name)) for name in sample.pictures]
             forced = force(self.encoder, sample, text, images, feature_id(self.loaded.model))
-        except DataError as error:
-            raise DataError(f"sample {sample.id!r}: {error.problem}", fix=error.fix) from None
         except TrifacetError as error:
-            raise TrifacetError(f"sample {sample.id!r}: {error}") from None
+            raise of_sample(sample.id, error) from None
         if not len(forced.words_at):
             return Pass()
         with watching(self.loaded.model, forced) if watched else nullcontext() as watch:

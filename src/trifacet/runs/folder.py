@@ -12,7 +12,9 @@ from pathlib import Path
 
 from trifacet.base import claims
 from trifacet.base.claims import Claim
+from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
+from trifacet.settings.yaml_values import read_yaml
 from trifacet.training.recipe import Recipe, dump_recipe, recipe_fingerprint
 
 PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "nltk", "pillow")
@@ -59,15 +61,13 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[Claim]:
 
 def _changes(recipe: Recipe, there: Path) -> list[claims.Difference]:
     """Where the recipe differs from the copy of the one that the folder was begun with, if that can be read."""
-    import yaml
-
     try:
-        made_by = yaml.safe_load(there.read_text(encoding="utf-8"))
-        now = yaml.safe_load(dump_recipe(recipe))
+        made_by = read_yaml(there.read_text(encoding="utf-8"), str(there))
+        now = read_yaml(dump_recipe(recipe), "")
         for values in (made_by, now):
             del values["output"], values["data"]["on_bad_row"]  # which decide nothing
         return claims.differences(made_by, now, ".")
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, TrifacetError, KeyError, TypeError, AttributeError):
         return []
 
 

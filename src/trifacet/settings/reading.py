@@ -6,18 +6,20 @@ Invariant: every error names the file and the key, and the nearest key that is k
 from __future__ import annotations
 
 import difflib
-import re
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import read_text
+from trifacet.settings.yaml_values import read_yaml
 
-_MAX_BYTES = 4_000_000  # of a recipe
+MAX_BYTES = 300_000  # of a recipe: what is read in a second
+_DEEPEST = 40  # keys of --set, recipes that extend each other
+_SHOWN = 100  # characters of a value in a message
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -33,26 +35,26 @@ def overridden(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str,
     return changed
 
 
-def as_yaml(values: dict[str, Any]) -> str:
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
-
-
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # of a link to itself too
     if resolved in seen:
         raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
-    text = read_text(path, _MAX_BYTES)
+    if len(seen) > _DEEPEST:
+        raise TrifacetError(f"{path}: more than {_DEEPEST} recipes extend each other; put some together")
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise TrifacetError(f"{path}{place}: not YAML ({getattr(error, 'problem', error)})") from None
+        text = read_text(path, MAX_BYTES)
+    except DataError as error:
+        if not seen:
+            raise
+        raise TrifacetError(f"{seen[-1]}, key 'extends': {error}") from None
+    values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise TrifacetError(f"{path}: a recipe is a mapping of keys to values, this is {type(values).__name__}")
-    values = {str(key): value for key, value in values.items() if not str(key).startswith("x-")}
-    if parent := values.pop("extends", None):
-        return _merged(_read(path.parent / str(parent), (*seen, resolved)), values)
+    values = {key: value for key, value in values.items() if not key.startswith("x-")}
+    if (parent := values.pop("extends", None)) is not None:
+        if not isinstance(parent, str):
+            raise TrifacetError(f"{path}: extends is the path of another recipe, got {_shown(parent)}")
+        return _merged(_read(path.parent / parent, (*seen, resolved)), values)
     return values
 
 
@@ -66,25 +68,18 @@ def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise TrifacetError(f"--set {override!r}: write key=value, such as --set sft.learning_rate=1e-4")
+    parts, shown = key.strip().split("."), _shown(override)
+    if not equals or not all(parts) or len(parts) > _DEEPEST:
+        raise TrifacetError(f"--set {shown}: write key=value, such as --set sft.learning_rate=1e-4")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise TrifacetError(f"--set {override!r}: the value is not YAML; put it in quotes") from None
-    if isinstance(value, str) and value == text.strip():  # what stands in quotes stays a word
-        value = _number(value)
+        value = read_yaml(text, "YAML")
+    except TrifacetError as error:
+        raise TrifacetError(f"--set {shown}: the value is not YAML; put it in quotes ({error})") from None
     place = values
     for part in parts[:-1]:
         below = place.get(part)
         place[part] = place = dict(below) if isinstance(below, dict) else {}
     place[parts[-1]] = value
-
-
-def _number(text: str) -> str | float:
-    """``text`` as the number that it spells: YAML 1.1 takes 1e-4 for a word."""
-    return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text) else text
 
 
 def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
@@ -94,7 +89,7 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
         error.errors(include_url=False), key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden")
     )
     keys, sections = _place(model, first["loc"])
-    where = ".".join(keys)
+    where = ".".join(key if len(key) <= _SHOWN else f"{key[:_SHOWN]}..." for key in keys)
     if first["type"] == "extra_forbidden":
         known = list(sections[0].model_fields) if sections else []
         near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
@@ -105,8 +100,14 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     given = first["input"]
     told = isinstance(given, dict) or (isinstance(given, str) and repr(given) in message)
-    got = "" if told else f", got {given!r}"
+    got = "" if told else f", got {_shown(given)}"
     return f"{where}: {message}{got}" if where else message
+
+
+def _shown(value: Any) -> str:
+    """``value`` as Python spells it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 
 def _place(model: type[BaseModel], location: Sequence[int | str]) -> tuple[list[str], list[Any]]:

@@ -98,10 +98,14 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> str:
     else:
         named = {int: "integer", float: "number", str: "text", bool: "true or false"}
         word = named.get(annotation, "section" if _section(annotation) else "any value")
-    bounds = [f"{sign} {getattr(item, name):g}" for item in _flat(metadata) for name, sign in _BOUNDS.items()
+    bounds = [f"{sign} {_number(getattr(item, name))}" for item in _flat(metadata) for name, sign in _BOUNDS.items()
               if getattr(item, name, None) is not None]  # fmt: skip
     null = " or null" if type(None) in arguments else ""
     return " ".join([word, *bounds[:1], *(f"and {bound}" for bound in bounds[1:])]) + null
+
+
+def _number(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
 def _flat(metadata: list[Any]) -> Iterator[Any]:

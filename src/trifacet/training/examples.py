@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.images import check_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.data.source import FilesRead
@@ -296,7 +296,7 @@ class Examples(Dataset[Example]):
         try:
             yield
         except DataError as error:
-            raise DataError(f"sample {self.samples[index].id!r}: {error.problem}", fix=error.fix, field=field) from None
+            raise of_sample(self.samples[index].id, error, field) from None
 
     def fingerprint(self, files: FilesRead | None = None) -> dict[str, str]:
         """What scores depend on besides the weights: samples with their images, versions, cells, way of asking.
@@ -335,7 +335,7 @@ def _named(sample_id: str) -> Iterator[None]:
     except DataError:
         raise
     except TrifacetError as error:
-        raise TrifacetError(f"sample {sample_id!r}: {error}") from None
+        raise of_sample(sample_id, error) from None
 
 
 def _processor_fingerprint(processor: Any) -> str:

@@ -20,8 +20,9 @@ from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
 from trifacet.preferences.objectives import OBJECTIVES, Objective, resolve_objective
 from trifacet.preferences.settings import Rejected
-from trifacet.settings.reading import as_yaml, explain_invalid, read_values
-from trifacet.settings.section import Section
+from trifacet.settings.reading import explain_invalid, read_values
+from trifacet.settings.section import MOST, Section, Seed
+from trifacet.settings.yaml_values import as_yaml
 
 
 def _stage_name(name: str) -> str:
@@ -38,30 +39,38 @@ StageName = Annotated[str, AfterValidator(_stage_name)]  # names a folder of the
 class Optimisation(Section):
     """The training loop's settings, the same for both stages; names as in transformers' TrainingArguments."""
 
-    learning_rate: float = Field(2e-5, gt=0, description="peak learning rate")
-    epochs: float = Field(1.0, gt=0, description="passes over the data (max_steps, if set, wins)")
-    max_steps: int | None = Field(None, ge=1, description="number of optimiser steps instead of epochs")
-    batch_size: int = Field(8, ge=1, description="samples per forward")
+    learning_rate: float = Field(2e-5, gt=0, le=100, description="peak learning rate")
+    epochs: float = Field(1.0, gt=0, le=1_000_000, description="passes over the data (max_steps, if set, wins)")
+    max_steps: int | None = Field(None, ge=1, le=MOST, description="number of optimiser steps instead of epochs")
+    batch_size: int = Field(8, ge=1, le=100_000, description="samples per forward")
     accumulation: int = Field(
-        1, ge=1, description="forwards per optimiser step, over all processes: N processes do a share of 1/N each"
+        1,
+        ge=1,
+        le=100_000,
+        description="forwards per optimiser step, over all processes: N processes do a share of 1/N each",
     )
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] = Field(
         "cosine", description="learning-rate schedule after the warm-up; constant has no warm-up"
     )
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
-    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    weight_decay: float = Field(0.0, ge=0, le=100, description="decoupled weight decay")
+    max_grad_norm: float = Field(1.0, gt=0, le=MOST, description="gradients are clipped to this norm")
     gradient_checkpointing: bool = Field(False, description="trade time for memory")
-    log_every: int = Field(10, ge=1, description="steps between two lines of the log")
-    save_every: int | None = Field(None, ge=1, description="steps between two checkpoints (null: only at the end)")
+    log_every: int = Field(10, ge=1, le=MOST, description="steps between two lines of the log")
+    save_every: int | None = Field(
+        None, ge=1, le=MOST, description="steps between two checkpoints (null: only at the end)"
+    )
     tensorboard: bool = Field(False, description="also write TensorBoard files")
     eval_every: int | None = Field(
         None,
         ge=1,
+        le=MOST,
         description="steps between two looks at the model's own texts, also before the first and after the last step "
         "(null: none)",
     )
-    eval_samples: int = Field(8, ge=1, description="posts that it then describes: the first of the validation split")
+    eval_samples: int = Field(
+        8, ge=1, le=100_000, description="posts that it then describes: the first of the validation split"
+    )
 
 
 class Supervised(Optimisation):
@@ -73,20 +82,23 @@ class Supervised(Optimisation):
 class Align(Optimisation):
     """Stage 2: one alignment by one objective."""
 
-    learning_rate: float = Field(5e-7, gt=0, description="peak learning rate")
+    learning_rate: float = Field(5e-7, gt=0, le=100, description="peak learning rate")
     vision: Literal["paradigm", "frozen", "trained"] = Field("paradigm", description="overrides model.paradigm")
     objective: str | dict[str, Any] = Field(
         "mcm-dpo", description="a named objective, an objective of your own, or package.module:name of one in Python"
     )
-    beta: float | None = Field(None, gt=0, description="strength of the pull to the reference (null: the objective's)")
+    beta: float | None = Field(
+        None, gt=0, le=1_000_000, description="strength of the pull to the reference (null: the objective's)"
+    )
     start: Literal["auto", "base", "sft"] = Field("auto", description="model to start from; auto: sft if there is one")
     reference: Literal["cache", "online"] = Field(
         "cache", description="cache: score the reference once, before training; online: keep it in memory"
     )
-    limit: int | None = Field(None, ge=1, description="use the first N preference samples only")
+    limit: int | None = Field(None, ge=1, le=MOST, description="use the first N preference samples only")
     warn_chosen_drop: float | None = Field(
         0.5,
         gt=0,
+        le=1_000,
         description="warn when chosen responses have become less likely than under the reference by more than this "
         "many nats per token (null: never)",
     )
@@ -100,7 +112,9 @@ class Align(Optimisation):
 class Sweep(Section):
     """Every align stage with every learning rate; the best by one metric on the validation split is kept."""
 
-    learning_rates: list[float] = Field(description="the grid, the same for every stage")
+    learning_rates: list[Annotated[float, Field(gt=0, le=100)]] = Field(
+        description="the grid, the same for every stage"
+    )
     metric: str = Field("grounding", description="metric on the validation split that decides, higher is better")
 
 
@@ -109,7 +123,7 @@ class Recipe(Section):
 
     name: str = Field(description="name of the run, shown in the report")
     output: str = Field(description="folder of the run; belongs to this recipe alone")
-    seed: int = Field(17, description="seed of everything that is drawn")
+    seed: Seed = Field(17, description="seed of everything that is drawn")
     model: Model
     data: Data
     rejected: Rejected = Rejected()
@@ -117,7 +131,7 @@ class Recipe(Section):
     align: dict[StageName, Align] = Field(default_factory=dict, description="stage 2: alignments by name")
     generate: Generation = Generation()
     sweep: Sweep | None = Field(None, description="choose the align stages' learning rates")
-    seeds: list[int] | None = Field(None, description="repeat the run with these seeds and report the spread")
+    seeds: list[Seed] | None = Field(None, description="repeat the run with these seeds and report the spread")
 
     @model_validator(mode="after")
     def _possible(self) -> Recipe:

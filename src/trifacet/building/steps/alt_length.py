@@ -12,7 +12,7 @@ from trifacet.settings.section import Section
 class Parameters(Section):
     """How long is long enough."""
 
-    min_words: int = Field(5, ge=1, description="fewest words, split at spaces")
+    min_words: int = Field(5, ge=1, le=10_000, description="fewest words, split at spaces")
 
 
 def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:

@@ -22,7 +22,7 @@ from trifacet.llm.model import Answer, LanguageModel, unanswered
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.llm.prompts import load_prompt
 from trifacet.metrics.texts import words
-from trifacet.settings.section import Section, Unit
+from trifacet.settings.section import MOST, Section, Unit
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _BRACKETED = re.compile(r"\[[^\[\]]*\]")
@@ -37,7 +37,10 @@ class Parameters(Section):
         0.3, description="largest share of words that a correction may change (rounded up to whole words)"
     )
     max_chars: int = Field(
-        5000, ge=1, description="a longer text is left as it is: to compare it with its correction takes too long"
+        5000,
+        ge=1,
+        le=MOST,
+        description="a longer text is left as it is: to compare it with its correction takes too long",
     )
     on_problem: Literal["keep", "drop"] = Field("keep", description="rows whose answer cannot be used")
     prompt: Path | None = Field(None, description="file with a prompt of yours in place of the package's")

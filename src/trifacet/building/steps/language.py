@@ -39,7 +39,7 @@ class Parameters(Section):
     among: list[Code] | Literal["all"] = Field(
         list(COMMON), description="languages to tell apart; 'all' are lingua's 75: three times slower"
     )
-    min_letters: int = Field(20, ge=1, description="a text with fewer letters is undetermined")
+    min_letters: int = Field(20, ge=1, le=100_000, description="a text with fewer letters is undetermined")
     confidence: float = Field(0.5, ge=0, le=1, description="a language less probable than this is undetermined")
     undetermined: Literal["keep", "drop"] = Field("keep", description="a row of which no text's language is certain")
     accuracy: Literal["low", "high", "both"] = Field(

@@ -17,7 +17,7 @@ from trifacet.building.rows import RowBatch
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.lint import RULES, lint_text
 from trifacet.lint.rule import words
-from trifacet.settings.section import Section
+from trifacet.settings.section import MOST, Section
 
 _NAMES = [rule.name for rule in RULES]
 # Beside errors: texts that were not written for their image. The other warnings are about how a text is written; what
@@ -33,9 +33,9 @@ class Parameters(Section):
     platform: Literal["x", "instagram", "pinterest", "mastodon", "bluesky"] | None = Field(
         None, description="whose limit holds"
     )
-    max_chars: int | None = Field(None, ge=1, description="warn of longer texts (null: any length is fine)")
-    min_words: int = Field(3, ge=0, description="warn of texts with fewer words")
-    max_images: int = Field(4, ge=1, description="warn of a text that more different images have")
+    max_chars: int | None = Field(None, ge=1, le=MOST, description="warn of longer texts (null: any length is fine)")
+    min_words: int = Field(3, ge=0, le=10_000, description="warn of texts with fewer words")
+    max_images: int = Field(4, ge=1, le=MOST, description="warn of a text that more different images have")
 
     @field_validator("drop", "ignore")
     @classmethod

@@ -60,7 +60,7 @@ class Parameters(Section):
     keep_file: str | None = Field(None, description="a file with more of them, one a line")
     fields: list[Literal["context", "alt"]] = Field(["context", "alt"], min_length=1, description="texts to look at")
     alone: bool = Field(True, description="also replace a part of a found name where it stands alone in the row")
-    batch: int = Field(64, ge=1, description="texts given to the pipeline at a time")
+    batch: int = Field(64, ge=1, le=100_000, description="texts given to the pipeline at a time")
 
 
 def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:

@@ -23,7 +23,7 @@ _COLUMNS = ["row", "id", "cluster", "context", "rejected_contexts"]
 class Parameters(Section):
     """How many."""
 
-    versions: int = Field(1, ge=1, description="rejected contexts a row")
+    versions: int = Field(1, ge=1, le=100, description="rejected contexts a row")
 
 
 def sign(part: pa.Table, parameters: Parameters, tools: Tools) -> pa.Table:

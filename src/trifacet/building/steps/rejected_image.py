@@ -47,7 +47,7 @@ class Parameters(Section):
         description=f"how a rejected image is made ({STRATEGY_NAMES}); see docs/rejected-versions.md",
     )
     t: int = Field(700, ge=0, le=1000, description="noise steps of diffusion")
-    versions: int = Field(1, ge=1, description="rejected images a row")
+    versions: int = Field(1, ge=1, le=100, description="rejected images a row")
     format: Literal["jpeg", "png"] = Field("jpeg", description="of the files; noise takes three times the room as PNG")
 
     def made_by(self) -> ImageStrategy:

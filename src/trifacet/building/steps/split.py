@@ -12,7 +12,7 @@ set is passed over for that set, so a set is short only where no remaining clust
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from trifacet.building.rows import RowBatch, SetName
 from trifacet.building.step import GlobalStep, Signatures, Tools
-from trifacet.settings.section import Section
+from trifacet.settings.section import MOST, Section, Seed, Unit
 
 ORDER: tuple[SetName, ...] = ("test", "preference", "sft")  # in which sets are filled
 NONE = len(ORDER)  # the number of what is in no set
@@ -33,19 +33,19 @@ _Floats = NDArray[np.float64]
 class Parameters(Section):
     """How many rows go where: ``sizes`` or ``shares``, not both."""
 
-    sizes: dict[SetName, int] | None = Field(None, min_length=1, description="rows of each set")
-    shares: dict[SetName, float] | None = Field(None, min_length=1, description="share of the rows for each set")
+    sizes: dict[SetName, Annotated[int, Field(ge=0, le=MOST)]] | None = Field(
+        None, min_length=1, description="rows of each set"
+    )
+    shares: dict[SetName, Unit] | None = Field(None, min_length=1, description="share of the rows for each set")
     rest: Literal["sft", "drop"] | None = Field(
         None, description="where what is left goes (null: to sft, or out of the build where sft is given above)"
     )
-    seed: int | None = Field(None, description="seed of the order (null: the recipe's)")
+    seed: Seed | None = Field(None, description="seed of the order (null: the recipe's)")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Parameters:
         if (self.sizes is None) == (self.shares is None):
             raise ValueError("give either sizes or shares")
-        if any(value < 0 for value in (self.sizes or self.shares or {}).values()):
-            raise ValueError("sizes and shares are 0 or more")
         if self.shares and sum(self.shares.values()) > 1 + 1e-9:
             raise ValueError(f"shares add up to {sum(self.shares.values()):g}; 1 at most")
         return self
@@ -90,7 +90,7 @@ def _numbers(signatures: Signatures, name: str) -> NDArray[Any]:
     return np.asarray(signatures.column(name).to_numpy())
 
 
-def _by_shares(keys: NDArray[np.uint64], shares: dict[SetName, float], rest: int) -> NDArray[np.int8]:
+def _by_shares(keys: NDArray[np.uint64], shares: dict[SetName, Unit], rest: int) -> NDArray[np.int8]:
     ends = np.cumsum([shares.get(name, 0.0) for name in ORDER])
     if "sft" in shares and ends[-1] > 1 - 1e-9:  # shares that add up to one leave nobody over by rounding
         ends[-1] = np.inf

@@ -29,7 +29,9 @@ class Parameters(Section):
 
     model: str | None = Field(None, description="which of the recipe's models judges (null: the only one)")
     writer: str | None = Field(None, description="which one writes anew (null: the judge)")
-    attempts: int = Field(3, ge=1, description="rejected texts that are judged at most, the first one included")
+    attempts: int = Field(
+        3, ge=1, le=1000, description="rejected texts that are judged at most, the first one included"
+    )
     image: bool = Field(True, description="show the image to both")
     temperature: float = Field(1.0, ge=0, le=2, description="of the writing; the judge is asked at temperature 0")
     prompt: Path | None = Field(None, description="file with a judge's prompt of yours")
