@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
+
+from trifacet.base.errors import DataError
+from trifacet.base.opening import read_text
 
 LONGEST_NUMBER = 300  # digits of a whole number
 DEEPEST = 100  # lists and objects inside each other
@@ -17,6 +21,18 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 class UnusableJsonError(ValueError):
     """JSON that can be read, but not used."""
+
+
+def read_json(path: Path, most: int, fix: str = "repair the file") -> Any:
+    """The JSON in a file of at most ``most`` bytes. Raises DataError, which tells to ``fix`` it so."""
+    text = read_text(path, most)
+    try:
+        return parse_json(text)
+    except json.JSONDecodeError as error:
+        problem = f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+        raise DataError(problem, fix=fix, file=path) from None
+    except ValueError as error:
+        raise DataError(f"cannot be read as JSON ({error})", fix=fix, file=path) from None
 
 
 def parse_json(text: str) -> Any:

@@ -7,6 +7,7 @@ of a stated size at most; everything else is a DataError that says what to do.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def opened(path: Path, *, most: int | None = None) -> Iterator[IO[bytes]]:
         raise DataError(f"cannot be read ({reason})", fix="give a readable file", file=path) from None
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> io.BufferedReader:
     """The file, open for reading. Raises OSError, also for what is no regular file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -63,6 +64,14 @@ def is_folder(path: Path) -> bool:
     """Whether there is such a folder; of a name that no file can have ``opened`` says what is wrong."""
     try:
         return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file, that can be opened; asked alike."""
+    try:
+        return path.is_file()
     except (OSError, ValueError):
         return False
 

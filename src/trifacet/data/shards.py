@@ -98,7 +98,7 @@ def _unpacked(base: Path, name: Any, data: Any) -> Path | None:
 
 
 def _short(name: str | None) -> str:
-    return ascii(name) if name is None or len(name) <= 60 else f"{ascii(name[:60])}... ({len(name)} characters)"
+    return ascii(name) if name is None or len(name) <= 60 else f"{name[:60]!a}... ({len(name)} characters)"
 
 
 def _check(data: bytes) -> None:
