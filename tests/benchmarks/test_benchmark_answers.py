@@ -314,6 +314,14 @@ def test_numbers_that_all_pass_for_ids_of_ours_give_way_to_pictures(tmp_path):
         read(tmp_path, rows, items)
 
 
+def test_a_row_that_asks_the_longer_of_two_questions_answers_that_one(tmp_path):
+    items = [Item("1", "Is it red?", "a.png"), Item("2", "Is it red? Why?", "a.png")]
+    rows = [{"image": "a.png", "question": item.question, "answer": f"a{item.id}"} for item in items]
+    assert read(tmp_path, rows, items).answers == {"1": "a1", "2": "a2"}
+    with pytest.raises(DataError, match="no item asks 'Is'"):
+        read(tmp_path, [{"image": "a.png", "question": "Is", "answer": "no"}], items)
+
+
 def test_files_that_are_none(tmp_path):
     for name, content, said in (
         ("a.pkl", "x", "is a pickle"),
@@ -353,7 +361,8 @@ def test_a_workbook_whose_second_row_says_that_it_is_the_billionth_is_refused(tm
 
 def test_questions_are_the_same_up_to_an_instruction_after_them():
     assert same_question("<image>\nIs there  a cat?" + SUFFIX, "Is there a cat?")
-    assert same_question("is there a cat?", "Is there a cat? Answer yes or no.")
+    assert not same_question("is there a cat?", "Is there a cat? Answer yes or no.")
+    assert not same_question("Is", "Is there a cat?")
     assert not same_question("Is there a cat?", "Is there a cattle?")
     assert not same_question("", "Is there a cat?")
 

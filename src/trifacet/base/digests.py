@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import open_regular
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; OSError where it cannot be read."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -27,6 +27,9 @@ class TrifacetError(Exception):
     elsewhere = False
 
 
+LONGEST = 600  # characters of a problem or a cure: a file's own words may be quoted in it
+
+
 class DataError(TrifacetError):
     """One problem in a data file, named by file, row and field.
 
@@ -47,12 +50,19 @@ class DataError(TrifacetError):
         row: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.problem, self.fix, self.file, self.row, self.field = problem, fix, file, row, field
+        self.problem, self.fix, self.file, self.row = _line(problem), _line(fix), file, row
+        self.field = field and _line(field)
         place = [str(file)] if file is not None else []
         place += [f"row {row}"] if row is not None else []
-        place += [f"field '{field}'"] if field else []
-        message = f"{', '.join(place)}: {problem}" if place else problem
-        super().__init__(f"{message}; {fix}" if fix else message)
+        place += [f"field '{self.field}'"] if field else []
+        message = f"{', '.join(place)}: {self.problem}" if place else self.problem
+        super().__init__(f"{message}; {self.fix}" if fix else message)
+
+
+def _line(text: str) -> str:
+    """``text`` in one line of bounded length."""
+    line = text if len(text.splitlines()) <= 1 else " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
 
 
 def disk_is_full(error: Exception) -> bool:

@@ -6,6 +6,8 @@ of a stated size at most; everything else is a DataError that says what to do.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -25,30 +27,65 @@ def opened(path: Path, *, most: int | None = None) -> Iterator[IO[bytes]]:
         most: largest size in bytes; None for what is read a piece at a time.
 
     Raises:
-        DataError: no such file, a folder, pipe or device, more than ``most`` bytes, or one that cannot be read to its
-            end.
+        DataError: no such file, a folder, pipe or device, more than ``most`` bytes, one that cannot be read to its
+            end, or a name that no file can have.
     """
     if "\0" in str(path):
         raise DataError("holds a NUL, which no path does", fix="correct the path", file=path)
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            told = os.fstat(file.fileno())
-            if not stat.S_ISREG(told.st_mode):
-                raise DataError("cannot be read (no regular file)", fix="give a file", file=path)
-            if most is not None and told.st_size > most:
-                raise DataError(f"is larger than {most} bytes", fix="give a smaller file", file=path)
+        with open_regular(path) as file:
+            if most is not None and os.fstat(file.fileno()).st_size > most:
+                raise _too_large(path, most)
             yield file
     except FileNotFoundError:
         raise DataError("no such file", fix="correct the path", file=path) from None
     except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
         cure = cure_of(error, "give a readable file")
-        raise DataError(f"cannot be read ({error.strerror})", fix=cure, file=path) from None
+        raise DataError(f"cannot be read ({reason})", fix=cure, file=path) from None
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """The file, open for reading. Raises OSError, also for what is no regular file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # NUL, or half of a surrogate pair
+        raise OSError(errno.EINVAL, "no name of a file") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        folder = stat.S_ISDIR(mode)
+        raise OSError(errno.EISDIR if folder else errno.EINVAL, "Is a directory" if folder else "no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _too_large(path: Path, most: int) -> DataError:
+    return DataError(f"is larger than {most} bytes", fix="give a smaller file", file=path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; of a name that no file can have ``opened`` says what is wrong."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file, that can be opened; asked alike."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_bytes(path: Path, most: int) -> bytes:
     """A whole file of at most ``most`` bytes. Raises DataError as ``opened`` does."""
     with opened(path, most=most) as file:
-        return file.read(most)
+        data = file.read(most + 1)
+    if len(data) > most:  # it grows, or is one of those that the system makes up
+        raise _too_large(path, most)
+    return data
 
 
 def read_text(path: Path, most: int) -> str:

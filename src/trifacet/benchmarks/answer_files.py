@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import opened
 from trifacet.data.rows import Row, stop
 from trifacet.data.tables import read_rows
 
 _MAX_BYTES = 500_000_000  # of a file
-MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; its texts are held in memory, some ten times as large
+MAX_UNPACKED = 30_000_000  # bytes of a workbook's parts: the worst take 3 s and 20 MB of memory for each MB
 MAX_ROWS = 1_000_000
+MAX_CELLS = 5_000_000  # of a workbook, those that are not there among them
 MAX_ANSWER = 1_000_000  # characters
 _TEXTS = ("model_prediction", "model_answer", "prediction", "predict", "response", "caption", "answer", "text")
 IDS = ("id", "image_id", "question_id", "index")
@@ -74,19 +77,23 @@ def read_answer_rows(path: Path) -> list[AnswerRow]:
 
 
 def same_question(asked: str, question: str) -> bool:
-    """Whether a prompt is a benchmark's question: the same words, one perhaps with an instruction after it."""
-    first, second = sorted((_words(asked), _words(question)), key=len)
-    return first == second or (len(first) > 0 and second.startswith(f"{first} "))
+    """Whether a prompt is a benchmark's question, whole, perhaps with an instruction after it.
+
+    Compared are the words, in any case, without marks of images and with single blanks.
+    """
+    wanted = question_words(question)
+    return wanted != "" and f"{question_words(asked)} ".startswith(f"{wanted} ")
 
 
 @lru_cache(maxsize=1 << 15)  # the same few thousand questions again and again
-def _words(text: str) -> str:
+def question_words(text: str) -> str:
+    """What of a question is compared."""
     return " ".join(_IMAGE_MARK.sub(" ", text).split()).casefold()
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    if path.is_file() and path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"is larger than {_MAX_BYTES} bytes", fix="give an answers file", file=path)
+    with opened(path, most=_MAX_BYTES):
+        pass
     if path.suffix.lower() == ".pkl":
         raise DataError("is a pickle, which could run code", fix="write .xlsx, .tsv or .json (PRED_FORMAT)", file=path)
     if path.suffix.lower() == ".xlsx":
@@ -97,36 +104,51 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _sheet_rows(path: Path) -> Iterator[Row]:
     """The rows of a workbook's first sheet under the names of its first row, values and not formulas."""
+    rows, empty = [], False
+    for number, cells in _sheet(path, values=True):
+        empty = empty or any(cell is None for cell in cells.values())
+        rows.append(Row(number, cells))
+    kept = {row.number: row.values for row in rows}
+    for number, cells in _sheet(path, values=False) if empty else ():  # what a formula's value would be is not there
+        for name, cell in cells.items():
+            if cell is not None and kept.get(number, {}).get(name) is None:
+                problem, fix = "holds a formula without its value", "write the value itself, or save it as .tsv"
+                raise DataError(problem, fix=fix, file=path, row=number, field=name)
+    yield from (row for row in rows if any(value is not None for value in row.values.values()))
+
+
+def _sheet(path: Path, *, values: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The cells of each row by the names of the first: what formulas came to, or the formulas."""
     try:
         from openpyxl import load_workbook
     except ImportError:
         raise DataError(
             "is a workbook, which needs openpyxl", fix="pip install 'trifacet[evaluate]', or save it as .tsv", file=path
         ) from None
-    try:
-        with zipfile.ZipFile(path) as parts:
-            unpacked = sum(part.file_size for part in parts.infolist())
-        if unpacked > MAX_UNPACKED:
-            raise DataError(f"holds {unpacked} bytes unpacked", fix="save it as .tsv", file=path)
-        book = load_workbook(path, read_only=True, data_only=True)
+    with opened(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells of styles and rules that it does not know
         try:
+            with zipfile.ZipFile(file) as parts:
+                unpacked = sum(part.file_size for part in parts.infolist())
+            if unpacked > MAX_UNPACKED:
+                raise DataError(f"holds {unpacked} bytes unpacked", fix="save it as .tsv", file=path)
+            book = load_workbook(file, read_only=True, data_only=values)
             rows = book.worksheets[0].iter_rows(values_only=True)
-            header = list(next(rows, ()))
+            header, held = list(next(rows, ())), 0
             for number, cells in enumerate(rows, start=2):
                 if number > MAX_ROWS + 1:  # rows that are not there count too: a row may say that it is the billionth
                     raise DataError(f"has more than {MAX_ROWS} rows", fix="save it as .tsv", file=path)
                 # a row may end with the last of its cells that is filled, and a column may have no name
                 named = itertools.zip_longest(header, cells[: len(header)])
-                values = {str(name): cell for name, cell in named if name is not None}
-                if any(value is not None for value in values.values()):
-                    yield Row(number, values)
-        finally:
-            book.close()
-    except FileNotFoundError:
-        raise DataError("no such file", fix="correct the path", file=path) from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, SyntaxError) as error:
-        problem = f"damaged workbook ({type(error).__name__}: {error})"
-        raise DataError(problem, fix="save it again, or as .tsv", file=path) from None
+                found = {str(name): cell for name, cell in named if name is not None}
+                if (held := held + len(found)) > MAX_CELLS:
+                    raise DataError(f"has more than {MAX_CELLS} cells", fix="save it as .tsv", file=path)
+                yield number, found
+        except DataError:
+            raise
+        except Exception as error:  # it is fed with whatever stands in the file, and trips over much of it
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise DataError(f"damaged workbook ({reason})", fix="save it again, or as .tsv", file=path) from None
 
 
 def _is_lmms_eval(values: Mapping[str, Any]) -> bool:

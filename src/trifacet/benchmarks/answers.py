@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from trifacet.base.errors import DataError
-from trifacet.benchmarks.answer_files import AnswerRow, read_answer_rows, same_question
+from trifacet.benchmarks.answer_files import AnswerRow, question_words, read_answer_rows, same_question
 from trifacet.benchmarks.benchmark import Benchmark, Item
 
 _FIRST = 3  # of many names that a message lists
@@ -159,6 +159,9 @@ def _by_picture(items: Sequence[Item], rows: Sequence[AnswerRow], path: Path) ->
     for row in rows:
         here = _of_one_picture(row.image or "", of_picture.get(PurePath(row.image or "").name, []))
         asked = [item for item in here if row.question is None or same_question(row.question, item.question)]
+        if row.question is not None:  # "Is it red? Why?" is no answer to "Is it red?" where both are asked
+            lengths = [len(question_words(item.question)) for item in asked]
+            asked = [item for item, length in zip(asked, lengths, strict=True) if length == max(lengths)]
         if not asked or (row.question is None and len({item.question for item in asked}) > 1):
             return None
         for item in asked:

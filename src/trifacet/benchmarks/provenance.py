@@ -6,15 +6,15 @@ made anew by hand has none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trifacet.base.digests import file_digest
+from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
+from trifacet.base.json_text import read_json
 from trifacet.base.version import __version__
 
 _MAX_BYTES = 1_000_000  # of a record
@@ -53,11 +53,8 @@ def read_record(path: Path, sha256: str) -> _Record | None:
     """The record of ``path``, whose bytes have this hash; None where there is none for them."""
     beside = _beside(path)
     try:
-        if beside.stat().st_size > _MAX_BYTES:
-            return None
-        values: Any = json.loads(beside.read_bytes())
-        record = _Record.model_validate(values)
-    except (OSError, ValueError, RecursionError, ValidationError):
+        record = _Record.model_validate(read_json(beside, _MAX_BYTES))
+    except (DataError, ValidationError):
         return None
     return record if record.sha256 == sha256 else None
 

@@ -17,9 +17,12 @@ from typing import NamedTuple, get_args
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import extension_file, is_extension, load_extension
+from trifacet.base.opening import read_bytes
 from trifacet.benchmarks import known
 from trifacet.benchmarks.benchmark import Benchmark
 from trifacet.statistics.keys import PER_SAMPLE, PROBE, TEXTS
+
+_MAX_BYTES = 10_000_000  # of a Python file
 
 
 class Entry(NamedTuple):
@@ -98,7 +101,7 @@ def load_benchmark(file: Path) -> Entry:
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # where dataclasses look annotations up
     try:
-        source = file.read_bytes()
+        source = read_bytes(file, _MAX_BYTES)
         # Not by an import, which may take an older .pyc: what is hashed is what is run.
         exec(compile(source, str(file), "exec", dont_inherit=True), module.__dict__)
     except Exception as error:  # whatever the user's own code raises
@@ -113,7 +116,7 @@ def _load_object(name: str) -> Entry:
     file = extension_file(name, "benchmark")
     if file is None:
         raise TrifacetError(f"benchmark {name!r} is in no file, so that its results would not say what made them")
-    return _checked(Entry(benchmark, benchmark.title), file, file.read_bytes())
+    return _checked(Entry(benchmark, benchmark.title), file, read_bytes(file, _MAX_BYTES))
 
 
 def _checked(entry: Entry, file: Path, source: bytes) -> Entry:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from trifacet.base import claims
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import write_atomically
+from trifacet.base.json_text import read_json
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Outcome, Result
 from trifacet.benchmarks.checking import FileFound, Reasons, require_files
 from trifacet.benchmarks.judged import Verdict, put_together
@@ -33,6 +34,7 @@ from trifacet.settings.section import Section
 from trifacet.statistics.measures import Measure
 from trifacet.statistics.significance import bca_intervals
 
+_MAX_BYTES = 50_000_000  # of a file that is held whole
 MARK, ANSWERS, VERDICTS, SCORES = "benchmark.json", "answers.jsonl", "verdicts.jsonl", "scores.json"
 ENDPOINT_BOOKS = "answers.sqlite"  # what a model behind an endpoint answered
 # What another run must agree in.
@@ -250,8 +252,8 @@ def _rows(path: Path) -> dict[str, dict[str, Any]]:
 
 def _read_json(path: Path, problem: str) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = read_json(path, _MAX_BYTES)
+    except DataError:
         raise DataError(problem) from None
     if not isinstance(values, dict):
         raise DataError(problem)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import parse_json
 from trifacet.preferences.facets import Facet
 
 
@@ -178,9 +179,9 @@ def from_arrow_row(kind: str, row: Mapping[str, Any], *, file: Any = None, numbe
     values = {name: value for name, value in row.items() if value is not None}
     if "extra" in values:
         try:
-            values["extra"] = json.loads(values["extra"])
-        except json.JSONDecodeError as error:
+            values["extra"] = parse_json(values["extra"])
+        except ValueError as error:
             raise DataError(
-                f"is not JSON ({error.msg})", fix="write a JSON object", file=file, row=number, field="extra"
+                f"is not JSON ({error})", fix="write a JSON object", file=file, row=number, field="extra"
             ) from None
     return make_sample(kind, values, file=file, row=number)

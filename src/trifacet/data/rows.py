@@ -6,20 +6,22 @@ can't be one is a DataError that names the line and the column.
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
-from trifacet.base.opening import opened, read_bytes
+from trifacet.base.json_text import parse_json
+from trifacet.base.opening import is_folder, opened, read_bytes
+from trifacet.data.parquet import parquet_values
 
 MAX_ARRAY = 1_000_000_000  # bytes of a JSON array, which is held whole; JSON lines may be longer
+MAX_LINE = 64 * 1024 * 1024  # bytes of one of these: a row may hold a picture
 Values = dict[str, Any]
 OnProblem = Callable[[DataError], None]
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Row(NamedTuple):
@@ -45,7 +47,7 @@ def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
     Raises:
         DataError: no such file; whatever ``on_problem`` raises.
     """
-    if path.is_dir():
+    if is_folder(path):
         yield from _shard_rows(path, on_problem)
         return
     with opened(path) as file:
@@ -56,7 +58,18 @@ def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
         yield from _array_rows(path, on_problem)
     else:
         with opened(path) as file:
-            yield from line_rows(file, path, on_problem)
+            yield from line_rows(bounded(file.readline, path, MAX_LINE), path, on_problem)
+
+
+def bounded(readline: Callable[[int], Any], path: Path, longest: int) -> Iterator[Any]:
+    """The lines of a file. Raises DataError for one of ``longest`` bytes (or characters) or more, which is not held."""
+    for number in itertools.count(1):
+        line = readline(longest)
+        if not line:
+            return
+        if len(line) == longest:
+            raise DataError(f"line {number} is longer than {longest} bytes", fix="write one row per line", file=path)
+        yield line
 
 
 def write_rows(path: Path, rows: Sequence[Values]) -> None:
@@ -106,9 +119,7 @@ def _parse(data: bytes, path: Path, first_line: int = 1) -> Any:
         line = first_line + data[: error.start].count(b"\n")
         raise DataError(f"line {line} is not UTF-8 text", fix="save the file as UTF-8", file=path) from None
     try:
-        value = json.loads(text)
-        if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return parse_json(text)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise DataError(
@@ -116,17 +127,10 @@ def _parse(data: bytes, path: Path, first_line: int = 1) -> Any:
             fix="write one JSON object per line, or one array of objects",
             file=path,
         ) from None
-    except UnicodeEncodeError:
-        raise DataError(
-            f"broken text at or after line {first_line}: half of a surrogate pair (\\ud800-\\udfff)",
-            fix="write the whole character",
-            file=path,
-        ) from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nesting thousands deep
+    except ValueError as error:
         raise DataError(
             f"JSON at or after line {first_line} cannot be read ({error})", fix="repair the row", file=path
         ) from None
-    return value
 
 
 def _checked(values: Any, path: Path, number: int) -> Values:
@@ -149,34 +153,21 @@ def _shard_rows(folder: Path, on_problem: OnProblem) -> Iterator[Row]:
 
 
 def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                for values in _batch_rows(batch):
-                    number += 1
-                    if isinstance(values, Exception):
-                        fix = "write texts as UTF-8 and dates between the years 1 and 9999"
-                        on_problem(DataError(f"cannot be read ({values})", fix=fix, file=path, row=number))
-                    else:
-                        yield Row(number, _plain(values))
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        on_problem(DataError(f"damaged Parquet after row {number} ({reason})", fix="write it again", file=path))
-
-
-def _batch_rows(batch: Any) -> Iterator[Values | Exception]:
-    """The rows of a batch; of one with a value that Python has no place for, the error."""
-    try:
-        yield from batch.to_pylist()
-    except (ValueError, OverflowError) as error:
-        if batch.num_rows == 1:
-            yield error
+    found = parquet_values(path)
+    while True:
+        try:
+            values = next(found, None)
+        except DataError as problem:
+            told = f"{problem.problem}, after row {number}" if number else problem.problem
+            on_problem(DataError(told, fix=problem.fix, file=path))
+            return
+        if values is None:
+            return
+        number += 1
+        if isinstance(values, DataError):
+            on_problem(DataError(values.problem, fix=values.fix, file=path, row=number))
         else:
-            for place in range(batch.num_rows):
-                yield from _batch_rows(batch.slice(place, 1))
+            yield Row(number, _plain(values))
 
 
 def _plain(value: Any) -> Any:

@@ -1,19 +1,25 @@
 """Parquet shards: the kind that they say they are of, and images that travel inside them, back to files.
 
-Invariant: nothing is written but decodable images, below the folder given, under the names that the rows use.
+Invariant: nothing is written but decodable images, below the folder given, under the names that the rows use; a name
+stands for one picture.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
 from trifacet.base.images import IMAGE_FORMATS
+from trifacet.base.opening import is_folder
+from trifacet.data.parquet import parquet_file, parquet_values
 from trifacet.data.records import SCHEMAS
 
 EMBEDDED = "image_bytes"
@@ -21,15 +27,13 @@ EMBEDDED = "image_bytes"
 
 def written_kind(path: Path) -> str | None:
     """The kind of sample ("sft", "preference", "test") that a shard, or the first of a folder, says it holds."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    shard = min(path.glob("*.parquet"), default=path) if path.is_dir() else path
+    shard = min(path.glob("*.parquet"), default=path) if is_folder(path) else path
     if shard.suffix != ".parquet":
         return None
     try:
-        kind = (pq.read_schema(shard).metadata or {}).get(b"trifacet.kind", b"").decode(errors="replace")
-    except (OSError, pa.ArrowException):  # whoever reads the rows says what is wrong
+        with parquet_file(shard) as file:
+            kind = (file.schema_arrow.metadata or {}).get(b"trifacet.kind", b"").decode(errors="replace")
+    except DataError:  # whoever reads the rows says what is wrong
         return None
     return kind if kind in SCHEMAS else None
 
@@ -38,38 +42,67 @@ def unpack_images(folder: Path, root: Path) -> Iterator[Path]:
     """Write the image of every row of the shards below ``folder`` to ``root``; yields what was not there yet.
 
     Raises:
-        DataError: a row's name leaves ``root``, or its bytes are no image.
+        DataError: there is no such folder, or no image in it; a shard is damaged; a row's name leaves ``root``, is
+            another picture's or cannot be a file's, or its bytes are no image.
     """
-    import pyarrow.parquet as pq
-
-    for shard in sorted(folder.rglob("*.parquet")):
-        with pq.ParquetFile(shard) as file:
-            if EMBEDDED not in file.schema_arrow.names:
-                continue
-            number = 0
-            for batch in file.iter_batches(batch_size=64, columns=["image", EMBEDDED]):
-                for row in batch.to_pylist():
-                    number += 1
-                    if row[EMBEDDED] is not None and (path := _inside(root, row["image"], shard, number)) is not None:
-                        _check(row[EMBEDDED], shard, number)
-                        with replacing(path) as temporary:
-                            temporary.write_bytes(row[EMBEDDED])
-                        yield path
-
-
-def _inside(root: Path, name: str | None, shard: Path, number: int) -> Path | None:
-    """Where the row's image goes; None where it is already."""
+    if not is_folder(folder):
+        raise DataError("no such folder", fix="give a folder of .parquet files", file=folder)
+    shards = sorted(folder.rglob("*.parquet"))
+    embedding = [shard for shard in shards if _embeds(shard)]
+    if not embedding:
+        fix = "give a folder of shards that were written with images: embedded"
+        raise DataError(f"holds no image in its Parquet files ({len(shards)})", fix=fix, file=folder)
     base = root.resolve()
-    path = (base / (name or "..")).resolve()
-    if not path.is_relative_to(base) or path == base:
-        raise DataError(f"name {name!r} leaves the folder", fix="use names below it", file=shard, row=number)
-    return None if path.exists() else path
+    for shard in embedding:
+        for number, row in enumerate(parquet_values(shard, ["image", EMBEDDED]), start=1):
+            try:
+                if isinstance(row, DataError):
+                    raise row
+                if row[EMBEDDED] is not None and (path := _unpacked(base, row["image"], row[EMBEDDED])) is not None:
+                    yield path
+            except DataError as problem:
+                field = problem.field
+                raise DataError(problem.problem, fix=problem.fix, file=shard, row=number, field=field) from None
 
 
-def _check(data: bytes, shard: Path, number: int) -> None:
+def _embeds(shard: Path) -> bool:
+    with parquet_file(shard) as file:
+        names = file.schema_arrow.names
+    if EMBEDDED in names and "image" not in names:
+        raise DataError("has no column 'image' beside it", fix="build it again", file=shard, field=EMBEDDED)
+    return EMBEDDED in names
+
+
+def _unpacked(base: Path, name: Any, data: Any) -> Path | None:
+    """Where the image was written to; None where it is already."""
+    if not isinstance(name, str | None) or not isinstance(data, bytes):
+        field, what = (EMBEDDED, "bytes") if isinstance(name, str | None) else ("image", "text")
+        raise DataError(f"is no {what}", fix="build it again", field=field)
+    try:
+        path = (base / (name or "..")).resolve()
+        if not path.is_relative_to(base) or path == base:
+            raise DataError(f"name {_short(name)} leaves the folder", fix="use names below it", field="image")
+        taken = next((one for one in path.parents if one.is_relative_to(base) and one.is_file()), None)
+        if path.is_file() and file_digest(path) == hashlib.sha256(data).hexdigest():
+            return None
+        if path.exists() or taken is not None:
+            what = "another picture" if taken is None and path.is_file() else "a folder or file of other pictures"
+            fix = "give each picture a name of its own, or unpack into an empty folder"
+            raise DataError(f"name {_short(name)} is that of {what}", fix=fix, field="image")
+    except (OSError, ValueError, RuntimeError):  # too long, NUL, a circle of links
+        raise DataError(f"name {_short(name)} can be no file's", fix="give it a short name", field="image") from None
+    _check(data)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return path
+
+
+def _short(name: str | None) -> str:
+    return ascii(name) if name is None or len(name) <= 60 else f"{name[:60]!a}... ({len(name)} characters)"
+
+
+def _check(data: bytes) -> None:
     try:
         Image.open(io.BytesIO(data), formats=IMAGE_FORMATS).verify()  # of its pixels none is decoded
-    except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
-        raise DataError(
-            f"holds no image ({error})", fix="build it again", file=shard, row=number, field=EMBEDDED
-        ) from None
+    except Exception:  # a decoder fed with damaged bytes raises whatever it trips over
+        raise DataError("holds no image", fix="build it again", field=EMBEDDED) from None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.opening import is_file, is_folder
 from trifacet.data.formats import iter_samples
 from trifacet.data.records import Sample
 from trifacet.data.rows import OnProblem
@@ -115,7 +116,7 @@ def source_of(
         raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
     root = Path(data.root)
     file = root / name
-    if not file.exists():
+    if not (is_file(file) or is_folder(file)):
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
     images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
     return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip", files)

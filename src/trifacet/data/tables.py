@@ -12,17 +12,18 @@ import csv
 import gzip
 import io
 import itertools
-import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import UnusableJsonError, check_json, parse_json_at
 from trifacet.base.opening import opened
-from trifacet.data.rows import OnProblem, Row, Values, iter_rows, line_rows
+from trifacet.data.parquet import parquet_file
+from trifacet.data.rows import OnProblem, Row, Values, bounded, iter_rows, line_rows
 
 LONGEST = 16 * 1024 * 1024  # bytes of a line or characters of an element: more is no row, and has to be held in memory
 PEEKED = 1000  # rows of JSON that are looked at to learn its columns
@@ -49,7 +50,8 @@ def peek(path: Path) -> Peek:
     rows = [row.values for row in itertools.islice(read_rows(path, problems.append), PEEKED)]
     kind = _kind(path)
     if kind == "parquet":
-        columns = _parquet_columns(path)
+        with parquet_file(path) as table:
+            columns = list(table.schema_arrow.names)
     elif kind in _DELIMITERS.values():
         with _unpacked(path) as file:
             columns = _header(_csv_reader(file, kind, path), path)
@@ -76,7 +78,7 @@ def read_rows(path: Path, on_problem: OnProblem) -> Iterator[Row]:
         return
     with _unpacked(path) as file:
         if kind == "lines":
-            yield from line_rows(_bounded(file.readline, path), path, on_problem)
+            yield from line_rows(bounded(file.readline, path, LONGEST), path, on_problem)
         elif kind == "array":
             yield from _array_rows(file, path, on_problem)
         else:
@@ -113,16 +115,6 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
             raise DataError(f"damaged gzip ({error})", fix="pack it again", file=path) from None
 
 
-def _bounded(readline: Callable[[int], Any], path: Path) -> Iterator[Any]:
-    for number in itertools.count(1):
-        line = readline(LONGEST)
-        if not line:
-            return
-        if len(line) == LONGEST:
-            raise DataError(f"line {number} is longer than {LONGEST} bytes", fix="write one row per line", file=path)
-        yield line
-
-
 def _of_a_row(on_problem: OnProblem) -> OnProblem:
     """Problems that name no row concern the whole file: they end the reading."""
 
@@ -134,15 +126,9 @@ def _of_a_row(on_problem: OnProblem) -> OnProblem:
     return call
 
 
-def _parquet_columns(path: Path) -> list[str]:
-    import pyarrow.parquet as pq
-
-    return list(pq.read_schema(path).names)
-
-
 def _csv_reader(file: IO[bytes], delimiter: str, path: Path) -> Any:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return csv.reader(_bounded(text.readline, path), delimiter=delimiter, strict=True)
+    return csv.reader(bounded(text.readline, path, LONGEST), delimiter=delimiter, strict=True)
 
 
 def _header(reader: Any, path: Path) -> list[str]:
@@ -194,7 +180,6 @@ def _is_text(cell: str) -> bool:
 def _array_rows(file: IO[bytes], path: Path, on_problem: OnProblem) -> Iterator[Row]:
     """The elements of an array; behind a broken one nothing more can be told apart, so that it ends the reading."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig")
-    decode = json.JSONDecoder().raw_decode
     try:
         buffer, at = text.read(_CHUNK), 0
         at = buffer.index("[") + 1
@@ -206,15 +191,22 @@ def _array_rows(file: IO[bytes], path: Path, on_problem: OnProblem) -> Iterator[
                         raise DataError("has more after its array", fix="write one array or JSON lines", file=path)
                     return
                 try:
-                    value, end = decode(buffer, at)
+                    value, end = parse_json_at(buffer, at)
                     break
-                except (ValueError, RecursionError) as error:
-                    more = text.read(max(_CHUNK, len(buffer) - at)) if len(buffer) - at < LONGEST else ""
+                except ValueError as error:
+                    usable = len(buffer) - at < LONGEST and not isinstance(error, UnusableJsonError)
+                    more = text.read(max(_CHUNK, len(buffer) - at)) if usable else ""
                     if not more:
                         fix = "repair it or write JSON lines, of which only the broken ones are left out"
                         raise DataError(f"broken JSON ({error})", fix=fix, file=path, row=number) from None
                     buffer, at = buffer[at:] + more, 0
-            at = end
+            try:
+                check_json(value, buffer[at:end])
+            except UnusableJsonError as error:
+                on_problem(DataError(f"cannot be used ({error})", fix="repair the row", file=path, row=number))
+                continue
+            finally:
+                at = end
             if isinstance(value, dict):
                 yield Row(number, value)
             else:

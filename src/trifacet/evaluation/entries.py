@@ -6,13 +6,13 @@ Invariant: every model is scored on the same samples by the same profiles; ids t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.opening import is_file, is_folder
 from trifacet.base.words import listed
 from trifacet.benchmarks.registry import Entry
 from trifacet.comparing.contestants import Contestant, Entered, check_same
@@ -30,6 +30,7 @@ from trifacet.statistics.measures import Better, Measure, mean_measure
 if TYPE_CHECKING:
     from trifacet.benchmarks.benchmark import Result
 
+LARGEST = 1e100  # of a metric: sums of its cubes are numbers too
 PROFILES: tuple[Profile, ...] = ("coco", "paper")
 
 
@@ -131,10 +132,10 @@ def _told_apart(said: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _open(name: str, place: str, own: Mapping[str, Entry]) -> list[_Opened]:
     path = Path(place)
-    if (path / "evaluation.json").exists():
+    if is_file(path / "evaluation.json"):
         return _open_evaluation(name, path, own)
-    if path.is_dir():
-        return [_open_benchmark(name, path, own)] if (path / "benchmark.json").exists() else _open_run(name, path)
+    if is_folder(path):
+        return [_open_benchmark(name, path, own)] if is_file(path / "benchmark.json") else _open_run(name, path)
     first = next(iter_rows(path), None)
     if first is None:
         raise DataError("has no row", fix="give texts, or metrics per sample", file=path)
@@ -266,6 +267,7 @@ def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Iterable[tuple[
     for metric, value in row.items():
         if metric == "id" or value is None:
             continue
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise DataError("is no finite number", fix="give a number, or null", file=path, row=number, field=metric)
+        if not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            fix = f"give a number of at most {LARGEST:g}, or null"
+            raise DataError("is no finite number", fix=fix, file=path, row=number, field=metric)
         yield metric, float(value)

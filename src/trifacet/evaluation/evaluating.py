@@ -19,6 +19,7 @@ from trifacet.base import claims
 from trifacet.base.claims import Claim
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
+from trifacet.base.json_text import read_json
 from trifacet.base.version import __version__
 from trifacet.benchmarks import judged, results, running
 from trifacet.benchmarks.answering import answer, settings_of
@@ -42,6 +43,7 @@ from trifacet.statistics.measures import Measure
 
 MARK, TEXTS, LOOKS, BENCHMARKS = "evaluation.json", "texts.jsonl", "probe.json", "benchmarks"
 LOOKS_SETTINGS = f"{LOOKS}.settings.json"
+_MAX_BYTES = 10_000_000  # of what is kept of the settings
 JUDGED = "judge.sqlite"  # in a benchmark's folder: what the judge answered
 
 
@@ -191,19 +193,19 @@ def _looks_of(folder: Path, name: str, held: Mapping[str, Any]) -> Mapping[str, 
 def _held(folder: Path) -> dict[str, Any]:
     """What ``evaluation.json`` says, each key looked at."""
     try:
-        manifest = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MARK, _MAX_BYTES)
         lists = {key: list(manifest[key]) for key in ("models", "benchmarks")}
         return {**{key: manifest[key] for key in ("data", "images", "probe")}, **lists}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         raise DataError("is damaged", fix="run 'trifacet evaluate' with --overwrite", file=folder / MARK) from None
 
 
 def _finished_texts(file: Path) -> dict[str, str]:
     """The texts, where there is one for each sample that was asked for."""
     try:
-        asked = json.loads(settings_path(file).read_text(encoding="utf-8"))["samples"]
+        asked = read_json(settings_path(file), _MAX_BYTES)["samples"]
         texts = read_predictions(file) if file.stat().st_size else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DataError, KeyError, TypeError):
         asked, texts = None, {}
     if len(texts) != asked:
         raise DataError("is not finished", fix="run the same 'trifacet evaluate' command again", file=file)
@@ -309,6 +311,6 @@ def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step) -> None:
 
 def _holds(sidecar: Path, asked: Mapping[str, Any]) -> bool:
     try:
-        return bool(json.loads(sidecar.read_text(encoding="utf-8")) == asked)
-    except (OSError, ValueError):
+        return bool(read_json(sidecar, _MAX_BYTES) == asked)
+    except DataError:
         return False

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.opening import is_file, is_folder
 
 
 def name_and_place(argument: str, place: str = "PATH") -> tuple[str, str]:
@@ -22,7 +23,7 @@ def name_and_place(argument: str, place: str = "PATH") -> tuple[str, str]:
         TrifacetError: nothing stands before the "=", or nothing after it.
     """
     name, sign, there = argument.partition("=")
-    if not sign or Path(argument).exists():
+    if not sign or is_file(Path(argument)) or is_folder(Path(argument)):
         return "", argument
     name = " ".join(name.split())
     if not name or not there.strip():

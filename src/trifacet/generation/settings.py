@@ -13,10 +13,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from trifacet.base.errors import DataError
+from trifacet.base.json_text import read_json
 from trifacet.data.records import TestSample
 from trifacet.settings.section import MOST, Section
 
 COLDEST = 0.01
+
+MAX_SETTINGS = 10_000_000  # bytes of the file
 
 
 def settings_path(output: Path) -> Path:
@@ -27,9 +31,9 @@ def settings_path(output: Path) -> Path:
 def writing_notes(output: Path) -> list[str]:
     """How the texts of a results file were written, in a sentence; nothing where that is not known."""
     try:
-        held = json.loads(settings_path(output).read_text(encoding="utf-8"))
+        held = read_json(settings_path(output), MAX_SETTINGS)
         beams, warm, longest = int(held["beams"]), float(held["temperature"]), int(held["max_new_tokens"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, ValueError, OverflowError, KeyError, TypeError):
         return []
     search = "greedily" if beams == 1 else f"with {beams} beams"
     how = f"sampled at temperature {warm:g}" if warm else f"written {search}, without sampling"

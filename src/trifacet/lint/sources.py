@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifacet.base.errors import DataError, TrifacetError
-from trifacet.base.opening import read_bytes
+from trifacet.base.opening import is_folder, opened, read_bytes
 from trifacet.data.rows import OnProblem
 from trifacet.lint.documents import MAX_LINES, AltText, check_page, decoded, read_page, refuse_binary
 from trifacet.lint.tables import NO_COLUMN, TextColumns, first_bytes, read_csv, read_line_texts, read_row_texts
@@ -126,9 +126,11 @@ def _at(path: Path, format: str) -> Iterator[Document]:
         if kind in ("json", "parquet"):
             raise TrifacetError(f"standard input cannot be {kind}; give a file, or JSON lines with --format jsonl")
         yield Document(path, kind, _standard_input())
-    elif path.is_dir():
+    elif is_folder(path):
         yield from _within(path, format)
-    elif path.is_file():
+    else:
+        with opened(path):
+            pass
         kind = _SUFFIXES.get(path.suffix.lower(), "") if format == "auto" else format
         if not kind:
             raise DataError(
@@ -137,9 +139,6 @@ def _at(path: Path, format: str) -> Iterator[Document]:
                 file=path,
             )
         yield Document(path, kind)
-    else:
-        problem = "is neither a file nor a folder" if path.exists() else "no such file"
-        raise DataError(problem, fix="correct the path, or - for standard input", file=path)
 
 
 def _within(folder: Path, format: str) -> Iterator[Document]:

@@ -5,12 +5,12 @@ Invariant: an image is known by its number, as text; captions keep the order of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import parse_json
 from trifacet.base.opening import opened
 from trifacet.metrics.target import Reference
 
@@ -101,8 +101,8 @@ def checked_text(value: Any, field: str, path: Path, number: int) -> str:
 
 def _whole(data: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError):
+        value = parse_json(data.decode("utf-8"))
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

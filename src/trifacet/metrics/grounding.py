@@ -77,12 +77,16 @@ def _forms(extra: Mapping[str, Any], field: str) -> dict[str, tuple[str, ...]]:
     forms = {}
     for fact, values in given.items():
         listed = values if isinstance(values, list | tuple) else None
-        if listed is None or not all(isinstance(value, str | int) and str(value).strip() for value in listed):
+        if listed is None or not all(map(_is_form, listed)):
             raise DataError(
                 f"'{fact}' is not a list of texts", fix='write {"fact": ["form", ...]}', field=f"extra.{field}"
             )
         forms[str(fact)] = tuple(str(value).strip() for value in listed)
     return forms
+
+
+def _is_form(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip() != ""
 
 
 def _find(text: str, fact: str, right: tuple[str, ...], wrong: tuple[str, ...]) -> list[Span]:

@@ -5,16 +5,16 @@ Invariant: what does not match is an error or a note that names ids or files; no
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import read_json
 from trifacet.base.words import listed
 from trifacet.data.records import TestSample
-from trifacet.generation.settings import data_digest, settings_path
+from trifacet.generation.settings import MAX_SETTINGS, data_digest, settings_path
 from trifacet.metrics.target import Target
 
 _FEW = 0.5  # of the ids in both files: below this share they hardly belong together
@@ -78,9 +78,9 @@ def other_data(predictions: Path, hypotheses: Collection[str], samples: Sequence
     """
     sidecar = settings_path(predictions)
     try:
-        settings = json.loads(sidecar.read_text(encoding="utf-8"))
+        settings = read_json(sidecar, MAX_SETTINGS)
         noted, count = settings["data"], settings["samples"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
     if isinstance(count, int) and len(hypotheses) < count:
         return f"{sidecar.name} speaks of {count} texts, of which {len(hypotheses)} are there: generation was stopped"

@@ -17,6 +17,13 @@ from safetensors.numpy import save_file
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
+from trifacet.base.json_text import parse_json
+from trifacet.base.opening import opened
+
+LARGEST = 4_000_000_000  # bytes of a file that is read
+
+
+WIDEST = 1e15  # of a number in it: sums of squares are numbers too
 
 
 @dataclass(frozen=True)
@@ -45,20 +52,22 @@ def write_vectors(vectors: Vectors, path: Path) -> None:
 def read_vectors(path: Path) -> Vectors:
     """What ``write_vectors`` wrote. Raises DataError for anything else."""
     try:
-        with safe_open(path, framework="numpy") as file:
+        with opened(path, most=LARGEST), safe_open(path, framework="numpy") as file:
             named = file.metadata() or {}
-            ids = json.loads(named["ids"])
+            ids = parse_json(named["ids"])
             generated_Sd, reference_Sd = file.get_tensor("generated"), file.get_tensor("reference")
         sound = (
-            all(isinstance(name, str) for name in ids)
+            isinstance(ids, list)
+            and all(isinstance(name, str) for name in ids)
+            and generated_Sd.dtype == reference_Sd.dtype == np.float32
             and len(set(ids)) == len(ids)
             and generated_Sd.shape == reference_Sd.shape
             and generated_Sd.ndim == 2
             and len(generated_Sd) == len(ids) > 0
-            and bool(np.isfinite(generated_Sd).all() and np.isfinite(reference_Sd).all())
+            and all(bool((np.abs(states) <= WIDEST).all()) for states in (generated_Sd, reference_Sd))
         )
         if sound:
             return Vectors(str(named["model"]), tuple(ids), generated_Sd, reference_Sd)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError):
         pass
     raise DataError("holds no vectors of a model", fix="give a file that trifacet probe --vectors wrote", file=path)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from trifacet.preferences.rejected.images import ImageStrategy
 
+LONGEST = 4_000  # characters of a text that the page holds
+MOST = 20  # versions of a facet, or pictures of a post
 _SIDE = 256  # pixels, the longest side of a thumbnail
 _ENCODER_SIDE = 336  # what LLaVA-1.5's processor makes of a picture: padded to a square, in CLIP's normalisation
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -105,38 +107,56 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageS
     rejected = {
         "image": [
             _picture(lambda name=name: load_image(images, name), "given by the data", "Rejected image")  # type: ignore[misc]
-            for name in getattr(sample, "rejected_images", ())
+            for name in getattr(sample, "rejected_images", ())[:MOST]
         ],
-        "context": [Version("given by the data", text=text) for text in getattr(sample, "rejected_contexts", ())],
-        "response": [Version("given by the data", text=text) for text in getattr(sample, "rejected_responses", ())],
+        "context": _texts(getattr(sample, "rejected_contexts", ()), "given by the data"),
+        "response": _texts(getattr(sample, "rejected_responses", ()), "given by the data"),
     }
     if strategy is not None and sample.kind == "preference":
         if sample.image is not None:
             rejected["image"] = rejected["image"] or [_made_image(samples, index, images, strategy, seed)]
         rejected["context"] = rejected["context"] or [_made_context(samples, index, seed)]
     texts = sample.references if isinstance(sample, TestSample) else (sample.response,)
+    for facet, found in rejected.items():
+        if (more := len(getattr(sample, f"rejected_{facet}s", ())) - MOST) > 0:
+            found.append(Version(f"{more} more are not shown"))
     rows = [
-        _Row("Image", _shown(sample, images, texts[0] if texts else "Image without a description"), rejected["image"]),
-        _Row("Context", [Version("", text=sample.context)], rejected["context"]),
+        _Row(
+            "Image",
+            _shown(sample, images, cut(texts[0]) if texts else "Image without a description"),
+            rejected["image"],
+        ),
+        _Row("Context", _texts([sample.context]), rejected["context"]),
         _Row(
             "Reference" if sample.kind == "test" else "Response",
-            [Version("", text=t) for t in texts],
+            _texts(texts),
             rejected["response"],
         ),
     ]
     extra = json.dumps(sample.extra, ensure_ascii=False, indent=2) if sample.extra else ""
-    return _Entry(sample.id, sample.prompt, extra, rows)
+    return _Entry(cut(sample.id), sample.prompt and cut(sample.prompt), cut(extra), rows)
+
+
+def cut(text: str) -> str:
+    """As much of a text as the page holds, and how much is left out."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … and {len(text) - LONGEST} more characters"
+
+
+def _texts(texts: Sequence[str], origin: str = "") -> list[Version]:
+    return [Version(origin, text=cut(text)) for text in texts[:MOST]]
 
 
 def _shown(sample: Sample, images: Path, alternative: str) -> list[Version]:
     """The described picture, then the post's further ones, small."""
     versions = []
-    for number, name in enumerate(sample.pictures):
+    for number, name in enumerate(sample.pictures[:MOST]):
         origin, text = (
             (f"further picture {number}", f"Further picture {number} of the post") if number else ("", alternative)
         )
         version = _picture(lambda name=name: load_image(images, name), origin, text)  # type: ignore[misc]
         versions.append(replace(version, further=number > 0))
+    if (more := len(sample.pictures) - MOST) > 0:
+        versions.append(Version(f"{more} more are not shown"))
     return versions
 
 
@@ -179,7 +199,7 @@ def _made_context(samples: Sequence[Sample], index: int, seed: int) -> Version:
         donors = context_donors([sample.context for sample in samples], index, seed=seed, sample_id=samples[index].id)
     except TrifacetError as error:
         return Version(f"none: {error}")
-    return Version(f"that of sample {samples[donors[0]].id}", text=samples[donors[0]].context)
+    return replace(_texts([samples[donors[0]].context])[0], origin=f"that of sample {cut(samples[donors[0]].id)}")
 
 
 def _pixels(image: Image.Image) -> torch.Tensor:

@@ -16,13 +16,13 @@ from trifacet.base.errors import DataError
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Need, Outcome, Preparation
 from trifacet.benchmarks.objects.coco_objects import CocoObjects, ObjectFinder, read_synonyms
 from trifacet.benchmarks.objects.ground_truth import annotation_files, build_ground_truth, read_objects, write_objects
-from trifacet.benchmarks.objects.records import check_answers, once, read_lines
+from trifacet.benchmarks.objects.records import DIGITS, check_answers, once, read_lines
 from trifacet.benchmarks.objects.words import Sentences, word_splitter
 from trifacet.settings.section import Section
 from trifacet.statistics.measures import share_measure
 
 QUESTION = "Describe this image in detail."
-_IMAGE_ID = re.compile(r"(\d+)\.[A-Za-z]+$")
+_IMAGE_ID = re.compile(rf"(?<![0-9])([0-9]{{1,{DIGITS}}})\.[A-Za-z]+$")
 _SYNONYMS = {"b685537b36fe21b791c87151b96a991ceb582edff19f3da204dcc7a7905502f2": "LisaAnne/Hallucination"}
 _BY_RULE = "sentences are split by a rule and not by NLTK's punkt (sentences=punkt)"
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
 from trifacet.base.opening import opened
 from trifacet.benchmarks.objects.coco_objects import ObjectFinder, Rules, read_synonyms
-from trifacet.benchmarks.objects.records import read_object
+from trifacet.benchmarks.objects.records import DIGITS, read_object
 from trifacet.benchmarks.objects.words import Sentences
 from trifacet.benchmarks.provenance import write_record
 
+_SLICE = 4096  # bytes that are looked at together
+_DEEPEST = 3000
 _RULE = "COCO's captions were split into sentences by a rule and not by NLTK's punkt (prepare with sentences=punkt)"
 # How many annotations COCO's complete files hold together: of instances, and of captions. The images of 2014 and of
 # 2017 are the same, divided otherwise.
@@ -156,7 +158,7 @@ def read_objects(path: Path, names: Collection[str]) -> dict[str, list[str]]:
     """
     truth = read_object(path)
     for image, objects in truth.items():
-        if not (image.isascii() and image.isdigit()):
+        if not (image.isascii() and image.isdigit() and len(image) <= DIGITS):
             raise DataError(f"{image[:40]!r} is no image id", fix="write COCO's number in quotes", file=path)
         if not isinstance(objects, list) or not all(isinstance(name, str) and name in names for name in objects):
             raise DataError(
@@ -170,6 +172,25 @@ def read_objects(path: Path, names: Collection[str]) -> dict[str, list[str]]:
     return truth
 
 
+class _Shallow:
+    """A JSON file that is refused where it is nested deeper than any of COCO's, before a parser sees it.
+
+    The parser's memory grows with the square of the depth. Brackets in texts are counted too, as if they meant nesting.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path, self._depth = file, path, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes. Raises DataError."""
+        data = self._file.read(min(size, _SLICE) if size >= 0 else _SLICE)
+        opened, closed = data.count(b"[") + data.count(b"{"), data.count(b"]") + data.count(b"}")
+        self._depth = max(self._depth + opened - closed, 0)
+        if self._depth > _DEEPEST:
+            raise DataError("is nested too deep", fix="give COCO's own file", file=self._path)
+        return data
+
+
 def _stream(path: Path, prefix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The members of a list in a JSON file, with their numbers from 1."""
     import ijson
@@ -177,11 +198,12 @@ def _stream(path: Path, prefix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     try:
         with opened(path) as file:
-            for number, value in enumerate(ijson.items(file, prefix, use_float=True), start=1):
+            shallow = _Shallow(file, path)
+            for number, value in enumerate(ijson.items(shallow, prefix, buf_size=_SLICE, use_float=True), start=1):
                 if not isinstance(value, dict):
                     raise DataError("is no JSON object", fix="give COCO's own file", file=path, row=number)
                 yield number, value
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, ValueError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0][:120]
         raise DataError(f"broken JSON ({reason})", fix="download the file again", file=path) from None
     if not number:
@@ -190,6 +212,6 @@ def _stream(path: Path, prefix: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _whole(values: dict[str, Any], field: str, path: Path, number: int) -> int:
     value = values.get(field)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**DIGITS:
         raise DataError("is no whole number", fix="give COCO's own file", file=path, row=number, field=field)
     return value

@@ -6,17 +6,18 @@ and field.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import read_json
 from trifacet.base.opening import read_text
 from trifacet.benchmarks.benchmark import Answered, Item
 from trifacet.data.rows import Row, iter_rows
 
 _MAX_BYTES = 500_000_000  # of a file that is held whole
+DIGITS = 18  # of a number by which something is called
 
 
 def read_benchmark_rows(path: Path) -> list[Row]:
@@ -29,17 +30,7 @@ def read_benchmark_rows(path: Path) -> list[Row]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object that the file is. Raises DataError."""
-    text = read_text(path, _MAX_BYTES)
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})",
-            fix="give the benchmark's file as it was released",
-            file=path,
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"cannot be read as JSON ({error})", fix="repair the file", file=path) from None
+    value = read_json(path, _MAX_BYTES, "give the benchmark's file as it was released")
     if not isinstance(value, dict):
         raise DataError("is not a JSON object", fix="give the benchmark's file as it was released", file=path)
     return value
@@ -76,9 +67,9 @@ def choice_of(row: Row, field: str, path: Path, choices: Collection[str]) -> str
 def number_of(row: Row, field: str, path: Path) -> int:
     """The whole number in a field, which may stand in quotes."""
     value = row.values.get(field)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS:
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**DIGITS:
         raise DataError("is no whole number", fix="give digits", file=path, row=row.number, field=field)
     return value
 

@@ -124,14 +124,11 @@ def _file(
 
 def _finished(post: Values, made_id: str) -> dict[str, Any]:
     """The post with every field of the type that it has in ``ROWS``."""
-    own = post.get("id")
-    if own not in (None, "") and _readable_id(own) is None:
-        raise DataError("is neither text nor a number", fix="give a short text", field="id")
     more = post.get("more_images") or []
     if not isinstance(more, list | tuple):
         raise DataError("is no list", fix="give a list of paths", field="more_images")
     found: dict[str, Any] = {
-        "id": _readable_id(own) or made_id,
+        "id": _id(post.get("id")) or made_id,
         "image": _text(post.get("image"), "image") or None,
         "more_images": [_text(path, "image") for path in more] or None,
         "context": _text(post.get("context"), "context") or "",
@@ -145,14 +142,22 @@ def _finished(post: Values, made_id: str) -> dict[str, Any]:
     return found | {"extra": _extra(post.get("extra"))}
 
 
-def _readable_id(value: Any) -> str | None:
-    """An id as text; a whole float is the integer that a table with gaps made a float of."""
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else value if math.isfinite(value) else None
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+def _id(value: Any) -> str | None:
+    """An id as text, None where there is none; a whole float is the integer that a table with gaps made a float of."""
+    if value is None or value == "":
         return None
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    usable = isinstance(whole, str | int) or (isinstance(whole, float) and math.isfinite(whole))
+    if not usable or isinstance(whole, bool):
+        raise DataError("is neither text nor a number", fix="give a short text", field="id")
+    if not (text := str(whole).strip()):
+        raise DataError("is blank", fix="give a short text, or leave it out", field="id")
+    return _text(text, "id", LONGEST_ID)
+
+
+def _readable_id(value: Any) -> str | None:
     try:
-        return _text(str(value).strip(), "id", LONGEST_ID) or None
+        return _id(value)
     except DataError:
         return None
 

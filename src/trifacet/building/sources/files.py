@@ -11,6 +11,7 @@ from typing import Any
 
 from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
+from trifacet.base.opening import is_file, is_folder, opened
 from trifacet.building.settings import Source
 from trifacet.data.formats.llama_factory import INFO
 from trifacet.data.tables import plain_name
@@ -25,16 +26,15 @@ def source_files(source: Source) -> list[Path]:
         DataError: there is none.
     """
     path = Path(source.path)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
+    if is_folder(path):
         found = [file for file in path.iterdir() if plain_name(file).suffix in SUFFIXES and file.name != INFO]
         fix = f"put files that end in {', '.join(SUFFIXES)} into it, or name one"
-    elif glob.has_magic(source.path):
+    elif glob.has_magic(source.path) and not is_file(path):
         found = list(_folder(source).glob(_relative(path, _folder(source))))
         fix = "correct the pattern"
     else:
-        raise DataError("no such file or folder", fix="correct the source's path", file=path)
+        with opened(path):
+            return [path]
     files = sorted(file for file in found if file.is_file() and not file.name.startswith("."))
     if not files:
         raise DataError("has no files with rows", fix=fix, file=path)
@@ -60,9 +60,9 @@ def fingerprint(source: Source) -> list[dict[str, Any]]:
 
 def _folder(source: Source) -> Path:
     path = Path(source.path)
-    if path.is_dir():
+    if is_folder(path):
         return path
-    if path.is_file() or not glob.has_magic(source.path):
+    if is_file(path) or not glob.has_magic(source.path):
         return path.parent
     return next(folder for folder in path.parents if not glob.has_magic(str(folder)))
 

@@ -6,13 +6,13 @@ Invariant: columns are checked before the first row is read, so that a wrong nam
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import parse_json
 from trifacet.building.settings import Columns
 from trifacet.data.rows import Values
 from trifacet.data.tables import Peek
@@ -61,7 +61,7 @@ def _images(value: Any, text_only: bool) -> list[Any]:
     """The images of a cell: a path or URL, a list of them, or (in CSV) such a list as JSON."""
     if text_only and isinstance(value, str) and value.startswith("["):
         with suppress(ValueError):  # a file may be called so
-            value = json.loads(value)
+            value = parse_json(value)
     images = value if isinstance(value, list) else [value]
     paths = [image.get("path") if isinstance(image, dict) else image for image in images]
     if value is not None and value != [] and None in paths:

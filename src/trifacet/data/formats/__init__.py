@@ -17,6 +17,7 @@ from types import ModuleType
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
+from trifacet.base.opening import is_file
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
 from trifacet.data.formats.chat import LABEL
 from trifacet.data.formats.losses import Losses
@@ -218,7 +219,7 @@ def detect_format(path: str | Path) -> str:
         DataError: no such file, no row, or a row that belongs to none of the formats.
     """
     path = Path(path)
-    if path.is_file() and llama_factory.entry_of(path) is not None:
+    if is_file(path) and llama_factory.entry_of(path) is not None:
         return "llama-factory"
     row = _first_row(path)
     if (name := format_of(row.values)) is None:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
-from trifacet.base.opening import read_text
+from trifacet.base.json_text import read_json
+from trifacet.base.opening import is_file
 from trifacet.data.formats.chat import (
     LABEL,
     Tags,
@@ -80,12 +81,9 @@ def reader_of(entry: dict[str, Any] | None, label: str) -> Callable[[Values], Va
 def read_info(folder: Path) -> dict[str, Any]:
     """The dataset_info.json of ``folder``; empty if there is none."""
     path = folder / INFO
-    if not path.exists():
+    if not is_file(path):
         return {}
-    try:
-        info = json.loads(read_text(path, MAX_INFO))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"cannot be read as JSON ({error})", fix="repair or remove it", file=path) from None
+    info = read_json(path, MAX_INFO, "repair or remove it")
     if not isinstance(info, dict):
         raise DataError("is not a JSON object", fix="write one entry per data set", file=path)
     return info
@@ -123,10 +121,15 @@ def _layout(entry: dict[str, Any] | None, row: Values) -> Layout:
             return Layout(True, columns | {"messages": "messages"}, Tags())
         return Layout("conversations" in row, columns, SHAREGPT)
     given, tags = entry.get("columns", {}), entry.get("tags", {})
-    if not isinstance(given, dict) or not isinstance(tags, dict):
-        raise DataError(f"'columns' or 'tags' of its entry in {INFO} is no object", fix="see LLaMA-Factory's README")
+    if not isinstance(given, dict) or not isinstance(tags, dict) or not all(map(_is_text, given.values())):
+        problem = f"'columns' or 'tags' of its entry in {INFO} is no object of names"
+        raise DataError(problem, fix="see LLaMA-Factory's README")
     named = {field: str(tags.get(f"{field}_tag", default)) for field, default in SHAREGPT._asdict().items()}
     return Layout(entry.get("formatting") == "sharegpt", columns | given, Tags(**named))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _sharegpt(row: Values, label: str, layout: Layout) -> Values:

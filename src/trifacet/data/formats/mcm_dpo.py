@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.json_text import parse_json
 from trifacet.data.formats.chat import answer_of, extra_of, images_of, join_post, split_post, values_of
 from trifacet.data.records import Sample
 from trifacet.data.rows import Values
@@ -66,7 +67,7 @@ def _inner(row: Values) -> dict[str, Any]:
     if row.get("text") is None:
         return {}
     try:
-        inner = json.loads(row["text"])
+        inner = parse_json(row["text"])
     except (TypeError, ValueError):
         inner = None
     if not isinstance(inner, dict):

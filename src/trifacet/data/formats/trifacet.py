@@ -5,13 +5,13 @@ Invariant: nothing is ever lost here, and a field that is not known is refused r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
+from trifacet.base.json_text import parse_json
 from trifacet.data.records import Sample, to_arrow
 from trifacet.data.rows import Values, write_rows
 
@@ -29,9 +29,9 @@ def _values(row: Values) -> Values:
     values = {name: value for name, value in row.items() if value is not None}
     if isinstance(values.get("extra"), str):  # as Parquet holds it
         try:
-            values["extra"] = json.loads(values["extra"])
-        except json.JSONDecodeError as error:
-            raise DataError(f"is not JSON ({error.msg})", fix="write a JSON object", field="extra") from None
+            values["extra"] = parse_json(values["extra"])
+        except ValueError as error:
+            raise DataError(f"is not JSON ({error})", fix="write a JSON object", field="extra") from None
     return values
 
 
