@@ -71,6 +71,23 @@ def until(condition, seconds=SECONDS):
 
 
 @contextmanager
+def read_only(folder: Path):
+    """The folder as one that nobody can write; skips where root cannot have it so."""
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield
+        folder.chmod(0o755)
+        return
+    if shutil.which("mount") is None or subprocess.run(["mount", "--bind", folder, folder], check=False).returncode:
+        pytest.skip("a folder cannot be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@contextmanager
 def chromium():
     """The installed Chromium, driven by playwright; skips where either is absent."""
     program = shutil.which("chromium")

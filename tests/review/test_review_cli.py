@@ -168,7 +168,7 @@ def test_opening_it_to_others_is_warned_of_and_images_that_are_missing_are_told(
 
     real = server.bind
     monkeypatch.setattr(server, "bind", lambda host, port: real("127.0.0.1", port))  # a test opens nothing to others
-    monkeypatch.setattr(server, "serve", lambda app, bound, minutes: None)
+    monkeypatch.setattr(server, "serve", lambda app, bound, **given: None)
     command = write_review(tmp_path)
     (tmp_path / "2.jpg").unlink()
     code, out, err = trifacet(*command, "--host", "0.0.0.0", "--port", "0")

@@ -1,13 +1,22 @@
 """The store of a review: nothing is lost, nothing is changed, and it belongs to one review."""
 
+import json
+import os
+import random
+import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
+import time
+from contextlib import closing
 
 import pytest
-from reviews import NAMES, write_lines, write_review
+from reviews import NAMES, SECONDS, read_only, write_lines, write_review
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.review import store as stores
 from trifacet.review.order import first_side, judges_order, outcome
 from trifacet.review.pairs import read_review
 from trifacet.review.store import Store
@@ -49,8 +58,8 @@ def test_votes_can_only_be_added(folder, statement):
 
 def test_it_is_on_the_disk_before_it_is_told(folder):
     store = Store(folder / "v.sqlite", read(folder))
-    assert store._base.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    assert store._base.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert store._writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert store._writer.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
     assert stat.S_IMODE((folder / "v.sqlite").stat().st_mode) == 0o600
 
 
@@ -150,3 +159,115 @@ def test_every_sample_needs_both_texts_and_no_text_is_left_over(folder):
         read(folder)
     with pytest.raises(TrifacetError, match="both models are called 'one'"):
         read(folder, names=("one", "one"))
+
+
+VOTING = """
+import sys, threading
+from pathlib import Path
+from trifacet.review.pairs import read_review
+from trifacet.review.store import Store
+folder, begun = Path(sys.argv[1]), sys.argv[2]
+review = read_review(folder / "a.jsonl", folder / "b.jsonl", folder / "test.jsonl", names=("one", "two"))
+store = Store(folder / "v.sqlite", review)
+def work(judge):
+    store.begin(judge, sees=True)
+    for number in range(10**6):
+        store.vote(f"s{number % 4}", judge, "A", "tie", comment=f"{begun} {number}", saw=True)
+        sys.stdout.write(f"{judge}/{begun} {number}\\n")
+        sys.stdout.flush()
+for judge in ("Ada", "Bob"):
+    threading.Thread(target=work, args=(judge,)).start()
+"""
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.endurance)])
+def test_no_acknowledged_vote_is_lost_or_doubled_over_kills(folder, kills):
+    """Two judges who vote as fast as they can, in processes that are killed at moments nobody chose."""
+    acknowledged, moments = [], random.Random(kills)
+    for kill in range(kills):
+        command = [sys.executable, "-c", VOTING, str(folder), str(kill)]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": ":".join(sys.path)}
+        ) as run:
+            first = run.stdout.readline()
+            time.sleep(moments.uniform(0.02, 0.4))
+            run.kill()
+            rest, _ = run.communicate(timeout=SECONDS)
+        acknowledged += (first + rest).decode().rpartition("\n")[0].splitlines()
+    stored = [f"{vote.judge}/{vote.comment}" for vote in Store(folder / "v.sqlite").votes()]
+    assert len(acknowledged) > 2 * kills and set(acknowledged) <= set(stored) and len(set(stored)) == len(stored)
+    assert len(stored) <= len(acknowledged) + 2 * kills  # at most those that were on their way
+
+
+def test_a_lock_of_another_program_stops_no_reader_and_a_vote_for_a_stated_time_only(folder, monkeypatch):
+    store = Store(folder / "v.sqlite", read(folder))
+    store.begin("Ada", sees=True)
+    monkeypatch.setattr(stores, "LONGEST_WAIT", 0.3)
+    waiting = Store(folder / "v.sqlite", read(folder))
+    failed = []
+
+    def vote():
+        try:
+            waiting.vote("s1", "Ada", "A", "first", saw=True)
+        except TrifacetError as error:
+            failed.append(str(error))
+
+    with closing(sqlite3.connect(folder / "v.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        begun = time.monotonic()
+        voting = [threading.Thread(target=vote) for _ in range(6)]
+        for thread in voting:
+            thread.start()
+        for _ in range(20):
+            assert [judge.name for judge in waiting.judges()] == ["Ada"] and waiting.votes() == []
+        assert time.monotonic() - begun < 0.3
+        for thread in voting:
+            thread.join()
+        assert time.monotonic() - begun < 1.2  # not one after another
+        other.execute("ROLLBACK")
+    assert len(failed) == 6 and all("cannot use the store" in told for told in failed)
+    waiting.vote("s1", "Ada", "A", "first", saw=True)
+    assert len(store.votes()) == 1
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_store_is_read_from_a_folder_that_cannot_be_written(folder, trifacet, killed):
+    """Also what a killed server left in SQLite's log; and reading leaves nothing behind."""
+    place = folder / "place with ? and #"
+    place.mkdir()
+    store = Store(place / "v.sqlite", read(folder))
+    store.begin("Ada", sees=True)
+    store.vote("s1", "Ada", "A", "first", saw=True)
+    if killed:
+        shutil.copytree(place, folder / "as it was", ignore=shutil.ignore_patterns("*-shm"))
+    store.close()
+    place = folder / "as it was" if killed else place
+    before = sorted(file.name for file in place.iterdir())
+    assert len(before) == 1 + killed
+    with read_only(place):
+        code, out, err = trifacet(
+            "review", "--store", place / "v.sqlite", "--summary", "--export", "-", "--json", folder / "s"
+        )
+        assert code == 2 and "would mix" in err
+        code, out, err = trifacet("review", "--store", place / "v.sqlite", "--export", "-")
+        assert code == 0 and json.loads(out)["winner"] == NAMES[0] and not err
+        assert trifacet("review", "--store", place / "v.sqlite", "--summary")[0] == 0
+    assert sorted(file.name for file in place.iterdir()) == before
+
+
+def test_reading_leaves_nothing_behind(folder):
+    Store(folder / "v.sqlite", read(folder)).close()
+    Store(folder / "v.sqlite").close()
+    assert [file.name for file in folder.glob("v.sqlite*")] == ["v.sqlite"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["DELETE FROM facts WHERE name = 'seed'", "UPDATE facts SET value = '['", "UPDATE facts SET value = x'ff'"],
+)
+def test_a_damaged_store_is_named(folder, damage):
+    Store(folder / "v.sqlite", read(folder)).close()
+    with sqlite3.connect(folder / "v.sqlite") as base:
+        base.execute(damage)
+    with pytest.raises(TrifacetError, match=r"v\.sqlite"):
+        Store(folder / "v.sqlite")

@@ -135,7 +135,7 @@ def _serve(
             out.print(f"{plain(name) + ': ' if name else ''}{address_of(bound, host)}/?token={access.token(name)}")
         sys.stdout.flush()
         err.print("Ctrl-C ends the review; the same command continues it.")
-        serve(app, bound, minutes=minutes)
+        serve(app, bound, minutes=minutes, tell=_tell_failure)
     finally:
         bound.close()
         err.print(_how_far(store), soft_wrap=True)

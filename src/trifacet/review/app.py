@@ -6,8 +6,10 @@ is whose.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -16,12 +18,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from trifacet.base.errors import TrifacetError
 from trifacet.review.desk import CHOICES, Desk, judges_name
 from trifacet.review.store import HumanJudge
 from trifacet.web.access import Access
-from trifacet.web.guard import Guard
+from trifacet.web.guard import HEADERS, Guard
 from trifacet.web.page import printable
 
 LONGEST_COMMENT = 2000  # characters
@@ -36,10 +39,11 @@ _PROBLEMS = {
     400: "This could not be read",
     403: "This page opens with its link only",
     404: "There is no such page",
+    405: "There is no such page",
     409: "Your answer was not stored",
     413: "This is too long",
-    500: "Your answer was not stored",
 }
+_NOT_STORED, _NOT_READ = "Your answer was not stored", "The review cannot be read just now"
 _NO_SEAT = "The link was opened anew in this browser. Give your name again, then answer again."
 _NO_LINK = "Open the link that was printed when the review was started, or the one that you were sent."
 _PAGES = Environment(
@@ -58,13 +62,15 @@ def create_app(desk: Desk, access: Access, host: str, tell: Callable[[str], None
         desk: the samples and the store.
         access: who may come in.
         host: the address that it is bound to.
-        tell: what to do with the reason why the store failed, which is not for judges: it names files.
+        tell: what to do with the reason why something failed, which is not for judges: it names files.
     """
     app = FastAPI(title="Trifacet review", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.desk, app.state.access, app.state.tell = desk, access, tell
     app.add_middleware(Guard, host=host)
     app.add_exception_handler(HTTPException, _problem)
     app.add_exception_handler(TrifacetError, _not_stored)
+    app.add_exception_handler(ClientDisconnect, _left)
+    app.add_exception_handler(Exception, _failed)
     app.get("/")(_enter)
     app.get("/begin")(_welcome)
     app.post("/begin")(_begin)
@@ -280,5 +286,24 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _not_stored(request: Request, error: Exception) -> Response:
     request.app.state.tell(str(error))
-    problem = "The disk may be full. Tell whoever started this review, then go back and answer again."
-    return _page("problem.html.jinja", 500, title=_PROBLEMS[500], problem=problem)
+    problem = (
+        "The disk may be full, or another program holds the file of votes. Tell whoever started this review, then go "
+        "back and answer again."
+    )
+    title = _NOT_STORED if request.method == "POST" else _NOT_READ
+    return _page("problem.html.jinja", 500, title=title, problem=problem)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """What nobody has foreseen: a line for whoever started the review; Starlette answers here outside of the guard."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    request.app.state.tell(f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}")
+    title = _NOT_STORED if request.method == "POST" else _NOT_READ
+    page = _page("problem.html.jinja", 500, title=title, problem="Tell whoever started this review.")
+    page.headers.update(HEADERS)
+    return page
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """The client is gone: nobody reads this."""
+    return Response(status_code=400)

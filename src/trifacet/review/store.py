@@ -1,7 +1,8 @@
 """Where votes are kept: one SQLite file, which also says what was reviewed.
 
 Invariant: a vote is on the disk before ``vote`` returns, and no row of ``votes`` is ever changed or removed; a judge's
-last vote on a sample is the one that counts.
+last vote on a sample is the one that counts. Reading writes nothing and waits for no vote: each question has a
+connection of its own, and whoever waits for a lock of another program waits ``LONGEST_WAIT`` at most.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from trifacet.base.errors import TrifacetError
 from trifacet.review.order import Choice, ReviewOutcome, Side, outcome
 from trifacet.review.pairs import Review
 
+LONGEST_WAIT = 5.0  # seconds that a question or a vote waits for another program's lock on the file
 _APPLICATION, _VERSION = 0x54_46_52_56, 1  # "TFRV"
 _TABLES = """
 BEGIN IMMEDIATE;
@@ -87,49 +92,59 @@ class Store:
 
     Args:
         path: the SQLite file. It is made, readable by its owner alone, where ``review`` is given and there is none.
-        review: what is to be reviewed; None opens whatever the file holds.
+        review: what is to be reviewed; None reads whatever the file holds, in a folder that cannot be written too.
 
     Raises:
         TrifacetError: no such store, a file of something else, or a store of another review.
     """
 
     def __init__(self, path: Path, review: Review | None = None) -> None:
-        self.path = path
-        self._lock = threading.Lock()
+        self.path = self._file = path
+        self._voting = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
         if review is None and not path.is_file():
             raise TrifacetError(f"{path}: no such store; give the one that `trifacet review` wrote with --store")
         with self._guarded():
             if review is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds the secret that links are made of
-            self._base = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
-            self._prepare(review)
-            facts = dict(self._base.execute("SELECT name, value FROM facts"))
-            rows = self._base.execute("SELECT id, same FROM samples ORDER BY number").fetchall()
-        self.names: tuple[str, str] = tuple(json.loads(facts["names"]))
-        self.seed, self.secret = facts["seed"], bytes.fromhex(facts["secret"])
-        self.samples = tuple(_Entry(name, bool(same)) for name, same in rows)
+                self._writer = _connected(path)
+                self._prepare(self._writer, review)
+            elif not os.access(path.parent, os.W_OK):
+                self._copies = tempfile.TemporaryDirectory()
+                self._file = _copied(path, Path(self._copies.name))  # SQLite's log needs a place to write in
+            with closing(_connected(self._file)) as base:
+                self._known(base)
+                facts = dict(base.execute("SELECT name, value FROM facts"))
+                rows = base.execute("SELECT id, same FROM samples ORDER BY number").fetchall()
+            self.names: tuple[str, str] = tuple(json.loads(facts["names"]))
+            self.seed, self.secret = facts["seed"], bytes.fromhex(facts["secret"])
+            self.samples = tuple(_Entry(name, bool(same)) for name, same in rows)
         if review is not None:
             self._check(json.loads(facts["fingerprint"]), review.fingerprint())
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._base.close()
+        with self._voting:
+            if self._writer is not None:
+                self._writer.close()
+        if self._copies is not None:
+            self._copies.cleanup()
 
     def judges(self) -> list[HumanJudge]:
         """All who have begun, in the order in which they did."""
-        rows = self._asked("SELECT name, sees FROM judges ORDER BY rowid")
+        rows = self._read("SELECT name, sees FROM judges ORDER BY rowid")
         return [HumanJudge(name, bool(sees)) for name, sees in rows]
 
     def judge(self, name: str) -> HumanJudge | None:
         """The judge of that name, in whatever case it is written; None where nobody has begun under it."""
-        rows = self._asked("SELECT name, sees FROM judges WHERE folded = ?", name.casefold())
+        rows = self._read("SELECT name, sees FROM judges WHERE folded = ?", name.casefold())
         return HumanJudge(rows[0][0], bool(rows[0][1])) if rows else None
 
     def begin(self, name: str, *, sees: bool) -> None:
         """Enter a judge, or change whether one who has begun sees images."""
-        self._asked(
+        self._write(
             "INSERT INTO judges VALUES (?, ?, ?) ON CONFLICT (folded) DO UPDATE SET sees = excluded.sees",
             name, name.casefold(), int(sees),
         )  # fmt: skip
@@ -137,14 +152,14 @@ class Store:
     def vote(self, sample: str, judge: str, first: Side, choice: Choice, *, comment: str = "", saw: bool) -> None:
         """Add a vote; it is on the disk when this returns."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._asked(
+        self._write(
             "INSERT INTO votes (sample, judge, first, choice, comment, saw, time) VALUES (?, ?, ?, ?, ?, ?, ?)",
             sample, judge, first, choice, comment, int(saw), time,
         )  # fmt: skip
 
     def votes(self, judge: str | None = None) -> list[Vote]:
         """All votes in the order in which they were given, or those of one judge."""
-        rows = self._asked(
+        rows = self._read(
             "SELECT number, sample, judge, first, choice, comment, saw, time, number = MAX(number) OVER "
             "(PARTITION BY judge, sample) FROM votes WHERE ?1 IS NULL OR judge = ?1 ORDER BY number",
             judge,
@@ -155,23 +170,36 @@ class Store:
         """The votes of a judge that count, by sample."""
         return {vote.sample: vote for vote in self.votes(judge) if vote.counts}
 
-    def _asked(self, statement: str, *values: Any) -> list[Any]:
-        with self._lock, self._guarded():
-            return self._base.execute(statement, values).fetchall()
+    def _read(self, statement: str, *values: Any) -> list[Any]:
+        with self._guarded(), closing(_connected(self._file)) as base:
+            return base.execute(statement, values).fetchall()
 
-    def _prepare(self, review: Review | None) -> None:
-        base = self._base
-        known = (base.execute("PRAGMA application_id").fetchone()[0], base.execute("PRAGMA user_version").fetchone()[0])
-        empty = not base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if (empty and review is None) or (not empty and known != (_APPLICATION, _VERSION)):
+    def _write(self, statement: str, *values: Any) -> None:
+        assert self._writer is not None, "opened for reading"
+        if not self._voting.acquire(timeout=LONGEST_WAIT):
+            raise TrifacetError(f"cannot use the store {self.path}: another vote waits too long")
+        try:
+            with self._guarded():
+                self._writer.execute(statement, values)
+        finally:
+            self._voting.release()
+
+    def _known(self, base: sqlite3.Connection) -> None:
+        found = tuple(base.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        if found != (_APPLICATION, _VERSION):
             raise TrifacetError(f"{self.path} is no store of this version of `trifacet review`; name another file")
+
+    def _prepare(self, base: sqlite3.Connection, review: Review) -> None:
+        empty = not base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        if not empty:
+            self._known(base)
         base.execute("PRAGMA journal_mode=WAL")
         base.execute("PRAGMA synchronous=FULL")
         base.execute("PRAGMA foreign_keys=ON")
-        if review is not None and empty:
-            self._fill(review)
+        if empty:
+            self._fill(base, review)
 
-    def _fill(self, review: Review) -> None:
+    def _fill(self, base: sqlite3.Connection, review: Review) -> None:
         """Write what is reviewed, whole or not at all; of two processes that begin at once the second finds it."""
         facts = {
             "names": json.dumps(review.names),
@@ -181,16 +209,16 @@ class Store:
         }
         pairs = [(number, pair.id, int(pair.same)) for number, pair in enumerate(review.pairs)]
         try:
-            self._base.executescript(_TABLES)
-            if not self._base.execute("SELECT COUNT(*) FROM facts").fetchone()[0]:
-                self._base.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
-                self._base.executemany("INSERT INTO samples VALUES (?, ?, ?)", pairs)
+            base.executescript(_TABLES)
+            if not base.execute("SELECT COUNT(*) FROM facts").fetchone()[0]:
+                base.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+                base.executemany("INSERT INTO samples VALUES (?, ?, ?)", pairs)
                 for pragma in (f"application_id={_APPLICATION}", f"user_version={_VERSION}"):
-                    self._base.execute(f"PRAGMA {pragma}")
-            self._base.execute("COMMIT")
+                    base.execute(f"PRAGMA {pragma}")
+            base.execute("COMMIT")
         except BaseException:
-            if self._base.in_transaction:
-                self._base.execute("ROLLBACK")
+            if base.in_transaction:
+                base.execute("ROLLBACK")
             raise
 
     def _check(self, kept: dict[str, str], given: dict[str, str]) -> None:
@@ -207,6 +235,22 @@ class Store:
             yield
         except (sqlite3.Error, OSError) as error:
             raise TrifacetError(f"cannot use the store {self.path}: {error}") from None
+        except (KeyError, TypeError, ValueError) as error:  # what another program wrote into it
+            raise TrifacetError(f"the store {self.path} is damaged ({type(error).__name__}: {error})") from None
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there, in which every statement is a transaction."""
+    address = f"file:{quote(os.fsencode(path.absolute()))}?mode=rw"
+    return sqlite3.connect(address, LONGEST_WAIT, isolation_level=None, check_same_thread=False, uri=True)
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """A copy of a store, with the log that a killed server may have left beside it."""
+    for name in (path.name, f"{path.name}-wal"):
+        if (source := path.with_name(name)).is_file():
+            shutil.copyfile(source, folder / name)
+    return folder / path.name
 
 
 def _vote(row: tuple[Any, ...]) -> Vote:

@@ -1,19 +1,28 @@
 """Serving a review until it is interrupted.
 
-Invariant: the port is ours before a link is told, and nothing that a request says reaches the terminal.
+Invariant: the port is ours before a link is told, a connection neither stays nor keeps others out for longer than is
+stated here, and nothing that a request says reaches the terminal.
 """
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import socket
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from trifacet.base.errors import TrifacetError
 
+REQUEST_SECONDS = 30.0  # from a connection, or its last answer, to the whole of the next answer
 _LAST_SECONDS = 3  # for requests that are being answered at the end
+_CONNECTIONS = 200  # at once; fewer where the system lends few handles
+_WAITING = 32  # connections that the system keeps until they are taken
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -28,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
-            bound.listen(64)
+            bound.listen(_WAITING)
         except OSError:
             bound.close()
             raise
@@ -47,23 +56,73 @@ def address_of(bound: socket.socket, host: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def serve(app: FastAPI, bound: socket.socket, *, minutes: float | None = None) -> None:
-    """Answer requests until Ctrl-C (KeyboardInterrupt, once what is being answered is done) or ``minutes`` are over."""
+class _Connection(H11Protocol):
+    """A connection that ends when its time is over, whatever was sent or read of it; one too many ends at once."""
+
+    _end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > _most_connections():
+            transport.abort()
+        else:
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        self._end = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+
+def _most_connections() -> int:
+    """So many that handles are left for files."""
+    lent = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _CONNECTIONS if lent == resource.RLIM_INFINITY else min(_CONNECTIONS, lent // 4)
+
+
+def serve(
+    app: FastAPI, bound: socket.socket, *, minutes: float | None = None, tell: Callable[[str], None] = lambda said: None
+) -> None:
+    """Answer requests until Ctrl-C (KeyboardInterrupt, once what is being answered is done) or ``minutes`` are over.
+
+    ``tell`` is what to do with the reason why connections cannot be taken; each is told once.
+    """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off", ws="none",
-        loop="asyncio", http="h11", timeout_graceful_shutdown=_LAST_SECONDS,
+        app, log_config=None, log_level="critical", access_log=False, server_header=False, proxy_headers=False,
+        lifespan="off", ws="none", loop="asyncio", http=_Connection, timeout_graceful_shutdown=_LAST_SECONDS,
+        backlog=_WAITING,
     )  # fmt: skip
     server = uvicorn.Server(config)
+    told: set[str] = set()
 
     def end() -> None:
         server.should_exit = True
+
+    def failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        said = ": ".join(str(context[key]) for key in ("message", "exception") if key in context)
+        if said not in told:
+            told.add(said)
+            tell(said)
+
+    async def answer() -> None:
+        asyncio.get_running_loop().set_exception_handler(failed)
+        await server.serve(sockets=[bound])
 
     timer = threading.Timer(min(minutes * 60, threading.TIMEOUT_MAX), end) if minutes is not None else None
     if timer is not None:
         timer.daemon = True
         timer.start()
     try:
-        server.run(sockets=[bound])
+        asyncio.run(answer())
     finally:
         if timer is not None:
             timer.cancel()
