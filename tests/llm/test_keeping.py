@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import resource
 import signal
 import sqlite3
@@ -199,6 +200,26 @@ def test_a_damaged_file_is_one_line_or_asked_again(change, said, tmp_path, caplo
                 ask_all(spec(endpoint), file, posts(60))
             assert str(stop.value).startswith(f"cannot use {file}") and said in str(stop.value)
             assert "\n" not in str(stop.value) and endpoint.calls.received == 60
+
+
+@pytest.mark.parametrize("times", [15, pytest.param(600, marks=pytest.mark.endurance)])
+def test_no_flipped_bit_makes_another_answer(times, tmp_path):
+    file, draw = tmp_path / "a.sqlite", random.Random(19)
+    with ScriptedEndpoint(backwards) as endpoint:
+        ask_all(spec(endpoint), file, posts(12))
+        whole = file.read_bytes()
+        for _ in range(times):
+            content = bytearray(whole)
+            content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+            file.write_bytes(content)
+            try:
+                said, _ = ask_all(spec(endpoint), file, posts(12))
+            except TrifacetError as error:
+                said = error
+            if isinstance(said, TrifacetError):
+                assert str(file) in str(said) and "\n" not in str(said)
+            else:
+                assert [answer.value for answer in said] == [text[::-1] for text in posts(12)]
 
 
 @pytest.mark.parametrize("replaced", [False, True])

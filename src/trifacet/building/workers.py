@@ -6,6 +6,7 @@ Invariant: a part's files and record do not depend on which worker made them, no
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 import traceback
@@ -187,8 +188,9 @@ def connect(ray: str) -> int:
 
 
 def _daft() -> Any:
-    """daft, told to report to nobody."""
+    """daft, told to report to nobody, and to us by what it raises alone."""
     os.environ.update(_QUIET)
+    logging.getLogger("daft_local_execution").addHandler(logging.NullHandler())
     try:
         import daft
     except ImportError:

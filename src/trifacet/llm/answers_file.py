@@ -54,9 +54,13 @@ class AnswersFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             # two, so that reading never waits for the disk; the first is used by one thread at a time
             self._writing = sqlite3.connect(path, timeout=60, check_same_thread=False)
-            self._file = _identity(path)
-            self._prepare(self._writing)
-            self._reading = sqlite3.connect(path, timeout=60)
+            try:
+                self._file = _identity(path)
+                self._prepare(self._writing)
+                self._reading = sqlite3.connect(path, timeout=60)
+            except BaseException:
+                self._writing.close()
+                raise
 
     def close(self) -> None:
         """Close the file; everything is on the disk already."""

@@ -76,8 +76,8 @@ def _decide(post: Post, field: str, answer: Answer[_Correction], parameters: Par
     text = post[field]
     if answer.value is None:
         tell = post.drop if parameters.on_problem == "drop" else post.note
-        reason = unanswered("grammar not checked", answer.problem)
-        tell(reason, field=field, before=text, problem=answer.problem, answer=answer.text[:500])
+        unchecked = unanswered("grammar not checked", answer.problem)
+        tell(unchecked, field=field, before=text, problem=answer.problem, answer=answer.text[:500])
     elif answer.value.text is not None:
         corrected = _with_ends_of(text, answer.value.text)
         reason = refusal(text, corrected, parameters.max_change)
