@@ -117,8 +117,6 @@ def test_a_reader_does_not_wait_for_what_is_no_file(name, no_file, tmp_path):
         (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / other).write_bytes(content)
     no_file(tmp_path / kind.name)
-    if kind.name in ("dataset_info.json", "images.txt"):  # which need not be there
-        return
     with pytest.raises(TrifacetError) as caught:
         if (told := kind.read(tmp_path / kind.name)) == [] and (tmp_path / kind.name).is_dir():
             raise TrifacetError(f"{tmp_path}: {told}")  # a folder may be named, and holds nothing

@@ -359,6 +359,56 @@ def test_a_workbook_whose_second_row_says_that_it_is_the_billionth_is_refused(tm
         read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
 
 
+@pytest.mark.parametrize(
+    ("offset", "value", "told"), [(6, 1, "is encrypted"), (8, 99, "compression method is not supported")]
+)
+def test_a_workbook_that_cannot_be_unpacked_is_one_line(tmp_path, offset, value, told):
+    from openpyxl import Workbook
+
+    path = tmp_path / "a.xlsx"
+    Workbook().save(path)
+    data = bytearray(path.read_bytes())
+    for mark, further in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):  # the parts' own headers, and those at the end
+        at = data.find(mark)
+        while at >= 0:
+            data[at + offset + further] = value
+            at = data.find(mark, at + 1)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=rf"a\.xlsx: damaged workbook .*{told}") as caught:
+        read_answers(benchmark(ITEMS), ITEMS, [path])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_formula_without_its_value_is_no_answer(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in (["id", "answer"], ["random/1", "Yes"], ["random/2", None], ["random/3", '="Y"&"es"']):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match=r"a\.xlsx, row 4, field 'answer': holds a formula without its value"):
+        read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
+    book.active["B4"] = "No"
+    book.save(tmp_path / "a.xlsx")
+    found = read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
+    assert found.answers == {"random/1": "Yes", "random/2": "", "random/3": "No"}
+
+
+def test_cells_that_are_not_there_are_counted_too(tmp_path, monkeypatch):
+    from openpyxl import Workbook
+
+    from trifacet.benchmarks import answer_files as foreign
+
+    monkeypatch.setattr(foreign, "MAX_CELLS", 100)
+    book = Workbook()
+    book.active.append([f"column {number}" for number in range(50)])
+    for number in range(2, 5):
+        book.active.cell(number, 50, "x")
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match="has more than 100 cells"):
+        read_answers(benchmark(ITEMS), ITEMS, [tmp_path / "a.xlsx"])
+
+
 def test_questions_are_the_same_up_to_an_instruction_after_them():
     assert same_question("<image>\nIs there  a cat?" + SUFFIX, "Is there a cat?")
     assert not same_question("is there a cat?", "Is there a cat? Answer yes or no.")

@@ -149,6 +149,21 @@ def coco(tmp_path):
     return source
 
 
+def test_a_number_of_thousands_of_digits_is_no_image(tmp_path):
+    digits = "9" * 5000
+    (tmp_path / "synonyms.txt").write_text(TABLE)
+    (tmp_path / "objects.json").write_text(f'{{"{digits}": []}}')
+    with pytest.raises(DataError, match=r"objects\.json: '9{40}' is no image id"):
+        chair.read(tmp_path)
+    (tmp_path / "objects.json").write_text('{"9": []}')
+    for name in ("9.jpg", "COCO_val2014_000000000009.jpg"):
+        (tmp_path / "images.txt").write_text(name)
+        assert [item.id for item in chair.read(tmp_path)] == ["9"]
+    (tmp_path / "images.txt").write_text(f"COCO_{digits}.jpg")
+    with pytest.raises(DataError, match="row 1: is no file name"):
+        chair.read(tmp_path)
+
+
 def test_ground_truth_is_outlines_and_captions(tmp_path):
     source = coco(tmp_path)
     assert chair.build(source, tmp_path, chair.Options()).startswith("objects.json: 3 images")
@@ -166,6 +181,10 @@ def test_ground_truth_is_outlines_and_captions(tmp_path):
         ('"category_id": 1}', '"category_id": 5}', r"row 3, field 'category_id': category 5 is not defined"),
         ('"annotations"', '"notes"', "has no annotations"),
         ("[[1.5", "[[1.5.", "broken JSON"),
+        ('"image_id": 9', '"image_id": ' + "9" * 5000, "broken JSON"),
+        ('"image_id": 9', '"image_id": ' + "9" * 400, "broken JSON"),
+        ('"image_id": 9', '"image_id": ' + "9" * 19, r"row 3, field 'image_id': is no whole number|broken JSON"),
+        ("[[1.5", "[" * 9000 + "[[1.5", "is nested too deep"),
     ],
 )
 def test_bad_annotations_are_named(tmp_path, old, new, message):

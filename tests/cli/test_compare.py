@@ -28,6 +28,25 @@ def rows(tmp_path):
     return [str(tmp_path / "a.jsonl"), f"second={tmp_path / 'b.jsonl'}"]
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("1" + "0" * 400, "a number of 401 digits"), ("1e400", "is no finite number"), ("1e101", "at most 1e[+]100")],
+)
+def test_a_number_that_cannot_be_computed_with_is_named_by_its_row(rows, tmp_path, value, told):
+    (tmp_path / "huge.jsonl").write_text(f'{{"id": 0, "score": 1}}\n{{"id": 1, "score": {value}}}\n')
+    error = run(rows[0], tmp_path / "huge.jsonl").exception
+    assert isinstance(error, TrifacetError)
+    assert re.search(rf"huge\.jsonl, row 2.*{told}", str(error))
+
+
+def test_the_largest_numbers_leave_no_warning(tmp_path, recwarn):
+    for name, sign in (("a", 1), ("b", -1)):
+        write_rows(tmp_path / f"{name}.jsonl", [{"id": place, "score": sign * place * 1e98} for place in range(30)])
+    result = run(tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--draws", 100)
+    assert result.exit_code == 0, result.output
+    assert [str(one.message) for one in recwarn if issubclass(one.category, RuntimeWarning)] == []
+
+
 def test_every_output_says_the_same(rows, tmp_path):
     files = {name: tmp_path / f"out.{name}" for name in ("html", "markdown", "latex", "json")}
     given = [part for name, path in files.items() for part in (f"--{name}", path)]

@@ -186,6 +186,22 @@ def test_the_gallery_escapes_everything(hostile, tmp_path):
     assert [value for name, value in tags.attributes if name == "class" and "further" in value] == ["version further"]
 
 
+def test_the_gallery_holds_so_much_of_a_text_and_so_many_versions(tmp_path):
+    long = "word " * 20_000
+    many, pictures = [f"Cat {number} {long}" for number in range(50)], [f"{n}.png" for n in range(50)]
+    row = {"id": "one", "image": "none.png", "more_images": pictures, "context": long, "prompt": long, "response": long,
+           "rejected_responses": many, "rejected_contexts": many, "extra": {"more": long}}  # fmt: skip
+    (tmp_path / "d.jsonl").write_text(json.dumps(row) + "\n")
+    page = tmp_path / "page.html"
+    result = run("show", tmp_path / "d.jsonl", "--output", page)
+    assert result.exit_code == 0, result.output
+    assert page.stat().st_size < 400_000
+    text = parse(page).text
+    assert "… and 96000 more characters" in text
+    assert text.count("30 more are not shown") == 2
+    assert "31 more are not shown" in text  # of 51 pictures
+
+
 def test_a_strategy_that_is_not_known_is_refused_with_those_that_are(hostile, tmp_path):
     result = run("show", hostile, "--output", tmp_path / "page.html", "--strategy", "blurr")
     assert ", ".join(STRATEGIES) in str(result.exception)

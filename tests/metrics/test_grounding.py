@@ -71,6 +71,11 @@ def test_a_sample_without_facts_has_no_values():
     assert ground("anything", {"url": "x"}).values == {}
 
 
+def test_a_whole_number_among_the_forms_is_read_as_text():
+    for text, right in (("3 dogs", 1.0), ("30 dogs", 0.0), ("Three dogs", 1.0)):
+        assert ground(text, {"facts": {"count": [3, "three"]}}).values["grounding/count"] == right
+
+
 @pytest.mark.parametrize(
     "extra",
     [
@@ -78,6 +83,8 @@ def test_a_sample_without_facts_has_no_values():
         {"facts": {"colour": "red"}},
         {"facts": {"colour": []}},
         {"facts": {"colour": [" "]}},
+        {"facts": {"count": [3.0]}},
+        {"facts": {"count": [True]}},
         {"facts": {"colour": ["red"]}, "confusions": {"colour": ["RED"]}},
     ],
 )

@@ -1,9 +1,12 @@
 """Planes and distances of embeddings, held to other ways to the same numbers."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 from searching import searched
 
 from trifacet.base.errors import DataError
@@ -104,6 +107,17 @@ def test_vectors_come_back_as_they_were_and_nothing_else_is_read(clouds, tmp_pat
         for wrong in (path, tmp_path / "none"):
             with pytest.raises(DataError, match=r"v\.safetensors|none"):
                 read_vectors(wrong)
+    sound = {"generated": generated, "reference": reference}
+    names = json.dumps(list(IDS))
+    for states, ids in (
+        (sound, "[" * 5000),
+        (sound, json.dumps(dict.fromkeys(IDS))),
+        ({name: half.astype(np.int64) for name, half in sound.items()}, names),
+        ({name: half * np.float32(1e30) for name, half in sound.items()}, names),
+    ):
+        save_file(states, path, metadata={"model": "sft", "ids": ids})
+        with pytest.raises(DataError, match="holds no vectors"):
+            read_vectors(path)
     path.write_text("{}")
     with pytest.raises(DataError, match="holds no vectors"):
         read_vectors(path)

@@ -71,6 +71,11 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything is called so, be it a pipe or a link to nothing."""
+    return os.path.lexists(path)
+
+
 def is_file(path: Path) -> bool:
     """Whether there is such a file, that can be opened; asked alike."""
     try:

@@ -14,7 +14,8 @@ from typing import Any
 from trifacet.base.errors import DataError
 from trifacet.base.opening import opened
 
-_ROWS = 256  # of a batch
+_ROWS = 64  # of a batch
+_FEW = 8
 _HELD = 256 * 1024 * 1024  # bytes of a batch, as far as the file tells them
 
 
@@ -39,11 +40,18 @@ def parquet_file(path: Path) -> Iterator[Any]:
 def parquet_values(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any] | DataError]:
     """The rows in their order, of those columns; in the place of one that cannot be read, what is wrong with it."""
     with parquet_file(path) as file:
-        told = file.metadata
-        stored = sum(told.row_group(group).total_byte_size for group in range(told.num_row_groups))
-        rows = max(1, min(_ROWS, _HELD * told.num_rows // max(stored, 1)))
-        for batch in file.iter_batches(batch_size=rows, columns=columns):
+        for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=columns):
             yield from _batch_values(batch)
+
+
+def _rows_at_once(told: Any) -> int:
+    """How many rows are held: fewer where they are large, or where one text of a dictionary may stand in each."""
+    groups = [told.row_group(number) for number in range(told.num_row_groups)]
+    stored = sum(group.total_byte_size for group in groups)
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    widest = max((chunk.total_uncompressed_size for chunk in chunks if chunk.has_dictionary_page), default=0)
+    rows = min(_ROWS, max(_FEW, _HELD // max(widest, 1)))
+    return max(1, min(rows, _HELD * told.num_rows // max(stored, 1)))
 
 
 def _batch_values(batch: Any) -> Iterator[dict[str, Any] | DataError]:

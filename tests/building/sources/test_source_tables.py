@@ -234,6 +234,24 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, name, some, many):
     assert peaks[1] < peaks[0] * 1.2 + 500_000, peaks
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("x" * 501, "has 501 characters; give at most 500"),
+        (int("9" * 300), None),
+        (" ", "is blank"),
+        (True, "is neither text nor a number"),
+        (["a"], "is neither text nor a number"),
+        (float("nan"), "is neither text nor a number"),
+    ],
+)
+def test_what_is_wrong_with_an_id_is_said(tmp_path, value, told):
+    rows, bad = read(write_lines(tmp_path / "p.jsonl", {"id": value, "alt": "A dog."}))
+    assert [str(one.problem) for one in bad] == ([] if told is None else [bad[0].problem.args[0]])
+    assert told is None or f"row 1, field 'id': {told}" in str(bad[0].problem)
+    assert [row["id"] for row in rows] == ([] if told else [str(value)])
+
+
 @pytest.mark.parametrize("levels", [60, 500, 700, 950])
 def test_a_row_nested_deep_is_told_and_the_others_come(tmp_path, levels):
     path = write_lines(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from trifacet.base.errors import DataError
+from trifacet.base.opening import is_there
 from trifacet.benchmarks.benchmark import Answered, Benchmark, Item, Need, Outcome, Preparation
 from trifacet.benchmarks.objects.coco_objects import CocoObjects, ObjectFinder, read_synonyms
 from trifacet.benchmarks.objects.ground_truth import annotation_files, build_ground_truth, read_objects, write_objects
@@ -57,7 +58,7 @@ def read(folder: Path) -> list[Item]:
     path = folder / "objects.json"
     objects = read_objects(path, set(table.names.values()))
     named = folder / "images.txt"
-    if not named.is_file():
+    if not is_there(named):
         return [_item(f"COCO_val2014_{int(image):012d}.jpg", image, objects, table) for image in objects]
     items: dict[str, Item] = {}
     for number, line in enumerate(read_lines(named), start=1):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
 from trifacet.base.json_text import read_json
-from trifacet.base.opening import is_file
+from trifacet.base.opening import is_there
 from trifacet.data.formats.chat import (
     LABEL,
     Tags,
@@ -81,7 +81,7 @@ def reader_of(entry: dict[str, Any] | None, label: str) -> Callable[[Values], Va
 def read_info(folder: Path) -> dict[str, Any]:
     """The dataset_info.json of ``folder``; empty if there is none."""
     path = folder / INFO
-    if not is_file(path):
+    if not is_there(path):
         return {}
     info = read_json(path, MAX_INFO, "repair or remove it")
     if not isinstance(info, dict):
