@@ -3,6 +3,7 @@
 import io
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -51,3 +52,19 @@ def test_all_rows_that_left_are_counted_and_the_most_frequent_reasons_named():
 def test_the_version_is_told_and_is_that_of_the_package(trifacet):
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
     assert trifacet("--version") == (0, f"trifacet {project['version']}\n", "")
+
+
+def test_names_of_models_and_metrics_are_no_markup_of_a_table(monkeypatch):
+    from trifacet.cli import run
+
+    models = {"[red]sft[/red]": {"metrics": {"[bold]x": 1.0}}, "b\x1b[31m": {"metrics": {"[bold]x": None}}}
+    finished = SimpleNamespace(scores={"models": models, "seeds": True}, sweep=[], report=Path("report.html"))
+    console = Console(file=io.StringIO(), width=120, highlight=False, soft_wrap=True)
+    for module in (common, run):
+        monkeypatch.setattr(module, "out", console)
+    monkeypatch.setattr("trifacet.runs.run.run_recipe", lambda recipe, overwrite: finished)
+    monkeypatch.setattr("trifacet.training.recipe.load_recipe", lambda path, given: None)
+    run.run(Path("recipe.yaml"))
+    said = console.file.getvalue()
+    assert "[red]sft[/red]" in said and "[bold]x" in said and "\x1b" not in said
+    assert run._plain_cell("[red]x") == r"\[red]x"

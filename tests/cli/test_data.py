@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hostile_pages import TURNS, only_our_markup
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -18,7 +19,7 @@ from trifacet.preferences.rejected.images import STRATEGIES
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from axe import brief, inspect_page
 
-HOSTILE = '[red]</script><script>alert(1)</script> <img src=x onerror=alert(2)> "quoted" {{ 7 * 7 }} \x1b[2J'
+HOSTILE = f'[red]</script><script>alert(1)</script> <img src=x onerror=alert(2)> "quoted" {{{{ 7 }}}} {TURNS}\x1b[2J'
 
 
 def run(*arguments):
@@ -174,6 +175,7 @@ def test_the_gallery_escapes_everything(hostile, tmp_path):
     page = tmp_path / "gallery.html"
     result = run("show", hostile, "--output", page)
     assert result.exit_code == 0, result.output
+    only_our_markup(page.read_text(encoding="utf-8"), "gallery.html.jinja")
     tags = parse(page)
     assert "script" not in tags.tags
     assert not [name for name, _ in tags.attributes if name.startswith("on")]

@@ -345,6 +345,22 @@ def test_sarif_is_valid_and_says_nothing_of_the_machine(trifacet, tmp_path, monk
     assert len({result["partialFingerprints"]["altText/v1"] for result in run["results"]}) == len(run["results"])
 
 
+def test_marks_that_turn_a_text_are_seen_and_turn_nothing(trifacet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "image of a \u202edog\x1b[31m"
+    Path("rlo.txt").write_text(text + "\n", encoding="utf-8")
+    code, out, err = trifacet("lint", "rlo.txt", "--sarif", "out.sarif", "--json", "out.json")
+    assert code == 0 and "starts-with-image-of" in out and not err
+    assert not {"\u202e", "\x1b"} & set(out)
+    Path("row.jsonl").write_text(json.dumps({"id": text, "alt": "photo"}))
+    assert trifacet("lint", "row.jsonl", "--sarif", "out.sarif")[0] == 1
+    sarif = Path("out.sarif").read_text(encoding="utf-8")
+    assert not {"\u202e", "\x1b"} & set(sarif)
+    (result,) = json.loads(sarif)["runs"][0]["results"]
+    assert result["locations"][0]["logicalLocations"][0]["name"] == r"image of a \u202edog\x1b[31m"
+    assert json.loads(Path("out.json").read_text(encoding="utf-8"))["findings"][0]["text"] == text
+
+
 def test_a_file_name_that_is_no_utf8_can_be_told(trifacet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(os.fsdecode(b"\xff.html")).write_text("<img>")

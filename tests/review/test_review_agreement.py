@@ -163,4 +163,21 @@ def test_exported_votes_name_the_models_and_keep_the_history(voted):
     assert rows[3]["comment"] == "=1+1" and ",'=1+1," in as_csv(rows).splitlines()[4]
     rows[3]["comment"] = "one\r=1+1"  # no browser sends such a line end, but a judge may
     told = list(csv.DictReader(io.StringIO(as_csv(rows), newline="")))
-    assert len(told) == len(rows) and told[3]["comment"] == "one\n=1+1"
+    assert len(told) == len(rows) and told[3]["comment"] == "one\n'=1+1"
+
+
+@pytest.mark.parametrize(
+    ("comment", "written"),
+    [
+        ("=1+1", "'=1+1"), ("＝1+1", "'＝1+1"), ("＋1", "'＋1"), ("－1", "'－1"), ("＠SUM(1)", "'＠SUM(1)"),
+        ("@x", "'@x"),
+        (";=1+1", ";'=1+1"), ("fine;=1+1;+2", "fine;'=1+1;'+2"), ('a;" =1', 'a;" \'=1'), ("a\t-1", "a\t'-1"),
+        ("\tx", "'\tx"),
+        ("a - b; c = d", "a - b; c = d"), ("10-20", "10-20"),
+    ],
+)  # fmt: skip
+def test_no_cell_of_a_table_begins_a_formula_wherever_it_is_cut(comment, written):
+    row = dict.fromkeys(("sample", "judge", "shown_first", "shown_second", "choice", "winner", "time"), "x")
+    row |= {"comment": comment, "saw_image": True, "counts": True}
+    (told,) = csv.DictReader(io.StringIO(as_csv([row]), newline=""))
+    assert told["comment"] == written

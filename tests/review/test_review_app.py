@@ -4,6 +4,7 @@ import io
 import re
 
 import pytest
+from hostile_pages import HOSTILE, MARKUP, TURNS, only_our_markup
 from PIL import Image
 from reviews import NAMES, write_lines, write_review
 
@@ -284,3 +285,33 @@ def test_a_vote_that_cannot_be_stored_is_not_acknowledged(site, monkeypatch):
     answer = vote(client, 1, "1")
     assert answer.status_code == 500 and "Your answer was not stored" in answer.text and "/private" not in answer.text
     assert site.told == ["cannot use the store /private/place: disk full"]
+
+
+def test_hostile_texts_names_and_comments_are_text_on_every_page(folder):
+    rows = [{"id": f"{place} {HOSTILE}", "image": "0.jpg", "context": HOSTILE, "prompt": HOSTILE} for place in (1, 2)]
+    write_lines(folder / "test.jsonl", [row | {"references": []} for row in rows])
+    for name, text in (("a.jsonl", HOSTILE), ("b.jsonl", "word" * 5000)):
+        write_lines(folder / name, [{"id": row["id"], "text": text} for row in rows])
+    site = Site(folder)
+    name = "\u05d0 <i>'\"{{ 7 }}"
+    client, other = site.judge(name), site.client()
+    other.get("/", params={"token": site.access.token()})
+    pages = {
+        "entering.html.jinja": [client.get("/", params={"token": site.access.token(), "after": MARKUP})],
+        "welcome.html.jinja": [
+            other.post("/begin", data={"name": given, "proof": proof(other.get("/begin"))}) for given in (MARKUP, name)
+        ],
+    }
+    client = site.judge("other")
+    pages["sample.html.jinja"] = [
+        client.get("/sample/1"),
+        vote(client, 1, "1", comment=f"{MARKUP} {TURNS}"),
+        client.get("/sample/1", params={"after": MARKUP}),
+    ]
+    pages["answers.html.jinja"] = [vote(client, 2, "skip", comment=HOSTILE), client.get("/answers")]
+    pages["problem.html.jinja"] = [client.get(f"/sample/{TURNS}"), client.get("/static/<b>"), client.post("/answers")]
+    for template, answers in pages.items():
+        for answer in answers:
+            only_our_markup(answer.text, template, review=True)
+    assert "&lt;hostile-one" in pages["sample.html.jinja"][2].text
+    only_our_markup(pages["problem.html.jinja"][0].text, "base.html.jinja", review=True)  # the frame of them all

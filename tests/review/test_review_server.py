@@ -16,6 +16,7 @@ pytest.importorskip("fastapi", reason="pip install 'trifacet[review]'")
 
 from trifacet.review.app import create_app
 from trifacet.review.desk import Desk
+from trifacet.review.order import judges_order
 from trifacet.review.pairs import read_review
 from trifacet.review.pictures import Pictures
 from trifacet.review.store import Store
@@ -28,13 +29,13 @@ SECONDS = 0.6  # that a request may take here
 class Served:
     """A server in a thread, its judge's cookie and what it told."""
 
-    def __init__(self, folder, minutes):
+    def __init__(self, folder, minutes, pictures=Pictures):
         review = read_review(folder / "a.jsonl", folder / "b.jsonl", folder / "test.jsonl", names=NAMES)
         self.store = Store(folder / "votes.sqlite", review)
         self.store.begin("Ada", sees=True)
         access, self.told = Access(self.store.secret), []
         self.cookie = f"Cookie: {access.cookie}={access.session('Ada')}\r\n"
-        app = create_app(Desk(self.store, review, Pictures(folder)), access, "127.0.0.1", self.told.append)
+        app = create_app(Desk(self.store, review, pictures(folder)), access, "127.0.0.1", self.told.append)
         self.bound = server.bind("127.0.0.1", 0)
         self.port = self.bound.getsockname()[1]
         serving = {"minutes": minutes, "tell": self.told.append}
@@ -65,8 +66,8 @@ def folder(tmp_path_factory):
 
 
 @contextmanager
-def serving(folder, seconds=2.5):
-    served = Served(folder, seconds / 60)
+def serving(folder, seconds=2.5, pictures=Pictures):
+    served = Served(folder, seconds / 60, pictures)
     try:
         yield served
     finally:
@@ -163,3 +164,26 @@ def test_what_nobody_has_foreseen_is_one_line_and_no_page_of_ours_without_its_gu
     assert b"secret" not in page and b"Traceback" not in page
     (line,) = served.told
     assert line.startswith("KeyError in test_review_server.py, line ") and capfd.readouterr() == ("", "")
+
+
+def test_a_picture_that_takes_long_keeps_nobody_from_another_sample(folder):
+    free = threading.Event()
+
+    class Slow(Pictures):
+        def get(self, name):
+            assert name != "0.jpg" or free.wait(30)
+            return super().get(name)
+
+    with serving(folder, 3, Slow) as served:
+        order = judges_order(served.store.seed, "Ada", 4)
+        slow = order.index(0) + 1
+        waiting = [served.send(served.request(f"/sample/{slow}", more="Connection: close\r\n")) for _ in range(6)]
+        begun = time.monotonic()
+        for place in {1, 2, 3, 4} - {slow}:
+            assert served.answer(f"/sample/{place}").startswith(b"HTTP/1.1 200")
+            assert served.answer(f"/picture/{place}/0").startswith(b"HTTP/1.1 200")
+        assert served.answer("/answers").startswith(b"HTTP/1.1 200") and time.monotonic() - begun < 2
+        free.set()
+        for client in waiting:
+            assert client.makefile("rb").readline().startswith(b"HTTP/1.1 200")
+            client.close()

@@ -20,6 +20,7 @@ import yaml
 
 from trifacet.base.digests import text_number
 from trifacet.base.files import write_atomically
+from trifacet.base.markdown import markdown_text
 from trifacet.building.output import SET_KINDS
 from trifacet.building.recipe import BuildRecipe
 
@@ -114,7 +115,7 @@ def card(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> str:
     sections = [
         f"---\n{yaml.safe_dump(_front(recipe, facts), sort_keys=False, allow_unicode=True)}"
         "# license: fill in, see 'Licence and consent' below\n---",
-        f"# {quoted(recipe.name)}\n\n{_opening(manifest)}",
+        f"# {markdown_text(recipe.name)}\n\n{_opening(manifest)}",
         "## What is in it\n\n" + _table(facts),
         "## Where it comes from\n\n" + _sources(recipe, manifest),
         "## How it was made\n\n" + _steps(recipe, manifest),
@@ -144,12 +145,6 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
-def quoted(text: str) -> str:
-    """The text on one line without Markdown or HTML of its own: what comes from recipes and data is hostile."""
-    line = re.sub(r"([\\`*_{}\[\]()#+!|~:@]|^-)", r"\\\1", _printable(text))
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _front(recipe: BuildRecipe, facts: Mapping[str, SetFacts]) -> dict[str, Any]:
     rows = sum(found.rows for found in facts.values())
     configs = [
@@ -169,7 +164,7 @@ def _opening(manifest: Mapping[str, Any]) -> str:
     rows = sum(manifest["rows"].values())
     return (
         f"Posts with images and the alt-text that people wrote for them: {rows:,} rows, made of {read:,} that were "
-        f"read. Made by Trifacet {quoted(manifest['versions'].get('trifacet', ''))}, seed {manifest['seed']}; "
+        f"read. Made by Trifacet {markdown_text(manifest['versions'].get('trifacet', ''))}, seed {manifest['seed']}; "
         "`manifest.json` holds the recipe, the versions, the counts and the hashes of inputs and shards, "
         f"`failed.parquet` the {manifest['failed']['rows']:,} rows that failed for reasons of their own."
     )
@@ -204,7 +199,7 @@ def _table(facts: Mapping[str, SetFacts]) -> str:
 def _sources(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> str:
     files = Counter(file.get("source") for file in manifest["inputs"])
     lines = [
-        f"- {quoted(Path(source.path).name)} (format {source.format}; {files[place]} file"
+        f"- {markdown_text(Path(source.path).name)} (format {source.format}; {files[place]} file"
         f"{'' if files[place] == 1 else 's'}{f', first {source.limit:,} rows' if source.limit else ''})"
         for place, source in enumerate(recipe.sources)
     ]
@@ -216,7 +211,9 @@ def _steps(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> str:
     lines = ["| Step | Parameters | Rows in | Rows out |", "|---|---|---:|---:|"]
     for step, given in zip(manifest["steps"], parameters, strict=True):
         told = "; ".join(f"{name} = {_value(value)}" for name, value in given.items())
-        lines.append(f"| {quoted(step['name'])} | {quoted(told)} | {step['rows_in']:,} | {step['rows_out']:,} |")
+        lines.append(
+            f"| {markdown_text(step['name'])} | {markdown_text(told)} | {step['rows_in']:,} | {step['rows_out']:,} |"
+        )
     return "\n".join(lines) + "\n\n`funnel.html` says why rows were dropped, with examples."
 
 
@@ -232,7 +229,7 @@ def _value(value: Any) -> str:
 def _models(recipe: BuildRecipe) -> str:
     if not recipe.models:
         return "None took part."
-    return "\n".join(f"- {quoted(name)}: {quoted(model.model)}" for name, model in recipe.models.items())
+    return "\n".join(f"- {markdown_text(name)}: {markdown_text(model.model)}" for name, model in recipe.models.items())
 
 
 def _limits(recipe: BuildRecipe, facts: Mapping[str, SetFacts]) -> str:

@@ -238,7 +238,7 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
         )
         for name, metric in told["metrics"].items()
     ]
-    title, between = f"{told['benchmark']}: {told['items']} of {told['of']} items", f"{100 * LEVEL:g} % interval"
+    title, between = f"{plain(told['benchmark'])}: {told['items']} of {told['of']} items", f"{100 * LEVEL:g} % interval"
     json_or_table(told, json_path, title, ("metric", "value", between, "official"), table)
     if json_path == "-":
         return

@@ -131,7 +131,7 @@ def check(
     told = {"benchmark": one.name, "files": rows, "items": len(items), "images": {
         "wanted": pictures.wanted, "usable": pictures.usable, "missing": list(pictures.missing),
         "unreadable": unreadable}}  # fmt: skip
-    json_or_table(told, json_path, f"{one.name}: {len(items)} items", ("file", "state"),
+    json_or_table(told, json_path, f"{plain(one.name)}: {len(items)} items", ("file", "state"),
                   [[plain(f.need.path), plain(_state(f))] for f in found])  # fmt: skip
     if json_path != "-":
         if complete:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trifacet.base.bidi import bare
 from trifacet.cli.common import out, plain, print_table
 from trifacet.comparing.comparison import Column, Comparison
 from trifacet.comparing.pairs import JudgedPairs
@@ -97,4 +98,4 @@ def _aligned(cells: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _print_line(line: str) -> None:
     """Prose, broken between words where the terminal is narrow."""
-    out.print(plain(line), soft_wrap=False)
+    out.print(plain(bare(line)), soft_wrap=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trifacet.cli.common import err
+from trifacet.cli.common import err, plain
 from trifacet.cli.describe import (
     BatchOption,
     BeamsOption,
@@ -53,8 +53,6 @@ def generate(
     Example: trifacet generate runs/demo/data/test.jsonl --model runs/demo/models/sft/model --max-new-tokens 48
     --output sft.jsonl
     """
-    from rich.markup import escape
-
     from trifacet.base.progress import Bar
     from trifacet.data.formats import read_samples, use_format
     from trifacet.data.records import TestSample
@@ -74,7 +72,7 @@ def generate(
     root = images or data.parent
     check_images(samples, root)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
-    with Bar(escape(output.name)) as bar:
+    with Bar(plain(output.name)) as bar:
         writer = FamilyWriter(loaded.model, encoder, settings, seed)
         texts = write_to_file(writer, samples, output, images_root=root, overwrite=overwrite, on_progress=bar.update)
     cut = sum(text.cut_tokens > 0 for text in texts)
@@ -84,4 +82,4 @@ def generate(
         rules = Counter(rule for broken in refused for rule in broken)
         named = f" ({', '.join(f'{rule} {count}' for rule, count in rules.most_common())})" if rules else ""
         note += f"; {len(refused)} posts without one: no text passed the filter{named}" if refused else "; all passed"
-    err.print(f"{len(texts) - len(refused)} texts in {escape(str(output))}{note}", soft_wrap=True)
+    err.print(f"{len(texts) - len(refused)} texts in {plain(str(output))}{note}", soft_wrap=True)

@@ -153,7 +153,7 @@ def _line(told: Told) -> str:
     image = f" (image {plain(alt.image[:80])})" if alt.image and alt.column is not None else ""
     colour = _COLOURS[finding.level]
     return (
-        f"{plain(':'.join(places))}:{which} [{colour}]{finding.level}[/] {finding.rule}: "
+        f"{plain(':'.join(places))}:{which} [{colour}]{finding.level}[/] {plain(finding.rule)}: "
         f"{plain(finding.cause)}{image}; {plain(finding.cure)}"
     )
 
@@ -162,7 +162,7 @@ def _summary(counts: LintCounts) -> str:
     """One line; the rules behind it, the most frequent first."""
     unasked = [(counts.decorative, "decorative"), (counts.templates, "filled in by a template")]
     beside = "".join(f", {count} {words}" for count, words in unasked if count)
-    rules = ", ".join(f"{name} {count}" for name, count in counts.rules.most_common())
+    rules = ", ".join(f"{plain(name)} {count}" for name, count in counts.rules.most_common())
     return (
         f"{counts.files} file{'s' * (counts.files != 1)}, {counts.texts} text{'s' * (counts.texts != 1)}{beside}: "
         f"{counts.errors} error{'s' * (counts.errors != 1)}, {counts.warnings} warning{'s' * (counts.warnings != 1)}, "
@@ -214,15 +214,17 @@ def _tell_rules(settings: LintSettings, explain: str | None, json_path: str | No
     chosen = [known[explain]] if explain else list(settings.rules)
     document = {"rules": [_told_rule(rule) for rule in chosen]}
     if not explain:
-        rows = [(rule.name, rule.level, plain(rule.message)) for rule in chosen]
-        json_or_table(document, json_path, f"{settings.rule_set} rules", ("rule", "level", "what it finds"), rows)
+        rows = [(plain(rule.name), rule.level, plain(rule.message)) for rule in chosen]
+        json_or_table(
+            document, json_path, f"{plain(settings.rule_set)} rules", ("rule", "level", "what it finds"), rows
+        )
         return
     if json_path:
         write_json(document, json_path)
     if json_path != "-":
         rule = chosen[0]
         given = "".join(f", where {name.replace('_', ' ')} is {value!r}" for name, value in rule.given.items())
-        out.print(f"[bold]{rule.name}[/] ({rule.level}): {plain(rule.message)}")
+        out.print(f"[bold]{plain(rule.name)}[/] ({rule.level}): {plain(rule.message)}")
         out.print(f"looks for: {plain(rule.detail)}")
         out.print(f"example: {plain(rule.example) if rule.example.strip() else '(nothing to read)'}{plain(given)}")
         out.print(f"cure: {plain(rule.cure)}")

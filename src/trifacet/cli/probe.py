@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import err, json_or_table
+from trifacet.cli.common import err, json_or_table, plain
 from trifacet.cli.describe import (
     BatchOption,
     DeviceOption,
@@ -84,8 +84,6 @@ def probe(
     Example: trifacet probe runs/demo/data/test.jsonl --model runs/demo/models/mcm-dpo/model --max-new-tokens 48
     --html probe.html
     """
-    from rich.markup import escape
-
     from trifacet.base.errors import TrifacetError
     from trifacet.base.files import write_atomically
     from trifacet.base.progress import Bar
@@ -117,7 +115,7 @@ def probe(
     check_images(samples, root)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     called = name or next(iter(name_models([model])))
-    with Bar(escape(f"probe {called}")) as bar:
+    with Bar(plain(f"probe {called}")) as bar:
         prober = Prober(loaded, encoder, samples, texts, root, looks, bar.update)
         document, states = prober.probe(model=called, data=data.name, others=others)
     write_atomically(output, document.model_dump_json(indent=1) + "\n")
@@ -126,7 +124,7 @@ def probe(
     if html:
         write_page({**shown, str(output): document.model_dump()}, html)
     for note in document.notes:
-        err.print(f"note: {escape(note)}")
+        err.print(f"note: {plain(note)}")
     summary = document.summary()
     json_or_table(summary, json_path, f"{len(samples)} samples", ["look", "value", "95 %", "what"], _rows(summary))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from trifacet.cli.common import err, out, print_table
+from trifacet.cli.common import err, out, plain, print_table
 from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
 
 
@@ -36,8 +36,8 @@ def run(
         print_table("the sweep, on the validation split", columns, shown)
     elif models:
         metrics = list(next(iter(models.values())).get("metrics", next(iter(models.values()))))
-        rows = [[metric, *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
-        print_table("scores", ["metric", *models], rows)
+        rows = [[plain(metric), *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
+        print_table("scores", ["metric", *map(plain, models)], rows)
         if len(models) > 1 and not finished.scores.get("seeds"):
             err.print(
                 "how sure the differences are is in the report; with effect sizes, and the samples that differ most: "
@@ -60,4 +60,4 @@ def _cell(scored: dict[str, Any], metric: str) -> str:
 def _plain_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else plain(str(value))

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from trifacet.base.errors import DataError
 from trifacet.base.version import __version__
+from trifacet.base.words import visible
 from trifacet.lint.linting import Told
 from trifacet.lint.rule import Rule
 
@@ -74,7 +75,7 @@ def _result(told: Told, place: int, seen: Counter[str]) -> dict[str, Any]:
     }
     name = f"row {alt.row}" if alt.row is not None else ""
     if alt.id or name:
-        names = {"name": _printable(alt.id or name), "fullyQualifiedName": _printable(f"{name} {alt.id}".strip())}
+        names = {"name": visible(alt.id or name), "fullyQualifiedName": visible(f"{name} {alt.id}".strip())}
         location["logicalLocations"] = [names]
     same = "\x1f".join((finding.rule, told.document, alt.image, alt.text or ""))
     mark = hashlib.sha256(same.encode("utf-8", "replace")).hexdigest()[:32]
@@ -108,8 +109,4 @@ def _escaped(text: str) -> str:
     """Plain text of a message: no link, no place for an argument, nothing that a terminal would act on."""
     for character in "[]":
         text = text.replace(character, f"\\{character}")
-    return _printable(text.replace("{", "{{").replace("}", "}}"))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return visible(text.replace("{", "{{").replace("}", "}}"))

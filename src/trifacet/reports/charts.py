@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from trifacet.base.bidi import isolated
 from trifacet.reports.plots import Line, line_chart
 
 
@@ -31,7 +32,9 @@ def chart(
     from_zero: bool = False,
 ) -> Chart:
     """The lines drawn; the text alternative says where each began and ended."""
-    said = "; ".join(f"{line.label} from {short(line.values[0])} to {short(line.values[-1])}" for line in lines)
+    said = "; ".join(
+        f"{isolated(line.label)} from {short(line.values[0])} to {short(line.values[-1])}" for line in lines
+    )
     last = max((line.steps[-1] for line in lines), default=0)
     alternative = f"{title} over {last:.0f} steps: {said}." if said else f"{title}: nothing logged."
     return Chart(

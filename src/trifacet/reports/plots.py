@@ -16,6 +16,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from trifacet.base.bidi import isolated
 from trifacet.web.svg import svg_of
 
 WIDTH = 340  # user units (px at scale 1) of every chart: on a phone it fills the screen with letters of 11 px
@@ -112,7 +113,7 @@ def bar_chart(
         high = max([*ends.values(), reach, 0.0]) or 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.set_yticks(range(len(names)), [shorten(name, 18) for name in names], color=INK)
+        axes.set_yticks(range(len(names)), [isolated(shorten(name, 18)) for name in names], color=INK)
         axes.tick_params(length=0)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
@@ -156,7 +157,9 @@ def line_chart(
             )
             if named and line.steps and _is_finite(line.values[-1]):
                 end = (line.steps[-1], line.values[-1])
-                axes.annotate(shorten(line.label, 14), end, (6, 0), textcoords="offset points", va="center", color=INK)
+                axes.annotate(
+                    isolated(shorten(line.label, 14)), end, (6, 0), textcoords="offset points", va="center", color=INK
+                )
         if from_zero:
             tops = [value for line in lines for value in line.values if _is_finite(value)]
             top = max([*tops, 0.05])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from trifacet.base.bidi import isolated
 from trifacet.base.files import write_atomically
 from trifacet.probing.document import read_document
 from trifacet.reports.charts import Chart
@@ -80,7 +81,10 @@ def probe_sections(probes: Mapping[str, _Document]) -> list[Markup]:
 def _names(probes: Mapping[str, _Document]) -> list[str]:
     """The models' names; two that share one get their key beside it."""
     given = [document["model"] for document in probes.values()]
-    return [name if given.count(name) == 1 else f"{name} ({key})" for name, key in zip(given, probes, strict=True)]
+    return [
+        name if given.count(name) == 1 else f"{isolated(name)} ({isolated(key)})"
+        for name, key in zip(given, probes, strict=True)
+    ]
 
 
 def _attention(models: Mapping[str, _Document], every: Sequence[str]) -> Markup:
@@ -107,7 +111,7 @@ def _attention(models: Mapping[str, _Document], every: Sequence[str]) -> Markup:
     layers = [_layers(name, one["per_layer"], f"probe-layers-{at}") for at, (name, one) in enumerate(found.items())]
     lines = [(swatch(style, f"probe-key-{group}"), *_GROUPS[group]) for style, group in enumerate(_GROUPS)]
     remarks = [
-        f"{name}: {', '.join(what)}."
+        f"{isolated(name)}: {', '.join(what)}."
         for name, one in found.items()
         if (what := [f"{one[key]} {said}" for key, said in _REMARKS.items() if one[key]])
     ]
@@ -137,10 +141,8 @@ def _layers(name: str, layers: Sequence[_Document], chart_id: str) -> Chart:
         for line in lines
         if line.values
     )
-    svg = line_chart(
-        lines, alternative=f"Shares of attention of {name} by layer: {said}.", chart_id=chart_id, from_zero=True,
-        across="layer",
-    )  # fmt: skip
+    alternative = f"Shares of attention of {isolated(name)} by layer: {said}."
+    svg = line_chart(lines, alternative=alternative, chart_id=chart_id, from_zero=True, across="layer")
     return Chart(name, "Shares of the attention by layer.", svg)
 
 
@@ -199,10 +201,12 @@ def _embeddings(models: Mapping[str, _Document], every: Sequence[str]) -> Markup
         if one["joint"]:
             clouds = {cloud["model"]: cloud["points"] for cloud in one["joint"]["models"]}
             styles = {model: style for style, model in enumerate(clouds)}
-            plane = _plane(f"One plane, with {name}", clouds, one["joint"]["explained"], styles, f"probe-joint-{at}")
+            plane = _plane(
+                f"One plane, with {isolated(name)}", clouds, one["joint"]["explained"], styles, f"probe-joint-{at}"
+            )
             key = [(swatch(style, f"probe-joint-{at}-{style}"), model) for model, style in styles.items()]
             joint.append((plane, key))
-    left_out = [f"{name}: {one['left_out']} samples" for name, one in found.items() if one["left_out"]]
+    left_out = [f"{isolated(name)}: {one['left_out']} samples" for name, one in found.items() if one["left_out"]]
     return render_part(
         __name__,
         "probe_embeddings.jinja", {}, names=list(found), rows=rows, planes=planes, joint=joint, left_out=left_out,
@@ -225,8 +229,8 @@ def _plane(
     count = sum(len(cloud.pairs) for cloud in drawn)
     some = f" The first {PAIRS_DRAWN} pairs." if max(map(len, clouds.values())) > PAIRS_DRAWN else ""
     alternative = (
-        f"{title}: {count} pairs of a generated and a reference text in the plane of largest variance, which holds "
-        f"{sum(explained):.0%} of it. The distances are in the table."
+        f"{isolated(title)}: {count} pairs of a generated and a reference text in the plane of largest variance, which "
+        f"holds {sum(explained):.0%} of it. The distances are in the table."
     )
     hint = f"Full: generated, hollow: reference; a line joins the two texts of a sample.{some}"
     return Chart(title, hint, pair_chart(drawn, axes=axes, alternative=alternative, chart_id=chart_id))
@@ -244,7 +248,7 @@ def _bars(
     """Bars of the models in their order, each with its number; ``reach`` is the scale."""
     ordered = {name: values[name] for name in every if name in values}
     texts = {name: shape.format(value) for name, value in ordered.items()}
-    said = "; ".join(f"{name} {text}" for name, text in texts.items())
+    said = "; ".join(f"{isolated(name)} {text}" for name, text in texts.items())
     return bar_chart(ordered, alternative=f"{title}: {said}.", texts=texts, chart_id=chart_id, reach=reach)
 
 

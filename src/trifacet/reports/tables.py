@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
+from trifacet.base.markdown import markdown_text
 from trifacet.evaluation.run_folder import ModelRun, number
 
 _Better = Literal["higher", "lower", "neither"]
@@ -247,11 +248,3 @@ def _best(values: Sequence[float | None], metric: Metric) -> float | None:
     if metric.better == "neither" or len({format_value(value, metric) for value in finite}) < 2:
         return None  # where all look alike, none is best
     return max(finite) if metric.better == "higher" else min(finite)
-
-
-def markdown_text(text: str) -> str:
-    """One line without Markdown or HTML of its own, and without control characters."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-    for sign in "\\`*_{}[]<>|#!":
-        line = line.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return line

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -25,7 +24,7 @@ from trifacet.review.desk import CHOICES, Desk, judges_name
 from trifacet.review.store import HumanJudge
 from trifacet.web.access import Access
 from trifacet.web.guard import HEADERS, Guard
-from trifacet.web.page import printable
+from trifacet.web.page import page_templates, printable
 
 LONGEST_COMMENT = 2000  # characters
 _LONGEST_FORM = 65_536  # bytes: a comment of the longest kind, percent-encoded
@@ -46,13 +45,7 @@ _PROBLEMS = {
 _NOT_STORED, _NOT_READ = "Your answer was not stored", "The review cannot be read just now"
 _NO_SEAT = "The link was opened anew in this browser. Give your name again, then answer again."
 _NO_LINK = "Open the link that was printed when the review was started, or the one that you were sent."
-_PAGES = Environment(
-    loader=PackageLoader("trifacet.review"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_PAGES = page_templates("trifacet.review")
 
 
 def create_app(desk: Desk, access: Access, host: str, tell: Callable[[str], None]) -> FastAPI:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 from trifacet.review.store import Store, Vote
@@ -15,7 +16,9 @@ from trifacet.review.store import Store, Vote
 _COLUMNS = (
     "sample", "judge", "shown_first", "shown_second", "choice", "winner", "comment", "saw_image", "time", "counts",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+# What a spreadsheet would compute: at the beginning of a cell, and cells begin where one that takes semicolons, tabs or
+# lines for their ends sees fit.
+_FORMULA = re.compile(r"""(^|[;\t\n])([\s"']*)(?=[=+@＝＋－＠-])|^(?=\t)""")
 
 
 def vote_rows(store: Store) -> list[dict[str, Any]]:
@@ -29,7 +32,7 @@ def as_jsonl(rows: list[dict[str, Any]]) -> str:
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """The rows as CSV; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """The rows as CSV; what a spreadsheet would take for a formula gets an apostrophe before it."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -49,7 +52,6 @@ def _cell(value: Any) -> Any:
         case bool():
             return str(value).lower()
         case str():  # the writer quotes a line feed, but not a carriage return: it would begin a row of its own
-            text = value.replace("\r\n", "\n").replace("\r", "\n")
-            return f"'{text}" if value.startswith(_FORMULA) else text
+            return _FORMULA.sub(r"\g<1>\g<2>'", value.replace("\r\n", "\n").replace("\r", "\n"))
         case _:
             return value

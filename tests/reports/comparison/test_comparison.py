@@ -108,6 +108,40 @@ def test_a_name_in_quotes_needs_no_other_font_encoding():
     assert latex_text('a "b"') == r"a \symbol{34}b\symbol{34}"
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("--", "-{}-"), ("a---b", "a-{}-{}-b"), ("?`", "?{}`"), ("!`x", "!{}`x"), ("``x''", "`{}`x'{}'"),
+        (",,", ",{},"), ("*name", "{*}name"), ("<<", r"\textless{}\textless{}"), ("1–2", r"1\textendash{}2"),
+        ("\u05d0 \u2068x\u2069", "\u05d0 x"),
+    ],
+)  # fmt: skip
+def test_a_name_is_set_as_it_is_written(name, written):
+    assert latex_text(name) == written
+
+
+def test_no_row_of_latex_begins_with_what_its_line_end_would_take():
+    """A row begins after ``\\\\``, which takes a star or a bracket that follows as its own."""
+    models = [replace(one, name=f"{sign}{one.name}") for one, sign in zip(contestants(), "*[(", strict=True)]
+    rows = latex(compare(models, FAST)).split("\\\\")
+    assert len(rows) > 6 and not [row for row in rows if re.match(r"\s*[*\[]", row)]
+
+
+@pytest.mark.parametrize(
+    ("name", "others"), [("naïve é ß", ""), ("μ-LLaVA", "μ"), ("模型", "型模"), ("cat 🐈", "🐈"), ("Đ", "Đ")]
+)
+def test_letters_that_pdflatex_cannot_set_are_named(name, others):
+    first, *rest = contestants()
+    table = latex(compare([replace(first, name=name), *rest], FAST))
+    assert ("XeLaTeX" in table) == bool(others)
+    if others:
+        assert table.splitlines()[0].startswith("% needs XeLaTeX") and table.splitlines()[0].endswith(
+            f"these: {others}"
+        )
+    plain = latex(compare(contestants(), FAST))
+    assert "XeLaTeX" not in plain and plain.isascii()
+
+
 def test_tables_agree_and_name_test_and_correction():
     comparison = compared()
     value = next(row for row in comparison_markdown(comparison).splitlines() if row.startswith("| good"))

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from axe import brief, inspect_page
+from hostile_pages import only_our_markup
 from hypothesis import given
 from hypothesis import strategies as st
 from told_build import VERIFIED, local_steps, raw_posts, told_build, told_recipe
@@ -102,6 +103,7 @@ def test_the_page_loads_nothing_and_runs_nothing(file, page):
 
 def test_hostile_posts_are_text(file, page):
     html = file.read_text(encoding="utf-8")
+    only_our_markup(html, "funnel.html.jinja")
     assert "<script>alert(1)</script> new kites" in page.text
     assert "{{ 7 * 7 }}" in page.text
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", html)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trifacet.base.bidi import isolated
 from trifacet.comparing.comparison import Column, Comparison
 from trifacet.metrics.target import Target
 from trifacet.reports.comparison.tables import number_text
@@ -86,12 +87,13 @@ def _farthest(comparison: Comparison, column: Column) -> list[tuple[str, _Reason
         if one.column.key != column.key:
             continue
         ours, theirs = (comparison.measures[model, column.key] for model in (one.model, one.other))
+        pair = f"{isolated(one.model)} against {isolated(one.other)}"
         apart_U = ours.of_units() - theirs.of_units()
         size_U = np.where(np.isfinite(apart_U), np.abs(apart_U), 0.0)
         for row in np.argsort(-size_U, kind="stable")[:PER_METRIC].tolist():
             before = found.get(ours.units[row])
             if size_U[row] > (abs(before.apart) if before else 0.0):
-                found[ours.units[row]] = _Reason(column, f"{one.model} against {one.other}", float(apart_U[row]))
+                found[ours.units[row]] = _Reason(column, pair, float(apart_U[row]))
     return sorted(found.items(), key=lambda item: -abs(item[1].apart))[:PER_METRIC]
 
 
@@ -99,7 +101,7 @@ def _lines(reasons: Sequence[_Reason]) -> list[str]:
     said: dict[str, list[str]] = {}
     for one in reasons:
         apart = number_text(one.apart, _places(abs(one.apart)), signed=True)
-        said.setdefault(one.pair, []).append(f"{one.column.title} {apart}")
+        said.setdefault(one.pair, []).append(f"{isolated(one.column.title)} {apart}")
     return [f"{pair}: {', '.join(metrics)}" for pair, metrics in said.items()]
 
 

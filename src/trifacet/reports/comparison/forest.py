@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import matplotlib
 from markupsafe import Markup
 
+from trifacet.base.bidi import isolated
 from trifacet.comparing.comparison import Column, Comparison
 from trifacet.reports.comparison.tables import MARKS, digits, interval_text, number_text, p_text
 from trifacet.reports.plots import GROUND, INK, QUIET, SERIES, STYLE, VARIABLES, empty_figure, shorten
@@ -49,7 +50,7 @@ def forest_chart(spans: Sequence[_Span], *, alternative: str, chart_id: str) -> 
                     known += span.interval
                 axes.plot([span.value], [row], "o", color=ink, markersize=6.5, mfc=ink if span.firm else GROUND)
                 known.append(span.value)
-            said = f"{shorten(span.label, 30)}  {span.text}"
+            said = f"{span.label}  {span.text}"
             above = (0, row - 0.28)
             axes.annotate(
                 said, above, (0, 0), xycoords=("axes fraction", "data"), textcoords="offset points", color=INK
@@ -75,13 +76,15 @@ def difference_chart(
     spans, said = [], []
     for one in comparison.differences:
         if one.column.key == column.key:
-            name = f"{one.model} – {one.other}" if comparison.settings.pairs == "all" else one.model
+            names = (one.model, one.other) if comparison.settings.pairs == "all" else (one.model,)
+            name = " – ".join(isolated(shorten(part, 30 // len(names))) for part in names)
             value = number_text(one.value, places, signed=True)
             text = f"{value} {interval_text(one.interval, places, signed=True)}".strip()
             drawn = f"{text} {MARKS[one.verdict]}".strip()
             spans.append(_Span(name, one.value, one.interval, drawn, bool(one.verdict)))
             verdict = f", {one.verdict}" if one.verdict else ""
-            said.append(f"{one.model} less {one.other} {text}{verdict}, corrected p {p_text(one.p_corrected)}")
+            less = f"{isolated(one.model)} less {isolated(one.other)}"
+            said.append(f"{less} {text}{verdict}, corrected p {p_text(one.p_corrected)}")
     hint = {"higher": "Right of the line is better.", "lower": "Left of the line is better.", "neither": ""}
-    chart = forest_chart(spans, alternative=f"{title or column.title}: {'; '.join(said)}.", chart_id=chart_id)
+    chart = forest_chart(spans, alternative=f"{isolated(title or column.title)}: {'; '.join(said)}.", chart_id=chart_id)
     return column, hint[column.better], chart

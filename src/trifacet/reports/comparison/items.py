@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.bidi import isolated
 from trifacet.benchmarks.benchmark import Answered, Result
 from trifacet.benchmarks.results import values_of_items
 from trifacet.comparing.comparison import Comparison
@@ -129,7 +130,7 @@ def _decisive(values: Sequence[Mapping[str, float]], undirected: set[str]) -> st
 
 def _how(kind: str, apart: _Apart, shown: int) -> str:
     differing = sum(size > 0 for size in apart.by_item.values())
-    what = "one model is right and another wrong" if kind == "correct" else f"the models differ in {kind}"
+    what = "one model is right and another wrong" if kind == "correct" else f"the models differ in {isolated(kind)}"
     begin = f"On {differing} of {len(apart.by_item)} items {what}"
     if shown == differing:
         return f"{begin}{'; all are shown' if shown else ''}."
@@ -176,7 +177,9 @@ def _number(value: float) -> str:
 def _judged(one: Answered) -> str:
     verdict: Any = one.verdict
     if verdict is None:
-        return clipped(f"no verdict ({one.problem})", TOLD) if one.problem else ""
+        return clipped(f"no verdict ({isolated(one.problem)})", TOLD) if one.problem else ""
     parts = verdict if isinstance(verdict, dict) else {"": verdict}
-    text = ", ".join(f"{name} {json.dumps(value, ensure_ascii=False)}".strip() for name, value in parts.items())
+    text = ", ".join(
+        f"{isolated(name)} {isolated(json.dumps(value, ensure_ascii=False))}".strip() for name, value in parts.items()
+    )
     return clipped(text, TOLD)

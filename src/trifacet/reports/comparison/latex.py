@@ -1,9 +1,15 @@
-"""A comparison as LaTeX tables. Invariant: numbers and marks are those of the other outputs, escaped for LaTeX."""
+"""A comparison as LaTeX tables.
+
+Invariant: numbers and marks are those of the other outputs; names are set as they are written, by any LaTeX; where
+pdfLaTeX has no letters for them, the table says so.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from trifacet.base.bidi import bare
 from trifacet.comparing.comparison import Column, Comparison, DifferenceVerdict
 from trifacet.reports.comparison.tables import (
     ABSENT,
@@ -26,8 +32,13 @@ _ESCAPED = {
     "|": r"\textbar{}",
     '"': r"\symbol{34}",  # \textquotedbl is an error in the default encoding
     "[": "{[}",  # after a line's end it would be an option
-    "\N{EN DASH}": "--",
+    "*": "{*}",  # and this would be a part of the line's end
+    "\N{EN DASH}": r"\textendash{}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
+
+_LIGATURES = re.compile(r"-(?=-)|[`?!](?=`)|'(?=')|,(?=,)")  # signs that would be set as another one
+# What every pdfLaTeX of the last years sets without a package: Latin letters of Western Europe, and these signs.
+_SET = {*map(chr, (*range(0x20, 0x7F), *range(0xC0, 0x100))), *"\n¡¿§¶©£ŁłŒœ–—‘’“”…"} - set("ÐÞðþ×÷")
 
 
 def latex(comparison: Comparison) -> str:
@@ -61,7 +72,10 @@ def _table(comparison: Comparison, profile: str, columns: Sequence[Column]) -> s
         spans = [rf"{{\scriptsize {_number(interval)}}}" if interval else "" for _, _, interval, _ in row]
         lines += [f"{side} & {' & '.join(values)} \\\\", f" & {' & '.join(spans)} \\\\"]
     caption = _caption(comparison, profile, columns)
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"\\caption{{{caption}}}", "\\end{table}", ""])
+    table = "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"\\caption{{{caption}}}", "\\end{table}", ""])
+    if others := "".join(sorted(set(table) - _SET)):
+        return f"% needs XeLaTeX or LuaLaTeX, and a font by \\usepackage{{fontspec}} that has these: {others}\n{table}"
+    return table
 
 
 def _caption(comparison: Comparison, profile: str, columns: Sequence[Column]) -> str:
@@ -90,5 +104,5 @@ def _number(text: str) -> str:
 
 def latex_text(text: str) -> str:
     """One line in which no character commands LaTeX."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return "".join(_ESCAPED.get(char, char) for char in line)
+    line = " ".join("".join(char if char.isprintable() else " " for char in bare(text)).split())
+    return _LIGATURES.sub(r"\g<0>{}", "".join(_ESCAPED.get(char, char) for char in line))

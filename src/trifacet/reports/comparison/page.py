@@ -12,7 +12,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trifacet.base.bidi import isolated
 from trifacet.base.files import write_atomically
+from trifacet.base.words import visible
 from trifacet.comparing.comparison import Column, Comparison
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.pairs import JudgedPairs
@@ -98,7 +100,7 @@ def render_comparison(
         pairs=len({(one.model, one.other) for one in comparison.differences}),
         findings=findings(comparison),
         official=official_text(comparison),
-        caveats=[*comparison.notes, *caveats(comparison)],
+        caveats=[*map(visible, comparison.notes), *caveats(comparison)],
         judged=judged,
         examples=examples(comparison, {one.name: one.texts for one in contestants}, samples, images),
         items=sections(comparison, contestants, None if samples else images),
@@ -107,16 +109,17 @@ def render_comparison(
 
 
 def _opening(comparison: Comparison, samples: int) -> str:
+    baseline = isolated(comparison.baseline)
     others = [name for name in comparison.models if name != comparison.baseline]
     most = max(column.units for column in comparison.columns)
     if not others:
-        return f"{comparison.baseline} on {most} samples or groups of them, drawn as wholes."
-    who = others[0] if len(others) == 1 else f"{len(others)} models"
+        return f"{baseline} on {most} samples or groups of them, drawn as wholes."
+    who = isolated(others[0]) if len(others) == 1 else f"{len(others)} models"
     what = "samples" if most == samples else "units (samples, or groups of them)"
     test = f"{CORRECTIONS[comparison.settings.correction]} p ≤ {1 - comparison.settings.level:.2g}"
     counted = findings(comparison)
     result = counted[0] if len(counted) == 1 else "How often each is better stands above the differences."
-    return f"{who} against {comparison.baseline} on {most} {what}, by {test}. {result}"
+    return f"{who} against {baseline} on {most} {what}, by {test}. {result}"
 
 
 def _rows(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, list[dict[str, Any]]]]:

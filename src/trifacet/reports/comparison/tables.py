@@ -1,7 +1,7 @@
 """A comparison as tables for the terminal and Markdown, and what has to be said beside them in words.
 
 Invariant: numbers show as many digits as their intervals bear; nothing is marked without the p-value and the
-correction being named; names from outside are escaped for where they go.
+correction being named; names from outside are escaped for where they go, and isolated in sentences.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trifacet.base.words import listed
+from trifacet.base.bidi import isolated
+from trifacet.base.markdown import markdown_text
+from trifacet.base.words import listed, visible
 from trifacet.comparing.comparison import Column, Comparison, DifferenceVerdict, MeasuredCell, MetricDifference
 from trifacet.comparing.pairs import JudgedPairs
-from trifacet.reports.tables import markdown_text
 from trifacet.statistics.keys import OWN
 from trifacet.statistics.measures import Better
 
@@ -91,7 +92,7 @@ def legend(comparison: Comparison) -> str:
     if not comparison.differences:
         return intervals
     return (
-        f"{intervals} ▲ better, ▼ worse than {comparison.baseline}, ≠ differs where neither "
+        f"{intervals} ▲ better, ▼ worse than {isolated(comparison.baseline)}, ≠ differs where neither "
         f"direction is better: paired permutation test, {CORRECTIONS[settings.correction]} p ≤ {limit} over "
         f"{_family(comparison)} of each metric."
     )
@@ -102,7 +103,7 @@ def findings(comparison: Comparison) -> list[str]:
     pairs: dict[tuple[str, str], dict[DifferenceVerdict, list[str]]] = {}
     for one in comparison.differences:
         found = pairs.setdefault((one.model, one.other), {"better": [], "worse": [], "differs": [], "": []})
-        found[one.verdict].append(one.column.title)
+        found[one.verdict].append(isolated(one.column.title))
     lines = []
     for (model, other), found in pairs.items():
         said = [f"better in {len(found['better'])}", f"worse in {len(found['worse'])}"]
@@ -111,7 +112,8 @@ def findings(comparison: Comparison) -> list[str]:
         if found["differs"]:
             said.append(f"different in {len(found['differs'])} of which neither direction is better")
         said.append(f"no difference found in {len(found[''])}")
-        lines.append(f"{model} against {other}, of {sum(map(len, found.values()))} metrics: {', '.join(said)}.")
+        pair = f"{isolated(model)} against {isolated(other)}"
+        lines.append(f"{pair}, of {sum(map(len, found.values()))} metrics: {', '.join(said)}.")
     return lines
 
 
@@ -144,7 +146,7 @@ def unofficial_text(comparison: Comparison) -> list[str]:
     lines = []
     for reasons, titles in by_reasons(comparison).items():
         are = "is not official" if len(titles) == 1 else "are not official"
-        lines.append(f"{metric_titles(comparison, titles)} {are}: {'; '.join(reasons)}")
+        lines.append(f"{metric_titles(comparison, titles)} {are}: {'; '.join(map(isolated, reasons))}")
     return lines
 
 
@@ -155,7 +157,7 @@ def metric_titles(comparison: Comparison, titles: Sequence[str]) -> str:
         own = [column.title for column in columns]
         there = [title for title in own if title in titles]
         whole = bool(profile) and len(there) == len(own) > 1
-        shown += [f"all {len(own)} metrics of {profile}"] if whole else there
+        shown += [f"all {len(own)} metrics of {isolated(profile)}"] if whole else map(isolated, there)
     return ", ".join(shown)
 
 
@@ -239,7 +241,7 @@ def comparison_markdown(comparison: Comparison, judged: JudgedPairs | None = Non
             "|---|---|---:|---:|---:|---:|---:|---:|",
             *("| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in judged_rows(judged)),
         ]
-    said = [*official_text(comparison), *comparison.notes, *caveats(comparison)]
+    said = [*official_text(comparison), *map(visible, comparison.notes), *caveats(comparison)]
     return "\n".join([*lines, "", *(f"* {markdown_text(note)}" for note in said)]) + "\n"
 
 

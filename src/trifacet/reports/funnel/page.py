@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.bidi import isolated
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.building.examples import Reason, examples
@@ -142,7 +143,7 @@ def _steps(recipe: BuildRecipe, told: Sequence[StepTold], per_reason: int) -> li
             for (verdict, reason), count in counts
         ]
         parameters = ", ".join(
-            f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in step.parameters.items()
+            f"{name}: {isolated(json.dumps(value, ensure_ascii=False))}" for name, value in step.parameters.items()
         )
         shown.append(StepShown(step, clipped(parameters, 400), reasons))
     return shown
@@ -164,7 +165,7 @@ def _cost(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _causes(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{cause}: {count:,}" for cause, count in sorted(counts.items())) or "–"
+    return ", ".join(f"{isolated(cause)}: {count:,}" for cause, count in sorted(counts.items())) or "–"
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
@@ -181,7 +182,8 @@ def _fault(fault: Fault) -> dict[str, Any]:
 
 
 def _by_step(counts: Counter[tuple[str, str]]) -> list[str]:
-    return [f"{count:,} {name}: {reason}" for (name, reason), count in sorted(counts.items(), key=lambda one: -one[1])]
+    found = sorted(counts.items(), key=lambda one: -one[1])
+    return [f"{count:,} {isolated(name)}: {isolated(reason)}" for (name, reason), count in found]
 
 
 def _manifest(recipe: BuildRecipe) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trifacet.base.bidi import isolated
 from trifacet.base.files import write_atomically
 from trifacet.comparing.comparison import Comparison
 from trifacet.data.source import FilesRead
@@ -106,12 +107,12 @@ def _drop_limit(run: Run, name: str) -> float | None:
 def _metric_bars(summary: Summary, index: int, comparison: Comparison | None) -> tuple[Metric, Markup]:
     metric = summary.metrics[index]
     cells = {model.name: row[index] for model, row in summary.rows}
-    said = "; ".join(f"{name} {cell.text} {cell.interval}".rstrip() for name, cell in cells.items())
+    said = "; ".join(f"{isolated(name)} {cell.text} {cell.interval}".rstrip() for name, cell in cells.items())
     found = comparison.cells if comparison else {}
     intervals = {name: cell.interval for (name, (_, key)), cell in found.items() if key == metric.key and cell.interval}
     return metric, bar_chart(
         {name: cell.value for name, cell in cells.items()},
-        alternative=f"{metric.title}: {said}.",
+        alternative=f"{isolated(metric.title)}: {said}.",
         texts={name: cell.text for name, cell in cells.items()},
         chart_id=f"bar-{index}",
         whiskers={name: intervals[name] for name in cells if name in intervals},
@@ -122,11 +123,12 @@ def _seed_bars(seeds: Mapping[str, Any], metric: Metric, index: int) -> tuple[Me
     spreads = {str(name): _mapping(scores.get(metric.key)) for name, scores in _mapping(seeds.get("models")).items()}
     means = {name: number(spread.get("mean")) for name, spread in spreads.items()}
     stds = {name: number(spread.get("std")) or 0.0 for name, spread in spreads.items()}
-    said = "; ".join(f"{name} {format_value(means[name], metric)}, plus or minus {stds[name]:.2g}" for name in means)
+    shown = {name: format_value(mean, metric) for name, mean in means.items()}
+    said = "; ".join(f"{isolated(name)} {shown[name]}, plus or minus {stds[name]:.2g}" for name in means)
     return metric, bar_chart(
         means,
-        alternative=f"{metric.title}, mean over seeds: {said}.",
-        texts={name: format_value(mean, metric) for name, mean in means.items()},
+        alternative=f"{isolated(metric.title)}, mean over seeds: {said}.",
+        texts=shown,
         chart_id=f"seed-{index}",
         whiskers={
             name: (mean - stds[name], mean + stds[name])

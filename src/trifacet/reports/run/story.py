@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trifacet.base.bidi import isolated
 from trifacet.evaluation.run_folder import Run, number
 from trifacet.reports.run.posts import Post
 
@@ -25,7 +26,7 @@ def opening(run: Run, posts: Sequence[Post]) -> list[str]:
         sentences.append(f"Supervised training showed it {_posts(supervised.done.get('samples'))} with alt-text (sft).")
     aligned = [model for model in run.models if model.name not in ("base", "sft") and model.done]
     if aligned:
-        names = _listed([model.name for model in aligned])
+        names = _listed([isolated(model.name) for model in aligned])
         ways = "one way" if len(aligned) == 1 else f"{len(aligned)} ways, each on its own"
         sentences.append(f"It was then aligned with preferences in {ways}: {names}.")
     described = {len(model.texts) for model in run.models if model.texts}
@@ -46,7 +47,7 @@ def _start(run: Run) -> str:
     model = run.recipe.get("model")
     model = model if isinstance(model, Mapping) else {}
     if model.get("path"):
-        return f"This run starts from the checkpoint {model['path']}."
+        return f"This run starts from the checkpoint {isolated(str(model['path']))}."
     tiny = model.get("tiny")
     if isinstance(tiny, Mapping) and tiny.get("warmup_steps"):
         return (

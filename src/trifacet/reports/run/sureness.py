@@ -11,7 +11,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trifacet.base.words import listed
+from trifacet.base.bidi import isolated
+from trifacet.base.markdown import markdown_text
+from trifacet.base.words import listed, visible
 from trifacet.comparing.comparison import Column, Comparison, held_against_baseline
 from trifacet.comparing.document import document
 from trifacet.reports.comparison.forest import difference_chart
@@ -24,7 +26,7 @@ from trifacet.reports.comparison.tables import (
     p_text,
     unofficial_text,
 )
-from trifacet.reports.tables import Metric, Summary, TableCell, decimals, markdown_text
+from trifacet.reports.tables import Metric, Summary, TableCell, decimals
 from trifacet.reports.words import quantity
 
 NOT_COMPARED = (
@@ -65,7 +67,7 @@ class Sureness:
     @property
     def notes(self) -> list[str]:
         """What a reader must know first: of this run's numbers, and that they tell of these posts only."""
-        return [*self.against.notes, *unofficial_text(self.against), *caveats(self.against)[:1]]
+        return [*map(visible, self.against.notes), *unofficial_text(self.against), *caveats(self.against)[:1]]
 
     @property
     def limits(self) -> list[str]:
@@ -130,12 +132,14 @@ def sureness(summary: Summary, comparison: Comparison | None) -> Sureness | None
 def leaders(summary: Summary) -> list[str]:
     """Sentences: who has the best value in which metrics, and whether a test tells it from all others."""
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    names = {model.name: f"{model.name} (degenerated)" if model.degenerate else model.name for model, _ in summary.rows}
+    names = {
+        model.name: f"{isolated(model.name)}{' (degenerated)' if model.degenerate else ''}" for model, _ in summary.rows
+    }
     for place, metric in enumerate(summary.metrics):
         best = [(names[model.name], cells[place]) for model, cells in summary.rows if cells[place].best]
         if best and best[0][1].alike is not None:
             alike = tuple(names[name] for name in best[0][1].alike)
-            found.setdefault((tuple(name for name, _ in best), alike), []).append(metric.title)
+            found.setdefault((tuple(name for name, _ in best), alike), []).append(isolated(metric.title))
     return [_sentence(best, alike, ", ".join(titles)) for (best, alike), titles in found.items()]
 
 

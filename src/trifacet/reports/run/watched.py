@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trifacet.base.bidi import isolated
 from trifacet.evaluation.run_folder import number
 from trifacet.reports.charts import Chart, chart, short
 from trifacet.reports.plots import Line
@@ -115,7 +116,7 @@ def changed(done: Mapping[str, Any]) -> str:
     if len(known) < len(keys):
         return ""
     return (
-        f"The saved model was loaded again and compared with its start ({found.get('start', 'base')}): "
+        f"The saved model was loaded again and compared with its start ({isolated(str(found.get('start', 'base')))}): "
         f"{known['weights_changed']:.0f} of {known['weights']:.0f} weights changed, by {known['relative']:.2%} of "
         f"their size in all; the chosen responses of {known['samples']:.0f} samples are {short(known['logp_change'])} "
         "nats per token more or less likely, in the mean."
