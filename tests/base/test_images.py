@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from trifacet.base.errors import DataError
-from trifacet.base.images import image_facts, load_image, resolve_inside, to_rgb
+from trifacet.base.image_colours import to_rgb
+from trifacet.base.images import image_facts, load_image, resolve_inside
 
 
 def png(width, height, depth, colour, data=b"", extra=b""):
@@ -54,7 +55,7 @@ def test_paths_that_leave_the_root(tmp_path):
     assert resolve_inside(root, "fine.png") == (root / "fine.png").resolve()
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "\ud800.png", "ä" * 200 + ".png"])
 def test_names_that_can_be_no_path(tmp_path, name):
     assert "cannot be reached" in refusal(tmp_path, name)
 
@@ -107,7 +108,7 @@ def test_animated_images_are_refused_unless_allowed(tmp_path, kind):
     frames = [noise(), noise().rotate(90)]
     frames[0].save(tmp_path / "a", kind, save_all=True, append_images=frames[1:])
     assert image_facts(tmp_path / "a").frames == 2
-    assert "animated (2 frames)" in refusal(tmp_path, "a")
+    assert "is animated (more than one frame)" in refusal(tmp_path, "a")
     assert load_image(tmp_path, "a", allow_animated=True).mode == "RGB"
 
 

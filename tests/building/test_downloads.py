@@ -177,10 +177,21 @@ def test_this_machine_is_not_asked_without_permission(tmp_path, server, host):
         "http:///a",
         "http://[::1",
         "http://a\0b/",
+        "http://127.0.0.1:65536/a",
+        "http://127.0.0.1:0/a",
+        f"http://127.0.0.1:{'9' * 30}/a",
+        f"http://127.0.0.1:{'9' * 5000}/a",
     ],
 )
 def test_odd_addresses_are_refused_even_with_permission(tmp_path, url):
     assert reason(get(tmp_path, url)[0]) == "address not allowed"
+
+
+@pytest.mark.parametrize("port", ["65536", "9" * 30])
+def test_a_redirect_to_no_port_is_a_failed_row(tmp_path, server, port):
+    url = server.give("/a", b"", 302, Location=f"http://127.0.0.1:{port}/b")
+    (result,) = get(tmp_path, url)
+    assert reason(result) == "address not allowed" and result.detail["problem"] == "no such port"
 
 
 def test_a_redirect_to_a_forbidden_place_is_refused_like_a_first_address(tmp_path, server, monkeypatch):
@@ -269,6 +280,29 @@ def test_the_name_is_resolved_once_and_the_checked_address_is_connected_to(tmp_p
         "100::1",
         "::127.0.0.1",
         "4000::1",
+        "192.0.0.9",
+        "192.0.0.192",
+        "192.88.99.1",
+        "192.31.196.1",
+        "192.52.193.1",
+        "192.175.48.1",
+        "168.63.129.16",
+        "100.100.100.200",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "3fff::1",
+        "3fff:fff:ffff::1",
+        "5f00::1",
+        "2001:1::1",
+        "2001:20::1",
+        "2001:30::1",
+        "2620:4f:8000::1",
+        "100:0:0:1::1",
+        "::ffff:168.63.129.16",
+        "::ffff:0:10.0.0.1",
+        "64:ff9b::a83f:8110",
+        "64:ff9b::a9fe:a9fe",
+        "2002:808:808::1",
     ],
 )
 def test_addresses_that_are_not_public(address):
@@ -276,7 +310,8 @@ def test_addresses_that_are_not_public(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    "address",
+    ["8.8.8.8", "168.63.129.17", "192.0.1.1", "2606:4700::1111", "3ffe::1", "::ffff:8.8.8.8", "64:ff9b::808:808"],
 )
 def test_addresses_that_are_public(address):
     assert is_public(address)
@@ -340,6 +375,31 @@ def test_retry_after_is_honoured_for_the_whole_host_and_bounded(tmp_path, server
     late = server.give("/late", b"", 429, Retry_After="86400")
     (result,) = get(tmp_path, late)
     assert reason(result) == "download failed" and "86400" in result.detail["problem"] and server.asked["/late"] == 1
+
+
+@pytest.mark.parametrize("wait", ["Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "9" * 400, "soon", ", ,"])
+def test_whatever_retry_after_says_is_no_fault_of_ours(tmp_path, server, wait):
+    (result,) = get(tmp_path, server.give("/a", b"", 429, Retry_After=wait), tries=1)
+    assert reason(result) == "download failed"
+
+
+def test_a_host_is_not_blamed_for_those_that_it_redirects_to(tmp_path, server):
+    with socket.socket() as down:
+        down.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        dead = f"http://localhost:{down.getsockname()[1]}/x"
+        lost = [server.give(f"/0{n}", b"", 302, Location=dead) for n in range(downloads.GIVEN_UP + 1)]
+        results = get(tmp_path, *lost, tries=1, concurrency=1)
+        assert {reason(result) for result in results} == {"download failed"}
+        found = [server.give(f"/1{n}", picture()) for n in range(3)]
+        mixed = get(tmp_path, *lost, *found, tries=1, concurrency=1)
+    assert not [result for result in mixed[len(lost) :] if isinstance(result, Unusable)]
+
+
+def test_no_random_name_is_in_what_is_kept(tmp_path, server):
+    urls = [server.give("/cut", noisy_jpeg()[:500]), server.give("/none", b"no"), server.give("/big", bomb())]
+    first, second = ([result.detail for result in get(tmp_path / name, *urls)] for name in "ab")
+    assert first == second
+    assert all(".part" not in detail["problem"] for detail in first)
 
 
 def test_a_pause_holds_for_the_hosts_other_images(tmp_path, server):

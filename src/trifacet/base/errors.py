@@ -93,11 +93,20 @@ def of_the_users(error: BaseException) -> TrifacetError | None:
     return None
 
 
-def of_sample(sample_id: str, error: TrifacetError, field: str | None = None) -> TrifacetError:
-    """``error`` with the sample that it is about, named once."""
-    told, named = error.problem if isinstance(error, DataError) else str(error), f"sample {sample_id!r}"
-    told = told if told.startswith(named) else f"{named}: {told}"
-    return DataError(told, fix=error.fix, field=field) if isinstance(error, DataError) else TrifacetError(told)
+def of_sample(
+    sample_id: str,
+    error: TrifacetError,
+    field: str | None = None,
+    *,
+    file: str | Path | None = None,
+    row: int | None = None,
+) -> TrifacetError:
+    """``error`` with the sample that it is about, named once, and where that stands; one that tells a row stays so."""
+    told = error if isinstance(error, DataError) else DataError(str(error))
+    if told.row is not None:
+        return error
+    problem = told.problem if told.problem.startswith("sample ") else f"sample {sample_id!r}: {told.problem}"
+    return DataError(problem, fix=told.fix, file=file, row=row, field=field or told.field)
 
 
 def first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ Invariant: a file is on the disk before it takes its name, so that a power cut t
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trifacet.base.errors import TrifacetError, cure_of
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.[0-9a-f]{32}\.part")  # of ``replacing``, and of downloads
 
 
 @contextmanager
@@ -59,6 +62,14 @@ def replacing_folder(folder: Path, *, sync: bool = False) -> Iterator[Path]:
         raise TrifacetError(f"cannot write {folder}: {error.strerror or error}; {cure_of(error)}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Take away the temporary files in and below a folder in which nobody writes: a kill left them."""
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            with suppress(OSError):
+                path.unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:

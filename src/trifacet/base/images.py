@@ -1,29 +1,54 @@
 """Opening images that nobody has vouched for.
 
-Invariant: an image that leaves here is RGB, upright, fully decoded, inside its root and within the size limit;
-everything else is a DataError that says which of these failed and what to do.
+Invariant: an image that leaves here is RGB, upright, fully decoded, inside its root and within the limits of size;
+everything else is a DataError that says which of these failed and what to do. What a picture may cost is decided here:
+its structure is looked at before it is decoded, in any process, and what is looked into for the first time
+(``image_facts``, ``prove_image``, ``within_bounds``) is in one that the system ends.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
+import mmap
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from trifacet.base.errors import DataError
+from trifacet.base.bounded import OutOfBoundsError, call_bounded
+from trifacet.base.errors import DataError, first_line
+from trifacet.base.image_colours import to_rgb
+from trifacet.base.image_structure import dear_decoder, dear_structure
+from trifacet.base.opening import opened
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more pictures, opens as JPEG
-MAX_PIXELS = 50_000_000  # an 8-bit RGB picture of this size takes 150 MB
+MAX_PIXELS = 50_000_000
+SIDES = 2  # the longer side may be so many times that of a square of the largest size: processors pad to a square
+DECODING_SECONDS = 20.0  # of computing; the dearest picture within the limits takes a fifth of it
+BYTES_PER_PIXEL = 20  # while decoding, at the peak: WebP with transparency takes 16, most others 4 to 8
+_BESIDES = 200_000_000  # bytes of a process that decodes, besides the picture's
+_EXIF_BYTES = 1 << 16  # what a JPEG's segment holds; a larger block can hold more entries than anyone would read
+
+Result = TypeVar("Result")
+
+
+class NoImageError(DataError):
+    """The file is no image of a known format."""
+
+
+class TooLargeError(DataError):
+    """The image is over a limit: of size, or of what decoding may cost."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What the file says of itself: size in pixels (width, height), Pillow mode, format, number of frames."""
+    """What the file says of itself: size in pixels (width, height), Pillow mode, format, frames: 1, or 2 for more."""
 
     width: int
     height: int
@@ -59,10 +84,41 @@ def _unreachable(name: str, reason: str | None) -> DataError:
     return DataError(f"image {name[:80]!r} cannot be reached ({reason})", fix="correct the path")
 
 
+def within_bounds(function: Callable[..., Result], name: str, *arguments: Any, max_pixels: int = MAX_PIXELS) -> Result:
+    """``function(*arguments)``, which decodes the image ``name``, in a process that is ended where it costs too much.
+
+    Raises:
+        DataError: the function raised it.
+        TooLargeError: it takes more time or memory than any picture of ``max_pixels``.
+    """
+    memory = _BESIDES + BYTES_PER_PIXEL * max_pixels
+    try:
+        return call_bounded(function, *arguments, seconds=DECODING_SECONDS, memory=memory)
+    except OutOfBoundsError as error:
+        raise TooLargeError(
+            f"image {name[:200]!r} cannot be decoded within bounds: it {error}",
+            fix="replace the file or leave the row out",
+        ) from None
+
+
 def image_facts(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
-    """Read the header only. Raises DataError for what is no image or declares more than ``max_pixels``."""
-    with _opened(path, path.name, max_pixels) as image:
-        return _facts(image)
+    """Read the header only, within bounds. Raises DataError for what is no image or declares more than its limits."""
+    return within_bounds(_read_facts, path.name, path, path.name, max_pixels, max_pixels=max_pixels)
+
+
+def _read_facts(source: Path, name: str, max_pixels: int) -> ImageFacts:
+    with _opened(source, name, max_pixels) as image:
+        return _facts(image, name)
+
+
+def prove_image(path: Path, name: str, *, max_pixels: int = MAX_PIXELS, allow_animated: bool = False) -> ImageFacts:
+    """Decode an image within bounds: its facts, with the size that it has upright. Raises as ``decode_image`` does."""
+    return within_bounds(_proved, name, path, name, max_pixels, allow_animated, max_pixels=max_pixels)
+
+
+def _proved(path: Path, name: str, max_pixels: int, allow_animated: bool) -> ImageFacts:
+    image, facts = _decoded(path, name, max_pixels, allow_animated)
+    return replace(facts, width=image.width, height=image.height)
 
 
 def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> None:
@@ -94,64 +150,113 @@ def decode_image(
     Args:
         source: the file, or what it holds.
         name: for the messages.
-        max_pixels: largest image.
+        max_pixels: largest image; no side is longer than ``SIDES`` times that of a square so large.
         allow_animated: of an animation the first frame is taken.
         smallest: a JPEG may be decoded at a half to an eighth of its size if no side gets shorter than this.
 
     Raises:
-        DataError: not an image, truncated, too large, or animated.
+        DataError: not an image, truncated, too large or dear, animated, or of unknown brightness.
     """
+    return _decoded(source, name, max_pixels, allow_animated, smallest)[0]
+
+
+def _decoded(
+    source: Path | bytes, name: str, max_pixels: int, allow_animated: bool, smallest: int | None = None
+) -> tuple[Image.Image, ImageFacts]:
+    with _damage_told(source, f"image {name!r}"):
+        if problem := _structure(source):
+            raise TooLargeError(f"image {name!r} {problem}", fix="save it anew with fewer")
+        image, facts = _pixels(source, name, max_pixels, allow_animated, smallest)
+        try:
+            return to_rgb(image), facts
+        except DataError as error:
+            raise DataError(f"image {name!r}: {error.problem}", fix=error.fix) from None
+
+
+def _structure(source: Path | bytes) -> str | None:
+    if isinstance(source, bytes):
+        return dear_structure(source)
+    with opened(source) as file:
+        if not source.stat().st_size:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return dear_structure(data)
+
+
+def _pixels(
+    source: Path | bytes, name: str, max_pixels: int, allow_animated: bool, smallest: int | None
+) -> tuple[Image.Image, ImageFacts]:
+    """The image upright, in the file's own mode, without the decoder: WebP's holds the picture twice."""
     with _opened(source, name, max_pixels) as image:
-        facts = _facts(image)
+        facts = _facts(image, name)
         if not allow_animated:
             _refuse_animated(name, facts)
-        try:
-            with _quiet():
-                if smallest is not None:
-                    image.draft("RGB", (smallest, smallest))
-                return to_rgb(ImageOps.exif_transpose(image))
-        except Exception as error:  # a decoder fed with damaged bytes raises whatever it trips over
-            raise DataError(
-                f"image {name!r} is damaged or truncated ({error})", fix="replace the file or leave the row out"
-            ) from None
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB without alpha: what is transparent becomes white, as on a page, not the black that lies under it."""
-    if image.mode == "RGB":
-        return image
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit greys: Pillow's own conversion would clip them
-        return image.convert("F").point(lambda value: value / 257).convert("L").convert("RGB")
-    return image.convert("RGB")
+        with _quiet():
+            if smallest is not None:
+                image.draft("RGB", (smallest, smallest))
+            image.load()
+            blocks = (image.info.get(key) or b"" for key in ("exif", "Raw profile type exif"))
+            if all(len(block) <= 2 * _EXIF_BYTES for block in blocks):
+                with suppress(Exception):  # a damaged block says nothing about the pixels
+                    ImageOps.exif_transpose(image, in_place=True)
+        return image._new(image.im), facts
 
 
 def _refuse_animated(name: str, facts: ImageFacts) -> None:
     if facts.frames > 1 and facts.format != "MPO":
-        raise DataError(f"image {name!r} is animated ({facts.frames} frames)", fix="use a still image")
+        raise DataError(f"image {name!r} is animated (more than one frame)", fix="use a still image")
+
+
+@contextmanager
+def _damage_told(source: Path | bytes, what: str) -> Iterator[None]:
+    """A decoder fed with damaged bytes raises whatever it trips over. Paths may be private: ``what`` is named."""
+    try:
+        yield
+    except DataError:
+        raise
+    except MemoryError:
+        raise TooLargeError(f"{what} takes more memory than there is", fix="scale it down") from None
+    except Exception as error:
+        reason = first_line(error).replace(str(source), "the file") if isinstance(source, Path) else first_line(error)
+        raise DataError(
+            f"{what} is damaged or truncated ({reason})", fix="replace the file or leave the row out"
+        ) from None
 
 
 def _opened(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
-    try:
-        with _quiet():
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=IMAGE_FORMATS)
-    except UnidentifiedImageError:
-        raise DataError(
-            f"{name!r} is not an image of a known format", fix=f"use one of {', '.join(IMAGE_FORMATS)}"
-        ) from None
-    except Exception as error:  # see decoded
-        raise DataError(f"{name!r} cannot be opened as an image ({error})", fix="replace the file") from None
+    _silence_libtiff()
+    with _damage_told(source, f"image {name!r}"):
+        if isinstance(source, Path) and not source.is_file():  # a pipe would keep us waiting
+            raise DataError(f"no image file {name!r}", fix="correct the path")
+        try:
+            with _quiet():
+                image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=IMAGE_FORMATS)
+        except UnidentifiedImageError:
+            raise NoImageError(
+                f"{name!r} is not an image of a known format", fix=f"use one of {', '.join(IMAGE_FORMATS)}"
+            ) from None
+        except Image.DecompressionBombError as error:
+            raise TooLargeError(f"{name!r} is too large ({error})", fix="scale it down") from None
     width, height = image.size
+    longest = int(SIDES * max_pixels**0.5)
+    problem = dear_decoder(image, max_pixels)
     if width * height > max_pixels:
+        problem = f"has {width} x {height} pixels, more than the limit of {max_pixels}"
+    elif max(width, height) > longest:
+        problem = f"has {width} x {height} pixels, a side of more than {longest}"
+    if problem:
         image.close()
-        raise DataError(
-            f"{name!r} has {width} x {height} pixels, more than the limit of {max_pixels}",
-            fix="scale it down or raise data.max_pixels",
-        )
+        raise TooLargeError(f"{name!r} {problem}", fix="scale it down or raise data.max_pixels")
     return image
+
+
+@cache
+def _silence_libtiff() -> None:
+    """It writes to standard error by itself, and names no file; what matters of it comes as an exception."""
+    with suppress(OSError, AttributeError):  # a Pillow that has it elsewhere, or none
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
 
 
 @contextmanager
@@ -162,10 +267,8 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _facts(image: Image.Image) -> ImageFacts:
-    try:
-        with _quiet():
-            frames = getattr(image, "n_frames", 1)
-    except Exception as error:  # counting frames reads the whole file
-        raise DataError(f"{image.format} is damaged or truncated ({error})", fix="replace the file") from None
-    return ImageFacts(*image.size, image.mode, image.format or "?", frames)
+def _facts(image: Image.Image, name: str) -> ImageFacts:
+    """Of frames the first two are looked at: counting a TIFF's takes time by their square."""
+    with _damage_told(b"", f"{image.format} {name!r}"), _quiet():
+        several = getattr(image, "is_animated", False)
+    return ImageFacts(*image.size, image.mode, image.format or "?", 2 if several else 1)

@@ -15,22 +15,19 @@ from typing import Any
 import httpcore2
 
 from trifacet.building.image_files import Unusable
+from trifacet.building.special_addresses import GLOBAL_UNICAST, SPECIAL, WRAPPING_IPV4
 
 _CONNECT_SECONDS = 5.0  # for one address of a host
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet, also where it wraps an IPv4 address."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        elif ip in _NAT64:
-            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        elif ip.sixtofour is not None or ip.teredo is not None or ip.is_site_local:
-            return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_loopback or ip.is_link_local)
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if any(ip in network for network in WRAPPING_IPV4):
+        ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if ip.version == 6 and ip not in GLOBAL_UNICAST:
+        return False
+    return not any(ip in network for network in SPECIAL)
 
 
 class CheckedBackend(httpcore2.AnyIOBackend):

@@ -66,9 +66,9 @@ def fetch(
 
 
 class _Passing(Exception):  # noqa: N818 - see Unusable
-    """A failure that may pass: try again. ``busy``: the host sent us away or did not answer at all."""
+    """A failure that may pass: try again. ``busy``: the host that sent us away or did not answer at all."""
 
-    def __init__(self, problem: str, busy: bool = False) -> None:
+    def __init__(self, problem: str, busy: _Host | None = None) -> None:
         super().__init__(problem)
         self.busy = busy
 
@@ -131,7 +131,6 @@ class _Downloads:
         return (name, image) if image.sha256 == told[1] else None
 
     async def _tried(self, url: str) -> Fetched:
-        host = self._host(_parsed(url))
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Passing),
             stop=stop_after_attempt(self._network.tries),
@@ -141,9 +140,9 @@ class _Downloads:
         try:
             fetched: Fetched = await retrying(self._once, url)
         except _Passing as failure:
-            host.silent += failure.busy
+            if failure.busy is not None:
+                failure.busy.silent += 1
             raise Unusable("download failed", problem=str(failure), attempts=self._network.tries) from None
-        host.silent = 0
         return fetched
 
     async def _once(self, url: str) -> Fetched:
@@ -153,18 +152,20 @@ class _Downloads:
         try:
             for _ in range(self._network.redirects + 1):
                 parsed = _parsed(url)
-                await self._may_ask(self._host(parsed))
+                host = self._host(parsed)
+                await self._may_ask(host)
                 began = time.monotonic()
                 try:
                     async with asyncio.timeout(left):
                         target = await self._request(parsed, spool)
                 except (TimeoutError, httpcore2.TimeoutException):
-                    raise _Passing(f"not done in {self._network.timeout} seconds", busy=True) from None
+                    raise _Passing(f"not done in {self._network.timeout} seconds", host) from None
                 except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-                    busy = isinstance(error, httpcore2.ConnectError)
+                    busy = host if isinstance(error, httpcore2.ConnectError) else None
                     raise _Passing(f"connection broken ({error})", busy) from None
                 finally:
                     self._places.release()
+                host.silent = 0
                 if target is None:
                     return await self._at_desk(self._stored, asked, spool)
                 url, left = target, left - (time.monotonic() - began)
@@ -228,11 +229,11 @@ class _Downloads:
         if status in (429, 503):
             host.resume = max(host.resume, time.monotonic() + pause)
         if status in (408, 425, 429) or status >= 500:
-            raise _Passing(f"the host answers {status}", busy=status in (429, 503))
+            raise _Passing(f"the host answers {status}", host if status in (429, 503) else None)
         raise Unusable("download failed", status=status)
 
     def _stored(self, url: str, spool: Path) -> Fetched:
-        image = inspect_image(spool, self._max_pixels)
+        image = inspect_image(spool, self._max_pixels, "downloaded")  # the spool's own name is drawn at random
         name = f"{image.sha256[:2]}/{image.sha256}.{EXTENSIONS[image.format]}"
         path = self._root / name
         try:
@@ -253,14 +254,14 @@ def _writing(path: Path) -> Iterator[Callable[[bytes], int]]:
         try:
             file.write(chunk)
         except OSError as error:  # told apart from the network's, which are retried
-            raise cannot_write(path, error) from None
+            raise cannot_write(path.parent, error) from None
         return file.tell()
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("wb", buffering=0)
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise cannot_write(path.parent, error) from None
     with file:
         yield write
 
@@ -273,6 +274,8 @@ def _parsed(url: str) -> httpx2.URL:
         raise Unusable("address not allowed", problem=f"no address ({error})") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise Unusable("address not allowed", problem="not http or https")
+    if parsed.port is not None and not 0 < parsed.port <= 65535:
+        raise Unusable("address not allowed", problem="no such port")
     if parsed.userinfo:
         raise Unusable("address not allowed", problem="holds credentials")
     return parsed
@@ -293,5 +296,5 @@ def _seconds(retry_after: str | None) -> float:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the parser trips over: years of 20 digits, letters
         return 0.0

@@ -17,7 +17,7 @@ from trifacet.base import claims
 from trifacet.base.claims import Claim
 from trifacet.base.digests import json_digest
 from trifacet.base.errors import TrifacetError
-from trifacet.base.files import write_atomically
+from trifacet.base.files import sweep, write_atomically
 from trifacet.building import output
 from trifacet.building.outside import outside
 from trifacet.building.recipe import BuildRecipe, dump_build_recipe, load_build_recipe
@@ -55,6 +55,7 @@ def claimed(recipe: BuildRecipe, *, overwrite: bool = False) -> Iterator[Claim]:
             claim.begin({"name": recipe.name, **known, "versions": output.step_versions(), **times})
         else:
             _refuse_other(claim, recipe, known)
+        sweep(folder)
         write_atomically(folder / "recipe.yaml", dump_build_recipe(recipe))
         yield claim
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image, UnidentifiedImageError
-
 from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
-from trifacet.base.images import image_facts, load_image
+from trifacet.base.images import NoImageError, TooLargeError, prove_image
+
+_REASONS: dict[type[DataError], str] = {NoImageError: "not an image", TooLargeError: "image too large"}
 
 
 class ImageFile(NamedTuple):
-    """The file's hash, its size in pixels as it is seen (upright), Pillow's name of the format, number of frames."""
+    """The file's hash, its size in pixels as seen (upright), Pillow's name of the format, frames: 1, or 2 for more."""
 
     sha256: str
     width: int
@@ -34,8 +34,8 @@ class Unusable(Exception):  # noqa: N818 - the normal fate of some images, not a
         self.reason, self.detail = reason, detail
 
 
-def inspect_image(path: Path, max_pixels: int) -> ImageFile:
-    """Hash and decode an image file.
+def inspect_image(path: Path, max_pixels: int, name: str | None = None) -> ImageFile:
+    """Hash and decode an image file, within bounds; ``name`` is for the messages, if not the file's own.
 
     Raises:
         Unusable: "image file missing", "not an image", "image too large", "image damaged".
@@ -45,21 +45,8 @@ def inspect_image(path: Path, max_pixels: int) -> ImageFile:
     except OSError as error:
         raise Unusable("image file missing", problem=error.strerror) from None
     try:
-        facts = image_facts(path, max_pixels=max_pixels)
+        facts = prove_image(path, name or path.name, max_pixels=max_pixels, allow_animated=True)
     except DataError as problem:
-        raise Unusable(_reason(problem), problem=problem.problem) from None
-    try:
-        width, height = load_image(path.parent, path.name, max_pixels=max_pixels, allow_animated=True).size
-    except DataError as problem:
-        raise Unusable("image damaged", problem=problem.problem) from None
-    return ImageFile(digest, width, height, facts.format, facts.frames)
-
-
-def _reason(problem: DataError) -> str:
-    """Why an image was not even opened; Pillow's own error, if there was one, is the problem's context."""
-    match problem.__context__:
-        case UnidentifiedImageError():
-            return "not an image"
-        case None | Image.DecompressionBombError():
-            return "image too large"
-    return "image damaged"
+        reason = _REASONS.get(type(problem), "image damaged")
+        raise Unusable(reason, problem=problem.problem) from None
+    return ImageFile(digest, facts.width, facts.height, facts.format, facts.frames)

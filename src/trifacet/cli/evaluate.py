@@ -149,7 +149,7 @@ def _tests(
     samples = [one for one in read_samples(data, "test") if isinstance(one, TestSample)][:limit] if data else []
     root = images or (data.parent if data else None)
     if root is not None:
-        check_images(samples, root)
+        check_images(samples, root, file=data)
     asked = read_asked_model(judge) if judge else None
     for task in tasks:
         if task.judge is not None:

@@ -70,7 +70,7 @@ def generate(
     )
     samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)][:limit]
     root = images or data.parent
-    check_images(samples, root)  # before minutes go into loading the model
+    check_images(samples, root, file=data, format=format)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     with Bar(plain(output.name)) as bar:
         writer = FamilyWriter(loaded.model, encoder, settings, seed)

@@ -112,7 +112,7 @@ def probe(
     samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)][:limit]
     texts = _references(samples, references)
     root = images or data.parent
-    check_images(samples, root)  # before minutes go into loading the model
+    check_images(samples, root, file=data, format=format)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     called = name or next(iter(name_models([model])))
     with Bar(plain(f"probe {called}")) as bar:

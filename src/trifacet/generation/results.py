@@ -17,6 +17,7 @@ from trifacet.base.claims import Claim
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.files import append_durably, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
+from trifacet.data.formats import iter_samples
 from trifacet.data.records import TestSample
 from trifacet.data.writing import Writer, Written
 from trifacet.generation.settings import settings_path
@@ -76,18 +77,34 @@ def write_to_file(
     return ordered
 
 
-def check_images(samples: Sequence[TestSample], images_root: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+def check_images(
+    samples: Sequence[TestSample],
+    images_root: str | Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    file: Path | None = None,
+    format: str = "auto",
+) -> None:
     """Read every image's header, so that a missing file is found now and not after hours.
 
+    Args:
+        samples: what shows them.
+        images_root: the folder that their names are relative to.
+        max_pixels: largest image.
+        file: where the samples are from, for the message.
+        format: of that file.
+
     Raises:
-        DataError: naming the first sample whose image is missing, unreadable or too large.
+        DataError: naming the first sample, and its row, whose image is missing, unreadable or too large.
     """
     for sample in samples:
         try:
             for name in sample.pictures:
                 image_facts(resolve_inside(images_root, name), max_pixels=max_pixels)
         except DataError as error:
-            raise of_sample(sample.id, error) from None
+            rows = iter_samples(file, "test", format) if file else ()
+            row = next((number for number, one in rows if one.id == sample.id), None)
+            raise of_sample(sample.id, error, "image" if row else None, file=file, row=row) from None
 
 
 def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Written]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.images import load_image
+from trifacet.base.images import TooLargeError, decode_image, resolve_inside, within_bounds
 
 LONGEST_SIDE = 1600  # pixels: fills half of a fine screen
+_AT_ONCE = 2  # images that are decoded: a dear one keeps nobody from the others
 _KEPT = 24  # images, of some 300 kB each
 _LOSSLESS = 256  # up to this side PNG is small and keeps every pixel
 
@@ -36,21 +38,38 @@ class Pictures:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._kept: OrderedDict[str, EncodedPicture] = OrderedDict()
-        self._lock = threading.Lock()  # one image is decoded at a time: a large one takes 150 MB
+        self._kept: OrderedDict[str, EncodedPicture | None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._places = threading.Semaphore(_AT_ONCE)
 
     def get(self, name: str) -> EncodedPicture | None:
         """The image ``name``; None where it is missing, damaged, too large or outside the root."""
-        with self._lock:
-            if name not in self._kept:
-                try:
-                    self._kept[name] = _encode(load_image(self.root, name, allow_animated=True))
-                except (TrifacetError, ValueError, OSError):  # a name with a null byte, a file that may not be read
-                    return None
+        with suppress(KeyError):
+            return self._known(name)
+        with self._places:
+            with suppress(KeyError):  # another has brought it meanwhile
+                return self._known(name)
+            found: EncodedPicture | None
+            try:
+                found = within_bounds(_encoded, name, resolve_inside(self.root, name), name)
+            except TooLargeError:
+                found = None  # kept: it may have taken seconds to find out
+            except TrifacetError:
+                return None
+            with self._lock:
+                self._kept[name] = found
                 if len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
+            return found
+
+    def _known(self, name: str) -> EncodedPicture | None:
+        with self._lock:
             self._kept.move_to_end(name)
             return self._kept[name]
+
+
+def _encoded(path: Path, name: str) -> EncodedPicture:
+    return _encode(decode_image(path, name, allow_animated=True))
 
 
 def _encode(image: Image.Image) -> EncodedPicture:

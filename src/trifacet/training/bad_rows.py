@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import write_atomically
-from trifacet.base.images import load_image
+from trifacet.base.images import prove_image, resolve_inside
 from trifacet.base.progress import Bar, console
 from trifacet.data.records import Sample
 from trifacet.data.source import Source
@@ -63,7 +63,7 @@ def usable_samples(
 
     def look(index: int) -> None:
         for name in samples[index].pictures:
-            load_image(source.images, name, max_pixels=max_pixels)
+            prove_image(resolve_inside(source.images, name), name, max_pixels=max_pixels)
 
     found = _problems(look, samples, workers, f"{source.file.name}: images")
     for index, (field, reason) in found.items():

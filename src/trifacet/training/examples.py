@@ -66,6 +66,8 @@ class Examples(Dataset[Example]):
         rejection: how rejected versions are made; unused by objectives that reject nothing.
         max_pixels: largest image.
         groups: who is in a batch with whom, where members lend each other contexts and images.
+        file: where the samples are from, for messages.
+        rows: their row numbers in it.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Examples(Dataset[Example]):
         *,
         max_pixels: int,
         groups: Groups | None = None,
+        file: Path | None = None,
+        rows: Sequence[int] | None = None,
     ) -> None:
         if not samples:
             raise TrifacetError("there are no samples to train on; check data.sft, data.preference and align.limit")
         self.samples, self.objective, self.encoder = samples, objective, encoder
         self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
-        self.groups = groups
+        self.groups, self.file, self.rows = groups, file, rows
         self.epoch = 0
         self._contexts = [sample.context for sample in samples]
         self._paths = [sample.image for sample in samples]
@@ -103,9 +107,8 @@ class Examples(Dataset[Example]):
             return error
 
     def __getitem__(self, index: int) -> Example:
-        sample = self.samples[index]
-        with _named(sample.id):
-            return self._example(index, sample)
+        with self._naming(index):
+            return self._example(index, self.samples[index])
 
     def _example(self, index: int, sample: SupervisedSample | PreferenceSample) -> Example:
         """The versions of the described image come first in the list, the pictures shown beside each of them last."""
@@ -147,16 +150,16 @@ class Examples(Dataset[Example]):
             TrifacetError: naming the first sample for which this is not so.
         """
         for index, sample in enumerate(self.samples):
-            with _named(sample.id):
-                cells = self.cells(index)
-            if not cells:
-                lacking = " and ".join(
-                    what for what, there in (("image", sample.image), ("post", sample.context.strip())) if not there
-                )
-                raise TrifacetError(
-                    f"sample {sample.id!r} has no {lacking}, and every term of objective {self.objective.name!r} "
-                    "rejects that; leave the sample out or add a term that does not"
-                )
+            with self._naming(index):
+                if not self.cells(index):
+                    lacking = " and ".join(
+                        what for what, there in (("image", sample.image), ("post", sample.context.strip())) if not there
+                    )
+                    raise DataError(
+                        f"sample {sample.id!r} has no {lacking}, and every term of objective {self.objective.name!r} "
+                        "rejects that",
+                        fix="leave the sample out or add a term that does not",
+                    )
             for field, names in (
                 ("image", sample.pictures[:1]),
                 ("more_images", sample.more_images),
@@ -292,11 +295,13 @@ class Examples(Dataset[Example]):
         return sample.rejected_images if wanted and isinstance(sample, PreferenceSample) else ()
 
     @contextmanager
-    def _naming(self, index: int, field: str) -> Iterator[None]:
+    def _naming(self, index: int, field: str | None = None) -> Iterator[None]:
+        """Says which sample an error is about, and its row in which file."""
         try:
             yield
-        except DataError as error:
-            raise of_sample(self.samples[index].id, error, field) from None
+        except TrifacetError as error:
+            row = self.rows[index] if self.rows else None
+            raise of_sample(self.samples[index].id, error, field, file=self.file, row=row) from None
 
     def fingerprint(self, files: FilesRead | None = None) -> dict[str, str]:
         """What scores depend on besides the weights: samples with their images, versions, cells, way of asking.
@@ -325,17 +330,6 @@ class Examples(Dataset[Example]):
             "prompt and length": json.dumps(asking),
             "processor": _processor_fingerprint(self.encoder.family.processor),
         }
-
-
-@contextmanager
-def _named(sample_id: str) -> Iterator[None]:
-    """Says which sample an error is about; a DataError says so itself."""
-    try:
-        yield
-    except DataError:
-        raise
-    except TrifacetError as error:
-        raise of_sample(sample_id, error) from None
 
 
 def _processor_fingerprint(processor: Any) -> str:

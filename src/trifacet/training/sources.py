@@ -139,6 +139,7 @@ class TrainingSet:
 
     def _of(self, samples: Sequence[Any], encoder: SampleEncoder) -> Examples:
         size = self.in_batches_of
+        rows = {sample.id: row for row, sample in self.source.rows(lambda problem: None)}
         return Examples(
             samples,
             self.objective,
@@ -147,6 +148,8 @@ class TrainingSet:
             self.rejection,
             max_pixels=self.max_pixels,
             groups=Groups(len(samples), size, self.rejection.seed) if size else None,
+            file=self.source.file,
+            rows=[rows[sample.id] for sample in samples],
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from trifacet.base.errors import DataError
-from trifacet.base.images import MAX_PIXELS, load_image
+from trifacet.base.images import MAX_PIXELS, decode_image, resolve_inside, within_bounds
 
 _LONGEST_SIDE = 480  # pixels: twice what the page shows, for fine screens
 _TINY = 160  # up to this side PNG is smaller than JPEG and keeps every pixel
@@ -37,9 +37,14 @@ class Picture:
 def picture(root: Path, name: str, *, side: int = _LONGEST_SIDE, max_pixels: int = MAX_PIXELS) -> Picture:
     """The image ``name`` below ``root``, of at most ``max_pixels``, as a data URL of at most ``side`` pixels a side."""
     try:
-        image = load_image(root, name, max_pixels=max_pixels, allow_animated=True)
+        path = resolve_inside(root, name)
+        return within_bounds(_encoded, name, path, name, side, max_pixels, max_pixels=max_pixels)
     except DataError as error:
         return Picture(problem=error.problem)
+
+
+def _encoded(path: Path, name: str, side: int, max_pixels: int) -> Picture:
+    image = decode_image(path, name, max_pixels=max_pixels, allow_animated=True)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     if max(image.size) <= _TINY:

@@ -80,7 +80,7 @@ def test_all_problems_are_found_not_only_the_first(folder):
         (4, "id"): "is empty",
         (4, "response"): "is empty",
         (5, "image"): "truncated",
-        (6, "image"): "animated (2 frames)",
+        (6, "image"): "is animated (more than one frame)",
         (7, "image"): "outside the data root",
         (8, "image"): "outside the data root",
         (9, "image"): "no image file",

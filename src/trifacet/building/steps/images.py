@@ -105,8 +105,12 @@ def _local(file: str, tools: Tools) -> Found:
     try:
         path = (base / name).resolve()
         there = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a NUL in it, links in a circle
-        raise Unusable("image file missing", problem=str(error)) from None
+    except OSError as error:  # the texts of errors hold the folder's name, which may be private
+        raise Unusable("image file missing", problem=error.strerror) from None
+    except RuntimeError:
+        raise Unusable("image file missing", problem="a link that leads to itself") from None
+    except ValueError:
+        raise Unusable("image file missing", problem="no path has such a character") from None
     if not path.is_relative_to(base):
         raise Unusable("image path leaves its folder")
     if not there:

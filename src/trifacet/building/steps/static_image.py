@@ -26,7 +26,7 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
         moving = next(((name, count) for name, count in told if count > 1 and name != "MPO"), None)
         if moving:
             reason = "several pages" if moving[0] == "TIFF" else "animated image"
-            batch.drop(place, reason, format=moving[0], frames=moving[1])
+            batch.drop(place, reason, format=moving[0])
 
 
 STEP = MapStep("static-image", Parameters, apply, needs=lambda parameters: frozenset({"files"}))

@@ -6,16 +6,14 @@ Invariant: every file is decoded completely, and none makes the check itself fai
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 
 from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError
-from trifacet.base.images import ImageFacts, image_facts, load_image, resolve_inside
+from trifacet.base.images import ImageFacts, image_facts, prove_image, resolve_inside
 
 EXTREME_RATIO = 5.0  # padded to a 336-pixel square, the short side keeps less than 68 pixels
 SMALL_SIDE = 32  # pixels; the patches of CLIP ViT-L/14 are 14 pixels wide
@@ -37,12 +35,9 @@ class ImageReport:
 
 
 def inspect_images(names: Iterable[str], root: Path, max_pixels: int, workers: int = 1) -> Iterator[ImageReport]:
-    """Reports on the images ``names`` under ``root``, in their order; with ``workers`` > 1 in so many processes."""
-    if workers == 1:
-        yield from map(partial(_inspect_image, root=root, max_pixels=max_pixels), names)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_inspect_image, names, repeat(root), repeat(max_pixels), chunksize=16)
+    """Reports on the images ``names`` under ``root``, in their order, decoded in so many processes."""
+    with ThreadPoolExecutor(workers) as threads:  # each waits for a process of its own
+        yield from threads.map(partial(_inspect_image, root=root, max_pixels=max_pixels), names)
 
 
 def _inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
@@ -52,12 +47,13 @@ def _inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
         path = resolve_inside(root, name)
         facts = image_facts(path, max_pixels=max_pixels)
         digest = file_digest(path)
-        image = load_image(root, name, max_pixels=max_pixels)
+        seen = prove_image(path, name, max_pixels=max_pixels)
     except DataError as error:
         return ImageReport(name, facts, digest, problem=(error.problem, error.fix))
     except (OSError, ValueError) as error:  # no permission; a name that no file can have
         return ImageReport(name, facts, digest, problem=(f"cannot be read ({error})", "give a readable file"))
-    return ImageReport(name, facts, digest, image.size, doubt=_doubt(*image.size))
+    size = (seen.width, seen.height)
+    return ImageReport(name, facts, digest, size, doubt=_doubt(*size))
 
 
 def _doubt(width: int, height: int) -> tuple[str, str] | None:
