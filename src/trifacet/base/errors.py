@@ -40,7 +40,7 @@ class DataError(TrifacetError):
         super().__init__(f"{message}; {fix}" if fix else message)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What another library's error says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

@@ -1,0 +1,179 @@
+"""Calling a function on what nobody has vouched for, in a process that may be ended.
+
+Invariant: the caller waits and pays no more than the stated time and memory, whatever the function does: loops, eats,
+crashes, hangs in a system call. What it returns or a TrifacetError that it raises comes back as if called here.
+
+Workers are kept for the next call, belong to the thread that uses them until it is done, and end with their parent.
+They are no children of ``multiprocessing``: its daemons, a loader's workers for one, may have none, and they would run
+the user's script once more.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from trifacet.base.errors import TrifacetError, first_line
+
+Result = TypeVar("Result")
+_WAITING = 4  # on a busy machine, or asleep, a call may take so many times its seconds
+_OVER_TIME = {-signal.SIGPROF, -signal.SIGALRM}
+
+
+class OutOfBoundsError(TrifacetError):
+    """A call that did not come to an end of its own: too long, too large, or its process failed or died."""
+
+
+def call_bounded(function: Callable[..., Result], *arguments: Any, seconds: float, memory: int) -> Result:
+    """``function(*arguments)`` in another process.
+
+    Args:
+        function: of a module, so that the other process finds it; importing that module counts as part of the call.
+        arguments: whatever can be pickled, as the result must be too.
+        seconds: of computing, whatever else the machine does; the wait is bounded by four times as many.
+        memory: bytes of the whole process that hold data of its own, Python's some 10 MB included.
+
+    Raises:
+        TrifacetError: the function raised it.
+        OutOfBoundsError: everything else, in words that can follow a name and a colon.
+    """
+    job = pickle.dumps((function, arguments))
+    worker = _worker()
+    try:
+        done, told = worker.call(job, seconds, memory)
+    except BaseException:
+        worker.end()
+        raise
+    _idle.append(worker)
+    if not done:
+        raise told
+    return told
+
+
+class _Worker:
+    """One process and the line to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            start = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import _serve; _serve({theirs.fileno()})"
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", start],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C is for the parent
+            )
+        self._line = Connection(ours.detach())
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def call(self, job: bytes, seconds: float, memory: int) -> tuple[bool, Any]:
+        """Whether the function returned, and what it returned or raised. After an OutOfBoundsError there is no more."""
+        try:
+            self._line.send((seconds, memory, sys.path))
+            self._line.send_bytes(job)
+            if not self._line.poll(_WAITING * seconds + 5):  # its own alarm did not ring: stopped, or out of reach
+                raise _took(seconds)
+            answer = self._line.recv_bytes()
+        except (EOFError, OSError):
+            raise self._death(seconds) from None
+        try:
+            return pickle.loads(answer)
+        except Exception as error:
+            raise OutOfBoundsError(f"its result cannot be read ({type(error).__name__}: {first_line(error)})") from None
+
+    def _death(self, seconds: float) -> OutOfBoundsError:
+        self._line.close()
+        code = self._process.wait()
+        if code in _OVER_TIME:
+            return _took(seconds)
+        return OutOfBoundsError(f"its process died ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
+
+    def end(self) -> None:
+        self._line.close()
+        self._process.kill()
+        self._process.wait()
+
+    def leave(self) -> None:
+        """Let go of a worker that another process owns."""
+        self._line.close()
+        self._process.returncode = 0  # or it would be reported as left behind
+
+
+def _took(seconds: float) -> OutOfBoundsError:
+    return OutOfBoundsError(f"takes more than {seconds:g} seconds")
+
+
+def _serve(handle: int) -> None:
+    """A worker's life: calls until the line is closed."""
+    with Connection(handle) as line:
+        while True:
+            try:
+                seconds, memory, sys.path[:] = line.recv()
+                job = line.recv_bytes()
+            except (EOFError, OSError):
+                return
+            line.send_bytes(_answer(job, seconds, memory))
+
+
+def _answer(job: bytes, seconds: float, memory: int) -> bytes:
+    _bound(seconds, memory)
+    try:
+        function, arguments = pickle.loads(job)
+        return pickle.dumps((True, function(*arguments)))
+    except TrifacetError as error:
+        return pickle.dumps((False, error))
+    except MemoryError:
+        return pickle.dumps((False, OutOfBoundsError(f"takes more than {memory / 1e6:.0f} MB of memory")))
+    except (Exception, SystemExit) as error:
+        return pickle.dumps((False, OutOfBoundsError(f"failed ({type(error).__name__}: {first_line(error)})")))
+    finally:
+        _bound(0, memory)
+
+
+def _bound(seconds: float, memory: int) -> None:
+    """Have the system end this process after so much time (0: no more), and refuse it more memory."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, _WAITING * seconds)
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
+
+
+_idle: list[_Worker] = []  # append and pop are atomic: threads share it
+
+
+def _worker() -> _Worker:
+    """One that waits, or a new one."""
+    while _idle:
+        with suppress(IndexError):  # another thread was faster
+            if (worker := _idle.pop()).alive:
+                return worker
+    return _Worker()
+
+
+def _end_all() -> None:
+    while _idle:
+        _idle.pop().end()
+
+
+def _leave_all() -> None:
+    while _idle:
+        _idle.pop().leave()
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_leave_all)
