@@ -112,4 +112,6 @@ def of_sample(
 def first_line(error: BaseException) -> str:
     """What another library's error says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

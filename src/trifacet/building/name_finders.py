@@ -51,12 +51,13 @@ def transformers_finder(name: str, labels: Sequence[str]) -> Finder:
         TrifacetError: no such model, no safetensors, weights that are not all there, no fast tokenizer, or none of the
             labels.
     """
-    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+    from transformers import AutoModelForTokenClassification, pipeline
 
     from trifacet.models.checkpoint import read_weights, reading
+    from trifacet.models.processors import read_tokenizer
 
     with reading(name):
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = read_tokenizer(name)
     model = read_weights(AutoModelForTokenClassification, name, dtype="auto", may_add=_UNREAD)
     if not tokenizer.is_fast:
         raise TrifacetError(f"{name}: has no fast tokenizer (tokenizer.json), needed to place names")

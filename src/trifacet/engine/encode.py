@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line
 from trifacet.engine.control_tokens import ControlTokens
 from trifacet.engine.family import Family, ImageInput
 from trifacet.engine.trie import Ints, Path
@@ -70,14 +70,21 @@ class SampleEncoder:
         if response is not None:
             answer = [{"type": "text", "text": self.neutral(response).strip()}]
             messages.append({"role": "assistant", "content": answer})
-        text: str = self.family.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=response is None
-        )
+        try:
+            text: str = self.family.processor.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=response is None
+            )
+        except Exception as error:  # whatever a template makes Python do
+            raise TrifacetError(f"the chat template fails ({first_line(error)}); use that of the base model") from None
         text = self.family.prepared(text)
         if response is None:
             return text
         text = text.rstrip()
-        return text if text.endswith(self._control.tokens) else text + self.tokenizer.eos_token
+        if text.endswith(self._control.tokens):
+            return text
+        if self.tokenizer.eos_token is None:
+            raise TrifacetError("nothing ends an answer: give tokenizer_config.json an eos_token")
+        return text + self.tokenizer.eos_token
 
     @property
     def end_id(self) -> int:
@@ -140,7 +147,7 @@ class SampleEncoder:
         tokens = [self.family.image_tokens(image) for image in images]
         extra = sum(map(len, tokens)) - len(tokens) + reserve
         (ids_L,), cut = self._fitting(context, lambda post: [self.rendered(prompt, post, images=len(images))], extra)
-        text = TextIds(ids_L, self._images_at(ids_L, len(images)), len(ids_L))
+        text = TextIds(ids_L, self.images_at(ids_L, len(images)), len(ids_L))
         return text.path(range(len(images)), images, tokens, self.family), cut
 
     def texts(
@@ -179,7 +186,7 @@ class SampleEncoder:
             (prompt_ids, *full), lost = self._fitting(context, rendered, image_tokens - images)
             cut += lost
             for version, ids in enumerate(full):
-                table[number, version] = TextIds(ids, self._images_at(ids, images), _shared(prompt_ids, ids))
+                table[number, version] = TextIds(ids, self.images_at(ids, images), _shared(prompt_ids, ids))
         return table, cut
 
     def paths(
@@ -209,7 +216,8 @@ class SampleEncoder:
         ]
         return paths, cut
 
-    def _images_at(self, ids: Ints, expected: int) -> Ints:
+    def images_at(self, ids: Ints, expected: int) -> Ints:
+        """Where the placeholders of images stand. Raises TrifacetError if there are not as many as ``expected``."""
         found = np.flatnonzero(ids == self.family.placeholder_id)
         if len(found) != expected:
             raise TrifacetError(

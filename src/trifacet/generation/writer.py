@@ -24,7 +24,7 @@ from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.generation.filtering import Filter, candidates, first_passing
 from trifacet.generation.settings import Generation, data_digest
-from trifacet.models.decoding import decoding, length_of
+from trifacet.models.decoding import decoding, generate, length_of
 from trifacet.models.loading import weights_fingerprint
 
 SeenAs = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
@@ -173,11 +173,12 @@ def _generate_batch(
             torch.manual_seed(int(rng.integers(2**63)))
         collated = {name: value.to(device) for name, value in encoder.family.collate(images).items()}
         features = encoder.family.features(model, **collated) if collated else []
-        output_BL = model.generate(
+        output_BL = generate(
+            model,
+            config,
             input_ids=ids_BL.to(device),
             attention_mask=mask_BL.to(device),
             mm_encoder_outputs=encoder.family.encoded(features),
-            generation_config=config,
             **told,
         )
     new_BL = output_BL[:, ids_BL.shape[1] :].tolist()

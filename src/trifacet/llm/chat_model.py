@@ -16,7 +16,6 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoTokenizer,
     StoppingCriteria,
     StoppingCriteriaList,
 )
@@ -29,9 +28,9 @@ from trifacet.base.errors import TrifacetError
 from trifacet.engine.control_tokens import ControlTokens
 from trifacet.llm.endpoint import RejectedError
 from trifacet.models.checkpoint import read_weights, reading
-from trifacet.models.decoding import decoding, length_of
+from trifacet.models.decoding import decoding, generate, length_of
 from trifacet.models.loading import pick_device
-from trifacet.models.processors import read_processor
+from trifacet.models.processors import read_processor, read_tokenizer, try_template_of
 
 Turn = tuple[str, Sequence[str | None]]  # role, and its parts in order: a text, or None for the next image
 
@@ -64,13 +63,12 @@ class ChatModel:
             if not self.sees and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
                 raise TrifacetError(f"{source} is no model that writes text ({config.model_type})")
             self.processor = (
-                read_processor(source, config, trust_remote_code=False)
-                if self.sees
-                else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+                read_processor(source, config, trust_remote_code=False) if self.sees else read_tokenizer(source)
             )
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
             if self.processor.chat_template is None:
                 raise TrifacetError(f"{source} has no chat template; use a chat model")
+            try_template_of(source, self.processor, pictures=self.sees)
             self.model = read_weights(kind, source, config=config, dtype="auto", device=pick_device("auto"))
         self.tokenizer: Any = self.processor.tokenizer if self.sees else self.processor
         self._neutral = ControlTokens(self.processor).broken
@@ -108,7 +106,7 @@ class ChatModel:
                 if temperature > 0:
                     torch.manual_seed(seed)
                 ends = StoppingCriteriaList([_GivenUp(given_up)] if given_up else [])
-                output_L = self.model.generate(**inputs, generation_config=config, stopping_criteria=ends)[0]
+                output_L = generate(self.model, config, **inputs, stopping_criteria=ends)[0]
         except torch.OutOfMemoryError:
             raise TrifacetError(f"no memory left for a request of {taken} tokens; use a smaller model") from None
         new_L = output_L[taken:].tolist()

@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from trifacet.base.errors import TrifacetError
 from trifacet.metrics.scores import Extra, Part, with_references
 from trifacet.metrics.target import Target
 from trifacet.models.checkpoint import read_weights, reading
 from trifacet.models.loading import pick_device
+from trifacet.models.processors import read_tokenizer
 from trifacet.statistics.measures import mean_measure
 
 BERT_SCORES = ("bert_score_precision", "bert_score_recall", "bert_score_f1")
@@ -70,7 +71,7 @@ class BertScorer:
         self.model, self.device = _Layer(model, self.layer), model.device
         spaced = {"add_prefix_space": True} if config.model_type in _SPACED else {}
         with reading(source):
-            self.tokens: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **spaced)
+            self.tokens: Any = read_tokenizer(source, **spaced)
         if self.tokens.model_max_length > _UNLIMITED:  # RoBERTa's positions start after that of its padding
             self.tokens.model_max_length = config.max_position_embeddings - 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+from transformers import AutoImageProcessor, CLIPModel
 
 from trifacet.base.errors import DataError, of_sample
 from trifacet.base.images import load_image
@@ -18,6 +18,7 @@ from trifacet.metrics.scores import Extra, Part
 from trifacet.metrics.target import Target
 from trifacet.models.checkpoint import read_weights, reading
 from trifacet.models.loading import pick_device
+from trifacet.models.processors import read_tokenizer, refuse_odd_normalisation
 from trifacet.statistics.measures import mean_measure
 
 CLIP_SCORE = "clip_score"
@@ -36,7 +37,8 @@ class ClipScorer:
         self.model = read_weights(CLIPModel, source, device=pick_device(device))
         with reading(source):
             self.images: Any = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
-            self.tokens: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            refuse_odd_normalisation(source, self.images)
+            self.tokens: Any = read_tokenizer(source)
         self.most_tokens = self.model.config.text_config.max_position_embeddings
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ Invariant: what is written is read back the same; a checkpoint from elsewhere ha
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +48,7 @@ class WayOfAsking(Section):
     def read(cls, folder: Path) -> WayOfAsking:
         """That of a checkpoint. Raises TrifacetError where the file is damaged."""
         file = folder / FILE
-        if not file.is_file():
+        if not os.path.isfile(file):  # noqa: PTH113 - of a name that no file can have it says so too
             return cls()
         try:
             noted = json.loads(file.read_text(encoding="utf-8"))

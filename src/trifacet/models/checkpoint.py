@@ -1,12 +1,14 @@
 """The one way to read a checkpoint's configuration and weights, whatever the model is for.
 
 Invariant: weights come from safetensors only, no code of a checkpoint runs unless the user asked, and a checkpoint
-whose weights do not all fit the model is refused, so that none is drawn at random.
+whose weights do not all fit the model is refused, so that none is drawn at random; nor is one whose weights are no
+numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -14,10 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
 from transformers.utils import logging as hf_logging
 
 from trifacet.base.errors import TrifacetError, first_line
+from trifacet.models.soundness import (
+    no_larger_than,
+    refuse_infinite_weights,
+    refuse_integers,
+    refuse_odd_files,
+    refuse_odd_generation,
+    stored_weights,
+)
 
 _COUNTED = r"\bposition_ids$"  # 0, 1, 2 ...: older checkpoints hold them
 
@@ -48,7 +59,8 @@ def read_weights(
         options: further arguments of ``from_pretrained``.
 
     Raises:
-        TrifacetError: no such checkpoint, no safetensors, another kind of model, or weights that do not fit.
+        TrifacetError: no such checkpoint, no safetensors, another kind of model, weights that do not fit or are no
+            numbers, or a generation configuration that cannot be used.
     """
     with reading(source):
         if config is None:
@@ -56,16 +68,22 @@ def read_weights(
         wanted = getattr(kind, "config_class", None)
         if wanted is not None and not isinstance(config, wanted):
             raise TrifacetError(f"{source} is a {config.model_type}, not a {wanted.model_type}; name such a model")
-        model, info = kind.from_pretrained(
-            source,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # they are reported then, and refused below
-            output_loading_info=True,
-            trust_remote_code=trust_remote_code,
-            **options,
-        )
+        stored, bounds = stored_weights(source), contextlib.ExitStack()
+        if getattr(config, "quantization_config", None) is None:
+            refuse_integers(stored)
+            if stored:
+                bounds.enter_context(no_larger_than(stored, Path(source, "config.json")))
+        with bounds:
+            model, info = kind.from_pretrained(
+                source,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # they are reported then, and refused below
+                output_loading_info=True,
+                trust_remote_code=trust_remote_code,
+                **options,
+            )
     for what, keys, spared in (
         ("lacks", info["missing_keys"], may_lack),
         ("has unknown", info["unexpected_keys"], f"{_COUNTED}|{may_add}" if may_add else _COUNTED),
@@ -77,7 +95,10 @@ def read_weights(
                 f"{source}: the checkpoint {what} weights {some} ({len(wrong)}); "
                 "use a checkpoint that was saved whole by transformers"
             )
-    return model.eval().to(device or "cpu")
+    model = model.eval().to(device or "cpu")
+    refuse_infinite_weights(model, source, stored)
+    refuse_odd_generation(model, source)
+    return model
 
 
 @contextlib.contextmanager
@@ -87,6 +108,7 @@ def reading(source: str, setting: str = "") -> Iterator[None]:
     ``setting``: the recipe's key that names the checkpoint, for the messages.
     """
     try:
+        refuse_odd_files(source)
         with quiet():
             yield
     except TrifacetError as error:
@@ -96,18 +118,19 @@ def reading(source: str, setting: str = "") -> Iterator[None]:
 
 
 def _why(source: str, error: Exception) -> str:
-    if source.count("/") > 1 and not Path(source).exists():  # no hub id either
+    if source.count("/") > 1 and not os.path.exists(source):  # noqa: PTH110 - no hub id either
         return (
             f"{source}: cannot be loaded as a checkpoint: no such folder; give the folder or the hub id of a checkpoint"
         )
-    if Path(source).is_dir() and (inside := _checkpoints_in(Path(source))):
+    if os.path.isdir(source) and (inside := _checkpoints_in(Path(source))):  # noqa: PTH112 - whatever the name
         return f"{source}: is the folder of a run, not of a checkpoint; give {' or '.join(map(str, inside[:3]))}"
     message = first_line(error)
-    if not Path(source).exists():
+    if not os.path.exists(source):  # noqa: PTH110
         message = f"there is no such folder, and the hub gives nothing: {message}"
     if "safetensors" in message:
         message += "; convert the weights to safetensors with transformers' save_pretrained"
-    return f"{source}: cannot be loaded as a checkpoint: {message}"
+    place = Path(source, "config.json") if isinstance(error, StrictDataclassError) else source
+    return f"{place}: cannot be loaded as a checkpoint: {message}"
 
 
 def _checkpoints_in(folder: Path) -> list[Path]:

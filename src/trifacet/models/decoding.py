@@ -10,6 +10,8 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from trifacet.engine.family import core
+
 
 def decoding(
     model: Any,
@@ -55,6 +57,16 @@ def decoding(
         eos_token_id=sorted(end_ids),
         pad_token_id=pad,
     )
+
+
+def generate(model: Any, config: GenerationConfig, **inputs: Any) -> Any:
+    """``model.generate`` by ``config`` alone: what this leaves open is not the checkpoint's to fill in."""
+    inner = core(model)
+    own, inner.generation_config = inner.generation_config, GenerationConfig()
+    try:
+        return model.generate(generation_config=config, **inputs)
+    finally:
+        inner.generation_config = own
 
 
 def length_of(new_L: list[int], ends: Collection[int]) -> int:

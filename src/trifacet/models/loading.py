@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,19 @@ from trifacet.models.asking import ImagePixels, ImageTiles, WayOfAsking
 from trifacet.models.base import TransformersFamily
 from trifacet.models.checkpoint import quiet, read_weights, reading
 from trifacet.models.families import FAMILIES
+from trifacet.models.first_request import ask_once, write_once
 from trifacet.models.llava import one_tile_config
-from trifacet.models.processors import read_processor
+from trifacet.models.processors import read_processor, try_template_of
+from trifacet.models.soundness import (
+    no_larger_than,
+    refuse_infinite_weights,
+    refuse_integers,
+    refuse_odd_files,
+    stored_in,
+)
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass
@@ -67,7 +77,7 @@ def load_model(
     """
     asked = WayOfAsking.read(Path(path))
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
-    if Path(path, ADAPTER).is_file():
+    if is_adapter(path):
         return _load_adapter(
             Path(path),
             dtype=dtype,
@@ -91,6 +101,8 @@ def load_model(
         trust_remote_code=trust_remote_code,
         attn_implementation="sdpa",
     )
+    with reading(source):
+        write_once(source, family, model)
     model.name_or_path = _lasting(source)
     return LoadedModel(model, family.processor, family, tiles, pixels)
 
@@ -106,8 +118,8 @@ def load_processor(
     options = {"trust_remote_code": trust_remote_code}
     asked = WayOfAsking.read(Path(path))
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
-    if Path(path, ADAPTER).is_file():
-        return load_processor(_base_of(Path(path)), image_tiles=tiles, image_pixels=pixels, **options)
+    if is_adapter(path):
+        return load_processor(bases_of(Path(path))[-1], image_tiles=tiles, image_pixels=pixels, **options)
     with reading(str(path)):
         return _family(str(path), _config(str(path), options, tiles), pixels, options)
 
@@ -129,6 +141,8 @@ def _family(source: str, config: Any, pixels: ImagePixels | None, options: dict[
         )
     if pixels:
         family.scale_between(*pixels)
+    try_template_of(source, family.processor, pictures=True)
+    ask_once(source, family)
     return family
 
 
@@ -146,30 +160,64 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
 
 
 def _load_adapter(path: Path, **options: Any) -> LoadedModel:
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
 
-    loaded = load_model(_base_of(path), **options)
+    loaded = load_model(bases_of(path)[0], **options)
     with reading(str(path)):
-        merged = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True).merge_and_unload()
+        if not (path / ADAPTER_WEIGHTS).is_file():  # PEFT would read a pickle
+            raise TrifacetError(f"{path}: has no {ADAPTER_WEIGHTS}; convert the adapter to safetensors")
+        stored = stored_in(path / ADAPTER_WEIGHTS)
+        refuse_integers(stored)
+        with no_larger_than(stored, path / ADAPTER):
+            adapted = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True)
+        names = {one.name for one in stored}
+        if unlike := sorted(names ^ set(get_peft_model_state_dict(adapted))):
+            where = "has" if unlike[0] in names else "lacks"
+            raise TrifacetError(f"{path / ADAPTER_WEIGHTS}: {where} {unlike[0]}, unlike {ADAPTER}")
+        merged = adapted.merge_and_unload()
         for (
             weight
         ) in merged.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
             weight.data = weight.data.to(getattr(torch, options["dtype"]))
+        refuse_infinite_weights(merged, str(path), stored)
     merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
     return LoadedModel(merged, loaded.processor, loaded.family, loaded.image_tiles, loaded.image_pixels)
 
 
-def _base_of(adapter: Path) -> str:
-    """The checkpoint that an adapter's folder says it stands on; it may be an adapter itself."""
-    try:
-        return str(json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrifacetError(f"{adapter}: {ADAPTER} cannot be read ({first_line(error)})") from None
+def is_adapter(path: str | Path) -> bool:
+    """Whether a folder holds an adapter; a name that no file can have is none."""
+    return os.path.isfile(os.path.join(path, ADAPTER))  # noqa: PTH113, PTH118
+
+
+def bases_of(adapter: Path) -> list[str]:
+    """The checkpoints that an adapter stands on, as the folders say: its base, that one's if it is an adapter too ...
+
+    Raises:
+        TrifacetError: a folder does not say it, or the adapters stand on each other in a circle.
+    """
+    found: list[str] = []
+    seen, folder = {adapter.resolve()}, adapter
+    while True:
+        file = folder / ADAPTER
+        refuse_odd_files(str(folder))
+        try:
+            base = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise TrifacetError(f"{folder}: {ADAPTER} cannot be read ({first_line(error)})") from None
+        if not isinstance(base, str) or not base:
+            raise TrifacetError(f"{file}: base_model_name_or_path is {base!r}; name the folder or hub id of its base")
+        found.append(base)
+        if not is_adapter(base):
+            return found
+        folder = Path(base)
+        if folder.resolve() in seen:
+            raise TrifacetError(f"{file}: base_model_name_or_path leads in a circle, to {base}; name a model")
+        seen.add(folder.resolve())
 
 
 def _lasting(source: str) -> str:
     """What to note as an adapter's base: a folder's whole path, so that it is found from any working directory."""
-    return str(Path(source).resolve()) if Path(source).is_dir() else source
+    return str(Path(source).resolve()) if os.path.isdir(source) else source  # noqa: PTH112
 
 
 def pick_device(device: str) -> torch.device:

@@ -6,13 +6,24 @@ Invariant: a processor that was loaded without its video part saves what the che
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import math
 from typing import Any
 
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.utils import VIDEO_PROCESSOR_NAME, cached_file, is_torchvision_available
+from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE
+from transformers.utils import (
+    CHAT_TEMPLATE_FILE,
+    IMAGE_PROCESSOR_NAME,
+    PROCESSOR_NAME,
+    VIDEO_PROCESSOR_NAME,
+    is_torchvision_available,
+)
 from transformers.utils.hub import PushToHubMixin
+
+from trifacet.base.errors import TrifacetError
+from trifacet.models.soundness import file_of
+from trifacet.models.trial import TEXT, try_template, try_tokenizer
 
 
 class NoVideos(PushToHubMixin):
@@ -35,7 +46,16 @@ def read_processor(source: str, config: Any, **options: Any) -> Any:
     Raises:
         OSError, ValueError, TypeError, KeyError: transformers finds no processor or cannot build it.
         ImportError: another package is missing; the message names it.
+        TrifacetError: the tokenizer is endless, or the picture's colours are divided by nought.
     """
+    try_tokenizer_of(source)
+    processor = _processor(source, config, options)
+    if images := getattr(processor, "image_processor", None):
+        refuse_odd_normalisation(source, images)
+    return processor
+
+
+def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     kind: Any = PROCESSOR_MAPPING.get(type(config), None)
     if is_torchvision_available() or kind is None or "video_processor" not in kind.get_attributes():
         return AutoProcessor.from_pretrained(source, **options)
@@ -50,10 +70,57 @@ def read_processor(source: str, config: Any, **options: Any) -> Any:
     )
 
 
+def read_tokenizer(source: str, **options: Any) -> Any:
+    """The tokenizer of a checkpoint, by ``AutoTokenizer``. Raises as ``read_processor`` does."""
+    try_tokenizer_of(source)
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
+
+
+def try_tokenizer_of(source: str) -> None:
+    """Raise TrifacetError if the tokenizer of a checkpoint makes too much of a text."""
+    if file := file_of(source, FULL_TOKENIZER_FILE):
+        try_tokenizer(file)
+
+
+def try_template_of(source: str, processor: Any, *, pictures: bool) -> None:
+    """Raise TrifacetError if a processor's or tokenizer's chat template makes too much of a request."""
+    template = processor.chat_template
+    template = template.get("default") if isinstance(template, dict) else template
+    if not isinstance(template, str):
+        return
+    said: Any = [{"type": "text", "text": TEXT}] if pictures else TEXT
+    asked: Any = [{"type": "image"}, *said] if pictures else said
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+    tokens = getattr(processor, "tokenizer", processor).special_tokens_map
+    try_template(template_place(source), template, messages, {key: str(token) for key, token in tokens.items()})
+
+
+def template_place(source: str) -> str:
+    """Where the chat template of a checkpoint stands, for messages."""
+    return str(file_of(source, CHAT_TEMPLATE_FILE) or source)
+
+
+def processor_place(source: str) -> str:
+    """Where the image processor of a checkpoint stands, for messages."""
+    return str(file_of(source, PROCESSOR_NAME) or file_of(source, IMAGE_PROCESSOR_NAME) or source)
+
+
+def refuse_odd_normalisation(source: str, images: Any) -> None:
+    """Raise TrifacetError if an image processor would divide by nought, or by what is no number."""
+    for key in ("image_mean", "image_std"):
+        values = getattr(images, key, None)
+        values = values if isinstance(values, list | tuple) else [values]
+        least = 1e-6 if key == "image_std" else -math.inf
+        if any(value is not None and not (isinstance(value, int | float) and value > least) for value in values):
+            raise TrifacetError(
+                f"{processor_place(source)}: {key} is {values}; it takes a number{' above 0' * (least > 0)} per colour"
+            )
+
+
 def _video_settings(source: str) -> dict[str, Any]:
     """The settings of a video processor in a file of its own, as in checkpoints of the hub."""
-    file = cached_file(source, VIDEO_PROCESSOR_NAME, _raise_exceptions_for_missing_entries=False)
-    return json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    file = file_of(source, VIDEO_PROCESSOR_NAME)
+    return json.loads(file.read_text(encoding="utf-8")) if file else {}
 
 
 def without_videos(kind: Any, settings: dict[str, Any], **parts: Any) -> Any:

@@ -40,9 +40,12 @@ def load_encoder(source: str) -> Encoder:
 
     from trifacet.models.checkpoint import read_weights, reading
     from trifacet.models.loading import pick_device
+    from trifacet.models.processors import refuse_odd_normalisation, try_tokenizer_of
 
     with reading(source, "near-duplicates.model"):
+        try_tokenizer_of(source)
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+        refuse_odd_normalisation(source, getattr(processor, "image_processor", None))
         model = read_weights(AutoModel, source, device=pick_device("auto"))
     if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
         raise TrifacetError(
