@@ -199,10 +199,10 @@ def test_an_endpoint_that_rejects_all_is_not_asked_to_the_end(trifacet, tmp_path
         command += ["--judge", judge_file(tmp_path, endpoint, concurrency=2), "--output", tmp_path / "result"]
         answers.write_text(lines({"id": row["id"], "answer": "perhaps"} for row in rows))
         code, _, err = trifacet(*command)
-        assert code == 2 and "rejected the first 2" in err and endpoint.calls.received <= 30
+        assert code == 2 and "rejected 20 requests in a row" in err and endpoint.calls.received <= 30
         answers.write_text(lines({"id": row["id"], "answer": "perhaps"} for row in rows[:5]))
         code, _, err = trifacet(*command, "--overwrite")
-        assert code == 2 and "gave no verdict on any of 5 answers (5 rejected by the endpoint)" in err
+        assert code == 2 and "gave no verdict on any of 5 answers (5 rejected by the endpoint (400))" in err
         assert "max_tokens is not supported" in err and "nothing was paid for" in err and "kept" not in err
 
 
@@ -361,7 +361,7 @@ def test_a_model_behind_an_endpoint_is_shown_the_picture_and_asked_the_question_
         trifacet(*command)
         assert endpoint.calls.delivered == delivered == QUESTIONS - 1
     assert code == 0 and told["counts"]["right"] == QUESTIONS - 2
-    assert told["answers"]["asked"]["problems"] == {"empty": 1, "rejected by the endpoint": 1}
+    assert told["answers"]["asked"]["problems"] == {"empty": 1, "rejected by the endpoint (400)": 1}
     assert seen[3] == ("user", 1, "What colour has kite 3?", 1) and seen[2][3] == 0
 
 

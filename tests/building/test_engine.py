@@ -194,12 +194,12 @@ def test_an_image_that_changed_or_went_while_a_build_ran_is_no_other_s_content(t
 
 def test_parts_of_other_versions_of_the_packages_are_not_mixed_and_a_finished_build_stands(tmp_path, monkeypatch):
     recipe, manifest = built(tmp_path, "a", posts(20), STEPS)
-    monkeypatch.setattr(output, "step_versions", lambda: manifest["versions"] | {"pillow": "99.1", "openai": "99.1"})
+    monkeypatch.setattr(output, "step_versions", lambda: manifest["versions"] | {"pillow": "99.1", "httpx2": "99.1"})
     assert run_build(recipe, workers=1) == manifest
     (recipe.folder / "manifest.json").unlink()
     with pytest.raises(TrifacetError, match=r"begun with pillow [\d.]+, and this is 99\.1; install that one"):
         run_build(recipe, workers=1)
-    monkeypatch.setattr(output, "step_versions", lambda: manifest["versions"] | {"openai": "99.1"})
+    monkeypatch.setattr(output, "step_versions", lambda: manifest["versions"] | {"httpx2": "99.1"})
     run_build(recipe, workers=1)  # it carries questions and decides nothing
 
 

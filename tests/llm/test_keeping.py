@@ -65,11 +65,27 @@ def test_a_full_disk_loses_what_is_in_flight_at_most(size, tmp_path):
     assert endpoint.calls.delivered - len(texts) <= AT_ONCE
 
 
+def signal_when_all_are_under_way(endpoint, number, again=None):
+    """Send ourselves a signal once the first questions have arrived, and ``again`` once that was noticed."""
+
+    def watch():
+        until = time.monotonic() + 60
+        while endpoint.calls.received < AT_ONCE and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+        while again is not None and not again.records and time.monotonic() < until:
+            time.sleep(0.01)
+        if again is not None:
+            os.kill(os.getpid(), number)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_answers_under_way_and_asks_nothing_new(number, tmp_path):
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
-    with ScriptedEndpoint(backwards, latency=0.4) as endpoint:
-        threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+    with ScriptedEndpoint(backwards, latency=1.0) as endpoint:
+        signal_when_all_are_under_way(endpoint, number)
         with pytest.raises(KeyboardInterrupt) as stop:
             asked_together(endpoint, tmp_path / "a.sqlite", posts(40))
         with Books(tmp_path / "a.sqlite") as books:
@@ -85,13 +101,12 @@ def test_a_second_signal_ends_it_at_once(number, tmp_path, caplog):
 
     before = signal.signal(signal.SIGTERM, terminated)
     try:
-        with ScriptedEndpoint(backwards, latency=8) as endpoint:
-            for seconds in (0.3, 0.6):
-                threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
+        with ScriptedEndpoint(backwards, latency=30) as endpoint:
+            signal_when_all_are_under_way(endpoint, number, again=caplog)
             began = time.monotonic()
             with pytest.raises(KeyboardInterrupt):
                 asked_together(endpoint, tmp_path / "a.sqlite", posts(10))
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < 15
     finally:
         signal.signal(signal.SIGTERM, before)
     assert [record.levelname for record in caplog.records] == ["WARNING"], caplog.text  # no traceback

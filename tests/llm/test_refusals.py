@@ -25,23 +25,23 @@ def refusing(wanted):
     return answer
 
 
-@pytest.mark.parametrize("first", [0, 6, 100])
+@pytest.mark.parametrize("first", [0, 6, 40])
 def test_a_fault_that_lasts_is_told_by_what_it_is_not_by_when_it_began(first, tmp_path):
     with ScriptedEndpoint(refusing(lambda number: number >= first)) as endpoint:
         for _ in range(2):  # the same command says the same
-            stop, _ = ask_all(spec(endpoint, concurrency=4), tmp_path / "a.sqlite", posts(first + 200))
+            stop, _ = ask_all(spec(endpoint, concurrency=4), tmp_path / "a.sqlite", posts(first + 100))
             assert isinstance(stop, TrifacetError) and "400: no more today" in str(stop)
             assert "models.judge rejected 20 requests in a row" in str(stop) and "\n" not in str(stop)
         assert endpoint.calls.refused[400] <= 2 * (IN_A_ROW + 2 * 4)
 
 
 def test_rows_that_are_refused_here_and_there_stop_nothing_also_when_all_others_are_kept(tmp_path):
-    bad = {number for number in range(400) if random.Random(number).random() < 0.3}
+    bad = {number for number in range(120) if random.Random(number).random() < 0.3}
     with ScriptedEndpoint(refusing(bad.__contains__)) as endpoint:
         for _ in range(2):
-            answers, _ = ask_all(spec(endpoint), tmp_path / "a.sqlite", posts(400))
-            assert [answer.value is None for answer in answers] == [number in bad for number in range(400)]
-        assert endpoint.calls.delivered == 400 - len(bad)
+            answers, _ = ask_all(spec(endpoint), tmp_path / "a.sqlite", posts(120))
+            assert [answer.value is None for answer in answers] == [number in bad for number in range(120)]
+        assert endpoint.calls.delivered == 120 - len(bad)
 
 
 @given(st.lists(st.booleans(), max_size=120), st.randoms(use_true_random=False))

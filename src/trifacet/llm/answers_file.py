@@ -58,6 +58,7 @@ class AnswersFile:
                 self._file = _identity(path)
                 self._prepare(self._writing)
                 self._reading = sqlite3.connect(path, timeout=60)
+                self._reading.text_factory = _decoded
             except BaseException:
                 self._writing.close()
                 raise
@@ -145,17 +146,22 @@ class AnswersFile:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last where SQLite quotes what is damaged
             raise self.unusable(error) from None
 
     def unusable(self, error: Exception) -> TrifacetError:
         """The one line to end with where ``error`` keeps the file from being used."""
         cure = f"{cure_of(error, 'see to that, or name another file')}, then the same command continues"
-        if type(error) is sqlite3.DatabaseError:
+        if type(error) is sqlite3.DatabaseError or isinstance(error, UnicodeDecodeError):
             cure = _DAMAGED
         elif isinstance(error, FileNotFoundError):
             error = FileNotFoundError("it was removed or replaced while it was in use")
         return TrifacetError(f"cannot use {self.path}, which keeps the models' answers: {first_line(error)}; {cure}")
+
+
+def _decoded(raw: bytes) -> str:
+    """A text, also one that is damaged: its digest tells."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _digest(*row: Any) -> str:
