@@ -143,8 +143,8 @@ def test_the_story_tells_duplicates_and_drops(recipe):
 def test_hostile_posts_reach_the_terminal_as_text(recipe, row_id):
     text = told(recipe, row_id)
     assert all(char.isprintable() or char == "\n" for char in text)
-    said = explain(recipe, row_id)[0].read["alt"].replace("\x1b", "\ufffd").replace("\x07", "\ufffd")
-    assert re.sub("[\u202a-\u202e]", "\ufffd", said) in text
+    said = explain(recipe, row_id)[0].read["alt"]
+    assert re.sub("[\x07\x1b\u202a-\u202e]", lambda char: ascii(char[0])[1:-1], said) in text
 
 
 def test_markup_in_a_post_is_shown_as_it_is(recipe):

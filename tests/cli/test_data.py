@@ -96,7 +96,7 @@ def test_markup_and_control_characters_of_a_file_are_literal(tmp_path):
     path.write_text(json.dumps({"id": "a", "image": "a.png", "response": "x", "[red]\x1b[2Jname": 1}))
     result = run("check", path, "--kind", "sft")
     assert result.exit_code == 2
-    assert "field '[red]\ufffd[2Jname'" in result.stdout
+    assert "field '[red]\\x1b[2Jname'" in result.stdout
 
 
 def test_check_without_errors_leaves_with_0_and_json_replaces_the_table(tmp_path):

@@ -67,15 +67,35 @@ def test_a_signal_while_all_is_imported_is_130_and_one_line(number, tmp_path):
     assert told == ("", "interrupted by SIGTERM\n" if number == signal.SIGTERM else "interrupted\n")
 
 
-def test_an_interruption_within_a_module_in_c_is_130_too():
-    """Python itself would end by SIGINT."""
+def test_an_interruption_within_a_module_in_c_is_130_too(tmp_path):
+    """``python -m`` itself would end by SIGINT."""
+    for end in ("main", "command"):
+        (tmp_path / f"{end}.py").write_text(
+            "import ctypes, sys\nfrom trifacet.cli import main\n\ndef interrupted():\n"
+            "    ctypes.pythonapi.PyRun_SimpleString(b'raise KeyboardInterrupt')\n    sys.exit(130)\n\n"
+            f"main.main = interrupted\nmain.{end}()\n"
+        )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    codes = [
+        subprocess.run([sys.executable, "-m", end], env=environment, capture_output=True, check=False).returncode
+        for end in ("main", "command")
+    ]
+    assert codes == [-signal.SIGINT, 130]
+
+
+def test_a_recipe_that_is_refused_does_not_wait_for_torch(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: " + "[" * 500)
     code = (
-        "import ctypes, sys\nfrom trifacet.cli import main\n"
-        "main.main = lambda: (ctypes.pythonapi.PyRun_SimpleString(b'raise KeyboardInterrupt'), sys.exit(130))\n"
+        "import sys, resource\nfrom trifacet.cli import main\n"
+        "for verb in ('run', 'sft', 'align', 'build'):\n"
+        "    sys.argv = ['trifacet', verb, 'x.yaml']\n"
+        "    try:\n        main.main()\n    except SystemExit as end:\n        assert end.code == 2\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 300_000  # kB\n"
     )
-    assert subprocess.run([sys.executable, "-c", f"{code}main.main()"], capture_output=True, check=False).returncode < 0
-    done = subprocess.run([sys.executable, "-c", f"{code}main.command()"], capture_output=True, check=False)
-    assert done.returncode == 130
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("error: x.yaml, line 1") == done.stderr.count("\n") == 4
 
 
 @pytest.fixture

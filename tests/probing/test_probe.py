@@ -242,7 +242,7 @@ def test_the_command_writes_document_vectors_page_and_table(trifacet, tiny_folde
         (("--steps", "1001"), "t = 1001 does not exist"),
         (("--no-attention", "--no-noise", "--no-embeddings"), "nothing to look at"),
         (("--no-embeddings", "--joint", vectors), "about embeddings"),
-        (("--seed", "-1"), "not in the range"),  # no interval could be drawn
+        (("--seed", "-1"), "greater than or equal to 0"),  # no interval could be drawn
         (("--vectors", tmp_path), "is a folder"),
         (("--html", tmp_path / "sub" / ".." / "r.json"), "--output and --html both name"),
         (("--beside", output), "say where with --html"),

@@ -95,7 +95,7 @@ def test_whole_numbers_may_be_spelt_as_others_and_others_as_whole_numbers():
         ({"data": {"workers": 1000}}, "less than or equal to 128"),
         ({"model": {"path": "x", "threads": 1_000_000}}, "less than or equal to 512"),
         ({"model": {"path": "x", "paradigm": True}}, "should be a number"),
-        ({"generate": {"temperature": 1e-40}}, "a temperature is 0, which is no sampling, or at least 0.01"),
+        ({"generate": {"temperature": 1e-40}}, "a temperature is 0, which is no sampling, or at least 0.0001"),
         ({"generate": {"beams": 10**30}}, "less than or equal to 100"),
     ],
 )

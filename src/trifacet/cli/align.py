@@ -25,11 +25,12 @@ def align(
 
     Example: trifacet align recipes/llava-1.6-7b-mcm-dpo.yaml --set model.path=runs/sft/models/sft/model
     """
-    from trifacet.runs.run import run_stages
-    from trifacet.training import ranks
     from trifacet.training.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    from trifacet.runs.run import run_stages  # torch, for which a recipe that is refused need not wait
+    from trifacet.training import ranks
+
     for folder in run_stages(loaded, "align", only or [], overwrite=overwrite):
         if ranks.is_first():
             out.print(str(folder), markup=False)

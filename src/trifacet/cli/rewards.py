@@ -55,13 +55,14 @@ def rewards(
 
     Example: trifacet rewards recipes/demo.yaml --model runs/demo/models/mcm-dpo/model --per-sample rewards.jsonl
     """
-    import torch
-
-    from trifacet.base.files import write_atomically
     from trifacet.training.recipe import load_recipe
-    from trifacet.training.rewards import reward_rows, summarise
 
     values = load_recipe(recipe, set_ or ())
+    import torch  # for which a recipe that is refused need not wait
+
+    from trifacet.base.files import write_atomically
+    from trifacet.training.rewards import reward_rows, summarise
+
     name, wanted = _objective(values, model, objective)
     against = reference or (_start(values, name) if wanted.needs_reference else model)
     if wanted.needs_reference:

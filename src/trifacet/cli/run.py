@@ -22,11 +22,13 @@ def run(
 
       trifacet run recipes/llava-1.6-7b-mcm-dpo.yaml --set data.root=/data/palt --set output=runs/palt
     """
-    from trifacet.runs.run import run_recipe
-    from trifacet.training import ranks
     from trifacet.training.recipe import load_recipe
 
-    finished = run_recipe(load_recipe(recipe, overrides(set_, on_bad_row)), overwrite=overwrite)
+    loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    from trifacet.runs.run import run_recipe  # torch, for which a recipe that is refused need not wait
+    from trifacet.training import ranks
+
+    finished = run_recipe(loaded, overwrite=overwrite)
     if not ranks.is_first():
         return
     models = finished.scores.get("models", {})

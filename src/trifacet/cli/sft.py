@@ -16,10 +16,12 @@ def sft(
 
     Example: trifacet sft recipes/llava-1.6-7b-sft.yaml --set data.root=/data/talt
     """
-    from trifacet.runs.run import run_stages
-    from trifacet.training import ranks
     from trifacet.training.recipe import load_recipe
 
-    for folder in run_stages(load_recipe(recipe, overrides(set_, on_bad_row)), "sft", [], overwrite=overwrite):
+    loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    from trifacet.runs.run import run_stages  # torch, for which a recipe that is refused need not wait
+    from trifacet.training import ranks
+
+    for folder in run_stages(loaded, "sft", [], overwrite=overwrite):
         if ranks.is_first():
             out.print(str(folder), markup=False)

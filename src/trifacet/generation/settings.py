@@ -18,7 +18,7 @@ from trifacet.base.json_text import read_json
 from trifacet.data.records import TestSample
 from trifacet.settings.section import MOST, Section
 
-COLDEST = 0.01
+COLDEST = 1e-4  # below, what is written is greedy long before the logits are infinite
 
 MAX_SETTINGS = 10_000_000  # bytes of the file
 
@@ -50,7 +50,7 @@ def data_digest(samples: Iterable[TestSample]) -> str:
 
 
 def warm_enough(temperature: float) -> float:
-    """Raises ValueError for one by which the logits of a float16 would be infinite."""
+    """The same. Raises ValueError for one that is no temperature."""
     if not (temperature == 0 or temperature >= COLDEST):
         raise ValueError(f"a temperature is 0, which is no sampling, or at least {COLDEST}")
     return temperature
@@ -63,7 +63,7 @@ class Generation(Section):
     """How texts are written; the defaults are the paper's: three beams, no sampling, at most 256 new tokens."""
 
     beams: int = Field(3, ge=1, le=100, description="beams; 1 is greedy")
-    temperature: Temperature = Field(0.0, description="0: no sampling; else at least 0.01")
+    temperature: Temperature = Field(0.0, description="0: no sampling; else at least 0.0001")
     max_new_tokens: int = Field(256, ge=1, le=100_000, description="longest text in tokens")
     batch_size: int = Field(8, ge=1, le=100_000, description="posts per batch, sorted by length")
     limit: int | None = Field(None, ge=1, le=MOST, description="describe the first N test samples only")
