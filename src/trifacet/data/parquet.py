@@ -57,7 +57,7 @@ def _rows_at_once(told: Any) -> int:
 def _batch_values(batch: Any) -> Iterator[dict[str, Any] | DataError]:
     try:
         yield from batch.to_pylist()
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         if batch.num_rows == 1:
             fix = "write texts as UTF-8 and dates between the years 1 and 9999"
             yield DataError(f"cannot be read ({' '.join(str(error).split())[:300]})", fix=fix)
