@@ -45,19 +45,19 @@ def parquet_values(path: Path, columns: Sequence[str] | None = None) -> Iterator
 
 
 def _rows_at_once(told: Any) -> int:
-    """How many rows are held: fewer where they are large, or where one text of a dictionary may stand in each."""
-    groups = [told.row_group(number) for number in range(told.num_row_groups)]
-    stored = sum(group.total_byte_size for group in groups)
-    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
-    widest = max((chunk.total_uncompressed_size for chunk in chunks if chunk.has_dictionary_page), default=0)
-    rows = min(_ROWS, max(_FEW, _HELD // max(widest, 1)))
-    return max(1, min(rows, _HELD * told.num_rows // max(stored, 1)))
+    """How many rows are held: fewer where they are large, or where one text of a dictionary may stand in each.
+
+    Sizes of columns would say more, but to ask for those of a damaged file may end the process.
+    """
+    sizes = [told.row_group(number).total_byte_size for number in range(told.num_row_groups)]
+    rows = min(_ROWS, max(_FEW, _HELD // max(*sizes, 1, 1)))
+    return max(1, min(rows, _HELD * told.num_rows // max(sum(sizes), 1)))
 
 
 def _batch_values(batch: Any) -> Iterator[dict[str, Any] | DataError]:
     try:
         yield from batch.to_pylist()
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         if batch.num_rows == 1:
             fix = "write texts as UTF-8 and dates between the years 1 and 9999"
             yield DataError(f"cannot be read ({' '.join(str(error).split())[:300]})", fix=fix)
