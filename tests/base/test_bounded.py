@@ -48,6 +48,12 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def terminated():
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    return "alive"
+
+
 def no_result():
     return lambda: None
 
@@ -109,6 +115,10 @@ def test_a_worker_that_died_while_it_waited_is_replaced():
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert call(double, 1) == 2
+
+
+def test_a_signal_to_all_processes_is_no_fault_of_a_call():
+    assert call(terminated) == "alive"
 
 
 def test_threads_have_a_worker_each():

@@ -119,7 +119,13 @@ def _took(seconds: float) -> OutOfBoundsError:
 
 
 def _serve(handle: int) -> None:
-    """A worker's life: calls until the line is closed."""
+    """A worker's life: calls until the line is closed.
+
+    Schedulers send their signals to all processes: the parent ends in its own time, and what it asks for meanwhile must
+    not seem to be at fault.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     with Connection(handle) as line:
         while True:
             try:
