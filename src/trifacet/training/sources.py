@@ -127,9 +127,11 @@ class TrainingSet:
                 workers=self.workers,
                 limit=self.limit,
             )
+            examples.check()
         else:
-            examples = self._of(self.source.read()[: self.limit], encoder)
-        examples.check()
+            rows = self.source.rows(lambda problem: None)[: self.limit]
+            examples = self._of([sample for _, sample in rows], encoder)
+            examples.check(self.source.file, [number for number, _ in rows])
         return examples, bad
 
     def trained_on(self, encoder: SampleEncoder, run: Path) -> Examples:
