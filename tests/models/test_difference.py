@@ -134,3 +134,16 @@ def test_a_base_of_zeros_that_changed_is_infinitely_far(tmp_path):
     assert compare_checkpoints(tmp_path / "a", tmp_path / "b").changed[0].relative == math.inf
     still = compare_checkpoints(tmp_path / "a", tmp_path / "a")
     assert (still.changes[0].relative, still.relative, list(by_part(still.changes))) == (0, 0, [("w", 0, 1, 0.0, 0.0)])
+
+
+def test_weights_that_are_no_numbers_are_named_and_not_compared(tiny_folder, tmp_path, trifacet):
+    def spoil(weights):
+        weights["multi_modal_projector.linear_1.bias"][0] = math.nan
+
+    spoilt = copy_of(tiny_folder, tmp_path / "spoilt", spoil)
+    code, out, err = trifacet("diff", tiny_folder, spoilt)
+    assert (code, out) == (2, "")
+    assert "model-0.safetensors: weight multi_modal_projector.linear_1.bias holds NaN" in err
+    copy_of(tiny_folder, tmp_path / "whole", lambda weights: weights.update(extra=torch.ones(2, dtype=torch.int32)))
+    with pytest.raises(TrifacetError, match="weight extra has the type I32"):
+        compare_checkpoints(tiny_folder, tmp_path / "whole")

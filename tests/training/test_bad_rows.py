@@ -9,6 +9,7 @@ from PIL import Image
 from small_runs import STAGE, Command, recipe_file, recipe_of, train, weights_of
 
 from trifacet.base.errors import TrifacetError
+from trifacet.data.checking import check_file
 from trifacet.runs.run import run_recipe
 from trifacet.training.bad_rows import read_skipped
 
@@ -191,3 +192,37 @@ def test_posts_that_are_watched_are_among_those_that_can_be_used(data, tmp_path,
     watched = {json.loads(line)["id"] for line in (folder / "samples.jsonl").read_text().splitlines()}
     assert watched == {"preference-00001", "preference-00002"}
     assert "problem" not in json.loads((folder / "done.json").read_text())["difference"]
+
+
+def reject_the_chosen(data):
+    """A row of each kind that ``data check`` calls an error though it can be read, by row: its field."""
+    file = data / "preference.jsonl"
+    shutil.copy(image_of(file, 5), file.parent / "copy.png")
+    edit(file, 3, lambda row: row.update(rejected_responses=[f" {row['response']}\n"]))
+    edit(file, 5, lambda row: row.update(rejected_images=["copy.png"]))
+    edit(file, 7, lambda row: row.update(rejected_contexts=["Another.", row["context"]]))
+    edit(file, 9, lambda row: row.update(rejected_images=[row["image"]]))
+    return {3: "rejected_responses", 5: "rejected_images", 7: "rejected_contexts", 9: "rejected_images"}
+
+
+def test_rows_that_reject_what_they_choose_are_left_out_as_the_check_says(data, tmp_path, tiny_folder):
+    equal = reject_the_chosen(data)
+    errors = [one for one in check_file(data / "preference.jsonl", "preference").findings if one.severity == "error"]
+    assert {one.row: one.field for one in errors} == equal
+    with pytest.raises(
+        TrifacetError, match=r"preference\.jsonl, row 3, field 'rejected_responses': .*equals the chosen"
+    ):
+        train(
+            recipe_of(tmp_path / "out", data, tiny_folder, {**CHANGES, "data.on_bad_row": "stop"}), "mcm", tiny_folder
+        )
+    train(recipe_of(tmp_path / "out", data, tiny_folder, CHANGES), "mcm", tiny_folder)
+    assert {line["row"]: line["field"] for line in read_skipped(tmp_path / "out")} == equal
+    done = json.loads((tmp_path / "out/models/mcm/done.json").read_text())
+    assert (done["samples"], done["left_out"]) == (12, 4)
+
+
+def test_what_no_term_rejects_is_not_compared(data, tmp_path, tiny_folder):
+    reject_the_chosen(data)
+    changes = {**CHANGES, "align.mcm": {**STAGE, "objective": "dpo", "max_steps": 1}}
+    train(recipe_of(tmp_path / "out", data, tiny_folder, changes), "mcm", tiny_folder)
+    assert [line["row"] for line in read_skipped(tmp_path / "out")] == [3]

@@ -98,3 +98,15 @@ def test_a_finished_stage_is_compared_once(tmp_path, world, tiny_folder):
     before = (tmp_path / "out/models/mcm/done.json").stat().st_mtime_ns
     assert check_outcome(stage_of(recipe, "mcm", Start("base", tiny_folder))) == done
     assert (tmp_path / "out/models/mcm/done.json").stat().st_mtime_ns == before
+
+
+def test_pairs_that_say_nothing_are_not_mended_by_a_learning_rate(tmp_path):
+    from trifacet.training.outcome import _warnings
+    from trifacet.training.recipe import Align
+
+    same = {"relative": 0.0, "weights_changed": 0, "weights": 63, "logp_change_largest": 0.0}
+    found = {**same, "only_start": [], "only_model": []}
+    for norm, advice in ((0.0, "trifacet data check"), (1e-9, "Raise the learning rate")):
+        (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 0.69, "grad_norm": norm}) + "\n")
+        (warning,) = _warnings(Align(objective="dpo"), tmp_path, found, "float32")
+        assert advice in warning

@@ -1,9 +1,11 @@
 """``trifacet rewards`` computes what training computes, sample by sample; ``trifacet diff`` whether it mattered."""
 
 import json
+import shutil
 import statistics
 
 import pytest
+from safetensors.torch import load_file, save_file
 from small_runs import STAGE, log_of, recipe_file
 
 from trifacet.preferences.facets import Cell
@@ -136,3 +138,15 @@ def test_batches_that_lend_versions_find_their_cached_scores(trifacet, tmp_path,
     code, _, said = trifacet("rewards", recipe, "--model", tmp_path / "out/models/mcm/model")
     assert code == 0
     assert "scores from" in said
+
+
+@pytest.mark.parametrize("which", ["--model", "--reference"])
+def test_a_model_without_numbers_is_named(trained, trifacet, tmp_path, tiny_folder, which):
+    weights = load_file(tiny_folder / "model.safetensors")
+    spoilt = shutil.copytree(tiny_folder, tmp_path / "spoilt")
+    save_file({name: weight * float("nan") for name, weight in weights.items()}, spoilt / "model.safetensors")
+    other = [one for one in ("--model", "--reference") if one != which]
+    code, out, err = trifacet("rewards", trained[0], which, spoilt, *other, tiny_folder)
+    assert (code, out) == (2, "")
+    assert "spoilt/model.safetensors: weight" in err
+    assert "holds NaN or infinity" in err

@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from trifacet.base.errors import TrifacetError
-from trifacet.models.loading import ADAPTER
+from trifacet.models.loading import ADAPTER, ADAPTER_WEIGHTS, bases_of
+from trifacet.models.soundness import refuse_infinite, refuse_integers, stored_in
 
 _DIGITS = re.compile(r"\.\d+\.")
 # One name for a weight, whichever release of transformers, or PEFT, wrote it.
@@ -83,7 +84,7 @@ class Checkpoint:
         self._places = {canonical(name): (file, name) for file in self._files for name in _names(file)}
         if (self.folder / ADAPTER).is_file():
             self._adapter = _adapter_settings(self.folder)
-            self._base = Checkpoint(self._adapter["base_model_name_or_path"])
+            self._base = Checkpoint(bases_of(self.folder)[0])
 
     def names(self) -> list[str]:
         """The weights' names, spelt in one way."""
@@ -109,7 +110,9 @@ class Checkpoint:
     def _stored(self, name: str) -> Tensor:
         file, spelling = self._places[name]
         with safe_open(file, framework="pt") as handle:
-            return handle.get_tensor(spelling)
+            tensor: Tensor = handle.get_tensor(spelling)
+        refuse_infinite(tensor, f"{file}: weight {spelling}")
+        return tensor
 
 
 def canonical(name: str) -> str:
@@ -128,7 +131,8 @@ def compare_checkpoints(
     training.
 
     Raises:
-        TrifacetError: no checkpoint there, no safetensors, or an adapter of another kind than LoRA.
+        TrifacetError: no checkpoint there, no safetensors, weights that are no numbers, or an adapter of another kind
+            than LoRA.
     """
     before, after = Checkpoint(base), Checkpoint(aligned)
     here, there = set(before.names()), set(after.names())
@@ -185,7 +189,7 @@ def _local(source: str) -> Path:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    adapter = folder / "adapter_model.safetensors"
+    adapter = folder / ADAPTER_WEIGHTS
     files = [adapter] if adapter.is_file() else sorted(folder.glob("*.safetensors"))
     if not files:
         raise TrifacetError(f"{folder}: holds no safetensors; give the folder of a checkpoint")
@@ -194,10 +198,11 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _names(file: Path) -> list[str]:
     try:
-        with safe_open(file, framework="pt") as handle:
-            return list(handle.keys())
+        stored = stored_in(file)
     except (SafetensorError, OSError) as error:
         raise TrifacetError(f"{file}: cannot be read as safetensors ({error}); copy the checkpoint again") from None
+    refuse_integers(stored)
+    return [one.name for one in stored]
 
 
 def _adapter_settings(folder: Path) -> dict[str, Any]:
@@ -209,4 +214,7 @@ def _adapter_settings(folder: Path) -> dict[str, Any]:
     if settings.get("peft_type") != "LORA" or special:
         what = special[0] if special else f"peft_type {settings.get('peft_type')}"
         raise TrifacetError(f"{folder}: an adapter with {what} cannot be compared; merge it into its base first")
+    for key in ("r", "lora_alpha"):
+        if not isinstance(settings.get(key), int | float) or not settings[key] > 0:
+            raise TrifacetError(f"{folder / ADAPTER}: {key} is {settings.get(key)!r}; it takes a number above 0")
     return settings

@@ -170,10 +170,9 @@ def _load_adapter(path: Path, **options: Any) -> LoadedModel:
         refuse_integers(stored)
         with no_larger_than(stored, path / ADAPTER):
             adapted = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True)
-        names = {one.name for one in stored}
-        if unlike := sorted(names ^ set(get_peft_model_state_dict(adapted))):
-            where = "has" if unlike[0] in names else "lacks"
-            raise TrifacetError(f"{path / ADAPTER_WEIGHTS}: {where} {unlike[0]}, unlike {ADAPTER}")
+        asked_for = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        if lacking := sorted(asked_for - {one.name for one in stored}):  # PEFT would leave them as they were drawn
+            raise TrifacetError(f"{path / ADAPTER_WEIGHTS}: lacks {lacking[0]}, which {ADAPTER} asks for")
         merged = adapted.merge_and_unload()
         for (
             weight

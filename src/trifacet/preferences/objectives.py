@@ -74,6 +74,12 @@ class PairTerm(_LinkedTerm):
     preferred: CornerField = CHOSEN
     over: CornerField
 
+    @model_validator(mode="after")
+    def _compares(self) -> PairTerm:
+        if self.preferred == self.over:
+            raise ValueError(f"'preferred' and 'over' are both {self.over}; a pair is of two corners")
+        return self
+
     @property
     def corners(self) -> tuple[Corner, ...]:
         return (self.preferred, self.over)

@@ -77,7 +77,7 @@ def usable_examples(
 ) -> tuple[Examples, list[Bad]]:
     """The examples that training can have, and the rows that are left out.
 
-    Every example is made once: its images decoded, its versions found, its tokens counted.
+    Every example is made once: its images decoded, its versions found and compared, its tokens counted.
 
     Args:
         make: from samples to the stage's examples.
@@ -152,6 +152,7 @@ class _Whole:
     def __call__(self, index: int) -> None:
         if not self.examples.cells(index):
             raise TrifacetError("has no post, and every term of the objective rejects the context")
+        self.examples.refuse_equal(index)
         self.examples[index]
 
 

@@ -5,6 +5,7 @@ Invariant: what an example holds depends on (sample, recipe, epoch) alone, so po
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from torch.utils.data import Dataset
 
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.images import check_image, load_image, resolve_inside
+from trifacet.data.checking.texts import rejects_chosen
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.data.source import FilesRead
 from trifacet.engine.encode import SampleEncoder
@@ -32,6 +34,8 @@ from trifacet.preferences.objectives import Objective
 from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen, rejected_image, shown
 from trifacet.preferences.rejected.samples import image_donors, partners, rejected_contexts
 from trifacet.training.batches import Groups, LossInputs
+
+_EQUAL = "replace it, or leave such rows out with data.on_bad_row: skip"
 
 
 @dataclass(frozen=True)
@@ -160,14 +164,36 @@ class Examples(Dataset[Example]):
                         "rejects that",
                         fix="leave the sample out or add a term that does not",
                     )
-            for field, names in (
-                ("image", sample.pictures[:1]),
-                ("more_images", sample.more_images),
-                ("rejected_images", self._given_images(sample)),
-            ):
-                for name in names:
-                    with self._naming(index, field):
-                        check_image(self.images, name, max_pixels=self.max_pixels)
+            self.refuse_equal(index)
+            self._check_images(index)
+
+    def _check_images(self, index: int) -> None:
+        sample = self.samples[index]
+        for field, names in (
+            ("image", sample.pictures[:1]),
+            ("more_images", sample.more_images),
+            ("rejected_images", self._given_images(sample)),
+        ):
+            for name in names:
+                with self._naming(index, field):
+                    check_image(self.images, name, max_pixels=self.max_pixels)
+
+    def refuse_equal(self, index: int) -> None:
+        """Raise DataError where the data reject what they choose, as ``trifacet data check`` does: no term learns."""
+        sample = self.samples[index]
+        if not isinstance(sample, PreferenceSample):
+            return
+        for facet in self.objective.rejected_facets:
+            with self._naming(index, field := f"rejected_{facet}s"):
+                if rejects_chosen(sample, facet, self._same_image):
+                    raise DataError(f"rejected {facet} equals the chosen one", fix=_EQUAL, field=field)
+
+    def _same_image(self, one: str, other: str) -> bool:
+        first, second = (resolve_inside(self.images, name) for name in (one, other))
+        try:
+            return one == other or filecmp.cmp(first, second, shallow=False)
+        except OSError:
+            return False  # what cannot be read is refused as such
 
     def contexts(self, index: int) -> list[str]:
         """The chosen context, then the rejected ones that the objective asks for.

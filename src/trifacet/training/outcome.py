@@ -111,10 +111,19 @@ def _scores(stage: Stage) -> dict[str, Any]:
     }
 
 
-def nothing_changed(found: dict[str, Any], dtype: str) -> str | None:
-    """Why the saved model is as good as its start, or None. ``found``: what was measured of weights and scores."""
+def nothing_changed(found: dict[str, Any], dtype: str, *, gradient: bool = True) -> str | None:
+    """Why the saved model is as good as its start, or None.
+
+    ``found``: what was measured of weights and scores; ``gradient``: whether the loss had one at any step.
+    """
     if found["relative"] < LEAST_RELATIVE:
         all_but = "" if not found["weights_changed"] else "all but "
+        if not gradient:
+            return (
+                f"the saved model is {all_but}its start, since the samples say nothing: in no step did the loss have a "
+                "gradient, as it is where what is rejected is the same to the model as what is chosen. Look at them "
+                "with `trifacet data check` and `trifacet data show`"
+            )
         rounded = (
             "; weights of type bfloat16 round small steps away: set model.dtype: float32 with mixed_precision: true"
             if dtype == "bfloat16"
@@ -136,17 +145,19 @@ def nothing_changed(found: dict[str, Any], dtype: str) -> str | None:
 
 def _warnings(settings: Supervised | Align, folder: Path, found: dict[str, Any], dtype: str) -> list[str]:
     said = []
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    norms = [row["grad_norm"] for row in log if "grad_norm" in row]
     if "problem" in found:
         said.append(found["problem"])
     else:
-        said += [reason] if (reason := nothing_changed(found, dtype)) else []
+        reason = nothing_changed(found, dtype, gradient=not norms or any(norms))
+        said += [reason] if reason else []
         unmatched: Sequence[str] = [*found["only_start"], *found["only_model"]]
         if unmatched:
             said.append(
                 f"{len(unmatched)} weights are in only one of the start and the saved model, {unmatched[0]} first"
             )
     if isinstance(settings, Align):
-        log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         drop = chosen_drop(log, settings.warn_chosen_drop)
         if drop is not None:
             said.append(

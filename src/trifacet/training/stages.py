@@ -70,6 +70,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "seconds_watching": round(step_time.elsewhere, 2),
         "steps": trainer.state.global_step,
         "samples": len(examples),
+        "left_out": len(left_out),
         "trained_parameters": sum(row.trained for row in table),
         "parameters": sum(row.total for row in table),
         "trained": {row.part: row.how for row in table},

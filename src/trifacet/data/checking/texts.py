@@ -5,7 +5,8 @@ Invariant: facts that make a term's two corners the same are errors; what may be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import eq
 
 from trifacet.data.checking.findings import Finding, Severity
 from trifacet.data.records import PreferenceSample, Sample, TestSample
@@ -27,11 +28,10 @@ def check_texts(number: int, sample: Sample, file: str, names: dict[str, str]) -
     if not sample.context.strip():
         yield finding("note", "context", "post is empty", "fine if the post has no words; else give its text")
     if isinstance(sample, PreferenceSample):
-        chosen = {Facet.IMAGE: sample.image or "", Facet.CONTEXT: sample.context, Facet.RESPONSE: sample.response}
-        for facet, text in chosen.items():
+        for facet, text in _chosen(sample).items():
             versions = sample.rejected(facet)
             field = f"rejected_{facet}s"
-            if text in versions:
+            if rejects_chosen(sample, facet):
                 yield finding("error", field, f"rejected {facet} equals the chosen one", "replace it or leave it out")
             elif facet is not Facet.IMAGE and _folded(text) in map(_folded, versions):
                 cause = f"rejected {facet} differs from the chosen one in case or spaces only"
@@ -43,6 +43,21 @@ def check_texts(number: int, sample: Sample, file: str, names: dict[str, str]) -
             yield finding("warning", "rejected_responses", cause, "give one, or use an objective that needs none")
     if isinstance(sample, TestSample) and not sample.references:
         yield finding("warning", "references", "no reference", "give one, or the sample can't be scored")
+
+
+def rejects_chosen(sample: PreferenceSample, facet: Facet, same_image: Callable[[str, str], bool] = eq) -> bool:
+    """Whether a rejected version of a facet is the chosen one, so that no term can tell them apart.
+
+    Texts are the same but for white space around them; ``same_image`` says it of two paths.
+    """
+    chosen = _chosen(sample)[facet]
+    if facet is Facet.IMAGE:
+        return any(same_image(version, chosen) for version in sample.rejected(facet))
+    return chosen.strip() in map(str.strip, sample.rejected(facet))
+
+
+def _chosen(sample: PreferenceSample) -> dict[Facet, str]:
+    return {Facet.IMAGE: sample.image or "", Facet.CONTEXT: sample.context, Facet.RESPONSE: sample.response}
 
 
 class Duplicates:
