@@ -123,6 +123,7 @@ CASES = {
     "no end": (lambda folder: (folder / "tokenizer_config.json").unlink(), r"tokenizer_config\.json an eos_token"),
     "deviation": (edited("processor_config.json", "image_processor", image_std=[0, 0, 0]), r"config\.json: image_std"),
     "mean": (edited("processor_config.json", "image_processor", image_mean=["a", None]), r"config\.json: image_mean"),
+    "colour": (edited("processor_config.json", "image_processor", image_mean=[3, 0, 0]), r"config\.json: image_mean"),
     "scale": (edited("processor_config.json", "image_processor", rescale_factor=1e400), r"json: .*rescale_factor"),
     "bomb": (edited("tokenizer.json", normalizer={"type": "Sequence", "normalizers": GROWING}), r"tokenizer\.json"),
     "written bomb": (edited("tokenizer.json", decoder={"type": "Sequence", "decoders": GROWING}), r"tokenizer\.json"),

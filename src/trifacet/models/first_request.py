@@ -101,4 +101,4 @@ def write_once(source: str, family: TransformersFamily, model: Any) -> None:
 
 
 def _picture(family: TransformersFamily) -> ImageInput:
-    return family.read(Image.new("RGB", (64, 64), (128, 128, 128)))
+    return family.read(Image.new("RGB", (64, 48), (128, 128, 128)))  # some pad what is not square

@@ -107,14 +107,12 @@ def processor_place(source: str) -> str:
 
 def refuse_odd_normalisation(source: str, images: Any) -> None:
     """Raise TrifacetError if an image processor would divide by nought, or by what is no number."""
-    for key in ("image_mean", "image_std"):
+    for key, least, most in (("image_mean", 0.0, 1.0), ("image_std", 1e-6, math.inf)):
         values = getattr(images, key, None)
         values = values if isinstance(values, list | tuple) else [values]
-        least = 1e-6 if key == "image_std" else -math.inf
-        if any(value is not None and not (isinstance(value, int | float) and value > least) for value in values):
-            raise TrifacetError(
-                f"{processor_place(source)}: {key} is {values}; it takes a number{' above 0' * (least > 0)} per colour"
-            )
+        if any(one is not None and not (isinstance(one, int | float) and least <= one <= most) for one in values):
+            of = "from 0 to 1" if key == "image_mean" else "above 0"
+            raise TrifacetError(f"{processor_place(source)}: {key} is {values}; it takes a number {of} per colour")
 
 
 def _video_settings(source: str) -> dict[str, Any]:
