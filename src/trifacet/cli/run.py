@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from trifacet.cli.common import err, out, print_table
-from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
+from trifacet.cli.common import err, out, print_table, tell_damage
+from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, VerifyOption, overrides
 
 
 def run(
@@ -14,6 +14,7 @@ def run(
     set_: SetOption = None,
     on_bad_row: OnBadRowOption = None,
     overwrite: OverwriteOption = False,
+    verify: VerifyOption = False,
 ) -> None:
     """Run a recipe from start to report; what is finished already is skipped.
 
@@ -26,7 +27,13 @@ def run(
     from trifacet.training import ranks
     from trifacet.training.recipe import load_recipe
 
-    finished = run_recipe(load_recipe(recipe, overrides(set_, on_bad_row)), overwrite=overwrite)
+    loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    if verify:
+        from trifacet.runs.keeping import verify as look
+
+        tell_damage(look(loaded.folder), "the same command without --verify makes them again, or says what to do")
+        return
+    finished = run_recipe(loaded, overwrite=overwrite)
     if not ranks.is_first():
         return
     models = finished.scores.get("models", {})
