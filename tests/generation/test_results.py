@@ -1,11 +1,13 @@
 """A results file survives a kill at any byte, and never mixes texts of different settings."""
 
+import contextlib
 import json
 
 import pytest
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.encode import SampleEncoder
+from trifacet.generation import results
 from trifacet.generation.results import settings_path, write_to_file
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter
@@ -154,14 +156,54 @@ def test_a_file_of_somebody_elses_is_left_alone(run, tmp_path):
         run(tmp_path)
 
 
-def test_a_damaged_line_is_named(run, tmp_path):
+@pytest.mark.parametrize("stop_after", [4, None], ids=["stopped", "finished"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: b'{"id": 3}',
+        lambda line: b"\0" * len(line),
+        lambda line: line.replace(b'"new_tokens"', b'"new_tokenz"'),
+        lambda line: line.replace(b'"text": "', b'"text": "Not '),
+        lambda line: line.replace(b'"seal"', b'"sea\x6d"').replace(b'"cut_tokens": 0', b'"cut_tokens": 8'),
+    ],
+)
+def test_a_text_that_is_not_as_it_was_written_is_written_anew(run, uninterrupted, tmp_path, capfd, stop_after, damage):
     output = tmp_path / "out.jsonl"
-    with pytest.raises(Killed):
-        run(output, stop_after=4)
+    with pytest.raises(Killed) if stop_after else contextlib.nullcontext():
+        run(output, stop_after=stop_after)
+    lines = output.read_bytes().splitlines()
+    output.write_bytes(b"".join(line + b"\n" for line in [lines[0], damage(lines[1]), *lines[2:]]))
+    run(output)
+    said = f"{1 if stop_after else len(lines)} of {len(lines)} texts are not as they were written: written anew"
+    assert said in capfd.readouterr().err
+    assert output.read_bytes() == uninterrupted
+
+
+def test_a_damaged_line_of_a_file_without_seals_is_named(run, tmp_path):
+    output = tmp_path / "out.jsonl"
+    run(output)
     lines = output.read_bytes().splitlines(keepends=True)
+    noted = json.loads(settings_path(output).read_text())
+    settings_path(output).write_text(json.dumps({key: noted[key] for key in noted if key not in ("seal", "sha256")}))
+    run(output)
     output.write_bytes(b"".join([lines[0], b'{"id": 3}\n', *lines[2:]]))
+    settings_path(output).write_text(json.dumps({key: noted[key] for key in noted if key not in ("seal", "sha256")}))
     with pytest.raises(DataError, match="row 2: is not a result"):
         run(output)
+
+
+def test_a_kill_between_the_seal_and_the_finished_file_costs_no_text(run, uninterrupted, tmp_path, monkeypatch):
+    output, progress = tmp_path / "out.jsonl", []
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(results, "write_atomically", killed)
+        run(output)
+    run(output, progress=progress)
+    assert progress[0][0] == progress[0][1]
+    assert output.read_bytes() == uninterrupted
+
+
+def killed(*_):
+    raise Killed
 
 
 def test_a_missing_image_is_found_before_anything_is_written(run, samples, tmp_path):

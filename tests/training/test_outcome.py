@@ -10,7 +10,7 @@ from trifacet.runs.run import run_stages
 from trifacet.training.drift import looks
 from trifacet.training.outcome import check_outcome
 from trifacet.training.sources import Start
-from trifacet.training.stage import stage_of
+from trifacet.training.stage import read_done, stage_of
 from trifacet.training.watching import read_samples_file
 
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.0}
@@ -19,7 +19,7 @@ LORA = {"rank": 4, "alpha": 8, "dropout": 0.0}
 def aligned(tmp_path, world, model, changes):
     recipe = recipe_of(tmp_path / "out", world, model, {"sft": None, **changes})
     run_stages(recipe, "align", [])
-    return recipe, json.loads((tmp_path / "out/models/mcm/done.json").read_text())
+    return recipe, read_done(tmp_path / "out/models/mcm")
 
 
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "LoRA"])
@@ -54,7 +54,8 @@ def edited(recipe, name, edit):
     weights = load_file(file)
     edit(weights)
     save_file(weights, file, metadata={"format": "pt"})
-    done = json.loads((folder / "done.json").read_text())
+    (folder / "model/complete.json").unlink()  # as if training had saved it so
+    done = read_done(folder)
     del done["difference"]
     (folder / "done.json").write_text(json.dumps(done))
 

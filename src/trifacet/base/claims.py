@@ -1,9 +1,9 @@
 """Who owns an output folder: it is marked, belongs to one piece of work, and to one process at a time.
 
 A mark is a JSON file. Its name says what kind of thing the folder holds, its facts what that was made of, by which
-version, and how long it took. Invariants: what was not written by such a command is never touched; nothing is
-continued with other settings than it was begun with; a kill while a folder is cleared leaves one that says it is being
-cleared, and whoever claims it next ends that.
+version, how long it took, and the seals of the files that are kept. Invariants: what was not written by such a command
+is never touched; nothing is continued with other settings than it was begun with; a kill while a folder is cleared
+leaves one that says it is being cleared, and whoever claims it next ends that.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from safetensors import SafetensorError
-
-from trifacet.base.digests import sha256_of
-from trifacet.base.errors import TrifacetError, cure_of, disk_is_full
+from trifacet.base import seals
+from trifacet.base.errors import DataError, TrifacetError, cure_of, disk_is_full
 from trifacet.base.files import write_atomically
 
 CURE = "choose another output, or --overwrite to begin anew"
@@ -39,7 +37,8 @@ def claimed(folder: Path, mark: str) -> Iterator[Claim]:
     """``folder``, made if need be, for this process alone; ``mark`` is the file that tells such a folder from others.
 
     Raises:
-        TrifacetError: it holds files but no ``mark``, or another process works in it; and later, when the disk is full.
+        TrifacetError: it holds files but no ``mark``, or another process works in it; and later, when the disk is full
+            or the folder was removed.
     """
     try:
         _refuse_foreign(folder, mark)
@@ -60,9 +59,10 @@ def claimed(folder: Path, mark: str) -> Iterator[Claim]:
         for torn in folder.glob(f".{mark}.*.tmp"):  # of a process that was killed
             torn.unlink(missing_ok=True)
         try:
-            yield Claim(folder, mark)
-        except (OSError, SafetensorError, RuntimeError) as error:
-            if disk_is_full(error):
+            yield Claim(folder, mark, lock)
+        except Exception as error:
+            _refuse_removed(folder, lock)
+            if not isinstance(error, TrifacetError) and disk_is_full(error):
                 raise TrifacetError(
                     f"the disk of {folder} is full; free some space, then the same command continues from what is "
                     "finished"
@@ -76,10 +76,11 @@ class Claim:
     Args:
         folder: the folder, which the caller has claimed, or in which it owns a file that the mark stands beside.
         mark: the mark's name.
+        lock: the file by which the folder is claimed, if it is.
     """
 
-    def __init__(self, folder: Path, mark: str) -> None:
-        self.folder, self.path = folder, folder / mark
+    def __init__(self, folder: Path, mark: str, lock: IO[str] | None = None) -> None:
+        self.folder, self.path, self._lock = folder, folder / mark, lock
         self.facts: dict[str, Any] = {}
 
     def clear(self, written: Iterable[Path], *, asked: bool) -> None:
@@ -157,16 +158,35 @@ class Claim:
         """The error to end with where the mark cannot be used."""
         return TrifacetError(f"{self.path} is damaged; {CURE}")
 
+    def seal(self, *paths: Path) -> None:
+        """Note the seals of files, and of a folder's files that have none yet; what is not there has none."""
+        noted = {name: seal for name, seal in self.sealed.items() if (self.folder / name).exists()}
+        for path in paths:
+            within = {path.name: path} if path.is_file() else seals.files_of(path)
+            for file in within.values():
+                name = file.relative_to(self.folder).as_posix()
+                if path.is_file() or name not in noted:
+                    noted[name] = seals.seal_of(file)
+        if noted != self.sealed:
+            self.set("sealed", noted)
+
+    @property
+    def sealed(self) -> dict[str, seals.Seal]:
+        """The seals that are noted, by the files' names in the folder."""
+        noted = self.facts.get("sealed")
+        return noted if isinstance(noted, dict) else {}
+
     def _write(self) -> None:
-        write_atomically(self.path, json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n")
+        if self._lock is not None:
+            _refuse_removed(self.folder, self._lock)
+        write_atomically(self.path, json.dumps(seals.sealed(self.facts), indent=2, ensure_ascii=False) + "\n")
 
     def _read(self) -> dict[str, Any]:
         """The facts; none where the mark is missing or damaged."""
         try:
-            facts = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            return seals.read_document(self.path, CURE)
+        except DataError:
             return {}
-        return facts if isinstance(facts, dict) else {}
 
 
 class Difference(NamedTuple):
@@ -204,9 +224,11 @@ def told(changed: Sequence[Difference]) -> str:
     return ", ".join(map(str, changed[:3])) + rest
 
 
-def broken_seal(folder: Path, seals: Mapping[str, str]) -> str | None:
-    """The first file that is not there as it was sealed; ``seals`` are SHA-256 by the files' names in ``folder``."""
-    return next((name for name, digest in seals.items() if sha256_of(folder / name) != digest), None)
+def seal_again(mark: Path, *files: Path) -> None:
+    """Note the seals of files that were written beside the work that ``mark`` tells of, if it has such at all."""
+    claim = Claim(mark.parent, mark.name)
+    if claim.held() and claim.sealed:
+        claim.seal(*files)
 
 
 def remove_torn(folder: Path, *places: str) -> None:
@@ -259,3 +281,8 @@ def _refuse_foreign(folder: Path, mark: str) -> None:
     others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(temporary))
     if others:
         raise TrifacetError(f"{folder} is not empty and holds no {mark} ({others[0]} ...); choose another output")
+
+
+def _refuse_removed(folder: Path, lock: IO[str]) -> None:
+    if not os.fstat(lock.fileno()).st_nlink:
+        raise TrifacetError(f"{folder} was removed while the command ran; remove what is left of it to begin anew")

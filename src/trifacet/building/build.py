@@ -20,11 +20,13 @@ from trifacet.base.files import write_atomically
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
 from trifacet.building.counts import BuildProgress, StepProgress
-from trifacet.building.folder import claimed, refuse_other_versions
+from trifacet.building.folder import RECIPE, claimed, refuse_other_versions
+from trifacet.building.keeping import damages, tally
+from trifacet.building.output import tell
 from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.reading import read_sources
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.stage_folder import Record, StageFolder, write_table
+from trifacet.building.stage_folder import DECISIONS, DECISIONS_SEAL, Record, StageFolder, write_table
 from trifacet.building.step import Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
@@ -64,7 +66,7 @@ def run_build(
     """
     with claimed(recipe, overwrite=overwrite) as claim:
         progress = progress_of(recipe, show)
-        if manifest := output.finished(recipe.folder):
+        if manifest := _finished(recipe, claim):
             for stage in stages_of(recipe):
                 for record in stage.records().values():
                     progress.add(record, here=False)
@@ -75,6 +77,22 @@ def run_build(
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None
             build = _Build(recipe, claim, progress, books, asker or Asker(), workers or cores, ray is not None)
             return build.run(only)
+
+
+def _finished(recipe: BuildRecipe, claim: Claim) -> dict[str, Any] | None:
+    """The manifest of a build that is finished and, as far as can be seen at once, whole; else a line says what is not.
+
+    Every byte of the sets is looked at, the size of everything else.
+    """
+    manifest = output.finished(recipe.folder)
+    if manifest is None:
+        return None
+    if damage := next(damages(recipe, claim.facts, manifest, whole=False), None):
+        tell(recipe.folder, damage)
+        return None
+    if (now := tally(recipe.folder)) != claim.facts.get("pictures"):
+        claim.set("pictures", now)
+    return manifest
 
 
 def progress_of(recipe: BuildRecipe, show: Show) -> BuildProgress:
@@ -109,9 +127,12 @@ class _Build:
             with self.claim.timed(plan.folder.name):
                 self._do_stage(plan, source.folder)
             source = StageFolder(plan.folder)
+        recipe_seal = {name: seal for name, seal in self.claim.sealed.items() if name == RECIPE}
+        self.claim.set("sealed", recipe_seal)  # the pages that follow are of another output
         with self.claim.timed("output"):
             read = {name: self.claim.facts[name] for name in ("inputs", "outside")}
             manifest = output.write_output(self.recipe, source, self.parts, self.tools, read, stages, self.progress)
+        self.claim.set("pictures", tally(self.recipe.folder))
         self.claim.finish()
         return manifest
 
@@ -171,8 +192,8 @@ class _Build:
     def _decisions(self, plan: StagePlan, source: Path) -> Path:
         """What a step that sees all rows decided: signatures in workers, then the decision here, once."""
         stage, link = StageFolder(plan.folder), plan.links[0]
-        path, seal = plan.folder / "decisions.parquet", plan.folder / "decisions.sha256"
-        if seal.exists() and seal.read_text() == sha256_of(path):
+        path, seal = plan.folder / DECISIONS, plan.folder / DECISIONS_SEAL
+        if seal.exists() and seal.read_bytes() == (sha256_of(path) or "").encode():
             return path
         self.progress.begin([link.index], "signing", len(self.parts))
         sealed = stage.intact("signatures")
@@ -186,5 +207,6 @@ class _Build:
         step: Any = STEPS[link.name]
         signatures = Signatures(tuple(stage.path("signatures", part) for part in self.parts))
         with self.claim.timed(plan.folder.name, "seconds_of_decisions"):
-            write_atomically(seal, write_table(path, step.decide(signatures, link.parameters, self.tools)))
+            _, digest = write_table(path, step.decide(signatures, link.parameters, self.tools))
+            write_atomically(seal, digest)
         return path

@@ -81,7 +81,7 @@ def draw_events(stages: list[StageFolder], seed: int, per_reason: int) -> dict[R
     drawn: dict[Reason, _Drawn] = defaultdict(lambda: _Drawn(per_reason))
     for stage in stages:
         for part in sorted(stage.records()):
-            path = stage.path("events", part)
+            path = stage.sound("events", part)
             narrow = pq.read_table(path, columns=["row", "step", "verdict", "reason"])
             taken = []
             for place, (row, *reason) in enumerate(zip(*map(pa.ChunkedArray.to_pylist, narrow.columns), strict=True)):
@@ -114,7 +114,7 @@ def rows_with(
     """The rows of these numbers that a stage has left; parts whose rows lie outside are not read."""
     wanted = sorted(numbers)
     for part in sorted(stage.records()) if wanted else ():
-        path = stage.path("rows", part)
+        path = stage.sound("rows", part)
         if not path.exists():
             continue  # the last stage has events only
         limits = _first_and_last(pq.read_metadata(path))

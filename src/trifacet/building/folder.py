@@ -7,7 +7,6 @@ Invariant: a folder is never continued by another recipe, or after its sources, 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,18 +17,19 @@ from trifacet.base.claims import Claim
 from trifacet.base.digests import json_digest
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import sweep, write_atomically
+from trifacet.base.seals import read_document
 from trifacet.building import output
 from trifacet.building.outside import outside
 from trifacet.building.recipe import BuildRecipe, dump_build_recipe, load_build_recipe
 from trifacet.building.sources import fingerprint
 
-STATE_FILE = "build.json"
+STATE_FILE, RECIPE = "build.json", "recipe.yaml"
 WRITTEN = (output.MANIFEST, output.FAILED, "card.md", "funnel.html", *output.SET_KINDS, "images", "stages", "work")
 
 
 def costs_of(folder: Path) -> list[dict[str, Any]]:
     """What each step asked each model when it last ran, and what that cost: rows of ``Books.rows``."""
-    asked = json.loads((folder / STATE_FILE).read_text(encoding="utf-8")).get("asked", {})
+    asked = read_document(folder / STATE_FILE, claims.CURE).get("asked", {})
     return [row for rows in asked.values() for row in rows]
 
 
@@ -54,9 +54,13 @@ def claimed(recipe: BuildRecipe, *, overwrite: bool = False) -> Iterator[Claim]:
             times = {"seconds": {}, "started": claims.moment()}
             claim.begin({"name": recipe.name, **known, "versions": output.step_versions(), **times})
         else:
+            parts = held.get("parts")
+            if not (parts is None or isinstance(parts, int)):
+                raise claim.damaged()
             _refuse_other(claim, recipe, known)
         sweep(folder)
-        write_atomically(folder / "recipe.yaml", dump_build_recipe(recipe))
+        write_atomically(folder / RECIPE, dump_build_recipe(recipe))
+        claim.seal(folder / RECIPE)
         yield claim
 
 
@@ -92,7 +96,7 @@ def _refuse_other(claim: Claim, recipe: BuildRecipe, known: dict[str, Any]) -> N
     folder, held = claim.folder, claim.facts
     if held["recipe_sha256"] != known["recipe_sha256"]:
         there, now = ({"recipe_sha256": one["recipe_sha256"]} for one in (held, known))
-        changed = _changes(recipe, folder / "recipe.yaml") or claims.differences(there, now)
+        changed = _changes(recipe, folder / RECIPE) or claims.differences(there, now)
         raise claims.refused(f"{claims.told(changed)}: {folder} holds the build of another recipe")
     try:
         sources = claims.differences(_by_file(held["inputs"]), _by_file(known["inputs"]))

@@ -18,7 +18,10 @@ import pyarrow.parquet as pq
 
 from trifacet.base import claims
 from trifacet.base.digests import sha256_of
+from trifacet.base.errors import DataError
 from trifacet.base.files import replacing, write_atomically
+from trifacet.base.progress import console
+from trifacet.base.seals import Damage, first_damage, read_document, sealed
 from trifacet.building.counts import BuildProgress
 from trifacet.building.plan import WRITE
 from trifacet.building.recipe import BuildRecipe
@@ -55,11 +58,11 @@ def write_output(
 
     ``read``: the sources' files as ``inputs``, and as ``outside`` what else steps read, for the manifest.
     """
+    (recipe.folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(stages[-1].folder, ignore_errors=True)
     claims.remove_torn(recipe.folder, "images/*/")
     written: dict[str, list[dict[str, Any]]] = {}
-    read_at = max(stages[0].path("rows", part).stat().st_mtime for part in parts)
-    writers = {kind: ShardWriter(recipe, kind, read_at) for kind in SET_KINDS}
+    writers = {kind: ShardWriter(recipe, kind) for kind in SET_KINDS}
     index = len(recipe.steps) + 1
     progress.begin([index], "running", len(parts))
     for part in parts:
@@ -71,8 +74,9 @@ def write_output(
         name, digest = stages[-1].write("events", part, events)
         told = step_record(index, len(batch), table, events, 0.0)
         stages[-1].add("parts", record := {"part": part, "files": {name: digest}, "steps": [told]})
+        kept = {file: digest for stage in stages for file, (_, digest) in stage.pictures(part).items()}
         for row in table.to_pylist():
-            writers[kind_of(row)].add(row, tools)
+            writers[kind_of(row)].add(row, tools, kept)
         progress.add(record)
     for kind, writer in writers.items():
         written[kind] = writer.close()
@@ -93,19 +97,44 @@ def write_output(
         "failed": failed,
         "shards": [shard for shards in written.values() for shard in shards],
     }
-    text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(sealed(manifest), indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(recipe.folder / MANIFEST, text + "\n")
     return manifest
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a build that is finished and whole: every shard there, byte for byte; else None."""
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        seals = {file["file"]: file["sha256"] for file in (*manifest["shards"], manifest["failed"])}
-        return None if claims.broken_seal(folder, seals) else manifest
-    except (OSError, ValueError, KeyError, TypeError):
+    """The manifest of a build that is finished and whole: every shard there, byte for byte; else None.
+
+    A line names the first file that is damaged.
+    """
+    if not (folder / MANIFEST).exists():
         return None
+    manifest = read_manifest(folder)
+    damage = Damage(MANIFEST, "is damaged") if manifest is None else first_damage(folder, seals_of(manifest))
+    if damage:
+        tell(folder, damage)
+        return None
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest; None where there is none, or where it is damaged."""
+    try:
+        manifest = read_document(folder / MANIFEST, "")
+        seals_of(manifest)
+        return manifest
+    except (DataError, KeyError, TypeError):
+        return None
+
+
+def seals_of(manifest: dict[str, Any]) -> dict[str, str]:
+    """The hashes of shards and failures, by the files' names."""
+    return {file["file"]: file["sha256"] for file in (*manifest["shards"], manifest["failed"])}
+
+
+def tell(folder: Path, damage: Damage) -> None:
+    """Say that a file of a finished build is damaged, and that the build goes on."""
+    console.print(f"{folder / damage.name} {damage.problem}: made again", markup=False, soft_wrap=True)
 
 
 def kind_of(row: dict[str, Any]) -> str:

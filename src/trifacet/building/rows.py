@@ -74,6 +74,7 @@ class RowBatch:
         self._events: list[dict[str, Any]] = []
         self._set: dict[str, list[Any]] = {}
         self._read: dict[str, list[Any]] = {}  # columns as they came, as Python values
+        self.kept: dict[str, None] = {}  # files that the step has put into the build's folder, as "ROOT:path"
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -113,6 +114,10 @@ class RowBatch:
     def note(self, place: int, reason: str, **story: Any) -> None:
         """Tell something of a row that stays as it is."""
         self._event(place, "note", reason, story)
+
+    def keep(self, files: Sequence[str]) -> None:
+        """Say which files the step has put into the build's folder ("ROOT:path" each): the part is sealed with them."""
+        self.kept.update(dict.fromkeys(files))
 
     def fill(self, field: str, values: Sequence[Any]) -> None:
         """Set a whole column without events: for facts (width, language, cluster), not for decisions."""

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,9 @@ class ShardWriter:
     Args:
         recipe: the build's.
         kind: "sft", "preference" or "test".
-        read_at: when the sources were read (seconds since the epoch): what was changed later is hashed again.
     """
 
-    def __init__(self, recipe: BuildRecipe, kind: str, read_at: float) -> None:
-        self.read_at = read_at
+    def __init__(self, recipe: BuildRecipe, kind: str) -> None:
         self.folder, self.kind, self.settings = recipe.folder, kind, recipe.write
         self.embedded = self.settings.images == "embedded"
         self.schema = SCHEMAS[kind]
@@ -49,10 +48,10 @@ class ShardWriter:
         self._bytes = self._in_shard = 0
         self._open: tuple[Any, Path, pq.ParquetWriter] | None = None
 
-    def add(self, row: dict[str, Any], tools: Tools) -> None:
-        """Take one more row."""
+    def add(self, row: dict[str, Any], tools: Tools, kept: Mapping[str, str]) -> None:
+        """Take one more row; ``kept`` has the SHA-256 of the pictures that steps made or fetched, by "ROOT:path"."""
         row["extra"] = _kept(row["extra"], self.settings.extra)
-        sample = _sample(self.kind, row, self._placed(row, tools))
+        sample = _sample(self.kind, row, self._placed(row, tools, kept))
         if self.embedded and sample["image"] is not None:
             sample[EMBEDDED] = tools.path(row["file"]).read_bytes()
             self._bytes += len(sample[EMBEDDED])
@@ -91,22 +90,21 @@ class ShardWriter:
         self.shards.append({"file": name, "rows": self._in_shard, "sha256": sha256_of(path)})
         self._open, self._in_shard = None, 0
 
-    def _placed(self, row: dict[str, Any], tools: Tools) -> dict[str, str]:
+    def _placed(self, row: dict[str, Any], tools: Tools, kept: Mapping[str, str]) -> dict[str, str]:
         """Names in the output of the row's images, by "ROOT:path"; linked or copied there by their content."""
         names: dict[str, str] = {}
         known = {row["file"]: row["sha256"]} if row["file"] else {}
         for file in [*known, *(row["more_files"] or ()), *(row["rejected_images"] or ())]:
             path = _still_there(file, tools)
-            digest = known.get(file)
-            if digest is None or path.stat().st_mtime > self.read_at:
-                now = sha256_of(path) or ""
-                if digest not in (None, now):
-                    raise TrifacetError(f"{path} is another image than when the build read it; {_CURE}")
-                digest = now
+            digest = sha256_of(path) or ""
+            if kept.get(file, digest) != digest:
+                raise TrifacetError(f"{path} is not as it was written; delete it, and the same command makes it again")
+            if (known.get(file) or digest) != digest:
+                raise TrifacetError(f"{path} is another image than when the build read it; {_CURE}")
             ending = path.suffix.lower() if len(path.suffix) <= 5 else ""
             names[file] = name = f"images/{digest[:2]}/{digest}{ending}"
             if not self.embedded or file != row["file"]:
-                _link(path, self.folder / name)
+                _link(path, self.folder / name, digest)
         return names
 
 
@@ -144,9 +142,9 @@ def _kept(extra: str | None, names: list[str] | None) -> str | None:
     return json.dumps(fields, ensure_ascii=False) if fields else None
 
 
-def _link(path: Path, target: Path) -> None:
+def _link(path: Path, target: Path, digest: str) -> None:
     """The file under another name, without using room where the disk allows; not through links that a user set."""
-    if target.exists():
+    if target.exists() and (target.samefile(path) or sha256_of(target) == digest):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     linked = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

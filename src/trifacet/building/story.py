@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from trifacet.base.errors import TrifacetError
 from trifacet.building.examples import KEPT, ExampleRow, kept_row, rows_with, with_detail
 from trifacet.building.folder import STATE_FILE
-from trifacet.building.output import MANIFEST, SET_KINDS, kind_of
+from trifacet.building.output import SET_KINDS, kind_of, read_manifest
 from trifacet.building.plan import READ, WRITE, stages_of
 from trifacet.building.reading import numbered
 from trifacet.building.recipe import BuildRecipe
@@ -150,7 +150,7 @@ def explain(recipe: BuildRecipe, row_id: str) -> list[RowStory]:
 def _rows_named(stage: StageFolder, part: int, row_id: str) -> set[int]:
     """Numbers of the rows with this id, those that could not be used among them."""
     named = [("id", "=", row_id)]
-    tables = [pq.read_table(stage.path(kind, part), columns=["row"], filters=named) for kind in ("rows", "events")]
+    tables = [pq.read_table(stage.sound(kind, part), columns=["row"], filters=named) for kind in ("rows", "events")]
     return {row for table in tables for row in table.column("row").to_pylist()}
 
 
@@ -160,7 +160,7 @@ def _nearest(stage: StageFolder, parts: list[int], row_id: str) -> list[str]:
 
     def ids(alike: bool) -> Iterator[str]:
         for part in parts:
-            column = pq.read_table(stage.path("rows", part), columns=["id"]).column("id")
+            column = pq.read_table(stage.sound("rows", part), columns=["id"]).column("id")
             yield from (column.filter(pc.starts_with(column, start)) if alike else column).to_pylist()
 
     begin_alike = list(itertools.islice(ids(True), _COMPARED))
@@ -188,14 +188,14 @@ def _story(recipe: BuildRecipe, stages: list[StageFolder], row_id: str, row: int
 
 def rows_in_part(stage: StageFolder, part: int, numbers: list[int]) -> Iterator[dict[str, Any]]:
     """Rows of these numbers as a stage left them in one part, if it has come to it."""
-    path = stage.path("rows", part)
+    path = stage.sound("rows", part)
     if path.exists():
         yield from pq.read_table(path, filters=[("row", "in", numbers)]).to_pylist()
 
 
 def events_in_part(stage: StageFolder, part: int, row: int | None = None) -> Iterator[dict[str, Any]]:
     """A stage's events of one part, or of one row in it, details read."""
-    path = stage.path("events", part)
+    path = stage.sound("events", part)
     if path.exists():
         filters = None if row is None else [("row", "=", row)]
         yield from map(with_detail, pq.read_table(path, filters=filters).to_pylist())
@@ -205,7 +205,7 @@ def _dropped_for(stages: list[StageFolder], row: int) -> Iterator[dict[str, Any]
     """Events of rows that left in favour of this one."""
     for stage in stages:
         for part in sorted(stage.records()):
-            details = pq.read_table(stage.path("events", part), columns=["detail"]).column("detail")
+            details = pq.read_table(stage.sound("events", part), columns=["detail"]).column("detail")
             hits = [pc.fill_null(pc.match_substring(details, f'"{name}": {row}'), False) for name in KEPT]
             if any(pc.any(hit).as_py() for hit in hits):  # "row": 12 begins like "row": 123: the detail decides
                 yield from (event for event in events_in_part(stage, part) if kept_row(event) == row)
@@ -223,10 +223,7 @@ def _ending(
         state = {"drop": "dropped", "fail": "failed"}[left["verdict"]]
         return Ending(state, f"{state} by step {left['step']}, {left['name']}: {left['reason']}")
     last = states[-1]
-    try:
-        manifest = json.loads((recipe.folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        manifest = None
+    manifest = read_manifest(recipe.folder)
     if last is None or manifest is None:
         reached = max((place for place, state in enumerate(states) if state is not None), default=0)
         return Ending("not yet", f"not at the end yet: it has passed {stages[reached].folder.name}")
@@ -253,7 +250,7 @@ def audit(recipe: BuildRecipe) -> list[Fault]:
     stages, faults = stages_of(recipe), dict[str, Fault]()
     written = stages[-1].records()
     for part in sorted(stages[0].records()):
-        rows = pq.read_table(stages[0].path("rows", part), columns=["row", "extra"]).to_pylist()
+        rows = pq.read_table(stages[0].sound("rows", part), columns=["row", "extra"]).to_pylist()
         labels = {row["row"]: label for row in rows if (label := _label(row, recipe.audit)) is not None}
         events: dict[int, list[ExampleRow]] = {row: [] for row in labels}
         for stage in stages if labels else ():

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.building.rows import EVENTS, RowBatch
-from trifacet.building.stage_folder import Record, StageFolder
+from trifacet.building.stage_folder import Record, StageFolder, sealed_pictures
 from trifacet.building.step import GlobalStep, MapStep, Tools
 from trifacet.building.steps import STEPS
 
@@ -119,15 +119,18 @@ def do_part(job: Job, part: int) -> Record:
         assert isinstance(step, GlobalStep)
         name, digest = target.write("signatures", part, step.sign(table, link.parameters, job.tools))
         return {"part": part, "files": {name: digest}, "seconds": time.monotonic() - started}
-    events, told = [EVENTS.empty_table()], []
+    events, told, pictures = [EVENTS.empty_table()], [], list[str]()
     for link in job.links:
         started, batch = time.monotonic(), RowBatch(table, link.index, link.name)
         _apply(link, batch, job.tools)
         rows_in = len(batch)
         table, decided = batch.result()
         events.append(decided)
+        pictures += batch.kept
         told.append(step_record(link.index, rows_in, table, decided, time.monotonic() - started))
     files = target.write_both(part, table, pa.concat_tables(events))
+    if pictures:
+        files |= dict([target.write("pictures", part, sealed_pictures(pictures, job.tools.path))])
     return {"part": part, "files": files, "steps": told}
 
 

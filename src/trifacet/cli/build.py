@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trifacet.base.claims import Claim, seal_again
 from trifacet.base.errors import TrifacetError
-from trifacet.cli.common import err, json_or_table, out, plain
-from trifacet.cli.options import OverwriteOption
+from trifacet.base.seals import first_damage
+from trifacet.cli.common import err, json_or_table, out, plain, tell_damage
+from trifacet.cli.options import OverwriteOption, VerifyOption
 from trifacet.settings.section import MOST
 
 _GONE = ("drop", "fail")
@@ -55,6 +57,7 @@ def build(
         ),
     ] = None,
     overwrite: OverwriteOption = False,
+    verify: VerifyOption = False,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="write the result as JSON; - for standard output")
     ] = None,
@@ -73,13 +76,19 @@ def build(
     from trifacet.building.recipe import load_build_recipe
     from trifacet.cli.build_view import live_view, print_story
 
-    if dry_run + estimate + report + (explain is not None) > 1:
-        raise TrifacetError("--dry-run, --estimate, --report and --explain are commands of their own; give one")
+    if dry_run + estimate + report + verify + (explain is not None) > 1:
+        raise TrifacetError(
+            "--dry-run, --estimate, --report, --explain and --verify are commands of their own; give one"
+        )
     loaded = load_build_recipe(recipe, set_ or ())
     if explain is not None:
         from trifacet.building.story import explain as story_of
 
         print_story(story_of(loaded, explain))
+    elif verify:
+        from trifacet.building.keeping import verify as look
+
+        tell_damage(look(loaded), "delete them, and the same command without --verify makes them again")
     elif report:
         _write_report(loaded)
         out.print(str(loaded.folder / "funnel.html"), markup=False)
@@ -105,12 +114,17 @@ def build(
 def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) -> None:
     """The funnel as a table, then the paths of what was written, the report last."""
     from trifacet.building.card import write_card
+    from trifacet.building.folder import STATE_FILE
     from trifacet.building.output import SET_KINDS
 
-    funnel, card, made = (recipe.folder / name for name in ("funnel.html", "card.md", "manifest.json"))
-    if not funnel.exists() or funnel.stat().st_mtime_ns < made.stat().st_mtime_ns:
+    funnel, card = recipe.folder / "funnel.html", recipe.folder / "card.md"
+    claim = Claim(recipe.folder, STATE_FILE)
+    claim.held()
+    pages = {name: seal for name, seal in claim.sealed.items() if name in (funnel.name, card.name)}
+    if len(pages) < 2 or first_damage(recipe.folder, pages):
         write_card(recipe, manifest, card)
         _write_report(recipe)
+        seal_again(claim.path, card)
     rows = [[plain(step["name"]), step["rows_in"], step["rows_out"], _why(step)] for step in manifest["steps"]]
     json_or_table(manifest, json_path, "rows", ("step", "in", "out", "gone, and why"), rows)
     if json_path != "-":
@@ -125,7 +139,9 @@ def _write_report(recipe: BuildRecipe) -> None:
 
     if not (recipe.folder / STATE_FILE).exists():
         raise TrifacetError(f"{recipe.folder} holds no build; begin it without --report")
-    write_funnel(recipe, recipe.folder / "funnel.html", costs=costs_of(recipe.folder))
+    funnel = recipe.folder / "funnel.html"
+    write_funnel(recipe, funnel, costs=costs_of(recipe.folder))
+    seal_again(recipe.folder / STATE_FILE, funnel)
 
 
 def _why(step: Mapping[str, Any]) -> str:

@@ -52,6 +52,15 @@ def write_text(text: str, path: str) -> None:
         write_atomically(Path(path), text)
 
 
+def tell_damage(damaged: Sequence[tuple[Path, str]], cure: str) -> None:
+    """The files that are damaged, a line each; with any the command ends with exit code 1."""
+    for path, problem in damaged:
+        out.print(f"{plain(str(path))}: {plain(problem)}")
+    err.print(f"{len(damaged)} files are damaged: {cure}" if damaged else "no file is damaged", soft_wrap=True)
+    if damaged:
+        sys.exit(EXIT_FINDINGS)
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on standard output; cells that are numbers stand at the right."""
     table = Table(title=title, title_justify="left", header_style="bold")

@@ -82,6 +82,9 @@ OnBadRowOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="begin anew: delete what an earlier run left in the output folder")
 ]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify", help="only look whether every file in the output folder is as it was written")
+]
 
 
 def overrides(set_: list[str] | None, on_bad_row: OnBadRow | None) -> list[str]:

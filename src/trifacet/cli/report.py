@@ -31,6 +31,7 @@ def report(
 
     Example: trifacet report runs/demo --markdown table.md
     """
+    from trifacet.base.claims import seal_again
     from trifacet.data.formats import use_format
     from trifacet.evaluation.run_folder import read_run
     from trifacet.reports.run.report import write_report
@@ -40,6 +41,7 @@ def report(
 
     use_format(format)
     path = write_report(run)
+    seal_again(run / "run.json", path)
     if markdown or json:
         gathered = read_run(run)
         summary = marked(summarise_runs(gathered.models), gathered.comparison)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from trifacet.cli.common import err, out, plain, print_table
-from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
+from trifacet.cli.common import err, out, plain, print_table, tell_damage
+from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, VerifyOption, overrides
 
 
 def run(
@@ -14,6 +14,7 @@ def run(
     set_: SetOption = None,
     on_bad_row: OnBadRowOption = None,
     overwrite: OverwriteOption = False,
+    verify: VerifyOption = False,
 ) -> None:
     """Run a recipe from start to report; what is finished already is skipped.
 
@@ -25,6 +26,11 @@ def run(
     from trifacet.training.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides(set_, on_bad_row))
+    if verify:
+        from trifacet.runs.keeping import verify as look
+
+        tell_damage(look(loaded.folder), "the same command without --verify makes them again, or says what to do")
+        return
     from trifacet.runs.run import run_recipe  # torch, for which a recipe that is refused need not wait
     from trifacet.training import ranks
 

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.seals import MISSING, damages, opened
 from trifacet.comparing.comparison import Comparison
 from trifacet.comparing.reading import read_comparison
 from trifacet.data.records import TestSample
@@ -21,6 +22,8 @@ from trifacet.data.settings import Data, Split, World
 from trifacet.data.source import FilesRead, source_of
 from trifacet.settings.reading import explain_invalid
 from trifacet.settings.yaml_values import read_yaml
+
+_AGAIN = "delete it and run again"
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,17 @@ def read_run(folder: Path, files: FilesRead | None = None) -> Run:
     known = ("run.json", "recipe.yaml", "scores.json", "seeds.json", "sweep.json", "models", "generations")
     if not any((folder / name).exists() for name in known):
         raise TrifacetError(f"{folder} holds no run (none of {', '.join(known)}); give the output folder of a run")
+    facts = _object(folder / "run.json")
+    read = {name: seal for name, seal in facts.get("sealed", {}).items() if _is_read(name)}
+    _refuse_damaged(folder, read, "run again to have it made anew")
     recipe, recipe_text = _recipe(folder / "recipe.yaml")
-    scores = _object(folder / "scores.json")
+    scores = _scores(folder / "scores.json")
     compared = scores.get("comparison")
     samples, image_root = _samples(folder, recipe, files)
     rejected = _json(folder / "rejected" / "index.json", [])
     return Run(
         folder=folder,
-        facts=_object(folder / "run.json"),
+        facts=facts,
         recipe=recipe,
         recipe_text=recipe_text,
         models=[_model(folder, name, scores) for name in _model_names(folder, recipe, scores)],
@@ -129,10 +135,12 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 def _model(folder: Path, name: str, scores: dict[str, Any]) -> ModelRun:
     scored = scores.get("models", {}).get(name, {})
     home = folder / "models" / name
+    done = _object(home / "done.json")
+    _refuse_damaged(home, done.get("files", {}), f"put it back, or delete {home} to train this stage anew")
     return ModelRun(
         name=name,
         log=_read_lines(home / "log.jsonl"),
-        done=_object(home / "done.json"),
+        done=done,
         texts={
             str(row.get("id")): str(row.get("text", ""))
             for row in _read_lines(folder / "generations" / f"{name}.jsonl")
@@ -192,10 +200,33 @@ def _recipe(path: Path) -> tuple[dict[str, Any], str]:
     return (recipe if isinstance(recipe, dict) else {}), text
 
 
+def _is_read(name: str) -> bool:
+    """Whether what is told of a run is read from this file: not weights, data or the report itself."""
+    return name.startswith(("generations/", "rejected/", "scores.json", "seeds.json", "skipped.jsonl", "sweep.json"))
+
+
+def _refuse_damaged(folder: Path, seals: dict[str, Any], cure: str) -> None:
+    for damage in damages(folder, seals):
+        if damage.problem != MISSING:  # what is not there is not told of
+            raise DataError(damage.problem, fix=cure, file=folder / damage.name)
+
+
+def _scores(path: Path) -> dict[str, Any]:
+    scores = _object(path)
+    models = scores.get("models", {})
+    told = [models, *models.values()] if isinstance(models, dict) else [models]
+    told += [one.get("metrics", {}) for one in told[1:] if isinstance(one, dict)]
+    if not all(isinstance(one, dict) for one in told):
+        raise DataError("is no object of models", fix=_AGAIN, file=path, field="models")
+    return scores
+
+
 def _object(path: Path) -> dict[str, Any]:
-    value = _json(path, {})
-    if not isinstance(value, dict):
-        raise DataError("is not a JSON object", fix="delete it and run again", file=path)
+    if not path.exists():
+        return {}
+    value = opened(_json(path, {}))
+    if value is None:
+        raise DataError("is damaged", fix=_AGAIN, file=path)
     return value
 
 
@@ -207,7 +238,7 @@ def _parse(text: str, path: Path, row: int | None = None) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"is not JSON ({error.msg})", fix="delete it and run again", file=path, row=row) from None
+        raise DataError(f"is not JSON ({error.msg})", fix=_AGAIN, file=path, row=row) from None
 
 
 def _read(path: Path) -> str:

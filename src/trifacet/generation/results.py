@@ -1,11 +1,13 @@
 """Generated texts on disk: JSON lines, written as they come, continued where a run stopped.
 
 Invariant: every complete line of a results file was made by the settings in ``<file>.settings.json``. The settings
-are on disk before the first line is.
+are on disk before the first line is. While texts come each line carries its own seal; a file that is finished is sealed
+as a whole, beside the settings. A text that is not as it was written is written anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +16,12 @@ from typing import Any
 
 from trifacet.base import claims
 from trifacet.base.claims import Claim
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import DataError, TrifacetError, of_sample
-from trifacet.base.files import append_durably, write_atomically
+from trifacet.base.files import append_durably, replacing, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
+from trifacet.base.progress import console
+from trifacet.base.seals import opened, sealed
 from trifacet.data.formats import iter_samples
 from trifacet.data.records import TestSample
 from trifacet.data.writing import Writer, Written
@@ -24,6 +29,7 @@ from trifacet.generation.settings import settings_path
 
 Progress = Callable[[int, int], None]
 KEPT = ("id", "text", "prompt_tokens", "new_tokens", "cut_tokens")  # of a text, in its line
+WHOLE = "sha256"  # beside the settings: of the finished file, None while it grows
 
 
 def write_to_file(
@@ -59,21 +65,24 @@ def write_to_file(
         TrifacetError: the file was written by other settings, or is not such a file, or cannot be written.
     """
     settings = writer.made_with(samples)
-    done = {} if settings is None else open_results(output, settings, overwrite=overwrite)
+    claim, done = (None, {}) if settings is None else open_results(output, settings, overwrite=overwrite)
     check_images([sample for sample in samples if sample.id not in done], images_root, max_pixels=max_pixels)
     if on_progress:
         on_progress(len(done), len(samples))
 
     def append(batch: list[Written]) -> None:
         if settings is not None:
-            append_durably(output, "".join(map(_line, batch)).encode("utf-8"))
+            append_durably(output, "".join(map(_sealed_line, batch)).encode("utf-8"))
         done.update((text.id, text) for text in batch)
         if on_progress:
             on_progress(len(done), len(samples))
 
     writer.write(samples, images_root, done=frozenset((name, 0) for name in done), on_written=append)
     ordered = [done[sample.id] for sample in samples]
-    write_atomically(output, "".join(map(_line if settings is not None else _bare, ordered)))
+    whole = "".join(map(_line if settings is not None else _bare, ordered))
+    if claim is not None:  # before the file: a kill in between leaves lines with seals of their own
+        claim.set(WHOLE, text_digest(whole))
+    write_atomically(output, whole)
     return ordered
 
 
@@ -107,10 +116,12 @@ def check_images(
             raise of_sample(sample.id, error, "image" if row else None, file=file, row=row) from None
 
 
-def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Written]:
-    """Make ``output`` ready to be appended to, and give the texts that are in it by id.
+def open_results(
+    output: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False
+) -> tuple[Claim, dict[str, Written]]:
+    """Make ``output`` ready to be appended to, and give its settings and the texts that are in it by id.
 
-    The last line is dropped if a kill left it without its end.
+    The last line is dropped if a kill left it without its end, and so are lines that are not as they were written.
 
     Raises:
         TrifacetError: other settings wrote the file, or its settings are missing or damaged.
@@ -121,16 +132,48 @@ def open_results(output: Path, fingerprint: Mapping[str, Any], *, overwrite: boo
     claim = Claim(output.parent, settings_path(output).name)
     claim.clear([output], asked=overwrite)
     if not output.exists():
-        claim.begin(fingerprint)
-        return {}
+        claim.begin({**fingerprint, WHOLE: None})
+        return claim, {}
     held = claim.held()
     if held is None:
         raise TrifacetError(
             f"{output} exists, but not the settings it was made with ({claim.path.name}); {claims.CURE}"
         )
-    if changed := claims.differences(held, fingerprint):
+    made_with = {key: value for key, value in held.items() if key != WHOLE}
+    if changed := claims.differences(made_with, fingerprint):
         raise claims.refused(f"{output} was written with other settings ({claims.told(changed)})")
-    return _read_and_mend(output, fingerprint["max_new_tokens"])
+    if WHOLE in held:
+        _drop_damaged(output, held[WHOLE])
+    return claim, _read_and_mend(output, fingerprint["max_new_tokens"])
+
+
+def sound_lines(content: bytes, whole: str | None) -> list[bool]:
+    """Which lines of a results file are as they were written; ``whole`` is the digest of a finished one."""
+    lines = content.split(b"\n")[:-1]
+    if hashlib.sha256(content).hexdigest() == whole:
+        return [True] * len(lines)
+    return [_text_of(line) is not None for line in lines]
+
+
+def _drop_damaged(output: Path, whole: str | None) -> None:
+    """Take lines out that are not as they were written."""
+    content = output.read_bytes()
+    sound = sound_lines(content, whole)
+    if not all(sound):
+        kept = [line + b"\n" for line, fine in zip(content.split(b"\n"), sound, strict=False) if fine]
+        gone = f"{len(sound) - len(kept)} of {len(sound)} texts are"
+        console.print(f"{output}: {gone} not as they were written: written anew", markup=False, soft_wrap=True)
+        with replacing(output) as temporary:
+            temporary.write_bytes(b"".join(kept))
+
+
+def _text_of(line: bytes) -> dict[str, Any] | None:
+    """The row of a line with its own seal; None where it has none, or is damaged."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return opened(row) if isinstance(row, dict) and "seal" in row else None
 
 
 def _read_and_mend(output: Path, longest: int) -> dict[str, Written]:
@@ -159,8 +202,15 @@ def _read_and_mend(output: Path, longest: int) -> dict[str, Written]:
 
 
 def _line(text: Written) -> str:
-    row = {key: getattr(text, key) for key in KEPT} | ({"filtered": text.filtered} if text.filtered else {})
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    return json.dumps(_row(text), ensure_ascii=False) + "\n"
+
+
+def _sealed_line(text: Written) -> str:
+    return json.dumps(sealed(_row(text)), ensure_ascii=False) + "\n"
+
+
+def _row(text: Written) -> dict[str, Any]:
+    return {key: getattr(text, key) for key in KEPT} | ({"filtered": text.filtered} if text.filtered else {})
 
 
 def _bare(text: Written) -> str:

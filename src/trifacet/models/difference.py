@@ -17,6 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from trifacet.base import seals
 from trifacet.base.errors import TrifacetError
 from trifacet.models.loading import ADAPTER, ADAPTER_WEIGHTS, bases_of
 from trifacet.models.soundness import refuse_infinite, refuse_integers, stored_in
@@ -78,6 +79,7 @@ class Checkpoint:
 
     def __init__(self, source: str | Path) -> None:
         self.folder = _local(str(source))
+        seals.refuse_damaged(self.folder)
         self._adapter: dict[str, Any] | None = None
         self._base: Checkpoint | None = None
         self._files = _weight_files(self.folder)

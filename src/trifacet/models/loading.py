@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText
 
+from trifacet.base import seals
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.base.files import replacing_folder
 from trifacet.engine.family import Family
@@ -37,6 +38,7 @@ from trifacet.models.soundness import (
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+WEIGHTS = ".safetensors"  # how files of weights end
 
 
 @dataclass
@@ -72,9 +74,10 @@ def load_model(
         trust_remote_code: run code that comes with the checkpoint.
 
     Raises:
-        TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, or weights
-            that do not fit.
+        TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, weights that
+            do not fit, or a file that is not as it was saved here.
     """
+    seals.refuse_damaged(Path(path))
     asked = WayOfAsking.read(Path(path))
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
     if is_adapter(path):
@@ -116,6 +119,7 @@ def load_processor(
 ) -> Family:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
+    seals.refuse_damaged(Path(path), lambda name: not name.endswith(WEIGHTS))
     asked = WayOfAsking.read(Path(path))
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
     if is_adapter(path):
@@ -240,7 +244,7 @@ def save_model(
     asking: WayOfAsking | None = None,
     weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Save weights (safetensors), processor and, if given, the way of asking: complete under ``folder`` or not there.
+    """Save weights (safetensors), processor and, if given, the way of asking: sealed under ``folder`` or not there.
 
     A model with LoRA saves its adapter. ``weights`` are the model's own by name, where it holds but shards of them.
     """
@@ -253,6 +257,7 @@ def save_model(
             raise OSError(str(error)) from None
         if asking is not None:
             asking.write(partial)
+        seals.seal_folder(partial)
 
 
 def weights_fingerprint(model: nn.Module) -> str:

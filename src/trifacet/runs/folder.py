@@ -14,11 +14,12 @@ from trifacet.base import claims
 from trifacet.base.claims import Claim
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
+from trifacet.runs.keeping import MARK, mend
 from trifacet.settings.yaml_values import read_yaml
 from trifacet.training.recipe import Recipe, dump_recipe, recipe_fingerprint
 
 PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "nltk", "pillow")
-RUN_FILE = "run.json"
+RECIPE = "recipe.yaml"
 WRITTEN = ("models", "reference", "generations", "rejected")  # folders of a run
 FILES = ("report.html", "scores.json", "seeds.json", "sweep.json", "skipped.jsonl")
 WORLD_MARK = "complete"  # in data/, where the run made it; a user's own data/ is left alone
@@ -35,14 +36,14 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[Claim]:
             the disk is full.
     """
     folder, fingerprint = recipe.folder, recipe_fingerprint(recipe)
-    with claims.claimed(folder, RUN_FILE) as claim:
+    with claims.claimed(folder, MARK) as claim:
         claims.remove_torn(folder, "*/", "models/*/")
         claim.clear(_output(folder), asked=overwrite)
         held = claim.held(recipe_sha256=str, seconds=dict)
         if held is None or held["recipe_sha256"] != fingerprint:
             if held is not None and any(_output(folder)):
                 there, now = {"recipe_sha256": held["recipe_sha256"]}, {"recipe_sha256": fingerprint}
-                changed = _changes(recipe, folder / "recipe.yaml") or claims.differences(there, now)
+                changed = _changes(recipe, folder / RECIPE) or claims.differences(there, now)
                 raise claims.refused(f"{folder} holds another run ({changed[0].path} differs): {claims.told(changed)}")
             claim.begin(
                 {
@@ -55,7 +56,9 @@ def claimed(recipe: Recipe, *, overwrite: bool = False) -> Iterator[Claim]:
                     "command": " ".join(["trifacet", *sys.argv[1:]]),
                 }
             )
-        write_atomically(folder / "recipe.yaml", dump_recipe(recipe))
+        mend(claim)
+        write_atomically(folder / RECIPE, dump_recipe(recipe))
+        claim.seal(folder / RECIPE)
         yield claim
 
 
@@ -74,6 +77,6 @@ def _changes(recipe: Recipe, there: Path) -> list[claims.Difference]:
 def _output(folder: Path) -> Iterator[Path]:
     """What a run has made in its folder so far, besides the note of what it is."""
     world = ["data"] if (folder / "data" / WORLD_MARK).exists() else []
-    seeds = [file.parent.name for file in folder.glob(f"seed-*/{RUN_FILE}")]
+    seeds = [file.parent.name for file in folder.glob(f"seed-*/{MARK}")]
     candidates = (folder / name for name in (*FILES, *WRITTEN, *world, *seeds))
     return (path for path in candidates if path.exists())

@@ -20,11 +20,22 @@ from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, has_split, source_of
+from trifacet.generation.settings import settings_path
 from trifacet.models.loading import pick_device
 from trifacet.reports.run.report import write_report
-from trifacet.runs.folder import claimed
-from trifacet.runs.steps import base_model, describe, make_world, posts_of, preview_rejected, score_all, start_of
+from trifacet.runs.folder import FILES, claimed
+from trifacet.runs.steps import (
+    base_model,
+    describe,
+    make_world,
+    posts_of,
+    preview_rejected,
+    score_all,
+    start_of,
+    texts_of,
+)
 from trifacet.training import ranks
+from trifacet.training.bad_rows import SKIPPED
 from trifacet.training.checkpoints import remove_all
 from trifacet.training.outcome import check_outcome
 from trifacet.training.recipe import Align, Recipe
@@ -115,6 +126,8 @@ def _prepared(recipe: Recipe, record: Claim | None, files: FilesRead) -> Start:
         torch.set_num_threads(recipe.model.threads)
     with _timed(record, "data"):
         ranks.first_does(lambda: make_world(recipe))
+        if recipe.data.world is not None:
+            _seal(record, recipe.folder / "data")
     with _timed(record, "base model"):
         return ranks.first_does(lambda: base_model(recipe, files))
 
@@ -131,7 +144,9 @@ def _run(recipe: Recipe, record: Claim | None, files: FilesRead) -> Finished:
         scores = _evaluated(expanded, models, base, record, files)
         rows = _write_sweep(recipe, scores) if recipe.sweep else []
         record.finish()
-        return Finished(write_report(recipe.folder, files), scores, rows)
+        finished = Finished(write_report(recipe.folder, files), scores, rows)
+        _seal(record, *(recipe.folder / name for name in FILES))
+        return finished
 
     return ranks.first_does(finish)
 
@@ -144,6 +159,7 @@ def _evaluated(
     with _timed(record, "rejected images"):
         if has_split(recipe.data, "preference"):
             preview_rejected(recipe, next(iter(models.values()), base.path), files)
+            _seal(record, recipe.folder / "rejected")
     if not has_split(recipe.data, split):
         return {}
     source = source_of(recipe.data, recipe.folder, split, files=files)
@@ -152,8 +168,12 @@ def _evaluated(
     for name, checkpoint in models.items():
         with _timed(record, f"texts of {name}"):
             texts[name] = describe(recipe, name, checkpoint, samples, source.images)
+            file = texts_of(recipe, name)
+            _seal(record, file, settings_path(file))
     with _timed(record, "scores"):
-        return score_all(recipe, texts, split, samples)
+        scores = score_all(recipe, texts, split, samples)
+        _seal(record, recipe.folder / "scores.json")
+        return scores
 
 
 def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None, files: FilesRead) -> Path:
@@ -172,7 +192,14 @@ def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None, files: 
     console.print(f"{name}: {done['steps']} steps, {done['seconds_per_step']:.2f} s each{cut}")
     with _timed(record, f"check of {name}"):
         ranks.first_does(lambda: check_outcome(stage))
+        _seal(record, recipe.folder / "reference", recipe.folder / SKIPPED)
     return stage.model
+
+
+def _seal(record: Claim | None, *paths: Path) -> None:
+    """Note the seals of what the run has made, if this process has its record."""
+    if record is not None:
+        record.seal(*(path for path in paths if path.exists()))
 
 
 def _timed(record: Claim | None, stage: str) -> contextlib.AbstractContextManager[None]:
@@ -253,7 +280,9 @@ def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished
             assert record is not None  # the first process's
             _write_json(recipe.folder / "seeds.json", {"seeds": recipe.seeds, "models": models})
             record.finish()
-            return Finished(write_report(recipe.folder), {"seeds": recipe.seeds, "models": models})
+            report = write_report(recipe.folder)
+            _seal(record, *(recipe.folder / name for name in FILES))
+            return Finished(report, {"seeds": recipe.seeds, "models": models})
 
         return ranks.first_does(finish)
 

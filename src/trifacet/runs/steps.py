@@ -6,13 +6,15 @@ Invariant: every step looks whether its finished output is there and does only w
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import replacing_folder, write_atomically
-from trifacet.base.progress import Bar
+from trifacet.base.progress import Bar, console
+from trifacet.base.seals import SEAL, folder_damages, seal_folder
 from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document as comparison_document
@@ -56,9 +58,15 @@ def base_model(recipe: Recipe, files: FilesRead) -> Start:
         assert recipe.model.path is not None  # the recipe has one of the two
         return Start("base", recipe.model.path)
     folder = stage_folder(recipe.folder, "base") / "model"
+    if damage := next(folder_damages(folder), None):
+        console.print(f"{folder / damage.name} {damage.problem}: made again", markup=False, soft_wrap=True)
+        shutil.rmtree(folder)
     if not folder.is_dir():
         with replacing_folder(folder) as partial:
             make_tiny_llava(recipe.model.tiny, _texts(recipe, files), partial, recipe.seed)
+            seal_folder(partial)
+    elif not (folder / SEAL).exists():  # made before there were seals
+        seal_folder(folder)
     return Start("base", folder)
 
 
@@ -103,11 +111,16 @@ def describe(
         return write_to_file(
             FamilyWriter(loaded.model, asks, recipe.generate, recipe.seed, limit),
             samples,
-            recipe.folder / "generations" / f"{name}.jsonl",
+            texts_of(recipe, name),
             images_root=images,
             on_progress=bar.update,
             max_pixels=limit,
         )
+
+
+def texts_of(recipe: Recipe, name: str) -> Path:
+    """The file of one model's texts."""
+    return recipe.folder / "generations" / f"{name}.jsonl"
 
 
 def score_all(

@@ -7,7 +7,6 @@ says. One without a seal was being written when the run was killed; one that dif
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +14,16 @@ from typing import Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
-from trifacet.base.digests import file_digest, text_digest
+from trifacet.base import seals
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
-from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
-
-SEAL = "complete.json"
+from trifacet.base.seals import SEAL
 
 
 def seal(checkpoint: Path, samples: Sequence[str]) -> None:
     """Bring every file of ``checkpoint`` to the disk, then note its size and SHA-256, and the samples' ids."""
-    files = {name: _digest(path, sync=True) for name, path in _files(checkpoint).items()}
-    facts = {"files": files, "samples": samples_facts(samples)}
-    write_atomically(checkpoint / SEAL, json.dumps(facts, indent=1) + "\n")
+    seals.seal_folder(checkpoint, sync=True, samples=samples_facts(samples))
 
 
 def samples_facts(ids: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +43,7 @@ def last_checkpoint(folder: Path, samples: Sequence[str] | None = None) -> str |
     """
     remove_torn_checkpoints(folder)
     while folder.is_dir() and (newest := get_last_checkpoint(str(folder))):
-        if (damage := _damage(Path(newest))) is None:
+        if (damage := next(seals.folder_damages(Path(newest)), None)) is None:
             if samples is not None:
                 _refuse_other_samples(Path(newest), samples)
             return newest
@@ -74,43 +70,11 @@ def remove_all(folder: Path) -> None:
         shutil.rmtree(checkpoint)
 
 
-def _damage(checkpoint: Path) -> str | None:
-    """What is wrong with a sealed checkpoint, or None."""
-    try:
-        noted = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["files"]
-        found = _files(checkpoint)
-        for name, (size, digest) in noted.items():
-            if name not in found:
-                return f"{name} is missing"
-            if (there := found[name].stat().st_size) != size:
-                return f"{name} has {there} bytes instead of {size}"
-            if _digest(found[name])[1] != digest:
-                return f"{name} is not as it was written"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"it cannot be read: {' '.join(str(error).split())}"
-    return None
-
-
 def _refuse_other_samples(checkpoint: Path, samples: Sequence[str]) -> None:
-    then = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["samples"]
+    then = seals.read_document(checkpoint / SEAL, f"delete {checkpoint}")["samples"]
     now = samples_facts(samples)
     if then != now:
         raise TrifacetError(
             f"{checkpoint} was made with other samples ({then['count']} then, {now['count']} now); put the data back "
             f"as they were, or delete {checkpoint.parent} to train this stage anew"
         )
-
-
-def _files(checkpoint: Path) -> dict[str, Path]:
-    return {
-        path.relative_to(checkpoint).as_posix(): path
-        for path in sorted(checkpoint.rglob("*"))
-        if path.is_file() and path.name != SEAL
-    }
-
-
-def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
-    if sync:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    return path.stat().st_size, file_digest(path)

@@ -7,8 +7,9 @@ live until it has finished the step, and it ends them by their queues as always.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from trifacet.base.errors import TrifacetError
@@ -24,12 +25,19 @@ class OutliveSignal:
 
     def __call__(self, worker: int) -> None:
         signal.signal(signal.SIGTERM, _end_later)
+        sys.excepthook = _told  # by which the thread that hands tensors over tells what it trips over
         if self.also is not None:
             self.also(worker)
 
 
 def _end_later(number: int, frame: FrameType | None) -> None:
     signal.alarm(GRACE_SECONDS)
+
+
+def _told(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Nothing of a connection that the main process did not end, since it was interrupted: it says so itself."""
+    if not issubclass(kind, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, traceback)
 
 
 def sound(batch: Any) -> Any:

@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.engine.reference import score_batches
 from trifacet.models.difference import CheckpointDifference, compare_checkpoints
 from trifacet.training.bad_rows import usable_posts
 from trifacet.training.drift import chosen_drop, looks
 from trifacet.training.recipe import Align, Supervised
-from trifacet.training.stage import Stage
+from trifacet.training.stage import Stage, read_done, write_done
 from trifacet.training.watching import (
     SAMPLES,
     as_post,
@@ -47,8 +46,7 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
     Returns:
         what ``done.json`` holds.
     """
-    path = stage.folder / "done.json"
-    done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    done = read_done(stage.folder)
     if CHECKED in done:
         return done
     _leave_room()
@@ -59,7 +57,7 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
         found = {"problem": f"the saved model could not be compared with its start: {error}"}
     done[CHECKED] = {"start": stage.start.name, **found}
     done["warnings"] = _warnings(stage.settings, stage.folder, done[CHECKED], stage.scoring.model.dtype)
-    write_atomically(path, json.dumps(done, indent=2) + "\n")
+    write_done(stage.folder, done)
     for warning in done["warnings"]:
         console.print(f"[bold yellow]warning:[/] {stage.name}: {warning}")
     return done

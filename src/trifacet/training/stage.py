@@ -5,18 +5,28 @@ Invariant: whatever a stage does with the recipe is decided here, once; nothing 
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.base.progress import console
+from trifacet.base.seals import SEAL, cure_of, folder_damages, read_document, seal_folder, seal_of, sealed
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.engine.scoring import Rows
 from trifacet.models.asking import WayOfAsking
+from trifacet.models.loading import WEIGHTS
 from trifacet.models.paradigms import LoraSettings, vision_trains
 from trifacet.models.settings import Model
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import Scoring, Start, TrainingSet, scoring_of, training_set
+
+DONE = "done.json"  # in a stage's folder; written when its model is there
 
 
 @dataclass(frozen=True)
@@ -86,8 +96,29 @@ class Stage:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its output is there."""
-        return self.model.is_dir() and (self.folder / "done.json").is_file()
+        """Whether its output is there and as it was written; weights that are not are removed, and a line says so.
+
+        Raises:
+            TrifacetError: something beside the weights is damaged; the message says what to do.
+        """
+        path = self.folder / DONE
+        if not (self.model.is_dir() and path.is_file()):
+            return False
+        read_done(self.folder)
+        damage = next(folder_damages(self.model), None)
+        if damage is None:
+            if not (self.model / SEAL).exists():  # made before there were seals
+                seal_folder(self.model)
+            return True
+        file = self.model / damage.name
+        if not damage.name.endswith(WEIGHTS):  # a user may have had reasons, and training is dear
+            raise TrifacetError(
+                f"{file} {damage.problem}; {cure_of(self.model)}, or delete {self.folder} to train this stage anew"
+            )
+        console.print(f"{file} {damage.problem}: this stage is trained anew", markup=False, soft_wrap=True)
+        path.unlink()
+        shutil.rmtree(self.model)
+        return False
 
 
 def stage_of(recipe: Recipe, name: str, start: Start, files: FilesRead | None = None) -> Stage:
@@ -121,6 +152,17 @@ def stage_of(recipe: Recipe, name: str, start: Start, files: FilesRead | None = 
         watch,
         files,
     )
+
+
+def read_done(folder: Path) -> dict[str, Any]:
+    """What ``done.json`` in a stage's folder says of how it went. Raises DataError where it is damaged."""
+    return read_document(folder / DONE, f"put it back, or delete {folder} to train this stage anew")
+
+
+def write_done(folder: Path, done: Mapping[str, Any]) -> None:
+    """Write ``done.json`` with its seal, and those of what training wrote beside it."""
+    files = {name: seal_of(folder / name) for name in ("log.jsonl", "samples.jsonl") if (folder / name).exists()}
+    write_atomically(folder / DONE, json.dumps(sealed({**done, "files": files}), indent=2) + "\n")
 
 
 def _trained(model: Model, settings: Supervised | Align) -> Trained:

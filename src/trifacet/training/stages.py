@@ -6,7 +6,6 @@ went. A stage that was stopped continues from its last checkpoint.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.base.errors import DataError
-from trifacet.base.files import write_atomically
 from trifacet.base.progress import Bar, console
 from trifacet.engine.scoring import TrieScorer
 from trifacet.models.loading import pick_device, save_model, weights_fingerprint
@@ -26,7 +24,7 @@ from trifacet.training.callbacks import EpochOfExamples, LogFile, ShowProgress, 
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn_checkpoints
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.reference import OnlineReference, reference_scores
-from trifacet.training.stage import Stage
+from trifacet.training.stage import Stage, write_done
 from trifacet.training.trainer import LatticeTrainer, training_arguments
 from trifacet.training.watching import watched_posts, watchers
 
@@ -87,7 +85,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
     def finish() -> None:
         read = {"image_tiles": loaded.image_tiles, "image_pixels": loaded.image_pixels}
         save_model(model, loaded.processor, folder / "model", stage.asking.model_copy(update=read), whole)
-        write_atomically(folder / "done.json", json.dumps(done, indent=2) + "\n")
+        write_done(folder, done)
         remove_all(folder)
 
     ranks.first_does(finish)

@@ -215,9 +215,7 @@ def test_files_folders_and_globs(tmp_path):
     assert fingerprint(pattern)[0]["path"] == "in/b.jsonl"
 
 
-@pytest.mark.parametrize(
-    ("some", "many"), [(4_000, 8_000), pytest.param(12_000, 120_000, marks=pytest.mark.endurance)]
-)
+@pytest.mark.parametrize(("some", "many"), [(4_000, 8_000), pytest.param(12_000, 120_000, marks=pytest.mark.endurance)])
 @pytest.mark.parametrize("name", ["p.csv", "p.json", "p.jsonl.gz", "p.parquet"])
 def test_memory_does_not_grow_with_the_rows(tmp_path, name, some, many):
     path = tmp_path / name

@@ -54,6 +54,7 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
                 "more_files": [file for file, _ in found[1:]] or None,
                 **found[0][1]._asdict(),
             }
+            batch.keep([file for file, _ in found if file.startswith(f"{DOWNLOADED}:")])
             for name, values in facts.items():
                 values[place] = image[name]
     for name, values in facts.items():

@@ -143,6 +143,7 @@ def _make(post: Post, strategy: ImageStrategy, parameters: Parameters, tools: To
         draw = Draw(tools.seed, post["id"], version)
         _save(_rejected(strategy, chosen, post["alt"], draw), tools.roots[MADE] / name)
         files.append(f"{MADE}:{name}")
+    post.batch.keep(files)
     post.change("rejected_images", files, "image made")
 
 
