@@ -151,7 +151,10 @@ class AnswersFile:
 
     def unusable(self, error: Exception) -> TrifacetError:
         """The one line to end with where ``error`` keeps the file from being used."""
-        cure = f"{cure_of(error, 'see to that, or name another file')}, then the same command continues"
+        otherwise = (
+            "free some space" if isinstance(error, sqlite3.OperationalError) else "see to that"
+        )  # "disk I/O error"
+        cure = f"{cure_of(error, otherwise)} or name another file, then the same command continues"
         if type(error) is sqlite3.DatabaseError or isinstance(error, UnicodeDecodeError):
             cure = _DAMAGED
         elif isinstance(error, FileNotFoundError):
