@@ -24,11 +24,14 @@ EXCEPTIONS = {
     "the opener itself": "base/opening",
     "standard input": "cli/streams",
     "pictures, which have a decoder": "base/images data/shards demo/endpoint_server",
-    "state that the program keeps": "base/claims base/files base/seals engine/reference evaluation/run_folder generation/results "
-    "llm/answers_file review/store reports/funnel/page runs/folder runs/keeping building/asking building/build building/card "
-    "building/downloads building/examples building/folder building/keeping building/output building/shard_writer building/stage_folder "
-    "building/step building/story building/trial building/workers training/bad_rows training/callbacks "
-    "training/checkpoints training/outcome training/reference training/trainer training/watching",
+    "state that the program keeps": (
+        "base/claims base/files base/seals engine/reference evaluation/run_folder generation/results llm/answers_file "
+        "review/store reports/funnel/page runs/folder runs/keeping building/asking building/build building/card "
+        "building/downloads building/examples building/folder building/keeping building/output building/shard_writer "
+        "building/stage_folder building/step building/story building/trial building/workers training/bad_rows "
+        "training/callbacks training/checkpoints training/outcome training/reference training/trainer "
+        "training/watching "
+    ),
     "files of the package, docs and corpora": "cli/build_demo cli/pages cli/recipes llm/prompts metrics/meteor_jar "
     "metrics/wordnet metrics/wordnet_synonyms review/app web/page",
     "files of a checkpoint": "models/asking models/difference models/loading models/processors models/soundness",
