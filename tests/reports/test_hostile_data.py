@@ -59,7 +59,7 @@ def test_a_report_of_hostile_files_is_ours(tmp_path):
     (home / "done.json").write_text(json.dumps(done).replace("rpo", f"rpo{TURNS}"))
     (home / "log.jsonl").write_text((home / "log.jsonl").read_text().replace("/rpo", f"/rpo{TURNS}"))
     (folder / "recipe.yaml").write_text(
-        f"name: {json.dumps(HOSTILE)}\noutput: x\nmodel: {{path: {json.dumps(HOSTILE)}}}\n", encoding="utf-8"
+        "name: {0}\noutput: x\nmodel: {{path: {0}}}\n".format(json.dumps(HOSTILE.replace("\0", ""))), encoding="utf-8"
     )
     page = write_report(folder).read_text(encoding="utf-8")
     only_our_markup(page, "report.html.jinja")

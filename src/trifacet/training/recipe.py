@@ -39,7 +39,7 @@ StageName = Annotated[str, AfterValidator(_stage_name)]  # names a folder of the
 class Optimisation(Section):
     """The training loop's settings, the same for both stages; names as in transformers' TrainingArguments."""
 
-    learning_rate: float = Field(2e-5, gt=0, le=100, description="peak learning rate")
+    learning_rate: float = Field(2e-5, gt=0, le=MOST, description="peak learning rate")
     epochs: float = Field(1.0, gt=0, le=1_000_000, description="passes over the data (max_steps, if set, wins)")
     max_steps: int | None = Field(None, ge=1, le=MOST, description="number of optimiser steps instead of epochs")
     batch_size: int = Field(8, ge=1, le=100_000, description="samples per forward")
@@ -82,7 +82,7 @@ class Supervised(Optimisation):
 class Align(Optimisation):
     """Stage 2: one alignment by one objective."""
 
-    learning_rate: float = Field(5e-7, gt=0, le=100, description="peak learning rate")
+    learning_rate: float = Field(5e-7, gt=0, le=MOST, description="peak learning rate")
     vision: Literal["paradigm", "frozen", "trained"] = Field("paradigm", description="overrides model.paradigm")
     objective: str | dict[str, Any] = Field(
         "mcm-dpo", description="a named objective, an objective of your own, or package.module:name of one in Python"
@@ -112,7 +112,7 @@ class Align(Optimisation):
 class Sweep(Section):
     """Every align stage with every learning rate; the best by one metric on the validation split is kept."""
 
-    learning_rates: list[Annotated[float, Field(gt=0, le=100)]] = Field(
+    learning_rates: list[Annotated[float, Field(gt=0, le=MOST)]] = Field(
         description="the grid, the same for every stage"
     )
     metric: str = Field("grounding", description="metric on the validation split that decides, higher is better")
