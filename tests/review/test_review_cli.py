@@ -49,7 +49,7 @@ def test_a_kill_loses_no_answer_and_the_same_command_and_link_go_on(tmp_path):
     assert [(vote.choice, vote.comment) for vote in Store(tmp_path / "votes.sqlite").votes()] == [
         ("first", "kept"), ("tie", ""),
     ]  # fmt: skip
-    with running(arguments, port=urllib.parse.urlsplit(link).port, minutes="inf") as server:
+    with running(arguments, port=urllib.parse.urlsplit(link).port, minutes=1_000_000) as server:
         assert server.links[0] == link
         assert "Sample 4 of 4" in browser.post("/sample/3", choice="2")  # the page that was open still works
         server.send_signal(signal.SIGINT)

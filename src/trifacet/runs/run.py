@@ -164,6 +164,7 @@ def _evaluated(
         return {}
     source = source_of(recipe.data, recipe.folder, split, files=files)
     samples = posts_of(recipe, split, source)
+    _seal(record, recipe.folder / SKIPPED)  # which lists those of this split now
     texts = {}
     for name, checkpoint in models.items():
         with _timed(record, f"texts of {name}"):
