@@ -2,13 +2,12 @@
 
 import itertools
 import os
-import resource
 import signal
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from full_disk import files_up_to
 from small_builds import finish, posts, start, write_recipe
 
 from trifacet.base.errors import TrifacetError
@@ -25,16 +24,6 @@ GRAMMAR = [{"alt-length": {"min_words": 3}}, {"grammar": {}}]
 def recipe_at(endpoint, folder, rows):
     models = {"writer": {"base_url": endpoint.base_url, "model": "scripted", "timeout": 60.0, "concurrency": AT_ONCE}}
     return load_build_recipe(write_recipe(folder, folder / "out", rows, GRAMMAR, models=models))
-
-
-@contextmanager
-def files_up_to(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_stops_the_rows_that_wait_in_the_part_too(tmp_path):

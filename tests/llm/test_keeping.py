@@ -3,17 +3,16 @@
 import itertools
 import os
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from full_disk import files_up_to
 from questions import PROMPT, ask_all, backwards, parse, posts, spec, tally
 
 from trifacet.base.errors import TrifacetError
@@ -24,17 +23,6 @@ from trifacet.llm.asking import AskedModel
 from trifacet.llm.books import Books
 
 AT_ONCE = 4
-
-
-@contextmanager
-def files_up_to(size):
-    """No file may grow beyond ``size`` bytes: what a full disk does, to this process alone."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def asked_together(endpoint, file, texts):
