@@ -60,7 +60,6 @@ def write_output(
     """
     (recipe.folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(stages[-1].folder, ignore_errors=True)
-    claims.remove_torn(recipe.folder, "images/*/")
     written: dict[str, list[dict[str, Any]]] = {}
     writers = {kind: ShardWriter(recipe, kind) for kind in SET_KINDS}
     index = len(recipe.steps) + 1
