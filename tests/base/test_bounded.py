@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trifacet.base.bounded import OutOfBoundsError, call_bounded
+from trifacet.base.bounded import OutOfBoundsError, call_bounded, call_many
 from trifacet.base.errors import DataError
 
 MB = 1_000_000
@@ -138,13 +139,48 @@ def test_a_daemon_and_a_forked_process_have_their_own():
     assert call(double, 2) == 4
 
 
-def test_workers_end_with_a_parent_that_is_killed():
+def slowly(number):
+    time.sleep(0.3 if number == 0 else 0)
+    return number, os.getpid()
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_many_calls_come_back_as_they_are_done(processes):
+    results = list(call_many(slowly, ((number,) for number in range(20)), processes=processes))
+    assert sorted(number for number, _ in results) == list(range(20))
+    assert len({process for _, process in results}) <= processes
+    assert (results[0][0] == 0) == (processes == 1)
+    for _, process in results:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)  # ended, and its exit code was read
+
+
+@pytest.mark.parametrize(("fatal", "told"), [(die, "its process died (signal 9)"), (stumble, "failed (ValueError")])
+def test_a_death_among_many_calls_is_an_error(fatal, told):
+    with pytest.raises(OutOfBoundsError, match=re.escape(told)):
+        list(call_many(run, ((one,) for one in (whose, whose, fatal, whose)), processes=2))
+
+
+def run(function):
+    return function()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "pid = call_bounded(os.getpid, seconds=5, memory=10**8); print(pid, flush=True); time.sleep(60)",
+        "texts = ('__import__(\"os\").getpid()', '__import__(\"time\").sleep(60)')\n"
+        "calls = call_many(eval, [(text,) for text in texts], processes=1)\n"
+        "print(next(calls), flush=True); time.sleep(60)",
+    ],
+    ids=["waiting", "at work"],
+)
+def test_workers_end_with_a_parent_that_is_killed(script):
     parent = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            "import os, sys, threading, time; from trifacet.base.bounded import call_bounded\n"
-            "pid = call_bounded(os.getpid, seconds=5, memory=10**8); print(pid, flush=True); time.sleep(60)",
+            f"import os, time; from trifacet.base.bounded import call_bounded, call_many\n{script}",
         ],
         stdout=subprocess.PIPE,
         text=True,

@@ -387,10 +387,10 @@ def test_a_build_that_stopped_has_a_report(tmp_path, trifacet):
 @pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.endurance)])
 def test_an_interruption_at_any_moment_ends_with_130_and_the_same_command_continues(tmp_path, times):
     steps = [{"exact-duplicates": {"same": ["context"]}}]
-    recipe = write_recipe(tmp_path, tmp_path / "out", posts(24_000), steps, part_rows=12_000)
+    recipe = write_recipe(tmp_path, tmp_path / "out", posts(8_000), steps, part_rows=4_000)
     hits, waits = 0, itertools.cycle((0.0, 0.4, 0.1, 0.8))
     while hits < times:
-        wait = next(waits)  # about when daft's threads are at work
+        wait = next(waits)  # about when workers are at work
         command = start(recipe)
         while not command.stderr.readline().startswith("read: done"):
             assert command.poll() is None

@@ -1,26 +1,30 @@
-"""Calling a function on what nobody has vouched for, in a process that may be ended.
+"""Calling functions in processes that may be ended: on what nobody has vouched for, or on many things at once.
 
 Invariant: the caller waits and pays no more than the stated time and memory, whatever the function does: loops, eats,
-crashes, hangs in a system call. What it returns or a TrifacetError that it raises comes back as if called here.
+crashes, hangs in a system call. What it returns or a TrifacetError that it raises comes back as if called here; a
+process that dies, at whatever moment of its life, is an error here.
 
-Workers are kept for the next call, belong to the thread that uses them until it is done, and end with their parent.
-They are no children of ``multiprocessing``: its daemons, a loader's workers for one, may have none, and they would run
-the user's script once more.
+Workers of ``call_bounded`` are kept for the next call, belong to the thread that uses them until it is done, and end
+with their parent. They are no children of ``multiprocessing``: its daemons, a loader's workers for one, may have none,
+and they would run the user's script once more.
 """
 
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import pickle
 import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from trifacet.base.errors import TrifacetError, first_line
@@ -47,10 +51,10 @@ def call_bounded(function: Callable[..., Result], *arguments: Any, seconds: floa
         TrifacetError: the function raised it.
         OutOfBoundsError: everything else, in words that can follow a name and a colon.
     """
-    job = pickle.dumps((function, arguments))
     worker = _worker()
     try:
-        done, told = worker.call(job, seconds, memory)
+        worker.ask(function, arguments, seconds, memory)
+        done, told = worker.answer(seconds)
     except BaseException:
         worker.end()
         raise
@@ -58,6 +62,40 @@ def call_bounded(function: Callable[..., Result], *arguments: Any, seconds: floa
     if not done:
         raise told
     return told
+
+
+def call_many(function: Callable[..., Result], calls: Iterable[tuple[Any, ...]], *, processes: int) -> Iterator[Result]:
+    """``function(*call)`` of each of the calls, in so many other processes, which end with it; without bounds.
+
+    Yields:
+        what the function returns, in the order in which it does.
+
+    Raises:
+        TrifacetError: the function raised it.
+        OutOfBoundsError: it raised something else, or a process died, in words that can follow a name and a colon.
+    """
+    waiting, workers, at_work = iter(calls), list[_Worker](), dict[Any, _Worker]()
+
+    def hand_next_to(worker: _Worker) -> None:
+        for call in itertools.islice(waiting, 1):
+            worker.ask(function, call)
+            at_work[worker.line] = worker
+
+    try:
+        for _ in range(processes):
+            workers.append(_Worker())
+            hand_next_to(workers[-1])
+        while at_work:
+            for line in wait(list(at_work)):
+                worker = at_work.pop(line)
+                done, told = worker.answer()
+                if not done:
+                    raise told
+                hand_next_to(worker)
+                yield told
+    finally:
+        for worker in workers:
+            worker.end()
 
 
 class _Worker:
@@ -75,20 +113,32 @@ class _Worker:
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl-C is for the parent
             )
-        self._line = Connection(ours.detach())
+        self.line = Connection(ours.detach())
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def call(self, job: bytes, seconds: float, memory: int) -> tuple[bool, Any]:
+    def ask(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        seconds: float = 0,
+        memory: int = sys.maxsize,
+    ) -> None:
+        """Begin a call; ``seconds`` of 0 are no bound."""
+        job = pickle.dumps((function, arguments))
+        with suppress(OSError):  # its process died: ``answer`` says so
+            self.line.send((seconds, memory, sys.path))
+            self.line.send_bytes(job)
+
+    def answer(self, seconds: float = 0) -> tuple[bool, Any]:
         """Whether the function returned, and what it returned or raised. After an OutOfBoundsError there is no more."""
         try:
-            self._line.send((seconds, memory, sys.path))
-            self._line.send_bytes(job)
-            if not self._line.poll(_WAITING * seconds + 5):  # its own alarm did not ring: stopped, or out of reach
+            # its own alarm did not ring: stopped, or out of reach
+            if not self.line.poll(_WAITING * seconds + 5 if seconds else None):
                 raise _took(seconds)
-            answer = self._line.recv_bytes()
+            answer = self.line.recv_bytes()
         except (EOFError, OSError):
             raise self._death(seconds) from None
         try:
@@ -97,20 +147,20 @@ class _Worker:
             raise OutOfBoundsError(f"its result cannot be read ({type(error).__name__}: {first_line(error)})") from None
 
     def _death(self, seconds: float) -> OutOfBoundsError:
-        self._line.close()
+        self.line.close()
         code = self._process.wait()
         if code in _OVER_TIME:
             return _took(seconds)
         return OutOfBoundsError(f"its process died ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
 
     def end(self) -> None:
-        self._line.close()
+        self.line.close()
         self._process.kill()
         self._process.wait()
 
     def leave(self) -> None:
         """Let go of a worker that another process owns."""
-        self._line.close()
+        self.line.close()
         self._process.returncode = 0  # or it would be reported as left behind
 
 
@@ -126,6 +176,9 @@ def _serve(handle: int) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    threading.stack_size(1 << 18)  # a stack counts as memory
+    threading.Thread(target=_end_with_parent, args=(handle,), daemon=True).start()
+    threading.stack_size(0)
     with Connection(handle) as line:
         while True:
             try:
@@ -134,6 +187,14 @@ def _serve(handle: int) -> None:
             except (EOFError, OSError):
                 return
             line.send_bytes(_answer(job, seconds, memory))
+
+
+def _end_with_parent(handle: int) -> None:
+    """Amid a call too: nobody is there to read what comes of it."""
+    parent = select.poll()
+    parent.register(handle, 0)  # what hangs up is told unasked
+    parent.poll()
+    os._exit(1)
 
 
 def _answer(job: bytes, seconds: float, memory: int) -> bytes:

@@ -35,10 +35,10 @@ SET_KINDS = ("sft", "preference", "test")
 MANIFEST = "manifest.json"
 FAILED = "failed.parquet"
 _PACKAGES = (
-    *("trifacet", "numpy", "pyarrow", "pillow", "daft", "lingua-language-detector", "rensa", "scipy", "httpx2"),
+    *("trifacet", "numpy", "pyarrow", "pillow", "lingua-language-detector", "rensa", "scipy", "httpx2"),
     *("regex", "spacy", "transformers", "torch"),
 )
-CARRIERS = {"daft", "httpx2"}  # hand parts and questions on; what comes of them does not depend on their step_versions
+CARRIERS = {"httpx2"}  # hands questions on; what comes of them does not depend on its version
 FAILURES = pa.schema(
     [(name, pa.string()) for name in ("id", "source", "reason", "step", "field", "detail")]
     + [("row", pa.int64()), ("source_row", pa.int64())]

@@ -1,12 +1,12 @@
-"""Steps over parts in worker processes: daft hands parts out, on this machine or on a Ray cluster.
+"""Steps over parts in worker processes, of this machine or of a Ray cluster.
 
 Invariant: a part's files and record do not depend on which worker made them, nor when.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import logging
 import os
 import time
 import traceback
@@ -19,17 +19,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trifacet.base.bounded import OutOfBoundsError, call_many
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.building.rows import EVENTS, RowBatch
 from trifacet.building.stage_folder import Record, StageFolder, sealed_pictures
 from trifacet.building.step import GlobalStep, MapStep, Tools
 from trifacet.building.steps import STEPS
-
-_QUIET = {
-    "DO_NOT_TRACK": "1",
-    "DAFT_PROGRESS_BAR": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}  # daft and ray report to nobody
 
 
 @dataclass(frozen=True)
@@ -74,31 +69,33 @@ def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Ite
     if workers == 1 and not on_cluster:  # nothing to hand out: starting a process takes longer than most parts
         yield from (_checked(job, _told(job, part)) for part in parts)
         return
-    daft = _daft()
-
-    @daft.cls(max_concurrency=workers, use_process=None if on_cluster else True)
-    class Worker:
-        @daft.method.batch(return_dtype=daft.DataType.string(), batch_size=1)
-        def run(self, numbers: Any) -> list[str]:
-            return [_told(job, part) for part in numbers.to_pylist()]
-
-    frame = daft.from_pydict({"part": list(parts)})
     if on_cluster:
-        frame = frame.into_partitions(len(parts))
-    rows = frame.select(Worker().run(frame["part"]).alias("record")).iter_rows(results_buffer_size=None)
-    for row in _from_workers(rows):
-        yield _checked(job, row["record"])
-
-
-def _from_workers(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What workers give back. Whatever goes wrong in a step is among it, so that an error here is a worker's end."""
+        told = _by_cluster(job, parts, workers)
+    else:
+        told = call_many(_told, ((job, part) for part in parts), processes=workers)
     try:
-        yield from rows
-    except Exception as error:  # daft's or ray's, of many kinds
+        yield from (_checked(job, record) for record in told)
+    except OutOfBoundsError as death:
         raise TrifacetError(
-            f"a worker process ended amid its work ({first_line(error)[:200]}): it was killed, or the memory did not "
-            "suffice; free some memory or take fewer --workers, then the same command continues"
+            f"a worker process ended amid its work ({death}): it was killed, or the memory did not suffice; free some "
+            "memory or take fewer --workers, then the same command continues"
         ) from None
+
+
+def _by_cluster(job: Job, parts: Sequence[int], workers: int) -> Iterator[str]:
+    import ray
+
+    task, sent = ray.remote(_told), ray.put(job)
+    waiting, at_work = iter(parts), list[Any]()
+    try:
+        while True:
+            at_work += [task.remote(sent, part) for part in itertools.islice(waiting, workers - len(at_work))]
+            if not at_work:
+                return
+            done, at_work = ray.wait(at_work)
+            yield from ray.get(done)
+    except ray.exceptions.RayError as error:
+        raise OutOfBoundsError(first_line(error)[:200]) from None
 
 
 def _checked(job: Job, told: str) -> Record:
@@ -174,12 +171,11 @@ def connect(ray: str) -> int:
     Raises:
         TrifacetError: there is no such cluster, or ray is not installed.
     """
-    daft = _daft()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it reports to nobody
     try:
         import ray as cluster
 
-        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True, runtime_env={"env_vars": _QUIET})
-        daft.set_runner_ray(noop_if_initialized=True)
+        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True)
         return int(cluster.cluster_resources().get("CPU", 1))
     except ImportError:
         raise TrifacetError("--ray needs ray on this machine: pip install 'trifacet[cluster]'") from None
@@ -188,14 +184,3 @@ def connect(ray: str) -> int:
             f"cannot use the Ray cluster at {ray} ({error}); check the address, and set RAY_AUTH_MODE=token where the "
             "cluster asks for a token"
         ) from None
-
-
-def _daft() -> Any:
-    """daft, told to report to nobody, and to us by what it raises alone."""
-    os.environ.update(_QUIET)
-    logging.getLogger("daft_local_execution").addHandler(logging.NullHandler())
-    try:
-        import daft
-    except ImportError:
-        raise TrifacetError("building needs daft: pip install 'trifacet[build]'") from None
-    return daft

@@ -6,8 +6,9 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -120,22 +121,23 @@ def _options(
     """What stands before the name of a command."""
 
 
-def command() -> None:
-    """``main`` as a process of its own: it ends with the right code also where daft's threads are still at work.
+@cache
+def _command_of(app: typer.Typer) -> Callable[[], None]:
+    """What runs the application; made once, since looking at all signatures takes a tenth of a second."""
+    return typer.main.get_command(app)
 
-    These abort an interpreter that shuts down, which would turn 130 into 134. And a module in C, such as torch's, that
-    was interrupted as it ran a string of Python leaves a note by which Python would end itself by SIGINT; running
-    another string wipes it out.
+
+def command() -> None:
+    """``main`` as a process of its own: it ends with the right code also after Ctrl-C.
+
+    A module in C, such as torch's, that was interrupted as it ran a string of Python leaves a note by which Python
+    would end itself by SIGINT; running another string wipes it out.
     """
     try:
         main()
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:
             ctypes.pythonapi.PyRun_SimpleString(b"pass")
-        if "daft" in sys.modules and isinstance(end.code, int):
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(end.code)
         raise
 
 
@@ -148,7 +150,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         try:
-            app()
+            _command_of(app)()
         except SystemExit:
             sys.stdout.flush()  # what cannot be written is no success
             raise
