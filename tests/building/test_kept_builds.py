@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 from flips import flip, random_flips
 from PIL import Image
@@ -197,6 +198,16 @@ def test_a_build_from_before_there_were_seals_stands_and_goes_on(recipe, capfd):
     cut(some(recipe, "images/*/*"))
     again(recipe, capfd, told="is not as it was written: made again")
     assert made(recipe.folder) == before
+
+
+def test_a_shard_that_trips_its_reader_is_named(recipe):
+    (shard,) = recipe.folder.glob("preference/*.parquet")
+    written = shard.read_bytes()
+    row = pq.read_table(shard, columns=["id"]).column("id")[0].as_py()
+    shard.write_bytes(written[:-60] + bytes(40) + written[-20:])  # the schema, in the file's foot
+    assert verify(recipe) == [(shard, "is not as it was written")]
+    with pytest.raises(TrifacetError, match=f"{shard.name} is not as it was written; build again to mend it"):
+        explain(recipe, row)
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.endurance)])

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.seals import first_damage
 from trifacet.building.examples import KEPT, ExampleRow, kept_row, rows_with, with_detail
 from trifacet.building.folder import STATE_FILE
 from trifacet.building.output import SET_KINDS, kind_of, read_manifest
@@ -230,6 +231,8 @@ def _ending(
     kind = kind_of(dict(last))
     for shard in manifest["shards"]:
         if shard["file"].split("/")[0] == kind:
+            if damage := first_damage(recipe.folder, {shard["file"]: shard["sha256"]}):
+                raise TrifacetError(f"{recipe.folder / damage.name} {damage.problem}; build again to mend it")
             ids = pq.read_table(recipe.folder / shard["file"], columns=["id"]).column("id")
             place = pc.index(ids, last["id"]).as_py()
             if place >= 0:

@@ -126,6 +126,7 @@ def test_a_tweet_with_several_photos_is_a_post_for_each_with_its_own_alt_text(tm
     [
         {"data": 5, "includes": {}},
         {"data": [{"id": "1", "attachments": {"media_keys": [[]]}}], "includes": {"media": [1]}},
+        {"data": [{"id": "1", "attachments": {"media_keys": [{}]}}], "includes": {"media": [{"media_key": {}}]}},
         {"id_str": "1", "text": {}, "media_url": "u"},
         {"id_str": {}, "text": "x", "media_url": "u"},
         {"id_str": "1", "text": "x", "media_url": ["u", "v"], "alt_text": ["one"]},

@@ -42,7 +42,8 @@ def read(row: Values) -> list[Values]:
     if "data" in row and "includes" in row:  # a page of API v2
         tweets = row["data"] if isinstance(row["data"], list) else [row["data"]]
         includes = row["includes"] if isinstance(row["includes"], dict) else {}
-        media = {item.get("media_key"): item for item in _objects(includes.get("media"), "includes.media")}
+        found = _objects(includes.get("media"), "includes.media")
+        media = {key: item for item in found if isinstance(key := item.get("media_key"), str)}
         posts = [post for tweet in _objects(tweets, "data") for post in _posts(tweet, _by_key(tweet, media), row)]
     else:
         posts = _posts(row, _media(row), row)
@@ -113,7 +114,7 @@ def _media(tweet: Values) -> list[Values]:
     return [{"url": url, "alt_text": alt} for url, alt in zip(urls, alts or [None] * len(urls), strict=True)]
 
 
-def _by_key(tweet: Values, media: dict[Any, Values]) -> list[Values]:
+def _by_key(tweet: Values, media: dict[str, Values]) -> list[Values]:
     attached = tweet.get("attachments")
     keys = attached.get("media_keys") if isinstance(attached, dict) else None
     keys = keys if isinstance(keys, list) else []
