@@ -14,6 +14,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from trifacet.llm.books import Reply, Tally
 from trifacet.llm.response import message_of, read_reply, retry_after
 
 if TYPE_CHECKING:
+    import ssl
+
     from httpx2 import Response
     from tenacity import RetryCallState
 
@@ -75,6 +78,14 @@ class Pace:
         self._corrected.set()
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Those that this machine trusts, read once."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
 class Endpoint:
     """One endpoint and model.
 
@@ -115,6 +126,7 @@ class Endpoint:
             headers={"Accept-Encoding": "identity", "Content-Type": "application/json"}
             | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
             timeout=spec.timeout,
+            verify=_certificates(),
             limits=httpx2.Limits(max_connections=spec.concurrency, max_keepalive_connections=spec.concurrency),
         )
         self._requests, self._tokens = Pace(spec.requests_per_minute), Pace(spec.tokens_per_minute)

@@ -20,6 +20,7 @@ from trifacet.statistics.measures import Array, Measure, in_order
 
 RESAMPLES, LEVEL, SEED = 10_000, 0.95, 17  # where nobody says otherwise
 RESAMPLE_BLOCK = 4_000_000  # weights at a time: 32 MB
+DRAWN_AT_ONCE = 50_000  # units: what fits into a processor's cache
 SAME = 1e-9  # relative: values nearer to each other than this differ by rounding only
 FEWEST = 2  # units that an interval takes: one alone shows nothing of how units differ
 _NORMAL = NormalDist()
@@ -46,10 +47,7 @@ def resampled(measures: Sequence[Measure], *, draws: int, seed: int) -> list[Arr
     rng = np.random.default_rng([seed, 0, units])
     values = [np.empty(draws) for _ in measures]
     for begin, end in _blocks(draws, max(units, sums_UP.shape[1])):
-        weights_BU = np.empty((end - begin, units))
-        for weights_U in weights_BU:
-            weights_U[:] = np.bincount(rng.integers(0, units, units), minlength=units)
-        sums_BP = weights_BU @ sums_UP
+        sums_BP = _times_drawn(rng, end - begin, units) @ sums_UP
         for measure, place, found in zip(measures, places, values, strict=True):
             found[begin:end] = measure.formula(sums_BP[:, place])
     return values
@@ -189,6 +187,17 @@ def _as_far(first: Measure, second: Measure, moved_DK: Array) -> np.ndarray:
     difference_D = np.abs(first.formula(ours_DK) - second.formula(theirs_DK))
     slack = SAME * max(abs(first.value), abs(second.value))
     return ~(difference_D < abs(first.value - second.value) - slack)
+
+
+def _times_drawn(rng: np.random.Generator, draws: int, units: int) -> Array:
+    """How often each unit is among as many drawn with replacement, (D, U)."""
+    weights_DU = np.empty((draws, units))
+    rows = max(1, DRAWN_AT_ONCE // units)
+    for begin in range(0, draws, rows):
+        some_RU = weights_DU[begin : begin + rows]
+        places_RU = rng.integers(0, units, some_RU.shape) + np.arange(len(some_RU))[:, None] * units
+        some_RU[:] = np.bincount(places_RU.ravel(), minlength=some_RU.size).reshape(some_RU.shape)
+    return weights_DU
 
 
 def _same_units(measures: Sequence[Measure]) -> int:
