@@ -18,7 +18,7 @@ from trifacet.base.claims import (
     told,
 )
 from trifacet.base.errors import TrifacetError
-from trifacet.base.seals import opened
+from trifacet.base.seals import unsealed
 
 MARK = "thing.json"
 
@@ -223,7 +223,7 @@ def test_a_kill_while_a_folder_is_cleared_leaves_none_that_passes_for_finished_o
             else:
                 assert held in (None, {"seed": 2})
                 assert names(folder) == [".lock", MARK] and not list(folder.glob(".*.cleared"))
-    assert kills > 10 and opened(json.loads((folder / MARK).read_text())) == {"seed": 2}
+    assert kills > 10 and unsealed(json.loads((folder / MARK).read_text())) == {"seed": 2}
 
 
 def names_of(folder):
@@ -277,7 +277,7 @@ def test_of_processes_that_race_one_at_a_time_has_the_folder(tmp_path):
     codes = [ended(child) for child in children]
     lines = log.read_text().split()
     assert set(codes) <= {0, 2} and lines[0::2] == lines[1::2] and len(lines) == 2 * codes.count(0) >= 2
-    assert opened(json.loads((out / MARK).read_text())) == {"seed": int(lines[-1])}
+    assert unsealed(json.loads((out / MARK).read_text())) == {"seed": int(lines[-1])}
 
 
 def test_of_two_kinds_of_work_that_race_one_gets_the_folder(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from toy_benchmark import QUESTIONS, judge_file, lines, make_toy, questions
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.seals import opened
+from trifacet.base.seals import unsealed
 from trifacet.benchmarks.registry import own_benchmarks
 from trifacet.benchmarks.results import load_result
 from trifacet.demo.endpoint_server import Faults, ScriptedEndpoint, last_text, request_images
@@ -261,7 +261,7 @@ def test_a_local_model_killed_on_its_way_ends_with_the_result_of_one_never_kille
     assert code == 0 and "10 of 10 items" in out
     assert whole == {name: (tmp_path / "again" / name).read_bytes() for name in whole}
     mark = tmp_path / "again" / "benchmark.json"  # of a version that knew another file, which was left out
-    told = opened(json.loads(mark.read_text()))
+    told = unsealed(json.loads(mark.read_text()))
     mark.write_text(json.dumps({**told, "files": {**told["files"], "more.json": ""}}))
     assert len(load_result(tmp_path / "again", own=own_benchmarks([tmp_path / "colours.py"])).answered) == 10
     assert running(output="again")[0] == 0

@@ -131,9 +131,12 @@ def test_no_control_character_reaches_the_terminal(text):
 def test_paths_and_texts_are_cleaned_before_they_are_printed(tiny_folder, pictures, tmp_path):
     evil = tmp_path / "a\x1b[2J\nb.png"
     evil.write_bytes(pictures[0].read_bytes())
-    result = run("describe", evil, pictures[1], "--model", tiny_folder, *SHORT)
+    told = tmp_path / "told.json"
+    result = run("describe", evil, pictures[1], "--model", tiny_folder, *SHORT, "--json", told)
     assert "\x1b" not in result.stdout
+    assert r"a\x1b[2J\nb.png" in result.stdout
     assert result.stdout.count("\n") == 2
+    assert json.loads(told.read_text())["images"][0]["image"] == str(evil)
 
 
 def test_a_path_that_is_no_file_is_named_as_it_was_given():
@@ -171,7 +174,7 @@ def test_generate_writes_a_line_per_post_and_continues(tiny_folder, world, tmp_p
 
 def test_a_run_that_was_killed_is_continued_to_the_same_file(tiny_folder, world, tmp_path):
     command = (world / "test.jsonl", "--model", tiny_folder, "--images", world, "--batch-size", "1", "--device", "cpu",
-               "--beams", "2", "--max-new-tokens", "60")  # fmt: skip
+               "--beams", "2", "--max-new-tokens", "30")  # fmt: skip
     whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
     process = Command(tmp_path, "generate", *command, "--output", killed)
     process.stop_when(lambda: killed.exists() and b"\n" in killed.read_bytes(), signal.SIGKILL)

@@ -43,7 +43,7 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != _KEY} | {_KEY: _digest(content)}
 
 
-def opened(document: Any) -> dict[str, Any] | None:
+def unsealed(document: Any) -> dict[str, Any] | None:
     """The content of a document that was read; None where it is no object, or not as it was sealed."""
     if not isinstance(document, dict):
         return None
@@ -64,7 +64,7 @@ def read_document(path: Path, cure: str) -> dict[str, Any]:
         DataError: it cannot be read, or is not as it was written; ``cure`` says what to do.
     """
     try:
-        content = opened(json.loads(path.read_text(encoding="utf-8")))
+        content = unsealed(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError):
         content = None
     if content is None:

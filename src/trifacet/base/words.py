@@ -22,6 +22,11 @@ def visible(text: str) -> str:
     return _NOT_ASCII.sub(_seen, text)
 
 
+def visible_line(text: str) -> str:
+    r"""The same on one line: ends of lines are ``\n``."""
+    return visible(text).replace("\n", r"\n")
+
+
 def _seen(found: re.Match[str]) -> str:
     char = found[0]
     if char.isprintable() or unicodedata.category(char) == "Zs":  # a blank of another width

@@ -131,7 +131,7 @@ class StageFolder:
 def _record(line: bytes) -> Record | None:
     """The record of a line; None where a kill cut it off, or where it is damaged."""
     try:
-        record = seals.opened(json.loads(line))
+        record = seals.unsealed(json.loads(line))
     except (ValueError, RecursionError):
         return None
     return record if record is not None and _is_record(record) else None

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from trifacet.base.words import CONTROL
+from trifacet.base.words import CONTROL, visible_line
 from trifacet.cli.common import err, plain, write_json
 from trifacet.cli.options import a_temperature, a_text
 from trifacet.generation.opening import load_for_generation
 from trifacet.settings.section import LARGEST_SEED
 
+LONGEST_POST = 1_000_000  # bytes of a file with a post
 # ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
 # what is left of broken ones.
-LONGEST_POST = 1_000_000  # bytes of a file with a post
 _ANSI = re.compile(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
@@ -121,7 +121,7 @@ def describe(
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
     texts = FamilyWriter(loaded.model, encoder, settings, seed).write(samples, paths[0].anchor)
     rows: list[dict[str, Any]] = [
-        {"image": _printable(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
+        {"image": str(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
          "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens,
          **({"filtered": list(text.filtered)} if text.filtered else {})}
         for path, text in zip(images, texts, strict=True)
@@ -130,11 +130,11 @@ def describe(
         if broken := row.get("filtered"):
             err.print(f"{plain(row['image'])}: no text: what was written breaks {', '.join(broken)}", soft_wrap=True)
     if json_path:
-        further = [_printable(path) for path in more_image or ()]
+        further = [str(path) for path in more_image or ()]
         write_json({"model": model, "more_images": further, "images": rows}, json_path)
     if json_path != "-":
         for row in rows:
-            typer.echo(row["text"] if len(rows) == 1 else f"{row['image']}\t{row['text']}")
+            typer.echo(row["text"] if len(rows) == 1 else f"{visible_line(row['image'])}\t{row['text']}")
 
 
 def read_context(text: str | None, file: Path | None) -> str:
@@ -152,8 +152,3 @@ def read_context(text: str | None, file: Path | None) -> str:
 def one_line(text: str) -> str:
     """``text`` for a terminal: no ANSI sequences, no control characters, white space collapsed to single blanks."""
     return " ".join(CONTROL.sub("", _ANSI.sub("", text)).split())
-
-
-def _printable(path: Path) -> str:
-    """The path as it is but for what a terminal might act on."""
-    return "".join(character if character.isprintable() else "?" for character in str(path))

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trifacet.base.errors import DataError, TrifacetError
-from trifacet.base.seals import MISSING, damages, opened
+from trifacet.base.seals import MISSING, damages, unsealed
 from trifacet.comparing.comparison import Comparison
 from trifacet.comparing.reading import read_comparison
 from trifacet.data.records import TestSample
@@ -224,7 +224,7 @@ def _scores(path: Path) -> dict[str, Any]:
 def _object(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    value = opened(_json(path, {}))
+    value = unsealed(_json(path, {}))
     if value is None:
         raise DataError("is damaged", fix=_AGAIN, file=path)
     return value

@@ -21,7 +21,7 @@ from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.files import append_durably, replacing, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
 from trifacet.base.progress import console
-from trifacet.base.seals import opened, sealed
+from trifacet.base.seals import sealed, unsealed
 from trifacet.data.formats import iter_samples
 from trifacet.data.records import TestSample
 from trifacet.data.writing import Writer, Written
@@ -173,7 +173,7 @@ def _text_of(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return opened(row) if isinstance(row, dict) and "seal" in row else None
+    return unsealed(row) if isinstance(row, dict) and "seal" in row else None
 
 
 def _read_and_mend(output: Path, longest: int) -> dict[str, Written]:

@@ -17,6 +17,7 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.images import prove_image, resolve_inside
 from trifacet.base.progress import Bar, console
+from trifacet.base.words import visible_line
 from trifacet.data.records import Sample
 from trifacet.data.source import Source
 from trifacet.training.examples import Examples
@@ -120,8 +121,7 @@ def note_skipped(folder: Path, purpose: str, bad: Sequence[Bad], total: int) -> 
     if len(bad) > _SHOWN:
         said.append(f"  and {len(bad) - _SHOWN} more")
     for line in said:
-        printable = "".join(char if char.isprintable() else "\ufffd" for char in line)  # it quotes the data
-        console.print(printable, markup=False, soft_wrap=True)
+        console.print(visible_line(line), markup=False, soft_wrap=True)  # it quotes the data
 
 
 def rows_left_out(folder: Path, purpose: str, source: Source) -> set[str]:
