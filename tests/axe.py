@@ -1,89 +1,61 @@
-"""Looking at a page as a browser does: axe-core's findings, and whether the page scrolls sideways.
-
-Chromium runs a copy of the page with axe in it, in a frame of the asked width (its windows are at least 500 px
-wide), and dumps what axe found. The copy lacks the page's Content-Security-Policy, which would rightly keep axe out.
-"""
+"""Looking at a page as a browser does: axe-core's findings, and whether the page scrolls sideways."""
 
 from __future__ import annotations
 
-import base64
-import html
-import importlib.util
-import json
-import re
 import shutil
-import subprocess
-import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_CSP = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>', re.IGNORECASE)
-_RUN = """
-<script>%s</script>
-<script>
-addEventListener("load", async () => {
-  document.querySelectorAll("details").forEach(folded => folded.open = true);
-  let found;
-  try {
-    const result = await axe.run(document, {resultTypes: ["violations"]});
-    const root = document.documentElement;
-    found = {violations: result.violations, rules: result.passes.length,
-             page: root.scrollWidth, frame: root.clientWidth,
-             dark: matchMedia("(prefers-color-scheme: dark)").matches};
-  } catch (error) { found = {error: String(error)}; }
-  parent.postMessage(JSON.stringify(found), "*");
-});
-</script>
-"""
-_FRAME = """<!doctype html><meta name="color-scheme" content="light dark">
-<iframe src="%s" style="width:%dpx;height:900px;border:0;color-scheme:inherit"></iframe>
-<script>addEventListener("message", message => {
-  const bytes = new TextEncoder().encode(message.data);
-  const found = btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
-  document.body.innerHTML = "<pre id=found>" + found + "</pre>";
-});</script>
-"""
+WIDTHS = (1280, 375)  # CSS pixels
+# All pages share a style sheet: `make test` holds the report and the review in the dark too, `make endurance` all.
+in_light_and_dark = pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.endurance)])
+LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")  # axe-core's names
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
+              "--disable-background-networking", "--disable-sync"]  # fmt: skip
+_SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_thread = ThreadPoolExecutor(1)  # Playwright's loop keeps its thread from running another
 
 
-def axe_violations(path: Path, width: int, *, dark: bool = False) -> list[dict[str, Any]]:
-    """axe-core's violations on the page ``path`` in a viewport ``width`` pixels wide; folded parts are opened first.
+def assert_accessible(path: Path, *, dark: bool = False) -> None:
+    """axe-core finds nothing on the page with all folded parts open, and it scrolls sideways at neither width.
 
-    Skips the test where chromium or axe-core (package axe-playwright-python) is absent.
+    All rules are held in the light; the elements are the same in the dark: what is left is what they look like.
     """
-    return inspect_page(path, width, dark=dark)["violations"]
+    found = inspect_page(path, dark=dark)
+    assert brief(found["violations"]) == []
+    assert found["rules"] > (0 if dark else 15)  # axe did look
+    assert found["dark"] is dark
+    assert found["sideways"] == dict.fromkeys(WIDTHS, 0)
 
 
-def inspect_page(path: Path, width: int, *, dark: bool = False) -> dict[str, Any]:
-    """{"violations", "rules" (number of rules passed), "page" and "frame" (widths in px), "dark"} of a page."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+def inspect_page(path: Path, *, dark: bool = False) -> dict[str, Any]:
+    """{"violations", "rules" (number of rules passed), "sideways" (pixels to scroll, by width), "dark"} of a page."""
+    for package in ("playwright", "axe_playwright_python"):
+        pytest.importorskip(package, reason="pip install axe-playwright-python")
+    return _thread.submit(_inspect, path.resolve(), dark).result()
+
+
+def launch(driver: Any) -> Any:
+    """The installed Chromium; skips where there is none."""
+    program = shutil.which("chromium")
+    if program is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
-    page = _CSP.sub("", path.read_text(encoding="utf-8"))
-    script = _axe_source().replace("</script", "<\\\\/script")
-    with tempfile.TemporaryDirectory(prefix="trifacet-axe-") as temporary:
-        copy, frame = Path(temporary) / "page.html", Path(temporary) / "frame.html"
-        base = f'<base href="{html.escape(path.resolve().parent.as_uri())}/">'
-        copy.write_text(page.replace("<head>", f"<head>{base}", 1) + _RUN % script, encoding="utf-8")
-        frame.write_text(_FRAME % (copy.as_uri(), width), encoding="utf-8")
-        command = [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            "--disable-background-networking", f"--user-data-dir={temporary}/profile",
-            f"--window-size={max(width, 500) + 40},1000", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-            "--virtual-time-budget=60000", "--timeout=60000", "--dump-dom", frame.as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=120, check=False
-        )
-    match = re.search(r'<pre id="found">([^<]*)</pre>', done.stdout)
-    if match is None:
-        raise AssertionError(f"axe gave no result (chromium left with {done.returncode}): {done.stderr[-500:]}")
-    found: dict[str, Any] = json.loads(base64.b64decode(match.group(1)))
-    if "error" in found:
-        raise AssertionError(f"axe failed: {found['error']}")
-    return found
+    return driver.chromium.launch(executable_path=program, args=_ARGUMENTS)
+
+
+def violations(page: Any, *, dark: bool) -> tuple[list[dict[str, Any]], int]:
+    """axe-core's on a page that is open, and how many of its rules passed; in the dark, of those about looks."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    asked: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+    if dark:
+        asked["runOnly"] = {"type": "rule", "values": list(LOOKS)}
+    response = Axe().run(page, options=asked).response
+    return response["violations"], len(response["passes"])
 
 
 def brief(violations: list[dict[str, Any]]) -> list[str]:
@@ -93,9 +65,26 @@ def brief(violations: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _inspect(path: Path, dark: bool) -> dict[str, Any]:
+    context = _browser().new_context(color_scheme="dark" if dark else "light", bypass_csp=True, offline=True)
+    try:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+        sideways = {}
+        for width in WIDTHS if dark else reversed(WIDTHS):  # axe looks at the last
+            page.set_viewport_size({"width": width, "height": 900})
+            sideways[width] = page.evaluate(_SIDEWAYS)
+        found, passed = violations(page, dark=dark)
+        seen = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        return {"violations": found, "rules": passed, "sideways": sideways, "dark": seen}
+    finally:
+        context.close()
+
+
 @cache
-def _axe_source() -> str:
-    package = importlib.util.find_spec("axe_playwright_python")
-    if package is None or package.origin is None:
-        pytest.skip("axe-core is not installed (pip install axe-playwright-python)")
-    return (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+def _browser() -> Any:
+    """One for all pages of this process, which it ends with."""
+    from playwright.sync_api import sync_playwright
+
+    return launch(sync_playwright().start())

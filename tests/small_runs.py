@@ -84,13 +84,13 @@ def batch_of(recipe: Recipe, name: str, path, count: int = 3):
 
 
 # A server process imports torch once and forks for every command: each is a process of its own, and starts at once.
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["trifacet.runs.run", "trifacet.cli.main", "peft", "transformers.trainer"])
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["trifacet.runs.run", "trifacet.cli.main", "peft", "transformers.trainer"])
 
 
 def in_processes(function, arguments: list[tuple], seconds: float = 120) -> None:
     """Run ``function`` with each of ``arguments`` at the same time; all have to end, and well."""
-    started = [_processes.Process(target=_on_one_thread, args=(function, some)) for some in arguments]
+    started = [processes.Process(target=on_one_thread, args=(function, some)) for some in arguments]
     for process in started:
         process.start()
     for process in started:
@@ -101,7 +101,7 @@ def in_processes(function, arguments: list[tuple], seconds: float = 120) -> None
     assert codes == [0] * len(started)
 
 
-def _on_one_thread(function, arguments: tuple) -> None:
+def on_one_thread(function, arguments: tuple) -> None:
     gc.freeze()  # as in conftest
     torch.set_num_threads(1)
     function(*arguments)
@@ -137,7 +137,7 @@ class Command:
 
     def __init__(self, folder: Path, *arguments, largest_file: int | None = None, environment=None) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=folder))
-        self.process = _processes.Process(
+        self.process = processes.Process(
             target=_command, args=([str(word) for word in arguments], self.folder, largest_file, environment or {})
         )
         self.process.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from small_runs import _on_one_thread, _processes
+from small_runs import on_one_thread, processes
 
 import trifacet as face
 from trifacet.data.formats import FORMATS, format_called
@@ -124,7 +124,7 @@ def align_six_steps(output, data, start):
 def test_killed_and_called_again_align_ends_with_the_same_weights(tmp_path, world, tiny_folder):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     stage = killed / "models" / "mcm-dpo"
-    process = _processes.Process(target=_on_one_thread, args=(align_six_steps, (killed, world, tiny_folder)))
+    process = processes.Process(target=on_one_thread, args=(align_six_steps, (killed, world, tiny_folder)))
     process.start()
     while not (stage / "checkpoint-2").exists():
         assert process.is_alive()

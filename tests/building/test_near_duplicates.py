@@ -224,7 +224,7 @@ def mixed_posts(folder: Path) -> list[dict[str, object]]:
 
 def test_decisions_do_not_depend_on_the_parts(tmp_path):
     posts = mixed_posts(tmp_path)
-    outcomes = [run_step(STEP, posts, tmp_path, part_rows=size) for size in (1, 3, 7, 1000)]
+    outcomes = [run_step(STEP, posts, tmp_path, part_rows=size) for size in (1, 7, 1000)]
     for other in outcomes[1:]:
         assert other.rows == outcomes[0].rows
         assert other.events == outcomes[0].events

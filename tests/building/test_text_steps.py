@@ -105,7 +105,7 @@ SPANISH = "Un perro marrón salta por encima de un charco en el parque de la ciu
 FINNISH = "Ruskea koira hyppää lätäkön yli puistossa aurinkoisena päivänä."
 
 
-@pytest.mark.parametrize("accuracy", ["low", "high", "both"])
+@pytest.mark.parametrize("accuracy", [*(pytest.param(a, marks=pytest.mark.endurance) for a in ("low", "high")), "both"])
 def test_other_languages_leave_whichever_text_it_is(tmp_path, accuracy):
     rows = [
         {"context": "I love my dog very much indeed.", "alt": DOG},

@@ -3,20 +3,33 @@
 import asyncio
 import json
 import os
+import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
 
 import pytest
 from questions import PROMPT, parse
+from small_runs import on_one_thread, processes
 
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.settings import Model
 
 SECONDS = 120
+
+
+def serve(arguments, log):
+    """``transformers serve``, for a bounded time."""
+    signal.alarm(2 * SECONDS)
+    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    sys.argv = ["transformers", *arguments]
+    from transformers.cli.transformers import main
+
+    main()
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +49,10 @@ def served(tiny_folder, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = (folder.parent / "log.txt").open("w+")
-    code = "from transformers.cli.transformers import main; main()"
+    log = folder.parent / "log.txt"
     arguments = ["serve", str(folder), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        ["timeout", str(2 * SECONDS), sys.executable, "-c", code, *arguments],
-        env=environment, stdout=log, stderr=log,
-    )  # fmt: skip
+    process = processes.Process(target=on_one_thread, args=(serve, (arguments, log)))
+    process.start()
     try:
         until = time.monotonic() + SECONDS
         while True:
@@ -51,14 +60,12 @@ def served(tiny_folder, tmp_path_factory):
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
                     break
             except OSError:
-                log.seek(0)
-                assert process.poll() is None and time.monotonic() < until, log.read()[-3000:]
+                assert process.is_alive() and time.monotonic() < until, log.read_text()[-3000:]
                 time.sleep(0.3)
         yield f"http://127.0.0.1:{port}/v1", str(folder)
     finally:
         process.terminate()
-        process.wait(30)
-        log.close()
+        process.join(30)
 
 
 def test_a_served_model_sees_images_and_its_garbage_is_a_class_of_its_own(served, photos, tmp_path):

@@ -95,7 +95,7 @@ def test_it_trains_and_what_is_saved_loads_with_transformers_alone(tmp_path, fam
     shutil.copytree(photos, data)
     rows = [post.model_dump(mode="json", exclude_none=True) for post in posts]
     (data / "preference.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    steps = {**STAGE, "max_steps": 8, "learning_rate": 1e-3}
+    steps = {**STAGE, "max_steps": 6, "learning_rate": 2e-3}
     alignment = {**steps, "objective": "mcm-dpo", "gradient_checkpointing": True}
     changes = {"sft": steps, "align": {"mcm": alignment}, "model.image_tiles": "any"}
     changes["data"] = {"root": str(data), "preference": "preference.jsonl"}

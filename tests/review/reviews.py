@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from axe import launch
 from PIL import Image
 
 NAMES = ("plain-model", "tuned-model")  # must occur on no page
@@ -90,14 +91,9 @@ def read_only(folder: Path):
 @contextmanager
 def chromium():
     """The installed Chromium, driven by playwright; skips where either is absent."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install axe-playwright-python")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"]
-    arguments += ["--disable-background-networking", "--disable-sync"]
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        browser = launch(driver)
         try:
             yield browser
         finally:

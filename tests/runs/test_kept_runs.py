@@ -75,7 +75,10 @@ def test_a_stage_alone_does_not_start_from_damaged_weights(recipe):
     assert not (recipe.folder / "models/mcm/model").exists()
 
 
-@pytest.mark.parametrize("name", ["generation_config.json", "tokenizer_config.json", "complete.json"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("generation_config.json", marks=pytest.mark.endurance), "tokenizer_config.json", "complete.json"],
+)
 def test_what_stands_beside_the_weights_stops_the_run_and_may_be_kept_on_purpose(recipe, name):
     """A user may have corrected an adapter's base: training, which is dear, does not begin by itself."""
     path = recipe.folder / "models/sft/model" / name

@@ -27,7 +27,7 @@ CHANGES = {  # each phase takes a good part of the time; a save after each step,
     "model": {"tiny": TINY, "device": "cpu", "lora": {"rank": 2, "alpha": 4, "dropout": 0.1}, "paradigm": 1},
     "sft": STEPS,
     "align": {"mcm": {**STEPS, "objective": "mcm-dpo"}},
-    "generate": {"beams": 1, "max_new_tokens": 8, "batch_size": 1},
+    "generate": {"beams": 1, "max_new_tokens": 8, "batch_size": 1, "limit": 3},
 }
 
 
@@ -129,7 +129,9 @@ PHASES = {  # what shows that the phase has begun
 }
 
 
-@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize(
+    "name", [name if name == "reference" else pytest.param(name, marks=pytest.mark.endurance) for name in PHASES]
+)
 def test_sigterm_leaves_with_a_message_and_the_same_command_goes_on(tmp_path, unscored_world, tiny_folder, name):
     changes = {
         "sft": None,

@@ -14,7 +14,9 @@ SHORTER = [  # fewer steps than the recipe's: what is held here is the way, not 
     "sft.max_steps=2",
     "sft.batch_size=2",
     "align.mdpo.max_steps=1",
+    "align.mdpo.batch_size=2",
     "align.mcm-dpo-joint.max_steps=1",
+    "align.mcm-dpo-joint.batch_size=2",
     "generate.beams=1",
     "generate.max_new_tokens=8",
 ]

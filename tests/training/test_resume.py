@@ -14,7 +14,7 @@ from trifacet.training.callbacks import LogFile
 from trifacet.training.checkpoints import last_checkpoint
 from trifacet.training.recipe import load_recipe
 
-STEPS = {"max_steps": 9, "save_every": 3, "batch_size": 2, "scheduler": "cosine"}
+STEPS = {"max_steps": 6, "save_every": 2, "batch_size": 2, "scheduler": "cosine"}
 CHANGES = {
     **{f"sft.{key}": value for key, value in STEPS.items()},
     "align.mcm": {**STAGE, **STEPS, "objective": "mcm-dpo"},
@@ -41,11 +41,11 @@ def folders(tmp_path_factory, unscored_world, tiny_folder):
 
     recipe = recipe_file(base, stopped, unscored_world, tiny_folder, CHANGES)
     sft, mcm, texts = stopped / "models/sft", stopped / "models/mcm", stopped / "generations/sft.jsonl"
-    code = Command(base, "run", recipe).stop_when((sft / "checkpoint-6/trainer_state.json").exists, signal.SIGKILL)
+    code = Command(base, "run", recipe).stop_when((sft / "checkpoint-4/trainer_state.json").exists, signal.SIGKILL)
     assert (code, (sft / "model").exists()) == (-signal.SIGKILL, False)
 
     command = Command(base, "run", recipe)
-    code = command.stop_when((mcm / "checkpoint-6/trainer_state.json").exists, signal.SIGINT)
+    code = command.stop_when((mcm / "checkpoint-4/trainer_state.json").exists, signal.SIGINT)
     assert command.stderr.rstrip().endswith("interrupted: the same command continues from here")
     assert (code, (mcm / "model").exists()) == (130, False)
     checkpoint = last_checkpoint(mcm)
@@ -71,7 +71,7 @@ def test_its_log_has_every_step_once(folders):
     whole, stopped, _ = folders
     for name in ("sft", "mcm"):
         ours, theirs = log_of(stopped / "models" / name), log_of(whole / "models" / name)
-        assert [line["step"] for line in ours] == list(range(1, 10))
+        assert [line["step"] for line in ours] == list(range(1, 7))
         for one, other in zip(ours, theirs, strict=True):
             assert one["loss"] == other["loss"]
 

@@ -67,7 +67,7 @@ def test_the_log_has_the_fields_names_and_every_term(aligned):
 
 
 def test_training_lowers_the_loss_and_widens_the_margin(aligned):
-    lines = log_of(aligned("mcm", **{"align.mcm.max_steps": 12, "align.mcm.batch_size": 16}))
+    lines = log_of(aligned("mcm", **{"align.mcm.max_steps": 8, "align.mcm.batch_size": 12}))
     assert lines[-1]["loss"] < lines[0]["loss"] - 0.05
     assert lines[-1]["rewards/margins"] > lines[0]["rewards/margins"] + 0.05
 

@@ -54,7 +54,7 @@ def test_it_looks_before_the_first_step_every_few_and_after_the_last(watched):
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory, world, tiny_folder):
     """A model whose texts end."""
-    changes = {"sft.max_steps": 60, "sft.batch_size": 8, "sft.learning_rate": 1e-2}
+    changes = {"sft.max_steps": 40, "sft.batch_size": 8, "sft.learning_rate": 1e-2}
     recipe = recipe_of(tmp_path_factory.mktemp("taught") / "out", world, tiny_folder, changes)
     return train(recipe, "sft", tiny_folder) / "model"
 

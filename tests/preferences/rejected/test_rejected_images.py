@@ -1,6 +1,5 @@
 """Every rejected-image strategy does what defines it, keeps the size, and is a function of its key."""
 
-import hashlib
 import itertools
 import os
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn import digest_of_all, photo, rejected
 from PIL import Image
 from pydantic import ValidationError
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
@@ -22,8 +22,6 @@ from trifacet.preferences.rejected.images import (
     ImageStrategy,
     Seen,
     image_strategy,
-    rejected_image,
-    shown,
 )
 from trifacet.preferences.rejected.pictures import (
     crop,
@@ -45,20 +43,9 @@ def to_pixels(picture):
     return PROCESSOR(picture, return_tensors="pt")["pixel_values"][0]
 
 
-def photo(width=90, height=60, seed=0):
-    noise = np.random.default_rng(seed).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def make(strategy, chosen=None, look=False, t=700, donor=lambda: photo(50, 80, seed=9), **key):
-    """The rejected image as the encoder reads it, or to look at."""
-    chosen = chosen or photo()
-    draw = Draw(**{"seed": 1, "sample_id": "s", **key})
-    seen = Seen(chosen, "A red disc.", draw, lambda: to_pixels(chosen), MEAN, STD, donor)
-    made = rejected_image(image_strategy(strategy, t) if isinstance(strategy, str) else strategy, seen)
-    if look:
-        return shown(made, seen)
-    return to_pixels(made) if isinstance(made, Image.Image) else made
+def make(strategy, chosen=None, **key):
+    """The rejected image as the processor's encoder reads it, or to look at."""
+    return rejected(strategy, chosen or photo(), to_pixels, MEAN, STD, **key)
 
 
 def test_the_schedule_has_the_published_values():
@@ -249,15 +236,8 @@ def test_each_part_of_the_key_changes_the_image(name):
             assert not torch.equal(drawn[first], drawn[second])
 
 
-def digest_of_all():
-    state = hashlib.sha256()
-    for name in STRATEGIES:
-        state.update(make(name, photo(500, 400)).numpy().tobytes())
-    return state.hexdigest()
-
-
 def test_images_do_not_depend_on_the_process():
-    code = "import test_rejected_images as tests; print(tests.digest_of_all())"
+    code = "import drawn; print(drawn.digest_of_all())"
     search = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", code],
