@@ -24,9 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A device such as /dev/null is refused: root may put a file in its place, and breaks the machine with it.
     """
-    temporary = path.with_name(
-        f".{path.name}.{secrets.token_hex(4)}.tmp"
-    )  # processes of several machines may share the disk
+    # processes of several machines may share the disk
+    temporary = _beside(path, f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise TrifacetError(f"cannot write {path}: it is a device or pipe; name a file")
@@ -47,7 +46,7 @@ def replacing_folder(folder: Path, *, sync: bool = False) -> Iterator[Path]:
 
     ``sync`` waits until the files are on the disk; leave it out for thousands of small ones that can be made anew.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = _beside(folder, f".{folder.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +61,13 @@ def replacing_folder(folder: Path, *, sync: bool = False) -> Iterator[Path]:
         raise TrifacetError(f"cannot write {folder}: {error.strerror or error}; {cure_of(error)}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _beside(path: Path, name: str) -> Path:
+    """Raises TrifacetError for ``.`` and ``/``, whose place nothing can take."""
+    if not path.name:
+        raise TrifacetError(f"cannot write {path}: it is a folder that cannot be replaced; name what to write")
+    return path.with_name(name)
 
 
 def sweep(folder: Path) -> None:
