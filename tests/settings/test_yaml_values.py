@@ -160,6 +160,12 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029", "\n", "\r"])
+def test_ends_of_lines_are_kept(end):
+    values = {f"{end}a{end}": [f"b {end} c", end]}
+    assert read(as_yaml(values)) == values
+
+
 @given(st.dictionaries(WORDS, VALUES, max_size=2))
 def test_what_is_written_reads_back_the_same(values):
     """Or is refused: a NUL, half a character, a number too long."""

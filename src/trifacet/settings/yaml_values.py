@@ -32,6 +32,9 @@ _NUMERIC = re.compile(r"[-+]?\.?[0-9][0-9A-Za-z_.+-]*")
 _OCTAL_OR_NOT = re.compile(r"[-+]?0[0-9_]+")  # 1.1 takes 017 for fifteen, 1.2 for seventeen: it stays a word
 
 
+_LINE_ENDS = {"\x85", "\u2028", "\u2029"}
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes YAML of both versions: what is a word in 1.1 and a number in 1.2 stands in quotes."""
 
@@ -41,6 +44,14 @@ _Dumper.add_implicit_resolver(
     re.compile(r"[-+]?(0o[0-7_]+|([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+)$"),
     list("-+.0123456789"),
 )
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """In double quotes where the other styles would take one of its characters for the end of a line."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _LINE_ENDS & set(text) else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def as_yaml(values: dict[str, Any]) -> str:

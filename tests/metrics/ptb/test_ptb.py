@@ -92,6 +92,11 @@ def test_a_caption_is_one_caption_whatever_it_holds(separator):
     assert tokenize_all(captions) == [["a", "dog", "on", "grass"], ["a", "cat"], [], ["1\xa01/2"], []]
 
 
+def test_punctuation_within_soft_hyphens_is_punctuation():
+    """The tokenizer writes ``?``, which the toolkit leaves out."""
+    assert tokenize_all(["\xad?\xad", "a \xad.\xad b", "\xad?"]) == [[], ["a", "b"], []]
+
+
 TRICKY = st.text(alphabet="abSTnt019 .,:;-'\u2019\"!?()<>/&@#_=~\\\xad\u0301\u65e5\ud800\U0001f600\x00\n", max_size=30)
 
 

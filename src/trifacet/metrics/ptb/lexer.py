@@ -133,4 +133,5 @@ def _as_written(token: str) -> str:
             token = token.replace(bracket, _WRITTEN[bracket])
     elif "&amp;" in token and not (_ADDRESS_OR_TAG & set(token)):
         token = token.replace("&amp;", "&")
-    return token.replace(" ", "\xa0").replace("\xad", "")
+    token = token.replace(" ", "\xa0").replace("\xad", "")
+    return "" if token in PUNCTUATION else token  # it may have been wrapped in soft hyphens
