@@ -18,8 +18,10 @@ build-demo: $(BUILD)
 	$(BIN)/python -m trifacet.cli.build_demo
 
 # the tests start many processes, which would compile all anew where Python is told to keep no bytecode
+test endurance: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(READY)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 endurance: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -m "endurance or hypothesis" --hypothesis-profile search

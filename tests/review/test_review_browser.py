@@ -10,6 +10,8 @@ from reviews import NAMES, SECONDS, chromium, running, write_lines, write_review
 
 from trifacet.review.store import Store
 
+LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")  # axe-core's names
+
 pytest.importorskip("fastapi", reason="pip install 'trifacet[review]'")
 
 
@@ -258,9 +260,10 @@ def test_every_page_passes_axe_and_never_scrolls_sideways(browser, odd, width, s
     pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
     judge = Judge(browser, odd, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
     page = judge.page
+    looks = LOOKS if scheme == "dark" else ()  # the elements are the same: what is left is what they look like
 
     def sound(place):
-        assert brief(violations(page, dark=scheme == "dark")[0]) == [], place
+        assert brief(violations(page, looks)[0]) == [], place
         assert page.evaluate("document.documentElement.scrollWidth") <= width, place
         assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
 

@@ -28,6 +28,15 @@ def span(measure, draws=4000, level=0.95, bca=True, seed=3):
     return interval(measure.value, drawn, level, jackknifed(measure) if bca else None)
 
 
+@pytest.mark.parametrize("units", [2, 7, 60, 30_000])
+def test_sets_are_those_drawn_one_by_one(units):
+    values = np.random.default_rng(9).normal(size=units)
+    rng = np.random.default_rng([3, 0, units])
+    naive = [values[rng.integers(0, units, units)].mean() for _ in range(40)]
+    (drawn,) = resampled([means(values)], draws=40, seed=3)
+    assert drawn == pytest.approx(naive, rel=1e-9, abs=1e-12)
+
+
 @pytest.mark.parametrize("method", ["BCa", "percentile"])
 def test_an_interval_is_scipys(method):
     values = np.random.default_rng(1).exponential(size=50) ** 1.5  # skewed, so that the two methods differ
