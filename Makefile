@@ -41,11 +41,11 @@ bench: $(READY)
 $(DEMO): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt torch uv
-	$(INSTALL) .
+	$(INSTALL) '.[train]'
 	touch $@
 
 $(BUILD): $(DEMO)
-	$(INSTALL) '.[build,ner]'
+	$(INSTALL) '.[train,build,ner]'
 	touch $@
 
 $(READY): $(DEMO)

@@ -220,5 +220,5 @@ def test_fields_that_the_prompt_does_not_ask_for_are_a_programming_error():
 @pytest.mark.parametrize("package", ["httpx2", "tenacity"])
 def test_a_package_that_is_missing_is_told_with_its_cure(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(TrifacetError, match=rf"needs {package}; install it: pip install 'trifacet\[evaluate\]'"):
+    with pytest.raises(TrifacetError, match=rf"needs {package}, which .* pip install 'trifacet\[evaluate\]'"):
         Endpoint("judge", Model(base_url="http://127.0.0.1:9/v1", model="m"))

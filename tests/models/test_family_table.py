@@ -16,6 +16,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "families.md"
 def test_every_listed_family_has_its_row_and_its_tiny_checkpoint():
     assert markdown() in PAGE.read_text(encoding="utf-8"), "python -m trifacet.cli.pages brings it up to date"
     assert MAKERS.keys() == FAMILIES.keys()
+    for name, known in FAMILIES.items():
+        family = known.load()
+        assert family.name == name
+        assert ("dense" in known.trie) == family.needs_dense_mask
 
 
 def test_the_command_prints_the_table():

@@ -160,7 +160,7 @@ def test_a_missing_package_is_told_with_what_to_install(tmp_path, trifacet, monk
     command = write_review(tmp_path)
     monkeypatch.setattr(builtins, "__import__", without)
     code, _, err = trifacet(*command)
-    assert code == 2 and "needs fastapi; install it: pip install 'trifacet[review]'" in err
+    assert code == 2 and "needs fastapi, which is not installed; pip install 'trifacet[review]'" in err
 
 
 def test_opening_it_to_others_is_warned_of_and_images_that_are_missing_are_told(tmp_path, trifacet, monkeypatch):

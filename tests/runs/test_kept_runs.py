@@ -71,7 +71,7 @@ def test_a_stage_alone_does_not_start_from_damaged_weights(recipe):
     shutil.rmtree(recipe.folder / "models/mcm")
     flip(recipe.folder / WEIGHTS, 8 * 5000)
     with pytest.raises(TrifacetError, match=r"sft/model/model\.safetensors is not as it was written; put it back"):
-        run_stages(recipe, "align", ["mcm"])
+        run_stages(recipe, ["mcm"])
     assert not (recipe.folder / "models/mcm/model").exists()
 
 

@@ -142,11 +142,11 @@ def test_stages_can_be_run_one_by_one(tmp_path, world, tiny_folder):
     changes = {"align.dpo": {**STAGE, "objective": "dpo"}, "sft.max_steps": 1, "align.mcm.max_steps": 1}
     recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
     with pytest.raises(TrifacetError, match=r"no finished model .* run `trifacet sft` first"):
-        run_stages(recipe, "align", ["mcm"])
-    (sft,) = run_stages(recipe, "sft", [])
-    (mcm,) = run_stages(recipe, "align", ["mcm"])
+        run_stages(recipe, ["mcm"])
+    (sft,) = run_stages(recipe, ["sft"])
+    (mcm,) = run_stages(recipe, ["mcm"])
     assert (sft / "config.json").is_file()
     assert (mcm / "config.json").is_file()
     assert not (tmp_path / "out/models/dpo").exists()
     with pytest.raises(TrifacetError, match="no alignment 'mdpo'; it has mcm, dpo"):
-        run_stages(recipe, "align", ["mdpo"])
+        run_stages(recipe, ["mdpo"])

@@ -18,7 +18,7 @@ LORA = {"rank": 4, "alpha": 8, "dropout": 0.0}
 
 def aligned(tmp_path, world, model, changes):
     recipe = recipe_of(tmp_path / "out", world, model, {"sft": None, **changes})
-    run_stages(recipe, "align", [])
+    run_stages(recipe, list(recipe.align))
     return recipe, read_done(tmp_path / "out/models/mcm")
 
 

@@ -63,6 +63,10 @@ def test_defaults_are_filled_in(minimal):
         ("align.dpo.learnin_rate=1", "unknown key 'align.dpo.learnin_rate'; did you mean 'learning_rate'?"),
         ("align.objective.bet=1", "unknown key 'align.objective.bet'; did you mean 'beta'?"),
         ("model.lora.ranc=1", "unknown key 'model.lora.ranc'; did you mean 'rank'?"),
+        ("align.dpo.lr=1", "unknown key 'align.dpo.lr'; did you mean 'learning_rate'?"),
+        ("model.lora.r=8", "unknown key 'model.lora.r'; did you mean 'rank'?"),
+        ("learning_rate=1", "unknown key 'learning_rate'; it belongs into sft or align.NAME"),
+        ("model.rank=8", "unknown key 'model.rank'; it belongs into model.lora"),
         ("rejected.image.xyz=1", "known keys here are strategy, t, versions"),
         ("extends=other.yaml", "unknown key 'extends'"),
         ("name=null", "name: Input should be a valid string, got None"),
@@ -77,6 +81,9 @@ def test_defaults_are_filled_in(minimal):
         ("align.dpo.objective=[dpo]", "align.dpo.objective: "),
         ("align.dpo.objective=mdpoo", "align.dpo: unknown objective 'mdpoo'; did you mean 'mdpo'?"),
         ("align.dpo.objective={base: dpo, drop: [vpo]}", "align.dpo: objective: cannot drop 'vpo'"),
+        ("align.dpo.weights.gamma=1", "align.dpo: weights: dpo has no term 'gamma'; it has rpo"),
+        ("align.dpo.weights.rpo=0", "align.dpo: weights: every term has weight 0"),
+        ("align.dpo.weights.rpo=-1", "align.dpo.weights.rpo: Input should be greater than or equal to 0"),
         ("align={sft: {objective: dpo}}", "'sft' cannot name an alignment"),
         ("align={../up: {objective: dpo}}", "'../up' cannot name an alignment"),
         ("seed", "--set 'seed': write key=value"),
@@ -86,6 +93,15 @@ def test_defaults_are_filled_in(minimal):
 )
 def test_a_mistake_is_named_with_its_cure(minimal, override, message):
     assert message in refused(minimal, override)
+
+
+def test_unknown_keys_are_told_all_at_once(minimal):
+    message = refused(minimal, "outptu=x", "align.dpo.lr=1", "data.wrkers=2")
+    assert sorted(message.partition("unknown keys: ")[2].split(", ")) == [
+        "'align.dpo.lr' (did you mean 'learning_rate'?)",
+        "'data.wrkers' (did you mean 'workers'?)",
+        "'outptu' (did you mean 'output'?)",
+    ]
 
 
 def test_errors_name_the_file(minimal):
@@ -166,6 +182,45 @@ def test_a_stages_beta_wins_over_the_objectives(minimal):
     assert load_recipe(minimal, [own, "align.dpo.beta=null"]).align["dpo"].resolved_objective().beta == 0.7
 
 
+def test_an_alignment_that_is_made_null_is_none(minimal):
+    overrides = ["align.mdpo.objective=mdpo", "align.dpo=null"]
+    assert load_recipe(minimal, overrides).stages == ["mdpo"]
+    assert load_recipe(minimal, ["align.dpo=null", "sft={}"]).stages == ["sft"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "changed"),
+    [
+        ("{gamma: 0.4}", {"vrpo": 0.4, "crpo": 0.4, "vcpo": 0.4, "mtpo": 0.4}),
+        ("{alpha: 0.25, lambda: 2}", {"vpo": 0.25, "cpo": 0.25, "rpo": 2.0}),
+        ("{mtpo: 0}", {"mtpo": 0.0}),
+        ("{mtpo: 0.3, gamma: 0}", {"vrpo": 0.0, "crpo": 0.0, "vcpo": 0.0, "mtpo": 0.3}),
+    ],
+)
+@pytest.mark.parametrize("objective", ["mcm-dpo", "mcm-dpo-joint", "{base: mcm-dpo, beta: 0.3}"])
+def test_terms_are_weighed_by_name_or_as_the_paper_groups_them(minimal, objective, weights, changed):
+    named = f"align.dpo.objective={objective}"
+    before = load_recipe(minimal, [named]).align["dpo"].resolved_objective()
+    after = load_recipe(minimal, [named, f"align.dpo.weights={weights}"]).align["dpo"].resolved_objective()
+    assert {term.name: term.weight for term in after.terms} == {
+        **{term.name: term.weight for term in before.terms},
+        **changed,
+    }
+    assert after.model_copy(update={"terms": before.terms}) == before
+    switched_off = {name for name, weight in changed.items() if not weight}
+    assert {term.name for term in after.active} == {term.name for term in before.terms} - switched_off
+
+
+def test_lora_scales_by_its_rank_and_leaves_the_vision_encoder_alone(minimal):
+    model = load_recipe(minimal, ["model.lora.rank=8"]).model
+    assert (model.lora.alpha, model.paradigm) == (16, 1)
+    model = load_recipe(minimal, ["model.lora={rank: 8, alpha: 8}", "model.paradigm=4"]).model
+    assert (model.lora.alpha, model.paradigm) == (8, 4)
+    assert load_recipe(minimal).model.paradigm == 4
+    again = Recipe.model_validate(yaml.safe_load(dump_recipe(load_recipe(minimal, ["model.lora.rank=8"]))))
+    assert again.model == load_recipe(minimal, ["model.lora.rank=8"]).model
+
+
 # --- extends ----------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +285,9 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
     fingerprint = recipe_fingerprint(load_recipe(minimal))
     assert recipe_fingerprint(load_recipe(minimal, ["output=elsewhere"])) == fingerprint
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.epochs=1.0"])) == fingerprint  # the default, spelled out
+    assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.report_to=[wandb]"])) == fingerprint
+    # runs that were begun before a key was there go on
+    assert fingerprint == "b6de755e545f49622d0afe743368fadb3a144d3a470c1e16596d417159080977"
     for override in ("seed=18", "name=other", "align.dpo.beta=0.3", "data.root=x", "rejected.image.t=500"):
         assert recipe_fingerprint(load_recipe(minimal, [override])) != fingerprint
 

@@ -23,7 +23,7 @@ def trained(tmp_path_factory, world, tiny_folder):
     base = tmp_path_factory.mktemp("rewards")
     stage = {**STAGE, "objective": "mcm-dpo", "batch_size": 16, "max_steps": 2, "learning_rate": 1e-2}
     path = recipe_file(base, base / "out", world, tiny_folder, {"sft": None, "align.mcm": stage})
-    run_stages(load_recipe(path), "align", [])
+    run_stages(load_recipe(path), ["mcm"])
     return path, base / "out"
 
 

@@ -70,7 +70,7 @@ def align(
         },
         "align": {meant.name: {"objective": told, **settings}},
     }
-    return run_stages(make_recipe(values), "align", [], overwrite=overwrite)[0]
+    return run_stages(make_recipe(values), [meant.name], overwrite=overwrite)[0]
 
 
 def run(recipe: Recipe | str | Path, *, overwrite: bool = False) -> Finished:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
+from trifacet.base.extras import needed_for
 from trifacet.base.opening import opened
 from trifacet.data.rows import Row, stop
 from trifacet.data.tables import read_rows
@@ -119,12 +120,8 @@ def _sheet_rows(path: Path) -> Iterator[Row]:
 
 def _sheet(path: Path, *, values: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     """The cells of each row by the names of the first: what formulas came to, or the formulas."""
-    try:
+    with needed_for(f"the workbook {path}"):
         from openpyxl import load_workbook
-    except ImportError:
-        raise DataError(
-            "is a workbook, which needs openpyxl", fix="pip install 'trifacet[evaluate]', or save it as .tsv", file=path
-        ) from None
     with opened(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells of styles and rules that it does not know
         try:

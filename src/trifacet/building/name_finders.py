@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from trifacet.base.errors import TrifacetError, first_line
+from trifacet.base.extras import needed_for
 
 NameSpan = tuple[int, int]  # start and end of a name, in characters
 Finder = Callable[[Sequence[str], int], list[list[NameSpan]]]  # texts and batch size -> the names in each text
@@ -23,10 +24,8 @@ def spacy_finder(name: str, labels: Sequence[str]) -> Finder:
     Raises:
         TrifacetError: spaCy is not installed, no such pipeline, or one that knows none of the labels.
     """
-    try:
+    with needed_for("step 'names' with 'spacy'"):
         import spacy
-    except ImportError:
-        raise TrifacetError("step 'names' with 'spacy' needs spaCy; install trifacet[ner]") from None
     try:
         nlp = spacy.load(name)
     except Exception as error:  # a damaged folder raises whatever spaCy trips over

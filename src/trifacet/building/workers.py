@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from trifacet.base.bounded import OutOfBoundsError, call_many
 from trifacet.base.errors import TrifacetError, first_line
+from trifacet.base.extras import needed_for
 from trifacet.building.rows import EVENTS, RowBatch
 from trifacet.building.stage_folder import Record, StageFolder, sealed_pictures
 from trifacet.building.step import GlobalStep, MapStep, Tools
@@ -172,13 +173,11 @@ def connect(ray: str) -> int:
         TrifacetError: there is no such cluster, or ray is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it reports to nobody
-    try:
+    with needed_for("--ray"):
         import ray as cluster
-
+    try:
         cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True)
         return int(cluster.cluster_resources().get("CPU", 1))
-    except ImportError:
-        raise TrifacetError("--ray needs ray on this machine: pip install 'trifacet[cluster]'") from None
     except Exception as error:  # ray's own, of many kinds
         raise TrifacetError(
             f"cannot use the Ray cluster at {ray} ({error}); check the address, and set RAY_AUTH_MODE=token where the "

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from trifacet.cli.common import out
-from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
+from trifacet.cli.options import (
+    OnBadRowOption,
+    OnlyOption,
+    OverwriteOption,
+    RecipeArgument,
+    SetOption,
+    overrides,
+)
+from trifacet.cli.run import train
 
 
 def align(
     recipe: RecipeArgument,
     set_: SetOption = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="only this alignment; may be given again")
-    ] = None,
+    only: OnlyOption = None,
     on_bad_row: OnBadRowOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -28,9 +29,4 @@ def align(
     from trifacet.training.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides(set_, on_bad_row))
-    from trifacet.runs.run import run_stages  # torch, for which a recipe that is refused need not wait
-    from trifacet.training import ranks
-
-    for folder in run_stages(loaded, "align", only or [], overwrite=overwrite):
-        if ranks.is_first():
-            out.print(str(folder), markup=False)
+    train(loaded, only or list(loaded.align), overwrite=overwrite)

@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from trifacet.cli.common import json_or_table
+from trifacet.models.families import FAMILIES
 
-_IMAGES = {"fixed": "fixed size", "tiles": "tiles", "dynamic": "any size"}
 OTHERS = "Any other model_type is refused."
 FALLBACK = (
     "A language model whose attention slides over a window, where its family does not say otherwise: exact in the trie "
@@ -28,18 +28,7 @@ class _Row(NamedTuple):
 
 def rows() -> list[_Row]:
     """The families in the order of the docs."""
-    from trifacet.models.families import FAMILIES
-
-    return [
-        _Row(
-            name,
-            family.what,
-            _IMAGES[family.image_mode],
-            "exact, by dense masks" if family.needs_dense_mask else "exact",
-            family.note,
-        )
-        for name, family in FAMILIES.items()
-    ]
+    return [_Row(name, one.what, one.images, one.trie, one.note) for name, one in FAMILIES.items()]
 
 
 def markdown() -> str:

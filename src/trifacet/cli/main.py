@@ -16,6 +16,7 @@ import typer
 import typer.core
 
 from trifacet.base.errors import TrifacetError, first_line, of_the_users
+from trifacet.base.extras import missing_package
 from trifacet.base.version import __version__
 from trifacet.cli import (
     align,
@@ -28,6 +29,7 @@ from trifacet.cli import (
     evaluate,
     families,
     generate,
+    init,
     lint,
     probe,
     recipes,
@@ -82,6 +84,7 @@ app = typer.Typer(
 )
 RUNS, WRITING, EVALUATION, LOOKING = "Data, training, report", "Writing texts", "Evaluation", "Data and models"
 for panel, name, function in (  # in the order of the work
+    (RUNS, "init", init.init),
     (RUNS, "run", run.run),
     (RUNS, "build", build.build),
     (RUNS, "sft", sft.sft),
@@ -172,7 +175,7 @@ def _leave(error: BaseException) -> NoReturn:
     """Say what went wrong, and end with the code for it."""
     if isinstance(error, BrokenPipeError) and error.filename == STANDARD_OUTPUT:
         sys.exit(EXIT_PIPE)
-    known = of_the_users(error)
+    known = of_the_users(error) or missing_package(error, f"trifacet {' '.join(sys.argv[1:2])}".rstrip())
     if known is None:
         what = type(error).__name__
         told = plain(write_report(error, f"{what}: {first_line(error)[:200]}"))

@@ -79,6 +79,10 @@ OnBadRowOption = Annotated[
         show_default=False,
     ),
 ]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="STAGE", help="only this stage, 'sft' or an alignment; may be given again"),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="begin anew: delete what an earlier run left in the output folder")
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.cli.common import err, out, plain, write_json
 from trifacet.cli.options import a_number
 from trifacet.cli.review_tables import print_summary
@@ -84,11 +85,9 @@ def review(
 
 
 def _needs_server() -> None:
-    try:
+    with needed_for("the review page"):
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise TrifacetError(f"the review page needs {error.name}; install it: pip install 'trifacet[review]'") from None
 
 
 def _read(first: str, second: str, data: Path, limit: int | None) -> Review:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from trifacet.cli.common import err, out, plain, print_table, tell_damage
-from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, VerifyOption, overrides
+from trifacet.cli.options import (
+    OnBadRowOption,
+    OnlyOption,
+    OverwriteOption,
+    RecipeArgument,
+    SetOption,
+    VerifyOption,
+    overrides,
+)
+
+if TYPE_CHECKING:
+    from trifacet.training.recipe import Recipe
 
 
 def run(
@@ -15,11 +28,16 @@ def run(
     on_bad_row: OnBadRowOption = None,
     overwrite: OverwriteOption = False,
     verify: VerifyOption = False,
+    only: OnlyOption = None,
 ) -> None:
     """Run a recipe from start to report; what is finished already is skipped.
 
+    With --only nothing but these stages is trained, and the folders of their models are printed.
+
     Examples:
       trifacet run recipes/demo.yaml
+
+      trifacet run recipes/demo.yaml --only sft --only dpo
 
       trifacet run recipes/llava-1.6-7b-mcm-dpo.yaml --set data.root=/data/palt --set output=runs/palt
     """
@@ -31,6 +49,10 @@ def run(
 
         tell_damage(look(loaded.folder), "the same command without --verify makes them again, or says what to do")
         return
+    if only:
+        train(loaded, only, overwrite=overwrite)
+        return
+    announce(loaded, [*loaded.stages, "texts, scores, report"])
     from trifacet.runs.run import run_recipe  # torch, for which a recipe that is refused need not wait
     from trifacet.training import ranks
 
@@ -54,6 +76,24 @@ def run(
                 markup=False,
             )
     out.print(str(finished.report), markup=False)
+
+
+def announce(recipe: Recipe, steps: Sequence[str]) -> None:
+    """The first line of a run, before torch is imported, which takes seconds."""
+    if os.environ.get("RANK", "0") == "0":
+        err.print(f"{plain(recipe.name)}: {plain(', '.join(steps))}, in {plain(recipe.output)}", soft_wrap=True)
+
+
+def train(recipe: Recipe, names: Sequence[str], *, overwrite: bool) -> None:
+    """Train these stages of a recipe alone, and print the folders of their models."""
+    recipe.refuse_unknown(names)
+    announce(recipe, names)
+    from trifacet.runs.run import run_stages
+    from trifacet.training import ranks
+
+    for folder in run_stages(recipe, names, overwrite=overwrite):
+        if ranks.is_first():
+            out.print(str(folder), markup=False)
 
 
 def _cell(scored: dict[str, Any], metric: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trifacet.cli.common import out
 from trifacet.cli.options import OnBadRowOption, OverwriteOption, RecipeArgument, SetOption, overrides
+from trifacet.cli.run import train
 
 
 def sft(
@@ -18,10 +18,4 @@ def sft(
     """
     from trifacet.training.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides(set_, on_bad_row))
-    from trifacet.runs.run import run_stages  # torch, for which a recipe that is refused need not wait
-    from trifacet.training import ranks
-
-    for folder in run_stages(loaded, "sft", [], overwrite=overwrite):
-        if ranks.is_first():
-            out.print(str(folder), markup=False)
+    train(load_recipe(recipe, overrides(set_, on_bad_row)), ["sft"], overwrite=overwrite)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.llm.books import Reply, Tally
 from trifacet.llm.response import message_of, read_reply, retry_after
 
@@ -99,13 +100,9 @@ class Endpoint:
     """
 
     def __init__(self, name: str, spec: Model, *, first_pause: float = 1.0) -> None:
-        try:
+        with needed_for("asking a model behind an endpoint"):
             import httpx2
             import tenacity  # noqa: F401  # wanted when the first request fails
-        except ImportError as error:
-            raise TrifacetError(
-                f"asking a model behind an endpoint needs {error.name}; install it: pip install 'trifacet[evaluate]'"
-            ) from None
         try:
             parts = urlsplit(spec.base_url)
             port = f":{parts.port}" if parts.port else ""

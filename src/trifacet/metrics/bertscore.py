@@ -6,7 +6,6 @@ and its tokenizer, which the package would load otherwise and, with transformers
 
 from __future__ import annotations
 
-import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import nn
 from transformers import AutoModel
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.metrics.scores import Extra, Part, with_references
 from trifacet.metrics.target import Target
 from trifacet.models.checkpoint import read_weights, reading
@@ -25,7 +25,6 @@ from trifacet.models.processors import read_tokenizer
 from trifacet.statistics.measures import mean_measure
 
 BERT_SCORES = ("bert_score_precision", "bert_score_recall", "bert_score_f1")
-NOT_INSTALLED = "the package bert-score is not installed; pip install 'trifacet[evaluate]'"
 _BATCH = 32
 # Where a word inside a text starts with a space, the package lets the first word do so too.
 _SPACED = {"roberta", "gpt2"}
@@ -57,8 +56,8 @@ class BertScorer:
         Raises:
             TrifacetError: no package, no such model, no encoder, or a layer that is not known or not there.
         """
-        if importlib.util.find_spec("bert_score") is None:
-            raise TrifacetError(NOT_INSTALLED)
+        with needed_for("BERTScore"):
+            import bert_score  # noqa: F401
         model = read_weights(AutoModel, source, device=pick_device(device), may_lack=_POOLER, may_add=_HEAD)
         config = model.config
         if getattr(config, "is_encoder_decoder", False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import ImageInput, core
-
-ImageMode = Literal["fixed", "tiles", "dynamic"]
+from trifacet.models.families import FAMILIES
 
 
 class TransformersFamily:
@@ -33,9 +32,6 @@ class TransformersFamily:
     """
 
     name: str  # the model_type of config.json
-    what: ClassVar[str]  # the models it stands for, for the table of families
-    image_mode: ClassVar[ImageMode]  # one tile of a fixed size; tiles of one size; a grid of patches of any size
-    note: ClassVar[str] = ""  # what a user should know of how the trie runs, for the same table
     needs_dense_mask: bool = False
     handles_sliding_window: ClassVar[bool] = False  # its dense masks know the window
     vision: ClassVar[str] = "vision_tower"  # names of the parts below model.model
@@ -89,7 +85,8 @@ class TransformersFamily:
             TrifacetError: a picture's size does not decide on the size at which this family reads it.
         """
         raise TrifacetError(
-            f"model.image_pixels is for models that read a picture at any size, which {self.what} is not; leave it out"
+            "model.image_pixels is for models that read a picture at any size, which "
+            f"{FAMILIES[self.name].what} is not; leave it out"
         )
 
     def frames(self, image: ImageInput) -> Tensor:
@@ -172,8 +169,6 @@ class TransformersFamily:
 
 class TiledFamily(TransformersFamily):
     """A family that cuts an image into tiles of one size, each of which takes as many tokens as any other."""
-
-    image_mode = "tiles"
 
     def collate(self, images: Sequence[ImageInput]) -> dict[str, Tensor]:
         tiles = torch.tensor([len(image.pixel_values) for image in images])

@@ -16,6 +16,7 @@ from trifacet.engine.family import ImageInput
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.base import TransformersFamily
 from trifacet.models.decoding import decoding, generate
+from trifacet.models.families import FAMILIES
 from trifacet.models.processors import processor_place, template_place
 from trifacet.models.soundness import is_token
 
@@ -52,7 +53,7 @@ def ask_once(source: str, family: TransformersFamily) -> None:
         place = Path(source, "tokenizer.json")
         raise TrifacetError(f"{place}: has the id {max(ids)}, and config.json says that there are {size}")
     images = processor.image_processor
-    largest = _LARGEST_AREA if family.image_mode == "dynamic" else _LARGEST_SIDE
+    largest = _LARGEST_AREA if FAMILIES[family.name].images == "any size" else _LARGEST_SIDE
     for key in ("size", "crop_size", "pad_size", "max_image_size"):
         sides = dict(getattr(images, key, None) or {})
         if any(side is not None and not 0 < side <= largest for side in sides.values()):

@@ -21,9 +21,6 @@ class Gemma3Family(TransformersFamily):
     """The ``Family`` of Gemma 3 with images. An image's run is its start, its features' placeholders and its end."""
 
     name = "gemma3"
-    what = "Gemma 3 from 4B on"
-    image_mode = "fixed"
-    note = "tokens of one image see each other in both directions, and some layers see a window only"
     needs_dense_mask = True
     handles_sliding_window = True
 

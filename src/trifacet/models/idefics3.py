@@ -18,7 +18,6 @@ class Idefics3Family(TiledFamily):
     """The ``Family`` of Idefics3; ``layout`` is (rows, columns), nought where the picture is not cut."""
 
     name = "idefics3"
-    what = "Idefics3"
     vision = "vision_model"
     projector = "connector"
     language = "text_model"
@@ -46,4 +45,3 @@ class SmolVLMFamily(Idefics3Family):
     """The ``Family`` of SmolVLM and SmolVLM2, of which it reads no videos."""
 
     name = "smolvlm"
-    what = "SmolVLM, SmolVLM2"

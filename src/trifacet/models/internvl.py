@@ -20,7 +20,6 @@ class InternVLFamily(TiledFamily):
     """The ``Family`` of InternVL; ``layout`` is the number of tiles."""
 
     name = "internvl"
-    what = "InternVL 2.5, 3 and 3.5, converted to transformers (-hf)"
 
     @property
     def reserved_ids(self) -> frozenset[int]:

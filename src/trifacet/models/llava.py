@@ -31,8 +31,6 @@ class LlavaFamily(TransformersFamily):
     """The ``Family`` of LLaVA with a fixed number of tokens per image."""
 
     name = "llava"
-    what = "LLaVA-1.5; LLaVA-1.6 weights as one padded tile"
-    image_mode = "fixed"
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: LlavaConfig) -> LlavaProcessor:

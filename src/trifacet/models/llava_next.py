@@ -21,9 +21,6 @@ class LlavaNextFamily(TransformersFamily):
     """The ``Family`` of LLaVA-1.6 with its tiles; ``layout`` is (height, width) of the picture."""
 
     name = "llava_next"
-    what = "LLaVA-1.6 (LLaVA-NeXT)"
-    image_mode = "tiles"
-    note = "as one padded tile by default; its tiles with model.image_tiles: any"
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: Any) -> Any:

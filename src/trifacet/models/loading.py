@@ -137,7 +137,7 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
 
 
 def _family(source: str, config: Any, pixels: ImagePixels | None, options: dict[str, Any]) -> TransformersFamily:
-    kind = FAMILIES[config.model_type]
+    kind = FAMILIES[config.model_type].load()
     family = kind(kind.adapted_processor(_processor(source, config, options), config), config)
     if family.processor.chat_template is None:
         raise TrifacetError(

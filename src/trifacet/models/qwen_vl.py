@@ -21,16 +21,13 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDe
 
 from trifacet.base.errors import DataError
 from trifacet.engine.family import ImageInput, core
-from trifacet.models.base import ImageMode, TransformersFamily
+from trifacet.models.base import TransformersFamily
 
 
 class Qwen2VLFamily(TransformersFamily):
     """The ``Family`` of Qwen2-VL; its mergers, which end the vision encoder, are the projector."""
 
     name = "qwen2_vl"
-    what = "Qwen2-VL"
-    image_mode: ClassVar[ImageMode] = "dynamic"
-    note = "model.image_pixels bounds the size of a picture, and with it the tokens that it takes"
     encoder_parts: ClassVar[tuple[str, ...]] = ("patch_embed", "blocks")  # names below model.model.visual
     mergers: ClassVar[tuple[str, ...]] = ("merger",)
 
@@ -122,14 +119,12 @@ class Qwen25VLFamily(Qwen2VLFamily):
     """The ``Family`` of Qwen2.5-VL, whose vision encoder attends in windows, each within one image."""
 
     name = "qwen2_5_vl"
-    what = "Qwen2.5-VL"
 
 
 class Qwen3VLFamily(Qwen2VLFamily):
     """The ``Family`` of Qwen3-VL, which adds features of earlier vision layers to its first layers (DeepStack)."""
 
     name = "qwen3_vl"
-    what = "Qwen3-VL"
     encoder_parts = ("patch_embed", "pos_embed", "blocks")
     mergers = ("merger", "deepstack_merger_list")
 

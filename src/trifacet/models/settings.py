@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,12 +46,23 @@ class Lora(Section):
     """Low-rank adapters instead of full fine-tuning; the reference is the model with the adapter off."""
 
     rank: int = Field(64, ge=1, le=65_536, description="rank of the update")
-    alpha: float = Field(128, gt=0, le=1_000_000, description="scale: the update is multiplied by alpha / rank")
+    alpha: float = Field(
+        128,
+        gt=0,
+        le=1_000_000,
+        description="scale: the update is multiplied by alpha / rank (left out: twice the rank)",
+    )
     dropout: Unit = Field(0.0, description="dropout on the adapter's input")
     targets: str = Field(
         r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj",
         description="regular expression of the linear layers that get an adapter",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alpha_follows_rank(cls, values: Any) -> Any:
+        rank = values.get("rank") if isinstance(values, dict) and "alpha" not in values else None
+        return {**values, "alpha": 2 * rank} if isinstance(rank, int | float) else values
 
 
 class Model(Section):
@@ -81,10 +92,17 @@ class Model(Section):
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
     paradigm: Literal[1, 2, 3, 4] = Field(
         4,
-        description="vision encoder in stage 1 / stage 2: 1 frozen/frozen, 2 frozen/trained, 3 trained/frozen, 4 both",
+        description="vision encoder in stage 1 / stage 2: 1 frozen/frozen, 2 frozen/trained, 3 trained/frozen, 4 both "
+        "(left out with lora: 1, since what trains of the encoder trains in full)",
     )
     trie: bool = Field(True, description="score all corners in one forward; false: one by one, as a check or fallback")
     trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _frozen_vision_with_lora(cls, values: Any) -> Any:
+        lora = isinstance(values, dict) and values.get("lora") is not None and "paradigm" not in values
+        return {**values, "paradigm": 1} if lora else values
 
     @model_validator(mode="after")
     def _consistent(self) -> Model:

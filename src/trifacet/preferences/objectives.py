@@ -7,6 +7,7 @@ the scores. Invariant: no tensor, model, file or network here.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -47,7 +48,7 @@ def _corner(value: Any) -> Any:
 CornerField = Annotated[Corner, BeforeValidator(_corner), PlainSerializer(str)]
 
 
-_MOST = 1_000_000
+MOST_WEIGHT = _MOST = 1_000_000
 
 
 class _Term(Section):
@@ -203,6 +204,7 @@ _SEVEN = [  # METHODS: lambda = 1, alpha = 0.5, gamma = 0.2
     _pair("vcpo", "image+context", 0.2),
     _pair("mtpo", "image+context+response", 0.2),
 ]
+WEIGHTS = {"lambda": ("rpo",), "alpha": ("vpo", "cpo"), "gamma": ("vrpo", "crpo", "vcpo", "mtpo")}  # of the paper
 _ANCHOR = {"name": "anchor", "kind": "anchor"}
 _NAMED: dict[str, dict[str, Any]] = {
     "sft": {"terms": [{"name": "nll", "kind": "nll", "mean_over": "tokens"}]},
@@ -216,6 +218,30 @@ _NAMED: dict[str, dict[str, Any]] = {
 OBJECTIVES: dict[str, Objective] = {
     name: Objective.model_validate({"name": name, **definition}) for name, definition in _NAMED.items()
 }
+
+
+def reweighted(objective: Objective, weights: Mapping[str, float]) -> Objective:
+    """``objective`` with other weights for some terms, by their names or those of ``WEIGHTS``, whose own names win.
+
+    Raises:
+        TrifacetError: no term of that name, or no term is left with a weight.
+    """
+    if not weights:
+        return objective
+    names = [term.name for term in objective.terms]
+    given: dict[str, float] = {}
+    for key, weight in sorted(weights.items(), key=lambda one: one[0] in names):  # what names a term itself comes last
+        meant = [key] if key in names else [name for name in WEIGHTS.get(key, ()) if name in names]
+        if not meant:
+            raise TrifacetError(f"weights: {objective.name} has no term {key!r}; it has {', '.join(names)}")
+        given |= dict.fromkeys(meant, weight)
+    definition = objective.model_dump()
+    for term in definition["terms"]:
+        term["weight"] = given.get(term["name"], term["weight"])
+    try:
+        return Objective.model_validate(definition)
+    except ValidationError as error:
+        raise TrifacetError(f"weights: {explain_invalid(error, Objective)}") from None
 
 
 def resolve_objective(value: str | dict[str, Any]) -> Objective:

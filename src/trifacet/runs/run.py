@@ -42,6 +42,7 @@ from trifacet.training.recipe import Align, Recipe
 from trifacet.training.sources import Start
 from trifacet.training.stage import stage_key, stage_of
 from trifacet.training.stages import train_stage
+from trifacet.training.trainer import trackers
 
 
 class Finished(NamedTuple):
@@ -58,7 +59,7 @@ def run_recipe(recipe: Recipe, *, overwrite: bool = False, files: FilesRead | No
     Raises:
         TrifacetError: bad input or a refused state; what is finished stays.
     """
-    _meet(recipe, [*(["sft"] if recipe.sft else []), *recipe.align])
+    _meet(recipe, recipe.stages)
     files = files or FilesRead()
     if recipe.seeds:
         return _run_seeds(recipe, files, overwrite=overwrite)
@@ -67,18 +68,13 @@ def run_recipe(recipe: Recipe, *, overwrite: bool = False, files: FilesRead | No
         return _run(recipe, record, files)
 
 
-def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = False) -> list[Path]:
-    """Only the training: stage ``sft``, or the alignments (those of ``only``, or all).
+def run_stages(recipe: Recipe, names: Sequence[str], *, overwrite: bool = False) -> list[Path]:
+    """Only the training, and of that only these stages: ``sft``, or names of alignments.
 
     Returns:
         the folders of the finished models.
     """
-    names = ["sft"] if kind == "sft" else (only or list(recipe.align))
-    unknown = [name for name in names if name != "sft" and name not in recipe.align]
-    if unknown:
-        raise TrifacetError(f"the recipe has no alignment {unknown[0]!r}; it has {', '.join(recipe.align) or 'none'}")
-    if not names:
-        raise TrifacetError("the recipe has no 'align' section; add one such as align: {dpo: {objective: dpo}}")
+    recipe.refuse_unknown(names)
     _meet(recipe, names)
     files = FilesRead()
     _check_files(recipe, ["sft", "preference"], files)
@@ -87,7 +83,7 @@ def run_stages(recipe: Recipe, kind: str, only: list[str], *, overwrite: bool = 
         return [_stage(recipe, name, base, record, files) for name in names]
 
 
-def _meet(recipe: Recipe, names: list[str]) -> None:
+def _meet(recipe: Recipe, names: Sequence[str]) -> None:
     """Meet the run's other processes, if there are any, and see that the steps of the stages can be shared out."""
     ranks.start(pick_device(recipe.model.device))
     console.quiet = not ranks.is_first()
@@ -95,6 +91,7 @@ def _meet(recipe: Recipe, names: list[str]) -> None:
         for name in names:
             stage = recipe.sft if name == "sft" else recipe.align[name]
             if stage is not None:
+                trackers(stage)
                 ranks.share_of(stage.accumulation, stage_key(name))
 
 
@@ -136,7 +133,7 @@ def _run(recipe: Recipe, record: Claim | None, files: FilesRead) -> Finished:
     base = _prepared(recipe, record, files)
     expanded = _expanded(recipe)
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
-    for name in [*(["sft"] if recipe.sft else []), *expanded.align]:
+    for name in expanded.stages:
         models[name] = _stage(expanded, name, base, record, files)
 
     def finish() -> Finished:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -83,18 +83,21 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 
 def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
-    """One line for what keeps values from being a ``model``: the key, what is wrong, the nearest known key."""
-    # the most particular; of one level an unknown key, since what is missing there may be that key, mistyped
+    """One line for what keeps values from being a ``model``: the key, what is wrong, the nearest known key.
+
+    Unknown keys are told all at once, all else one by one: what is missing may be a key that is mistyped.
+    """
+    # the most particular; of one level an unknown key
     first = max(
         error.errors(include_url=False), key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden")
     )
-    keys, sections = _place(model, first["loc"])
-    where = ".".join(key if len(key) <= _SHOWN else f"{key[:_SHOWN]}..." for key in keys)
+    unknown = [one["loc"] for one in error.errors(include_url=False) if one["type"] == "extra_forbidden"]
+    if first["type"] == "extra_forbidden" and len(unknown) > 1:
+        return f"unknown keys: {', '.join(dict.fromkeys(_unknown(model, place, '(', ')') for place in unknown))}"
     if first["type"] == "extra_forbidden":
-        known = list(sections[0].model_fields) if sections else []
-        near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known) or 'none'}"
-        return f"unknown key {where!r}; {hint}"
+        return f"unknown key {_unknown(model, first['loc'], '; ')}"
+    keys, _ = _place(model, first["loc"])
+    where = _spelled(keys)
     if first["type"] == "missing":
         return f"key {where!r} is missing; give it a value"
     message = first["msg"].removeprefix("Value error, ")
@@ -102,6 +105,36 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     told = isinstance(given, dict) or (isinstance(given, str) and repr(given) in message)
     got = "" if told else f", got {_shown(given)}"
     return f"{where}: {message}{got}" if where else message
+
+
+def _unknown(model: type[BaseModel], location: Sequence[int | str], before: str, after: str = "") -> str:
+    """An unknown key, and between ``before`` and ``after`` what may be meant: of its section, or of another one."""
+    keys, sections = _place(model, location)
+    key, known = keys[-1], list(sections[0].model_fields) if sections else []
+    short = [name for name in known if "".join(word[0] for word in name.split("_")) == key]  # lr: learning_rate
+    near = short or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    elsewhere = [place for place in _places(model) if place.rpartition(".")[2] == key]
+    if near and (short or not elsewhere):
+        hint = f"did you mean {near[0]!r}?"
+    elif elsewhere:
+        hint = f"it belongs into {' or '.join(place.rpartition('.')[0] or 'the top level' for place in elsewhere)}"
+    else:
+        hint = f"known keys here are {', '.join(known) or 'none'}"
+    between = " " if before == "(" else ""
+    return f"{_spelled(keys)!r}{between}{before}{hint}{after}"
+
+
+def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Every key that a ``model`` has, with those of its sections: ``align.NAME.learning_rate``."""
+    for name, field in model.model_fields.items():
+        yield f"{above}{name}"
+        named = "NAME." if get_origin(field.annotation) is dict else ""
+        for section in _sections(field.annotation):
+            yield from _places(section, f"{above}{name}.{named}")
+
+
+def _spelled(keys: Sequence[str]) -> str:
+    return ".".join(key if len(key) <= _SHOWN else f"{key[:_SHOWN]}..." for key in keys)
 
 
 def _shown(value: Any) -> str:

@@ -81,6 +81,16 @@ def _step_of(line: str) -> float:
         return math.inf
 
 
+class OneTrackedRun(TrainerCallback):
+    """Ends W&B's run with the stage: transformers leaves it open, and the next stage would be logged into it."""
+
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if "wandb" in args.report_to:
+            import wandb
+
+            wandb.finish()
+
+
 class StopOnSignal(TrainerCallback):
     """Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint; a second one ends it at once."""
 

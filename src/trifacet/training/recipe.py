@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
@@ -18,7 +18,7 @@ from trifacet.data.formats import use_format
 from trifacet.data.settings import Data
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
-from trifacet.preferences.objectives import OBJECTIVES, Objective, resolve_objective
+from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, resolve_objective, reweighted
 from trifacet.preferences.settings import Rejected
 from trifacet.settings.reading import explain_invalid, read_values
 from trifacet.settings.section import MOST, Section, Seed
@@ -61,6 +61,11 @@ class Optimisation(Section):
         None, ge=1, le=MOST, description="steps between two checkpoints (null: only at the end)"
     )
     tensorboard: bool = Field(False, description="also write TensorBoard files")
+    report_to: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
+        default_factory=list,
+        description="trackers that are told of every line of the log, by transformers' own integrations; their "
+        "environment variables (WANDB_PROJECT, TRACKIO_PROJECT ...) decide where it goes",
+    )
     eval_every: int | None = Field(
         None,
         ge=1,
@@ -90,6 +95,11 @@ class Align(Optimisation):
     beta: float | None = Field(
         None, gt=0, le=1_000_000, description="strength of the pull to the reference (null: the objective's)"
     )
+    weights: dict[str, Annotated[float, Field(ge=0, le=MOST_WEIGHT)]] | None = Field(
+        None,
+        description="other weights for the objective's terms, by term (mtpo: 0.1; 0 switches it off) or as MCM-DPO's "
+        "paper groups them: lambda (rpo), alpha (vpo, cpo), gamma (vrpo, crpo, vcpo, mtpo)",
+    )
     start: Literal["auto", "base", "sft"] = Field("auto", description="model to start from; auto: sft if there is one")
     reference: Literal["cache", "online"] = Field(
         "cache", description="cache: score the reference once, before training; online: keep it in memory"
@@ -104,8 +114,12 @@ class Align(Optimisation):
     )
 
     def resolved_objective(self) -> Objective:
-        """The objective with this stage's beta. Raises TrifacetError for an unknown name or a bad definition."""
-        objective = resolve_objective(self.objective)
+        """The objective with this stage's beta and weights.
+
+        Raises:
+            TrifacetError: an unknown name, a bad definition, or no term of a name that is weighed.
+        """
+        objective = reweighted(resolve_objective(self.objective), self.weights or {})
         return objective if self.beta is None else objective.model_copy(update={"beta": self.beta})
 
 
@@ -133,6 +147,12 @@ class Recipe(Section):
     sweep: Sweep | None = Field(None, description="choose the align stages' learning rates")
     seeds: list[Seed] | None = Field(None, description="repeat the run with these seeds and report the spread")
 
+    @field_validator("align", mode="before")
+    @classmethod
+    def _without_null(cls, given: Any) -> Any:
+        """An alignment that another recipe or ``--set`` has made null is none."""
+        return {name: one for name, one in given.items() if one is not None} if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _possible(self) -> Recipe:
         """What would otherwise be found out after hours of training."""
@@ -148,6 +168,21 @@ class Recipe(Section):
         if self.sweep and not (self.data.world or self.data.validation):
             raise ValueError("a sweep chooses on held-out posts; set data.validation to a file of test samples")
         return self
+
+    @property
+    def stages(self) -> list[str]:
+        """The names of its stages, in the order in which they train."""
+        return [*(["sft"] if self.sft else []), *self.align]
+
+    def refuse_unknown(self, names: Sequence[str]) -> None:
+        """Raises TrifacetError where a stage of these names is not in the recipe, or there are none."""
+        if not names:
+            raise TrifacetError("the recipe has no 'align' section; add one such as align: {dpo: {objective: dpo}}")
+        if "sft" in names and self.sft is None:
+            raise TrifacetError("the recipe has no 'sft' section; add one or run `trifacet align`")
+        if unknown := [name for name in names if name not in self.stages]:
+            has = ", ".join(self.align) or "none"
+            raise TrifacetError(f"the recipe has no alignment {unknown[0]!r}; it has {has}")
 
     @property
     def folder(self) -> Path:
@@ -214,12 +249,17 @@ def dump_recipe(recipe: Recipe) -> str:
 def recipe_fingerprint(recipe: Recipe) -> str:
     """SHA-256 of all that decides a run's results; the output folder does not.
 
-    Nor does ``data.on_bad_row``: what was made without meeting a bad row is the same either way, and a stage that was
-    begun with other samples refuses to go on by itself. ``generate.filter`` counts where there is one: runs that were
-    begun before the key was there go on.
+    Nor do ``data.on_bad_row`` (what was made without meeting a bad row is the same either way, and a stage that was
+    begun with other samples refuses to go on by itself) and who is told of the log. Keys that are younger than the
+    first runs count where they say something: runs that were begun before go on.
     """
-    data = recipe.data.model_copy(update={"on_bad_row": "stop"})
-    values = recipe.model_copy(update={"output": "", "data": data}).model_dump(mode="json")
+    values = recipe.model_copy(update={"output": ""}).model_dump(mode="json")
+    values["data"]["on_bad_row"] = "stop"
     if recipe.generate.filter is None:
         del values["generate"]["filter"]
+    for stage in filter(None, (values["sft"], *values["align"].values())):
+        del stage["report_to"]
+    for stage in values["align"].values():
+        if stage["weights"] is None:
+            del stage["weights"]
     return text_digest(as_yaml(values))

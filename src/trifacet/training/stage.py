@@ -128,8 +128,7 @@ def stage_of(recipe: Recipe, name: str, start: Start, files: FilesRead | None = 
         TrifacetError: the recipe has no such section, or no file of samples for it.
     """
     settings: Supervised | Align | None = recipe.sft if name == "sft" else recipe.align[name]
-    if settings is None:
-        raise TrifacetError("the recipe has no 'sft' section; add one or run `trifacet align`")
+    assert settings is not None  # a stage of the recipe's
     files = files or FilesRead()
     scoring = scoring_of(recipe.model, in_batch=recipe.rejected.in_batch)
     watch = None

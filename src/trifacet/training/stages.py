@@ -20,7 +20,7 @@ from trifacet.models.loading import pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import TrainedPart, choose_trained
 from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped
-from trifacet.training.callbacks import EpochOfExamples, LogFile, ShowProgress, StepTime, StopOnSignal
+from trifacet.training.callbacks import EpochOfExamples, LogFile, OneTrackedRun, ShowProgress, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn_checkpoints
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.reference import OnlineReference, reference_scores
@@ -129,7 +129,7 @@ def _trainer(
         examples,
         collator,
         reference_scorer=online,
-        callbacks=[LogFile(folder / "log.jsonl"), EpochOfExamples(examples), stop],
+        callbacks=[LogFile(folder / "log.jsonl"), EpochOfExamples(examples), OneTrackedRun(), stop],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, stop

@@ -6,6 +6,7 @@ hold the trained weights only: the frozen ones come from the model that the stag
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections import defaultdict
@@ -22,6 +23,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.base.tensors import OfTensors
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.preferences.losses import objective_loss
@@ -225,6 +227,15 @@ def _added(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return total
 
 
+def trackers(settings: Optimisation) -> list[str]:
+    """Who is told of the log. Raises TrifacetError where the package of one is not installed."""
+    told = [*settings.report_to, *(["tensorboard"] if settings.tensorboard else [])]
+    for name in told:
+        with needed_for(f"report_to: {name}"):
+            importlib.import_module(name)
+    return list(dict.fromkeys(told))
+
+
 def training_arguments(
     settings: Optimisation, folder: Path, *, seed: int, cpu: bool, workers: int, accumulation: int
 ) -> Any:
@@ -249,7 +260,8 @@ def training_arguments(
         save_strategy="steps" if settings.save_every else "no",
         save_steps=settings.save_every or 500,
         save_total_limit=2,
-        report_to=["tensorboard"] if settings.tensorboard else [],
+        report_to=trackers(settings),
+        run_name=f"{folder.parents[1].name} {folder.name}",  # to trackers
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_num_workers=workers,

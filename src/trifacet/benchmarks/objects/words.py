@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.metrics.wordnet import find_wordnet
 
 Sentences = Literal["rule", "punkt"]
@@ -76,10 +77,8 @@ def spacy_model(name: str) -> Any:
     Raises:
         TrifacetError: spaCy or the model is not there.
     """
-    try:
+    with needed_for(f"spaCy model {name!r}"):
         import spacy
-    except ImportError:
-        raise TrifacetError("spaCy is not installed; run `pip install 'trifacet[ner]'`") from None
     try:
         return spacy.load(name)
     except (OSError, ValueError) as error:

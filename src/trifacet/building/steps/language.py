@@ -13,6 +13,7 @@ import regex
 from pydantic import Field, StringConstraints, model_validator
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.building.rows import RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.lint.patterns import words_only
@@ -94,10 +95,8 @@ def detect(text: str, parameters: Parameters) -> tuple[str | None, float]:
 @lru_cache(maxsize=4)
 def _detector(among: tuple[str, ...], accuracy: str) -> Any:
     """One detector a process: its tables are large, and loaded as they are needed."""
-    try:
+    with needed_for("step 'language'"):
         from lingua import IsoCode639_1, LanguageDetectorBuilder
-    except ImportError:
-        raise TrifacetError("step 'language' needs lingua; install trifacet[build]") from None
     if not among:
         builder = LanguageDetectorBuilder.from_all_languages()
     else:
