@@ -63,7 +63,9 @@ def test_names_of_models_and_metrics_are_no_markup_of_a_table(monkeypatch):
     for module in (common, run):
         monkeypatch.setattr(module, "out", console)
     monkeypatch.setattr("trifacet.runs.run.run_recipe", lambda recipe, overwrite: finished)
-    monkeypatch.setattr("trifacet.training.recipe.load_recipe", lambda path, given: None)
+    monkeypatch.setattr(
+        "trifacet.training.recipe.load_recipe", lambda path, given: SimpleNamespace(name="x", output="out", stages=[])
+    )
     run.run(Path("recipe.yaml"))
     said = console.file.getvalue()
     assert "[red]sft[/red]" in said and "[bold]x" in said and "\x1b" not in said

@@ -1,4 +1,4 @@
-"""``pip install trifacet`` alone, without any extra, does all that asks no model of this machine."""
+"""``pip install trifacet`` alone, without any extra, does all that asks no model of this machine; so without POSIX."""
 
 import ast
 import re
@@ -40,15 +40,16 @@ NEEDING = {
     "probe pairs.jsonl --model m --output probe": "train",
     "review texts.jsonl texts.jsonl --data pairs.jsonl": "review",
 }
-COME_ALONG = {
-    "pydantic_core",
-    "markupsafe",
-    "starlette",
-    "huggingface_hub",
-}  # with pydantic, jinja2, fastapi, transformers
+COME_ALONG = {"pydantic_core", "markupsafe", "starlette", "huggingface_hub"}  # with one that is required
+POSIX_MODULES = ["fcntl", "resource", "pwd", "grp", "termios"]
+POSIX_NAMES = ["fork", "register_at_fork", "O_NONBLOCK", "O_CLOEXEC", "setitimer", "alarm", "SIGALRM", "SIGPROF"]
 RUN_ALL = """
-import contextlib, io, sys
+import contextlib, os, signal, sys
 sys.modules.update(dict.fromkeys({blocked}))
+for name in {lacking}:  # Windows has none of them
+    for place in (os, signal):
+        if hasattr(place, name):
+            delattr(place, name)
 from trifacet.cli.main import main
 for line in {lines}:
     sys.argv = ["trifacet", *line.split()]
@@ -97,7 +98,7 @@ def test_what_asks_no_model_works_without_the_extras_and_all_else_names_its_own(
         " data: {root: ., sft: pairs.jsonl, preference: pairs.jsonl}}"
     )
     blocked = sorted({module for modules in EXTRAS.values() for module in modules})
-    code = RUN_ALL.format(blocked=blocked, lines=[*DONE, *NEEDING])
+    code = RUN_ALL.format(blocked=[*blocked, *POSIX_MODULES], lacking=POSIX_NAMES, lines=[*DONE, *NEEDING])
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path)
     said = re.split(r"\n== (.*) == (\d+)\n", done.stderr)
     ended = {

@@ -15,7 +15,6 @@ import atexit
 import itertools
 import os
 import pickle
-import resource
 import select
 import signal
 import socket
@@ -27,11 +26,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
+from trifacet.base import system
 from trifacet.base.errors import TrifacetError, first_line
 
 Result = TypeVar("Result")
 _WAITING = 4  # on a busy machine, or asleep, a call may take so many times its seconds
-_OVER_TIME = {-signal.SIGPROF, -signal.SIGALRM}
+_OVER_TIME = ("SIGPROF", "SIGALRM")
 
 
 class OutOfBoundsError(TrifacetError):
@@ -51,6 +51,8 @@ def call_bounded(function: Callable[..., Result], *arguments: Any, seconds: floa
         TrifacetError: the function raised it.
         OutOfBoundsError: everything else, in words that can follow a name and a colon.
     """
+    if not system.POSIX:
+        return _called_here(function, arguments)
     worker = _worker()
     try:
         worker.ask(function, arguments, seconds, memory)
@@ -74,6 +76,9 @@ def call_many(function: Callable[..., Result], calls: Iterable[tuple[Any, ...]],
         TrifacetError: the function raised it.
         OutOfBoundsError: it raised something else, or a process died, in words that can follow a name and a colon.
     """
+    if not system.POSIX:
+        yield from (_called_here(function, call) for call in calls)
+        return
     waiting, workers, at_work = iter(calls), list[_Worker](), dict[Any, _Worker]()
 
     def hand_next_to(worker: _Worker) -> None:
@@ -149,7 +154,7 @@ class _Worker:
     def _death(self, seconds: float) -> OutOfBoundsError:
         self.line.close()
         code = self._process.wait()
-        if code in _OVER_TIME:
+        if code < 0 and signal.Signals(-code).name in _OVER_TIME:
             return _took(seconds)
         return OutOfBoundsError(f"its process died ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
 
@@ -197,6 +202,20 @@ def _end_with_parent(handle: int) -> None:
     os._exit(1)
 
 
+def _called_here(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    """In this process, unbounded, with the same errors."""
+    try:
+        return function(*arguments)
+    except TrifacetError:
+        raise
+    except Exception as error:
+        raise _failed(error) from None
+
+
+def _failed(error: BaseException) -> OutOfBoundsError:
+    return OutOfBoundsError(f"failed ({type(error).__name__}: {first_line(error)})")
+
+
 def _answer(job: bytes, seconds: float, memory: int) -> bytes:
     _bound(seconds, memory)
     try:
@@ -207,7 +226,7 @@ def _answer(job: bytes, seconds: float, memory: int) -> bytes:
     except MemoryError:
         return pickle.dumps((False, OutOfBoundsError(f"takes more than {memory / 1e6:.0f} MB of memory")))
     except (Exception, SystemExit) as error:
-        return pickle.dumps((False, OutOfBoundsError(f"failed ({type(error).__name__}: {first_line(error)})")))
+        return pickle.dumps((False, _failed(error)))
     finally:
         _bound(0, memory)
 
@@ -216,8 +235,7 @@ def _bound(seconds: float, memory: int) -> None:
     """Have the system end this process after so much time (0: no more), and refuse it more memory."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, _WAITING * seconds)
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
+    system.bound_memory(memory)
 
 
 _idle: list[_Worker] = []  # append and pop are atomic: threads share it
@@ -243,4 +261,4 @@ def _leave_all() -> None:
 
 
 atexit.register(_end_all)
-os.register_at_fork(after_in_child=_leave_all)
+system.after_fork(_leave_all)

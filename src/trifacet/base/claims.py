@@ -9,7 +9,6 @@ leaves one that says it is being cleared, and whoever claims it next ends that.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -21,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from trifacet.base import seals
+from trifacet.base import seals, system
 from trifacet.base.errors import DataError, TrifacetError, cure_of, disk_is_full
 from trifacet.base.files import write_atomically
 
@@ -44,13 +43,13 @@ def claimed(folder: Path, mark: str) -> Iterator[Claim]:
         _refuse_foreign(folder, mark)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("w")
-        os.register_at_fork(after_in_child=lock.close)  # else the workers of a killed process would keep its folder
+        system.after_fork(lock.close)  # else the workers of a killed process would keep its folder
     except OSError as error:
         cure = cure_of(error, "choose another output")
         raise TrifacetError(f"cannot write to {folder}: {error.strerror}; {cure}") from None
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(lock)
         except OSError:
             raise TrifacetError(
                 f"another process is running in {folder}; wait for it or choose another output"

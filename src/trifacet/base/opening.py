@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from trifacet.base import system
 from trifacet.base.errors import DataError, cure_of
 
 
@@ -48,7 +49,7 @@ def opened(path: Path, *, most: int | None = None) -> Iterator[IO[bytes]]:
 def open_regular(path: Path) -> io.BufferedReader:
     """The file, open for reading. Raises OSError, also for what is no regular file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, system.READING)
     except ValueError as error:  # NUL, or half of a surrogate pair
         raise OSError(errno.EINVAL, "no name of a file") from error
     mode = os.fstat(descriptor).st_mode

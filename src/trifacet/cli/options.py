@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from trifacet.cli import completion
+
 RecipeArgument = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="a YAML recipe; `trifacet recipes` lists presets")
 ]
@@ -36,7 +38,12 @@ OwnMetricOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="override a recipe key, such as align.dpo.learning_rate=1e-6"),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="override a recipe key, such as align.dpo.learning_rate=1e-6",
+        autocompletion=completion.settings,
+    ),
 ]
 
 
@@ -81,7 +88,12 @@ OnBadRowOption = Annotated[
 ]
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="STAGE", help="only this stage, 'sft' or an alignment; may be given again"),
+    typer.Option(
+        "--only",
+        metavar="STAGE",
+        help="only this stage, 'sft' or an alignment; may be given again",
+        autocompletion=completion.stages,
+    ),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="begin anew: delete what an earlier run left in the output folder")

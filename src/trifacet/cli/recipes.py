@@ -45,6 +45,11 @@ class Preset(NamedTuple):
         return self.comment[0].removeprefix("# ").replace(f"recipes/{self.name}.yaml", shlex.quote(path))
 
 
+def preset_names() -> list[str]:
+    """The presets' names."""
+    return sorted(file.relative_to(FOLDER).with_suffix("").as_posix() for file in FOLDER.rglob("*.yaml"))
+
+
 @app.callback(invoke_without_command=True)
 def recipes(
     context: typer.Context,
@@ -58,7 +63,7 @@ def recipes(
     """
     if context.invoked_subcommand is not None:
         return
-    found = [_read(name) for name in _names()]
+    found = [_read(name) for name in preset_names()]
     rows = [{"recipe": one.name, "what": one.what, "command": one.command} for one in found]
     table = [[plain(row["recipe"]), plain(row["what"]), plain(row["command"])] for row in rows]
     json_or_table({"recipes": rows}, json_path, "presets", ("recipe", "what it is", "a copy is for"), table)
@@ -66,7 +71,15 @@ def recipes(
 
 @app.command()
 def copy(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, as the list names it.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A preset, as the list names it.",
+            show_default=False,
+            autocompletion=preset_names,
+        ),
+    ],
     path: Annotated[
         Path | None,
         typer.Argument(metavar="[PATH]", help="File or folder to write to. [default: NAME.yaml]", show_default=False),
@@ -88,13 +101,9 @@ def copy(
     out.print(plain(str(target)))
 
 
-def _names() -> list[str]:
-    return sorted(file.relative_to(FOLDER).with_suffix("").as_posix() for file in FOLDER.rglob("*.yaml"))
-
-
 def _read(name: str) -> Preset:
     """The preset. Raises TrifacetError, naming the nearest, where there is none."""
-    if name not in (names := _names()):
+    if name not in (names := preset_names()):
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else "`trifacet recipes` lists them"
         raise TrifacetError(f"no preset {name!r}; {hint}")

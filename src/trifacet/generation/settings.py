@@ -9,14 +9,16 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from trifacet.base.errors import DataError
 from trifacet.base.json_text import read_json
-from trifacet.data.records import TestSample
 from trifacet.settings.section import MOST, Section
+
+if TYPE_CHECKING:
+    from trifacet.data.records import TestSample
 
 COLDEST = 1e-4  # below, what is written is greedy long before the logits are infinite
 

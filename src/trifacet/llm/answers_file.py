@@ -6,7 +6,6 @@ claimed a question no other one gets it, and a claim ends with its process, howe
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import sqlite3
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from trifacet.base import system
 from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError, cure_of, first_line
 
@@ -108,7 +108,7 @@ class AnswersFile:
             if self._claims is None:
                 self._claims = self.path.with_name(f"{self.path.name}.asking").open("ab")
             try:
-                fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(key))
+                system.lock_byte(self._claims, _place(key))
             except (BlockingIOError, PermissionError):  # another process has it
                 return False
         self._claimed.add(key)
@@ -117,7 +117,7 @@ class AnswersFile:
     def release(self, key: str) -> None:
         """Leave a question that was claimed to others."""
         assert self._claims
-        fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, _place(key))
+        system.unlock_byte(self._claims, _place(key))
         self._claimed.discard(key)
 
     def _prepare(self, base: sqlite3.Connection) -> None:

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
-from trifacet.data.formats import use_format
 from trifacet.data.settings import Data
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
@@ -221,6 +220,8 @@ def make_recipe(values: Mapping[str, Any]) -> Recipe:
         recipe = Recipe.model_validate(dict(values))
     except ValidationError as error:
         raise TrifacetError(explain_invalid(error, Recipe)) from None
+    from trifacet.data.formats import use_format  # pyarrow, for which a mistyped key need not wait
+
     try:
         use_format(recipe.data.format)
     except TrifacetError as error:

@@ -7,7 +7,6 @@ stated here, and nothing that a request says reaches the terminal.
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 import threading
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from trifacet.base import system
 from trifacet.base.errors import TrifacetError
 
 REQUEST_SECONDS = 30.0  # from a connection, or its last answer, to the whole of the next answer
@@ -85,8 +85,7 @@ class _Connection(H11Protocol):
 
 def _most_connections() -> int:
     """So many that handles are left for files."""
-    lent = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return _CONNECTIONS if lent == resource.RLIM_INFINITY else min(_CONNECTIONS, lent // 4)
+    return int(min(_CONNECTIONS, system.most_open_files() // 4))
 
 
 def serve(
