@@ -19,7 +19,7 @@ from torch import Tensor
 
 from trifacet.base import seals
 from trifacet.base.errors import TrifacetError
-from trifacet.models.loading import ADAPTER, ADAPTER_WEIGHTS, bases_of
+from trifacet.models.adapters import ADAPTER, ADAPTER_WEIGHTS, bases_of
 from trifacet.models.soundness import refuse_infinite, refuse_integers, stored_in
 
 _DIGITS = re.compile(r"\.\d+\.")
