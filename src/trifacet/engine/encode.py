@@ -56,6 +56,7 @@ class SampleEncoder:
         self.tokenizer = family.processor.tokenizer
         self._control = ControlTokens(family.processor, family.reserved_ids)
         self.neutral = self._control.broken
+        self.ends = self._control.tokens  # what a text may end with
 
     def user_text(self, prompt: str | None, context: str) -> str:
         """Request and post as the user's words; an empty post leaves the label out."""

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
+from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.base import TransformersFamily
@@ -20,7 +21,9 @@ from trifacet.models.processors import processor_place, template_place
 from trifacet.models.soundness import is_token
 
 _LARGEST_SIDE, _LARGEST_AREA = 2**13, 2**26  # pixels to which a picture may be scaled
-_POST = "A post."
+_POST = "A post, 'so' to \"say\", & its <marks>.\nÉn två."
+_ANSWER = "An answer: 'it' has \"some\" & <marks> too.\nÀ deux."
+_SHOWN = 300  # characters of a text in a message, its last
 
 
 def ask_once(source: str, family: TransformersFamily) -> None:
@@ -45,6 +48,8 @@ def ask_once(source: str, family: TransformersFamily) -> None:
     try:
         ids_L = encoder.token_ids([encoder.rendered(None, _POST, images=1)])[0]
         encoder.images_at(ids_L, 1)
+        for images in (1, 0):
+            try_answer(encoder, images)
         ids = {*ids_L.tolist(), encoder.end_id} - {family.placeholder_id}
     except TrifacetError as error:
         raise TrifacetError(f"{template_place(source)}: {error}") from None
@@ -67,6 +72,40 @@ def ask_once(source: str, family: TransformersFamily) -> None:
             f"{config_file}: {key} is {config.image_token_id!r}, which is not what the processor writes for a picture; "
             f"that is {family.placeholder_id}"
         )
+
+
+def try_answer(encoder: SampleEncoder, images: int) -> None:
+    """See that what is learned of a sample is its answer and one end, after the text that asks for it.
+
+    Raises:
+        TrifacetError: showing the text that asks and the text with the answer.
+    """
+    asks = encoder.rendered(None, _POST, images=images)
+    whole = encoder.rendered(None, _POST, _ANSWER, images=images)
+    before, answer, after = whole.removeprefix(asks).partition(_ANSWER)
+    asks_alone = encoder.tokenizer(asks, add_special_tokens=False, verbose=False)["input_ids"]
+    problem = None
+    if encoder.user_text(None, _POST) not in asks:
+        problem = "does not hand on request and post as they are"
+    elif not whole.startswith(asks):
+        problem = "asks for an answer otherwise than the text with an answer begins"
+    elif not answer:
+        problem = "does not hand on the answer as it is"
+    elif before.strip():
+        problem = f"has {before.strip()!r} between the text that asks and the answer, where it would be learned"
+    elif after.strip() not in encoder.ends:
+        problem = f"ends an answer with {after.strip()!r} and not with one token"
+    elif encoder.token_ids([asks])[0][-len(asks_alone) :].tolist() != asks_alone:
+        problem = "meets a tokenizer that ends every text (add_eos_token of tokenizer_config.json), also one that asks"
+    if problem:
+        raise TrifacetError(
+            f"the chat template {problem}; use that of the base model. It asks by {_end_of(asks)} and learns from "
+            f"{_end_of(whole)}"
+        )
+
+
+def _end_of(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN else f"...{text[-_SHOWN:]!r}"
 
 
 def write_once(source: str, family: TransformersFamily, model: Any) -> None:
