@@ -1,7 +1,6 @@
 """An adapter reaches the model it is for with every tensor, or is refused; merged, it is the model that was trained."""
 
 import copy
-import json
 import re
 import shutil
 
@@ -9,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from searching import searched
-from tiny_families import MAKERS, load_copy
+from tiny_adapters import adapt, base_of, edit
+from tiny_families import MAKERS
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.encode import SampleEncoder
@@ -27,26 +26,6 @@ FILE = "adapter_model.safetensors"
 def logits(model):
     with torch.no_grad():
         return model(input_ids=IDS, attention_mask=torch.ones_like(IDS), use_cache=False).logits
-
-
-def base_of(folder, tied=False):
-    model = load_copy(folder).model
-    embed, head = model.get_input_embeddings(), model.get_output_embeddings()
-    head.weight = embed.weight if tied else torch.nn.Parameter(head.weight.detach().clone())
-    model.config.tie_word_embeddings = model.config.get_text_config().tie_word_embeddings = tied
-    return model
-
-
-def adapt(base, folder, *, move=0.05, **settings):
-    """An adapter with random weights in ``folder``, as PEFT saves it, and the model with it."""
-    torch.manual_seed(1)
-    model = get_peft_model(copy.deepcopy(base), LoraConfig(r=4, lora_alpha=8, **settings))
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.requires_grad:
-                weight.add_(torch.randn_like(weight), alpha=move)
-    model.save_pretrained(folder)
-    return model.eval()
 
 
 def check(base, folder, expected):
@@ -131,12 +110,6 @@ OLD = [
 
 def renamed(name, names):
     return next((old + name.removeprefix(new) for new, old in names.items() if name.startswith(f"{new}.")), name)
-
-
-def edit(folder, change, file="adapter_config.json"):
-    whole = json.loads((folder / file).read_text())
-    change(whole)
-    (folder / file).write_text(json.dumps(whole))
 
 
 @pytest.mark.parametrize(("family", "names"), OLD)

@@ -70,7 +70,7 @@ def bases_of(adapter: Path) -> list[str]:
 
 
 def put_on(model: Any, folder: Path) -> Any:
-    """``model`` wrapped by PEFT, with the adapter of ``folder`` on it; the model may be on the meta device.
+    """``model`` wrapped by PEFT, with the adapter of ``folder`` on it in float32.
 
     Raises:
         TrifacetError: no safetensors, another kind of adapter, or keys that are left over, missing or of other shapes.
@@ -100,8 +100,8 @@ def put_on(model: Any, folder: Path) -> Any:
     _refuse_keys(file, "has", set(tensors) - places, "for which the model has no place")
     odd = {key for key, tensor in asked.items() if tensor.shape != tensors[key].shape}
     _refuse_keys(file, "has", odd, "of another shape than the model and its settings say")
-    weights = {_PREFIX + key: tensor for key, tensor in tensors.items()}
-    unknown = set_peft_model_state_dict(adapted, weights).unexpected_keys
+    weights = {_PREFIX + key: tensor.float() for key, tensor in tensors.items()}
+    unknown = set_peft_model_state_dict(adapted, weights, low_cpu_mem_usage=True).unexpected_keys
     _refuse_keys(file, "has", set(unknown), "for which the model has no place")
     return adapted.eval()
 
@@ -110,7 +110,7 @@ def merged(adapted: Any, dtype: torch.dtype) -> Any:
     """The model with its adapter merged into its weights, these in ``dtype``; tied embeddings may part."""
     model = adapted.get_base_model()
     ends = model.get_input_embeddings(), model.get_output_embeddings()
-    embed, head = map(_innermost, ends)
+    embed, head = map(innermost, ends)
     tied = head.weight is embed.weight
     if tied and (embed, head) != ends:  # what is merged into the one is not the other's
         head.weight = nn.Parameter(head.weight.detach().clone(), requires_grad=False)
@@ -127,7 +127,7 @@ def merged(adapted: Any, dtype: torch.dtype) -> Any:
     return model
 
 
-def _innermost(module: Any) -> Any:
+def innermost(module: Any) -> Any:
     """The model's own layer below PEFT's wrappers."""
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
