@@ -75,6 +75,7 @@ class SampleEncoder:
             text: str = self.family.processor.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=response is None
             )
+            text.encode()
         except Exception as error:  # whatever a template makes Python do
             raise TrifacetError(f"the chat template fails ({first_line(error)}); use that of the base model") from None
         text = self.family.prepared(text)

@@ -36,6 +36,7 @@ class TransformersFamily:
     what: ClassVar[str]  # the models it stands for, for the table of families
     image_mode: ClassVar[ImageMode]  # one tile of a fixed size; tiles of one size; a grid of patches of any size
     note: ClassVar[str] = ""  # what a user should know of how the trie runs, for the same table
+    encoders: ClassVar[frozenset[str]] = frozenset()  # vision encoders that it knows, where not all
     needs_dense_mask: bool = False
     handles_sliding_window: ClassVar[bool] = False  # its dense masks know the window
     vision: ClassVar[str] = "vision_tower"  # names of the parts below model.model
@@ -63,7 +64,8 @@ class TransformersFamily:
 
     @property
     def reserved_ids(self) -> frozenset[int]:
-        return frozenset({self.placeholder_id})
+        size, added = self.config.get_text_config().vocab_size, self.processor.tokenizer.added_tokens_decoder
+        return frozenset({self.placeholder_id, *(token for token in added if token >= size)})  # with no embedding
 
     def token_ids_of(self, *tokens: str) -> list[int]:
         """Ids of single tokens; one that the vocabulary lacks is left out."""

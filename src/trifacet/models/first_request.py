@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.models.asking import WayOfAsking
@@ -53,6 +53,8 @@ def ask_once(source: str, family: TransformersFamily) -> None:
         ids = {*ids_L.tolist(), encoder.end_id} - {family.placeholder_id}
     except TrifacetError as error:
         raise TrifacetError(f"{template_place(source)}: {error}") from None
+    added = processor.tokenizer.added_tokens_decoder  # which texts never hold, as a family reserves them
+    ids |= {number for number in processor.tokenizer.get_vocab().values() if number not in added}
     if not all(is_token(token, size) for token in ids):
         place = Path(source, "tokenizer.json")
         raise TrifacetError(f"{place}: has the id {max(ids)}, and config.json says that there are {size}")
@@ -62,11 +64,17 @@ def ask_once(source: str, family: TransformersFamily) -> None:
         sides = dict(getattr(images, key, None) or {})
         if any(side is not None and not 0 < side <= largest for side in sides.values()):
             raise TrifacetError(f"{processor_place(source)}: {key} is {sides}; pictures are scaled to 1 to {largest}")
-    seen = _picture(family)
+    try:
+        seen = _picture(family)
+        run = family.image_tokens(seen)
+    except Exception as error:  # a processor fed with odd settings raises whatever it trips over
+        raise TrifacetError(
+            f"{processor_place(source)}: it reads no picture ({first_line(error)}); use that of the base model"
+        ) from None
     if not torch.isfinite(seen.pixel_values).all():
         keys = "rescale_factor, image_mean and image_std"
         raise TrifacetError(f"{processor_place(source)}: {keys} make no numbers of a picture; use the base model's")
-    if config.image_token_id not in family.image_tokens(seen):
+    if config.image_token_id not in run:
         key = "image_token_index" if "image_token_index" in config.to_dict() else "image_token_id"
         raise TrifacetError(
             f"{config_file}: {key} is {config.image_token_id!r}, which is not what the processor writes for a picture; "
@@ -112,9 +120,20 @@ def write_once(source: str, family: TransformersFamily, model: Any) -> None:
     """Have a model write one token.
 
     Raises:
-        TrifacetError: what it computes are no numbers.
-        Exception: whatever it trips over.
+        TrifacetError: it fails, or what it computes are no numbers.
     """
+    try:
+        _write_once(source, family, model)
+    except TrifacetError:
+        raise
+    except Exception as error:  # a model fed with what is another's raises whatever it trips over
+        raise TrifacetError(
+            f"{source}: cannot be loaded as a checkpoint: its first request fails ({first_line(error)}); config.json, "
+            "weights and processor are not of one model"
+        ) from None
+
+
+def _write_once(source: str, family: TransformersFamily, model: Any) -> None:
     encoder, seen = WayOfAsking().encoder(family), _picture(family)
     path, _ = encoder.prompt_path(None, _POST, [seen])
     ids_BL = torch.from_numpy(path.tokens_L)[None]

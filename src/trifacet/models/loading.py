@@ -26,7 +26,7 @@ from trifacet.models.checkpoint import quiet, read_weights, reading
 from trifacet.models.families import FAMILIES
 from trifacet.models.first_request import ask_once, write_once
 from trifacet.models.llava import one_tile_config
-from trifacet.models.processors import read_processor, try_template_of, with_own_parts
+from trifacet.models.processors import lacking_part, read_processor, try_template_of, with_own_parts
 from trifacet.models.soundness import refuse_infinite_weights, stored_in
 
 WEIGHTS = ".safetensors"  # how files of weights end
@@ -98,7 +98,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         attn_implementation="sdpa",
     )
-    with reading(source):
+    with quiet():
         write_once(source, family, model)
     model.name_or_path = _lasting(source)
     return LoadedModel(model, family.processor, family, tiles, pixels)
@@ -131,6 +131,10 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     if config.model_type not in FAMILIES:
         families = ", ".join(f"{key} ({family.what})" for key, family in FAMILIES.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
+    encoders, seen = FAMILIES[config.model_type].encoders, config.vision_config.model_type
+    if encoders and seen not in encoders:
+        known = " and ".join(sorted(encoders))
+        raise TrifacetError(f"{source}: {config.model_type} over {seen} is not supported; over {known} it is")
     return one_tile_config(config) if config.model_type == "llava_next" and tiles == "one" else config
 
 
@@ -158,7 +162,7 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
         processor = read_processor(source, config, **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrifacetError(
-            f"{source}: no usable processor ({first_line(error)}); "
+            f"{source}: no usable processor ({lacking_part(source) or first_line(error)}); "
             "put processor_config.json, the tokenizer and the chat template of the base model beside the weights"
         ) from None
     if not hasattr(processor, "image_processor"):

@@ -102,6 +102,17 @@ def with_own_parts(folder: Path, processor: Any) -> Any:
     return own if vars(own) != vars(processor) else None
 
 
+def lacking_part(source: str) -> str:
+    """Which files a folder lacks that every processor has, in words; nothing of a hub's checkpoint."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return ""
+    for names in ((PROCESSOR_NAME, IMAGE_PROCESSOR_NAME), (FULL_TOKENIZER_FILE, "tokenizer.model", "vocab.json")):
+        if not any((folder / name).is_file() for name in names):
+            return f"there is no {' or '.join(names)}"
+    return ""
+
+
 def read_tokenizer(source: str, **options: Any) -> Any:
     """The tokenizer of a checkpoint, by ``AutoTokenizer``. Raises as ``read_processor`` does."""
     try_tokenizer_of(source)
