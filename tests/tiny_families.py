@@ -34,6 +34,7 @@ from transformers import (
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
     LlavaProcessor,
+    SiglipImageProcessorPil,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
     SmolVLMImageProcessorPil,
@@ -49,17 +50,21 @@ def clip() -> CLIPVisionConfig:
     return CLIPVisionConfig(**VISION, image_size=SIDE, patch_size=PATCH)
 
 
-def llava(folder: Path, texts: list[str], text=LlamaConfig, **others) -> Path:
-    """Over a Llama, or with ``text`` another language model."""
+def llava(folder: Path, texts: list[str], text=LlamaConfig, vision=None, **others) -> Path:
+    """Over a Llama and CLIP, or with ``text`` another language model, with ``vision`` another encoder."""
     specials = ["<s>", "</s>", "<image>"]
     tokenizer = tokenizer_of(specials, texts, bos="<s>", starts=True, eos_token="</s>", image_token="<image>")
     images = LlavaImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    if vision is not None:
+        images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    strategy = "full" if vision else "default"  # CLIP's first feature is no patch's
     processor = LlavaProcessor(
-        images, tokenizer, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
-        chat_template=VICUNA_TEMPLATE,
+        images, tokenizer, patch_size=PATCH, vision_feature_select_strategy=strategy,
+        num_additional_image_tokens=0 if vision else 1, chat_template=VICUNA_TEMPLATE,
     )  # fmt: skip
     config = LlavaConfig(
-        vision_config=clip(), text_config=text(**text_config(tokenizer, **others)),
+        vision_config=vision or clip(), vision_feature_select_strategy=strategy,
+        text_config=text(**text_config(tokenizer, **others)),
         image_token_index=processor.image_token_id, vision_feature_layer=-2,
     )  # fmt: skip
     return saved(LlavaForConditionalGeneration(config), processor, folder)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 from tiny_families import MAKERS, llava, load_copy
-from transformers import AutoModelForImageTextToText, MistralConfig
+from tiny_parts import PATCH, SIDE, VISION
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, MistralConfig, SiglipVisionConfig
 
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import Encoded, Rows, TrieScorer, collate
@@ -86,7 +87,24 @@ def assert_same_gradients(ours, plain):
 
 
 def test_scores_and_gradients_equal_the_plain_model(family_folder, posts, photos):
-    loaded = load_copy(family_folder)
+    assert_equal_to_the_plain_model(load_copy(family_folder), family_folder, posts, photos)
+
+
+def test_llava_over_siglip_equals_the_plain_model(tmp_path, posts, photos):
+    """Its features are patches', and a picture is scaled as its own processor does, not padded as for CLIP."""
+    vision = SiglipVisionConfig(**VISION, image_size=SIDE, patch_size=PATCH, vision_use_head=True)
+    folder = llava(tmp_path / "model", [post.context for post in posts], vision=vision)
+    loaded = load_model(folder)
+    own = AutoImageProcessor.from_pretrained(folder)(Image.open(photos / "1.png"), return_tensors="pt")["pixel_values"]
+    assert torch.equal(loaded.family.read(Image.open(photos / "1.png")).pixel_values, own)
+    unread = {id(weight) for module in loaded.family.unread(loaded.model) for weight in module.parameters()}
+    assert_equal_to_the_plain_model(loaded, folder, posts, photos)
+    read = [weight for weight in loaded.model.model.vision_tower.parameters() if weight.grad is not None]
+    assert len(read) + len(unread) == len(list(loaded.model.model.vision_tower.parameters()))
+    assert not unread & {id(weight) for weight in read}
+
+
+def assert_equal_to_the_plain_model(loaded, family_folder, posts, photos):
     examples = examples_of(posts, photos, loaded, "mcm-dpo")
     batch, needed = Collator(examples)([examples[index] for index in range(len(posts))])
     plan = needed.plan

@@ -7,6 +7,7 @@ from tiny_families import MAKERS, load_copy
 
 from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
+from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter
@@ -50,6 +51,28 @@ def test_what_trains_has_a_gradient_in_a_batch_without_images(loaded, posts, pho
         model.zero_grad()
         TrieScorer(model, loaded.family)(Collator(examples).seen([examples[index]])).sum().backward()
         assert [name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None] == []
+
+
+@pytest.fixture
+def two_processes():
+    """As the first of two that exchange nothing."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_what_scored_as_the_reference_trains_in_two_processes(two_processes, family_folders, posts, photos):
+    """There the encoder sees a blank picture for a post without one, made in the reference pass and kept."""
+    loaded = load_copy(family_folders("llava"))
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=True, lora=None)
+    scorer, examples = TrieScorer(model, loaded.family), examples_of(mixed(posts), photos, loaded, "dpo")
+    batch = Collator(examples).seen([examples[0]])
+    (reference,) = score_batches(scorer, [batch], torch.device("cpu"))
+    scored = scorer(batch)
+    scored.sum().backward()
+    torch.testing.assert_close(scored.detach(), reference)
 
 
 @pytest.mark.parametrize("beams", [1, 3])

@@ -1,13 +1,17 @@
 """The comparison of checkpoints says what changed, and by how much, without loading a model."""
 
 import math
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_adapters import adapt, base_of, edit
+from tiny_families import MAKERS, load_copy
 
 from trifacet.base.errors import TrifacetError
-from trifacet.models.difference import Checkpoint, by_part, canonical, compare_checkpoints
+from trifacet.models.adapters import merged
+from trifacet.models.difference import Checkpoint, by_part, compare_checkpoints
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 
@@ -89,7 +93,7 @@ def test_an_adapter_counts_as_the_weights_that_it_makes(tiny_folder, tmp_path, s
         save_model(model, loaded.processor, folder)
     found = compare_checkpoints(tiny_folder, folder)
     assert bool(found.changed) == bool(steps)
-    merged = {canonical(name): weight for name, weight in load_model(folder).model.state_dict().items()}
+    merged = load_model(folder).model.state_dict()
     after = Checkpoint(folder)
     for name in after.names():
         torch.testing.assert_close(after.tensor(name).float(), merged[name], rtol=0, atol=1e-6)
@@ -101,39 +105,29 @@ def test_an_adapter_counts_as_the_weights_that_it_makes(tiny_folder, tmp_path, s
         }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "plain"),
-    [
-        ("model.language_model.layers.0.mlp.up_proj.weight", "language_model.layers.0.mlp.up_proj.weight"),
-        ("language_model.model.layers.0.mlp.up_proj.weight", "language_model.layers.0.mlp.up_proj.weight"),
-        ("base_model.model.model.multi_modal_projector.linear_1.bias", "multi_modal_projector.linear_1.bias"),
-        ("vision_tower.vision_model.embeddings.class_embedding", "vision_tower.embeddings.class_embedding"),
-        ("language_model.lm_head.weight", "lm_head.weight"),
-        ("model.visual.blocks.0.attn.qkv.weight", "visual.blocks.0.attn.qkv.weight"),
-    ],
-)
-def test_a_weight_has_one_name(name, plain):
-    assert canonical(name) == plain
-
-
 def test_what_cannot_be_compared_is_one_line(tiny_folder, tmp_path):
+    with pytest.raises(TrifacetError, match=r"cannot be loaded as a checkpoint"):
+        compare_checkpoints(tiny_folder, tmp_path)
+    (tmp_path / "config.json").write_bytes((tiny_folder / "config.json").read_bytes())
     with pytest.raises(TrifacetError, match="holds no safetensors"):
         compare_checkpoints(tiny_folder, tmp_path)
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     with pytest.raises(TrifacetError, match="no weight in common"):
         compare_checkpoints(tiny_folder, tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 30)
-    with pytest.raises(TrifacetError, match="cannot be read as safetensors"):
+    with pytest.raises(TrifacetError, match="cannot be loaded as a checkpoint"):
         compare_checkpoints(tiny_folder, tmp_path)
 
 
-def test_a_base_of_zeros_that_changed_is_infinitely_far(tmp_path):
+def test_a_base_of_zeros_that_changed_is_infinitely_far(tiny_folder, tmp_path):
+    name = "multi_modal_projector.linear_1.bias"
     for folder, value in (("a", 0.0), ("b", 1.0)):
-        (tmp_path / folder).mkdir()
-        save_file({"w": torch.full((2,), value)}, tmp_path / folder / "model.safetensors")
-    assert compare_checkpoints(tmp_path / "a", tmp_path / "b").changed[0].relative == math.inf
+        copy_of(tiny_folder, tmp_path / folder, lambda weights, value=value: weights[name].fill_(value))
+    (changed,) = compare_checkpoints(tmp_path / "a", tmp_path / "b").changed
+    assert (changed.name, changed.relative) == (name, math.inf)
     still = compare_checkpoints(tmp_path / "a", tmp_path / "a")
-    assert (still.changes[0].relative, still.relative, list(by_part(still.changes))) == (0, 0, [("w", 0, 1, 0.0, 0.0)])
+    assert still.relative == 0
+    assert (name, 0, 1, 0.0, 0.0) in list(by_part(still.changes))
 
 
 def test_weights_that_are_no_numbers_are_named_and_not_compared(tiny_folder, tmp_path, trifacet):
@@ -147,3 +141,38 @@ def test_weights_that_are_no_numbers_are_named_and_not_compared(tiny_folder, tmp
     copy_of(tiny_folder, tmp_path / "whole", lambda weights: weights.update(extra=torch.ones(2, dtype=torch.int32)))
     with pytest.raises(TrifacetError, match="weight extra has the type I32"):
         compare_checkpoints(tiny_folder, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+@pytest.mark.parametrize("family", MAKERS)
+def test_what_an_adapter_makes_of_each_family_is_seen(family, tied, family_folders, tmp_path):
+    """LoRA of language model, embeddings, head and patch convolution, a module trained whole, biases, tokens."""
+    start = shutil.copytree(family_folders(family), tmp_path / "start")
+    whole = base_of(start, tied)
+    whole.save_pretrained(start)
+    of_type = (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)
+    names = [name for name, module in whole.named_modules() if isinstance(module, of_type)]
+    first = next(name for name in names if "patch" in name)  # a convolution in all but InternVL's successors
+    norm = f"{load_copy(family_folders(family)).family.language}.norm"
+    targets = ["q_proj", first] if tied else ["q_proj", first, "lm_head"]
+    asked = {"target_modules": targets, "modules_to_save": [norm], "bias": "all"}
+    trained = adapt(whole, tmp_path / "adapter", **asked, trainable_token_indices={"embed_tokens": [5, 7]})
+    edit(tmp_path / "adapter", lambda config: config.update(base_model_name_or_path=str(start)))
+    found = compare_checkpoints(start, tmp_path / "adapter")
+    assert (found.only_base, found.only_aligned) == ([], [])
+    ends = (".q_proj.weight", f"{first}.weight", "embed_tokens.weight", f"{norm}.weight", "lm_head.weight", ".bias")
+    weights = [name for name, _ in whole.named_parameters(remove_duplicate=False)]
+    expected = {name.removeprefix("model.") for name in weights if name.endswith(ends)}
+    assert {change.name for change in found.changed} == expected
+    after = Checkpoint(tmp_path / "adapter")
+    for name, weight in merged(trained, torch.float32).named_parameters(remove_duplicate=False):
+        torch.testing.assert_close(after.tensor(name).float(), weight, rtol=0, atol=1e-5)
+
+
+def test_an_untrained_adapter_changes_nothing_however_its_base_is_tied(family_folders, tmp_path):
+    start = family_folders("gemma3")
+    adapt(load_copy(start).model, tmp_path / "adapter", move=0, target_modules=["q_proj", "lm_head", "embed_tokens"])
+    edit(tmp_path / "adapter", lambda config: config.update(base_model_name_or_path=str(start)))
+    found = compare_checkpoints(start, tmp_path / "adapter")
+    assert (found.changed, found.only_base, found.only_aligned) == ([], [], [])
+    assert len(found.changes) == len(load_file(start / "model.safetensors")) + 1  # the head counts by itself

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from small_runs import batch_of, recipe_of
 from transformers import (
+    AutoTokenizer,
     CLIPVisionConfig,
     LlamaConfig,
     LlavaForConditionalGeneration,
@@ -137,6 +138,49 @@ def test_every_mode_of_picture_has_the_same_number_of_tokens(tiny, mode):
     pixels = tiny.family.read(to_rgb(picture)).pixel_values[0]
     assert pixels.shape == (3, 32, 32)
     assert len(tiny.family.image_tokens(ImageInput(pixels[None]))) == 16
+
+
+@pytest.mark.parametrize("older", [{"image_token": "<image>"}, {"patch_size": 8}, None])
+def test_llava_next_with_an_older_processor_reads_its_tiles(older, tmp_path, family_folders):
+    folder = shutil.copytree(family_folders("llava_next"), tmp_path / "older")
+    said = json.loads((folder / "processor_config.json").read_text())
+    kind = {"processor_class": "LlavaNextProcessor"}
+    (folder / "preprocessor_config.json").write_text(json.dumps(said["image_processor"] | kind))
+    (folder / "processor_config.json").unlink()
+    if older:
+        (folder / "processor_config.json").write_text(json.dumps(older | kind))
+    picture = Image.new("RGB", (70, 30))
+    family, newer = (load_processor(one, image_tiles="any") for one in (folder, family_folders("llava_next")))
+    assert family.image_tokens(family.read(picture)).tolist() == newer.image_tokens(newer.read(picture)).tolist()
+    load_model(folder, image_tiles="any")  # and the model takes as many
+
+
+def test_tokens_that_have_no_embedding_are_never_read_nor_written(tmp_path, family_folders):
+    folder = shutil.copytree(family_folders("qwen2_vl"), tmp_path / "longer")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(folder)
+    loaded = load_model(folder)
+    size = loaded.model.config.get_text_config().vocab_size
+    assert tokenizer.convert_tokens_to_ids("<new>") >= size
+    encoder = WayOfAsking().encoder(loaded.family)
+    path, _ = encoder.prompt_path(None, "Is it <new>?", [loaded.family.read(Image.new("RGB", (40, 40)))])
+    assert path.tokens_L.max() < size
+    assert tokenizer.convert_tokens_to_ids("<new>") in loaded.family.reserved_ids
+
+
+def test_a_vocabulary_beyond_the_embeddings_is_refused(tmp_path, family_folders):
+    folder = shutil.copytree(family_folders("qwen2_vl"), tmp_path / "longer")
+    whole = json.loads((folder / "tokenizer.json").read_text())
+    whole["model"]["vocab"]["zzzz"] = 99999
+    (folder / "tokenizer.json").write_text(json.dumps(whole))
+    with pytest.raises(TrifacetError, match=r"tokenizer\.json: has the id 99999, and config\.json says that there are"):
+        load_processor(folder)
+
+
+def test_a_file_is_no_folder_of_a_checkpoint(tiny_folder):
+    with pytest.raises(TrifacetError, match=r"config\.json: is a file; give the folder"):
+        load_model(tiny_folder / "config.json")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from small_runs import STAGE, batch_of, log_of, recipe_of, train, weights_of
+from tiny_families import load_copy
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.scoring import TrieScorer
@@ -75,6 +76,21 @@ def test_with_lora_only_adapters_and_copies_train(tiny, train_vision):
     assert all("lora_" in key or "modules_to_save" in key for key in trained)
     language = sum(count for key, count in trained.items() if "lora_" in key)
     assert language == 2 * 2 * 4 * (48 + 48)  # layers, targets, rank, in + out
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_vl", "idefics3"])
+@pytest.mark.parametrize("targets", ["all-linear", r".*\.(q_proj|qkv|fc1)"])
+def test_a_frozen_vision_encoder_gets_no_adapters(family, targets, family_folders):
+    loaded = load_copy(family_folders(family))
+    encoder = loaded.family.parts(loaded.model)["vision"]
+    matched = [module for module in encoder.modules() if isinstance(module, torch.nn.Linear)]
+    settings = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=targets)
+    model, table = choose_trained(loaded.model, loaded.family, train_vision=False, lora=settings)
+    vision, language = next(row for row in table if row.part == "vision"), table[-1]
+    assert (vision.how, vision.trained, language.how) == ("frozen", 0, "LoRA")
+    assert not any("lora_" in key for key, _ in loaded.family.parts(model)["vision"].named_parameters())
+    assert vision.left_out == (len(matched) if targets == "all-linear" else vision.left_out) > 0
+    assert not any(row.left_out for row in table if row.part != "vision")
 
 
 @pytest.mark.parametrize("train_vision", [False, True])

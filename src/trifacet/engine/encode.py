@@ -56,6 +56,7 @@ class SampleEncoder:
         self.tokenizer = family.processor.tokenizer
         self._control = ControlTokens(family.processor, family.reserved_ids)
         self.neutral = self._control.broken
+        self.ends = self._control.tokens  # what a text may end with
 
     def user_text(self, prompt: str | None, context: str) -> str:
         """Request and post as the user's words; an empty post leaves the label out."""
@@ -74,6 +75,7 @@ class SampleEncoder:
             text: str = self.family.processor.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=response is None
             )
+            text.encode()
         except Exception as error:  # whatever a template makes Python do
             raise TrifacetError(f"the chat template fails ({first_line(error)}); use that of the base model") from None
         text = self.family.prepared(text)

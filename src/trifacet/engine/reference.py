@@ -29,7 +29,7 @@ def score_batches(scorer: TrieScorer, batches: Iterable[Batch], device: torch.de
     scorer.eval()
     try:
         for batch in batches:
-            with torch.inference_mode():
+            with torch.no_grad():  # in inference mode scorer or model might keep tensors that no training can use
                 yield scorer(batch.to(device)).float().cpu().clone()
     finally:
         scorer.train(was_training)

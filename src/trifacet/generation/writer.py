@@ -166,7 +166,8 @@ def _generate_batch(
     ids_BL, mask_BL = _pad_left([prompt.ids_L for prompt in prompts], config.pad_token_id)
     images = [image for prompt in prompts for image in prompt.images]
     told = {name: value.to(device) for name, value in encoder.family.told(ids_BL, images).items()}
-    with torch.inference_mode(), torch.random.fork_rng(enabled=config.do_sample):
+    # Not in inference mode: a model that is written with between steps might keep tensors that no training can use.
+    with torch.no_grad(), torch.random.fork_rng(enabled=config.do_sample):
         if config.do_sample:
             ids = (prompt.sample.id for prompt in prompts)
             rng = generator("generate", writer.seed, *ids, *([draw] if draw else []))

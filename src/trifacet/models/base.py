@@ -32,6 +32,7 @@ class TransformersFamily:
     """
 
     name: str  # the model_type of config.json
+    encoders: ClassVar[frozenset[str]] = frozenset()  # vision encoders that it knows, where not all
     needs_dense_mask: bool = False
     handles_sliding_window: ClassVar[bool] = False  # its dense masks know the window
     vision: ClassVar[str] = "vision_tower"  # names of the parts below model.model
@@ -59,7 +60,8 @@ class TransformersFamily:
 
     @property
     def reserved_ids(self) -> frozenset[int]:
-        return frozenset({self.placeholder_id})
+        size, added = self.config.get_text_config().vocab_size, self.processor.tokenizer.added_tokens_decoder
+        return frozenset({self.placeholder_id, *(token for token in added if token >= size)})  # with no embedding
 
     def token_ids_of(self, *tokens: str) -> list[int]:
         """Ids of single tokens; one that the vocabulary lacks is left out."""

@@ -108,6 +108,8 @@ def reading(source: str, setting: str = "") -> Iterator[None]:
     ``setting``: the recipe's key that names the checkpoint, for the messages.
     """
     try:
+        if os.path.isfile(source):  # noqa: PTH113
+            raise TrifacetError(f"{source}: is a file; give the folder of a checkpoint")
         refuse_odd_files(source)
         with quiet():
             yield
@@ -124,6 +126,8 @@ def _why(source: str, error: Exception) -> str:
         )
     if os.path.isdir(source) and (inside := _checkpoints_in(Path(source))):  # noqa: PTH112 - whatever the name
         return f"{source}: is the folder of a run, not of a checkpoint; give {' or '.join(map(str, inside[:3]))}"
+    if os.path.isdir(source) and not Path(source, "config.json").exists():  # noqa: PTH112
+        return f"{source}: cannot be loaded as a checkpoint: it has no config.json; give the folder of a checkpoint"
     message = first_line(error)
     if not os.path.exists(source):  # noqa: PTH110
         message = f"there is no such folder, and the hub gives nothing: {message}"

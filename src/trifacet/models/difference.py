@@ -1,12 +1,12 @@
 """Whether an aligned checkpoint differs from the one it came from, weight by weight.
 
-Invariant: one tensor of each side is in memory at a time, whatever the size of the checkpoints; a LoRA adapter counts
-as the weights that it makes of its base.
+Invariant: a weight is known by its place in the loaded model, whatever its file calls it; one tensor of each side is in
+memory at a time, whatever the size of the checkpoints; a LoRA adapter counts as the weights that it makes of its base.
 """
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -14,23 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+import torch
+import transformers
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import AutoConfig
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
 from trifacet.base import seals
 from trifacet.base.errors import TrifacetError
-from trifacet.models.loading import ADAPTER, ADAPTER_WEIGHTS, bases_of
-from trifacet.models.soundness import refuse_infinite, refuse_integers, stored_in
+from trifacet.models.adapters import adapter_at, bases_of, innermost, put_on
+from trifacet.models.checkpoint import reading
+from trifacet.models.soundness import Stored, no_larger_than, refuse_infinite, refuse_integers, stored_in
 
+WEIGHTS = ".safetensors"
 _DIGITS = re.compile(r"\.\d+\.")
-# One name for a weight, whichever release of transformers, or PEFT, wrote it.
-_SPELLINGS = (
-    (re.compile(r"^base_model\.model\."), ""),
-    (re.compile(r"^model\.(?=language_model|visual|vision|multi_modal|mm_|image_newline|connector|text_model)"), ""),
-    (re.compile(r"^language_model\.lm_head\."), "lm_head."),
-    (re.compile(r"^language_model\.model\."), "language_model."),
-    (re.compile(r"^vision_tower\.vision_model\."), "vision_tower."),
-)
 
 
 @dataclass(frozen=True)
@@ -75,53 +74,111 @@ class CheckpointDifference:
 
 
 class Checkpoint:
-    """The weights of a folder or hub id by name, read one at a time; an adapter's are its base's with its changes."""
+    """The weights of a folder or hub id, by the names that they have in the loaded model, read one at a time.
+
+    An adapter's are those that it makes of its base's, by PEFT's own merging, a module at a time.
+    """
 
     def __init__(self, source: str | Path) -> None:
-        self.folder = _local(str(source))
+        adapter = adapter_at(source)
+        self.folder = adapter or _local(str(source))
         seals.refuse_damaged(self.folder)
-        self._adapter: dict[str, Any] | None = None
-        self._base: Checkpoint | None = None
-        self._files = _weight_files(self.folder)
-        self._places = {canonical(name): (file, name) for file in self._files for name in _names(file)}
-        if (self.folder / ADAPTER).is_file():
-            self._adapter = _adapter_settings(self.folder)
-            self._base = Checkpoint(bases_of(self.folder)[0])
+        self._base = Checkpoint(bases_of(adapter)[0]) if adapter else None
+        self._places: dict[str, tuple[Path, str]] = {}
+        self._wrapped: dict[str, nn.Module] = {}  # what the adapter has at a module's place
+        self._made: tuple[str, dict[str, Tensor]] = ("", {})  # the last module that was merged
+        with reading(str(self.folder)):
+            if self._base is None:
+                self.model, stored = _hollow_model(self.folder)
+                self._places = _places(self.model, stored)
+                pairs = self.model.all_tied_weights_keys
+                both = [*pairs.items(), *((other, own) for own, other in pairs.items())]
+                self.shared = {one: other for one, other in both if other in self._places and one not in self._places}
+            else:
+                self.model = put_on(copy.deepcopy(self._base.model), self.folder).get_base_model()
+                self._wrapped = _wrappers(self.model)
+                self.shared = {} if self._parts_embeddings() else self._base.shared
 
-    def names(self) -> list[str]:
-        """The weights' names, spelt in one way."""
-        if self._base is None:
-            return sorted(self._places)
-        saved = {name for name in self._places if ".lora_" not in name}
-        return sorted({*self._base.names(), *saved})
+    def _parts_embeddings(self) -> bool:
+        ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
+        return any(end in self._wrapped.values() for end in ends)
+
+    def names(self) -> set[str]:
+        """The weights' names; of two that are one both."""
+        return self._base.names() if self._base else {*self._places, *self.shared}
 
     def tensor(self, name: str) -> Tensor:
-        """The weight ``name`` on the CPU, an adapter's update added in float32."""
-        if self._base is None or self._adapter is None:
-            return self._stored(name)
-        if name in self._places:  # trained whole, as a copy that belongs to the adapter
-            return self._stored(name)
-        whole = self._base.tensor(name)
-        module = name.removesuffix(".weight")
-        down, up = f"{module}.lora_A.weight", f"{module}.lora_B.weight"
-        if down not in self._places:
-            return whole
-        scale = self._adapter["lora_alpha"] / self._adapter["r"]
-        return whole.float() + scale * (self._stored(up).float() @ self._stored(down).float())
+        """The weight ``name`` on the CPU, with an adapter's update in float32."""
+        if self._base is None:
+            file, spelling = self._places[name if name in self._places else self.shared[name]]
+            with safe_open(file, framework="pt") as handle:
+                tensor: Tensor = handle.get_tensor(spelling)
+            refuse_infinite(tensor, f"{file}: weight {spelling}")
+            return tensor
+        place = next((place for place in self._wrapped if name.startswith(f"{place}.")), None)
+        if place is None:
+            own = dict(self.model.named_parameters(remove_duplicate=False)).get(name)
+            return self._base.tensor(name) if own is None or _is_hollow(own) else own.detach()
+        if self._made[0] != place:
+            self._made = (place, self._merged(place, self._base))
+        return self._made[1][name]
 
-    def _stored(self, name: str) -> Tensor:
-        file, spelling = self._places[name]
-        with safe_open(file, framework="pt") as handle:
-            tensor: Tensor = handle.get_tensor(spelling)
-        refuse_infinite(tensor, f"{file}: weight {spelling}")
-        return tensor
+    def _merged(self, place: str, base: Checkpoint) -> dict[str, Tensor]:
+        module: Any = copy.deepcopy(self._wrapped[place])
+        for name, weight in innermost(module).named_parameters():
+            if _is_hollow(weight):
+                weight.data = base.tensor(f"{place}.{name}").float()
+        if hasattr(module, "unload_and_optionally_merge_module"):
+            whole = module.unload_and_optionally_merge_module(merge=True, safe_merge=False, adapter_names=None)
+        else:
+            module.merge()
+            whole = module.get_base_layer()
+        return {f"{place}.{name}": weight.detach() for name, weight in whole.named_parameters()}
 
 
-def canonical(name: str) -> str:
-    """``name`` as all releases of transformers would spell it here."""
-    for pattern, plain in _SPELLINGS:
-        name = pattern.sub(plain, name)
-    return name
+def _hollow_model(folder: Path) -> tuple[Any, list[Stored]]:
+    """The model of a checkpoint without memory for its weights: what is read of them is not a number."""
+    config = AutoConfig.from_pretrained(folder)
+    kind = getattr(transformers, next(iter(config.architectures or [""])), None)
+    if kind is None:
+        raise TrifacetError(f"{folder / 'config.json'}: architectures names no model of transformers")
+    stored = [one for file in sorted(folder.glob(f"*{WEIGHTS}")) for one in stored_in(file)]
+    if not stored:
+        raise TrifacetError(f"{folder}: holds no safetensors; give the folder of a checkpoint")
+    refuse_integers(stored)
+    with torch.device("meta"), no_larger_than(stored, folder / "config.json"):
+        model = kind._from_config(config)
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            hollow = torch.full((), math.nan).expand(weight.shape)
+            module.register_parameter(name, nn.Parameter(hollow, requires_grad=False))
+    return model, stored
+
+
+def _is_hollow(weight: Tensor) -> bool:
+    return weight.numel() > 0 and bool(weight[(0,) * weight.ndim].isnan())
+
+
+def _places(model: Any, stored: list[Stored]) -> dict[str, tuple[Path, str]]:
+    """File and name there of each weight by its name in the model, as transformers finds it when it loads one."""
+    transforms, known, places = get_model_conversion_mapping(model), model.state_dict(), {}
+    renamings = [one for one in transforms if isinstance(one, WeightRenaming)]
+    converters = [one for one in transforms if isinstance(one, WeightConverter)]
+    for file, name, _, _ in stored:
+        own, converter = rename_source_key(name, renamings, converters, model.base_model_prefix, known)
+        if converter is not None:
+            raise TrifacetError(f"{file}: weight {name} is several of the model's; save it by transformers first")
+        places[own] = (file, name)
+    return places
+
+
+def _wrappers(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules that PEFT has put in others' places, the outermost alone."""
+    found: dict[str, nn.Module] = {}
+    for name, module in model.named_modules():
+        if innermost(module) is not module and not any(name.startswith(f"{outer}.") for outer in found):
+            found[name] = module
+    return found
 
 
 def compare_checkpoints(
@@ -137,16 +194,20 @@ def compare_checkpoints(
             than LoRA.
     """
     before, after = Checkpoint(base), Checkpoint(aligned)
-    here, there = set(before.names()), set(after.names())
-    both = sorted(here & there)
+    here, there = before.names(), after.names()
+    both = sorted(here & there - (before.shared.keys() & after.shared.keys()))
     if not both:
         raise TrifacetError(f"{base} and {aligned} have no weight in common; give two checkpoints of one model")
     changes = []
     for number, name in enumerate(both, start=1):
-        changes.append(_change(name, before.tensor(name), after.tensor(name)))
+        changes.append(_change(_shown(name), before.tensor(name), after.tensor(name)))
         if on_progress:
             on_progress(number, len(both))
-    return CheckpointDifference(changes, sorted(here - there), sorted(there - here))
+    return CheckpointDifference(changes, sorted(map(_shown, here - there)), sorted(map(_shown, there - here)))
+
+
+def _shown(name: str) -> str:
+    return name.removeprefix("model.")  # under which all but the head is
 
 
 def _change(name: str, base: Tensor, aligned: Tensor) -> Change:
@@ -188,35 +249,3 @@ def _local(source: str) -> Path:
         return Path(snapshot_download(source, allow_patterns=["*.safetensors", "*.json"]))
     except (OSError, ValueError, HFValidationError):
         raise TrifacetError(f"{source}: no folder, and no checkpoint of the hub that can be reached") from None
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    adapter = folder / ADAPTER_WEIGHTS
-    files = [adapter] if adapter.is_file() else sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise TrifacetError(f"{folder}: holds no safetensors; give the folder of a checkpoint")
-    return files
-
-
-def _names(file: Path) -> list[str]:
-    try:
-        stored = stored_in(file)
-    except (SafetensorError, OSError) as error:
-        raise TrifacetError(f"{file}: cannot be read as safetensors ({error}); copy the checkpoint again") from None
-    refuse_integers(stored)
-    return [one.name for one in stored]
-
-
-def _adapter_settings(folder: Path) -> dict[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrifacetError(f"{folder / ADAPTER}: cannot be read ({error}); copy the adapter again") from None
-    special = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if settings.get(key)]
-    if settings.get("peft_type") != "LORA" or special:
-        what = special[0] if special else f"peft_type {settings.get('peft_type')}"
-        raise TrifacetError(f"{folder}: an adapter with {what} cannot be compared; merge it into its base first")
-    for key in ("r", "lora_alpha"):
-        if not isinstance(settings.get(key), int | float) or not settings[key] > 0:
-            raise TrifacetError(f"{folder / ADAPTER}: {key} is {settings.get(key)!r}; it takes a number above 0")
-    return settings

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import TrifacetError, first_line
+from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.base import TransformersFamily
@@ -21,7 +22,9 @@ from trifacet.models.processors import processor_place, template_place
 from trifacet.models.soundness import is_token
 
 _LARGEST_SIDE, _LARGEST_AREA = 2**13, 2**26  # pixels to which a picture may be scaled
-_POST = "A post."
+_POST = "A post, 'so' to \"say\", & its <marks>.\nÉn två."
+_ANSWER = "An answer: 'it' has \"some\" & <marks> too.\nÀ deux."
+_SHOWN = 300  # characters of a text in a message, its last
 
 
 def ask_once(source: str, family: TransformersFamily) -> None:
@@ -46,9 +49,13 @@ def ask_once(source: str, family: TransformersFamily) -> None:
     try:
         ids_L = encoder.token_ids([encoder.rendered(None, _POST, images=1)])[0]
         encoder.images_at(ids_L, 1)
+        for images in (1, 0):
+            try_answer(encoder, images)
         ids = {*ids_L.tolist(), encoder.end_id} - {family.placeholder_id}
     except TrifacetError as error:
         raise TrifacetError(f"{template_place(source)}: {error}") from None
+    added = processor.tokenizer.added_tokens_decoder  # which texts never hold, as a family reserves them
+    ids |= {number for number in processor.tokenizer.get_vocab().values() if number not in added}
     if not all(is_token(token, size) for token in ids):
         place = Path(source, "tokenizer.json")
         raise TrifacetError(f"{place}: has the id {max(ids)}, and config.json says that there are {size}")
@@ -58,11 +65,17 @@ def ask_once(source: str, family: TransformersFamily) -> None:
         sides = dict(getattr(images, key, None) or {})
         if any(side is not None and not 0 < side <= largest for side in sides.values()):
             raise TrifacetError(f"{processor_place(source)}: {key} is {sides}; pictures are scaled to 1 to {largest}")
-    seen = _picture(family)
+    try:
+        seen = _picture(family)
+        run = family.image_tokens(seen)
+    except Exception as error:  # a processor fed with odd settings raises whatever it trips over
+        raise TrifacetError(
+            f"{processor_place(source)}: it reads no picture ({first_line(error)}); use that of the base model"
+        ) from None
     if not torch.isfinite(seen.pixel_values).all():
         keys = "rescale_factor, image_mean and image_std"
         raise TrifacetError(f"{processor_place(source)}: {keys} make no numbers of a picture; use the base model's")
-    if config.image_token_id not in family.image_tokens(seen):
+    if config.image_token_id not in run:
         key = "image_token_index" if "image_token_index" in config.to_dict() else "image_token_id"
         raise TrifacetError(
             f"{config_file}: {key} is {config.image_token_id!r}, which is not what the processor writes for a picture; "
@@ -70,13 +83,58 @@ def ask_once(source: str, family: TransformersFamily) -> None:
         )
 
 
+def try_answer(encoder: SampleEncoder, images: int) -> None:
+    """See that what is learned of a sample is its answer and one end, after the text that asks for it.
+
+    Raises:
+        TrifacetError: showing the text that asks and the text with the answer.
+    """
+    asks = encoder.rendered(None, _POST, images=images)
+    whole = encoder.rendered(None, _POST, _ANSWER, images=images)
+    before, answer, after = whole.removeprefix(asks).partition(_ANSWER)
+    asks_alone = encoder.tokenizer(asks, add_special_tokens=False, verbose=False)["input_ids"]
+    problem = None
+    if encoder.user_text(None, _POST) not in asks:
+        problem = "does not hand on request and post as they are"
+    elif not whole.startswith(asks):
+        problem = "asks for an answer otherwise than the text with an answer begins"
+    elif not answer:
+        problem = "does not hand on the answer as it is"
+    elif before.strip():
+        problem = f"has {before.strip()!r} between the text that asks and the answer, where it would be learned"
+    elif after.strip() not in encoder.ends:
+        problem = f"ends an answer with {after.strip()!r} and not with one token"
+    elif encoder.token_ids([asks])[0][-len(asks_alone) :].tolist() != asks_alone:
+        problem = "meets a tokenizer that ends every text (add_eos_token of tokenizer_config.json), also one that asks"
+    if problem:
+        raise TrifacetError(
+            f"the chat template {problem}; use that of the base model. It asks by {_end_of(asks)} and learns from "
+            f"{_end_of(whole)}"
+        )
+
+
+def _end_of(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN else f"...{text[-_SHOWN:]!r}"
+
+
 def write_once(source: str, family: TransformersFamily, model: Any) -> None:
     """Have a model write one token.
 
     Raises:
-        TrifacetError: what it computes are no numbers.
-        Exception: whatever it trips over.
+        TrifacetError: it fails, or what it computes are no numbers.
     """
+    try:
+        _write_once(source, family, model)
+    except TrifacetError:
+        raise
+    except Exception as error:  # a model fed with what is another's raises whatever it trips over
+        raise TrifacetError(
+            f"{source}: cannot be loaded as a checkpoint: its first request fails ({first_line(error)}); config.json, "
+            "weights and processor are not of one model"
+        ) from None
+
+
+def _write_once(source: str, family: TransformersFamily, model: Any) -> None:
     encoder, seen = WayOfAsking().encoder(family), _picture(family)
     path, _ = encoder.prompt_path(None, _POST, [seen])
     ids_BL = torch.from_numpy(path.tokens_L)[None]

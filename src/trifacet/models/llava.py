@@ -27,10 +27,15 @@ VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were train
 )
 
 
+_CLIP = "clip_vision_model"  # the encoder of LLaVA-1.5 and 1.6; its first feature is not a patch's
+ENCODERS = frozenset({_CLIP, "siglip_vision_model"})
+
+
 class LlavaFamily(TransformersFamily):
     """The ``Family`` of LLaVA with a fixed number of tokens per image."""
 
     name = "llava"
+    encoders = ENCODERS
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: LlavaConfig) -> LlavaProcessor:
@@ -46,7 +51,12 @@ def unread_layers(model: Any) -> list[nn.Module]:
     layers = vision.encoder.layers
     states = len(layers) + 1  # the embeddings' output comes first
     last = max(index % states for index in ([layer] if isinstance(layer, int) else layer))
-    return [*layers[last:], vision.post_layernorm]
+    return [*layers[last:], vision.post_layernorm, *([vision.head] if hasattr(vision, "head") else [])]
+
+
+def other_features(config: Any) -> int:
+    """How many features of the vision encoder are no patch's."""
+    return int(config.vision_config.model_type == _CLIP)
 
 
 def square_image_processor(side: int, mean: Sequence[float], std: Sequence[float]) -> LlavaImageProcessorPil:
@@ -61,17 +71,19 @@ def square_image_processor(side: int, mean: Sequence[float], std: Sequence[float
 
 
 def one_tile_processor(processor: Any, config: LlavaConfig) -> LlavaProcessor:
-    """The processor of a LLaVA-1.5 or 1.6 checkpoint, its image part replaced by the one-tile, padded way."""
+    """The processor of a LLaVA-1.5 or 1.6 checkpoint, CLIP's image part replaced by the one-tile, padded way."""
     vision = config.vision_config
-    source = processor.image_processor
+    images = processor.image_processor
+    if vision.model_type == _CLIP:
+        images = square_image_processor(vision.image_size, images.image_mean, images.image_std)
     return LlavaProcessor(
-        image_processor=square_image_processor(vision.image_size, source.image_mean, source.image_std),
+        image_processor=images,
         tokenizer=processor.tokenizer,
         patch_size=vision.patch_size,
         vision_feature_select_strategy=config.vision_feature_select_strategy,
         chat_template=processor.chat_template or VICUNA_TEMPLATE,
         image_token=processor.image_token,
-        num_additional_image_tokens=1,  # the class token, which "default" drops again
+        num_additional_image_tokens=other_features(config),  # the class token, which "default" drops again
     )
 
 

@@ -14,18 +14,23 @@ from torch import Tensor, nn
 
 from trifacet.engine.family import ImageInput, core
 from trifacet.models.base import TransformersFamily
-from trifacet.models.llava import VICUNA_TEMPLATE, unread_layers
+from trifacet.models.llava import ENCODERS, VICUNA_TEMPLATE, other_features, unread_layers
 
 
 class LlavaNextFamily(TransformersFamily):
     """The ``Family`` of LLaVA-1.6 with its tiles; ``layout`` is (height, width) of the picture."""
 
     name = "llava_next"
+    encoders = ENCODERS
 
     @classmethod
     def adapted_processor(cls, processor: Any, config: Any) -> Any:
         if processor.chat_template is None:
             processor.chat_template = VICUNA_TEMPLATE
+        # Older processors say nothing of these.
+        processor.patch_size = config.vision_config.patch_size
+        processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+        processor.num_additional_image_tokens = other_features(config)
         return processor
 
     def read(self, image: Image.Image) -> ImageInput:

@@ -6,7 +6,6 @@ Invariant: what was saved here is loaded with the same weights and reads images 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,24 +19,16 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from trifacet.base import seals
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.base.files import replacing_folder
-from trifacet.engine.family import Family
+from trifacet.models.adapters import ADAPTER_WEIGHTS, adapter_at, bases_of, merged, put_on
 from trifacet.models.asking import ImagePixels, ImageTiles, WayOfAsking
 from trifacet.models.base import TransformersFamily
 from trifacet.models.checkpoint import quiet, read_weights, reading
 from trifacet.models.families import FAMILIES
 from trifacet.models.first_request import ask_once, write_once
 from trifacet.models.llava import one_tile_config
-from trifacet.models.processors import read_processor, try_template_of
-from trifacet.models.soundness import (
-    no_larger_than,
-    refuse_infinite_weights,
-    refuse_integers,
-    refuse_odd_files,
-    stored_in,
-)
+from trifacet.models.processors import lacking_part, read_processor, try_template_of, with_own_parts
+from trifacet.models.soundness import refuse_infinite_weights, stored_in
 
-ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 WEIGHTS = ".safetensors"  # how files of weights end
 
 
@@ -47,7 +38,7 @@ class LoadedModel:
 
     model: Any
     processor: Any
-    family: Family
+    family: TransformersFamily
     image_tiles: ImageTiles = "one"
     image_pixels: ImagePixels | None = None
 
@@ -77,12 +68,15 @@ def load_model(
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, weights that
             do not fit, or a file that is not as it was saved here.
     """
-    seals.refuse_damaged(Path(path))
-    asked = WayOfAsking.read(Path(path))
+    adapter = adapter_at(path)
+    folder = adapter or Path(path)
+    seals.refuse_damaged(folder)
+    asked = WayOfAsking.read(folder)
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
-    if is_adapter(path):
+    if adapter:
         return _load_adapter(
-            Path(path),
+            str(path),
+            adapter,
             dtype=dtype,
             device=device,
             image_tiles=tiles,
@@ -104,7 +98,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         attn_implementation="sdpa",
     )
-    with reading(source):
+    with quiet():
         write_once(source, family, model)
     model.name_or_path = _lasting(source)
     return LoadedModel(model, family.processor, family, tiles, pixels)
@@ -116,14 +110,18 @@ def load_processor(
     image_tiles: ImageTiles | None = None,
     image_pixels: ImagePixels | None = None,
     trust_remote_code: bool = False,
-) -> Family:
+) -> TransformersFamily:
     """The family with its processor alone, without weights: for counting tokens. Raises as ``load_model`` does."""
     options = {"trust_remote_code": trust_remote_code}
-    seals.refuse_damaged(Path(path), lambda name: not name.endswith(WEIGHTS))
-    asked = WayOfAsking.read(Path(path))
+    adapter = adapter_at(path)
+    folder = adapter or Path(path)
+    seals.refuse_damaged(folder, lambda name: not name.endswith(WEIGHTS))
+    asked = WayOfAsking.read(folder)
     tiles, pixels = image_tiles or asked.image_tiles, image_pixels or asked.image_pixels
-    if is_adapter(path):
-        return load_processor(bases_of(Path(path))[-1], image_tiles=tiles, image_pixels=pixels, **options)
+    if adapter:
+        base = load_processor(bases_of(adapter)[0], image_tiles=tiles, image_pixels=pixels, **options)
+        with reading(str(adapter)):
+            return _of_adapter(adapter, base, pixels)
     with reading(str(path)):
         return _family(str(path), _config(str(path), options, tiles), pixels, options)
 
@@ -133,12 +131,21 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     if config.model_type not in FAMILIES:
         families = ", ".join(f"{key} ({family.what})" for key, family in FAMILIES.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
+    encoders, seen = FAMILIES[config.model_type].encoders, config.vision_config.model_type
+    if encoders and seen not in encoders:
+        known = " and ".join(sorted(encoders))
+        raise TrifacetError(f"{source}: {config.model_type} over {seen} is not supported; over {known} it is")
     return one_tile_config(config) if config.model_type == "llava_next" and tiles == "one" else config
 
 
 def _family(source: str, config: Any, pixels: ImagePixels | None, options: dict[str, Any]) -> TransformersFamily:
+    return _ready(source, _processor(source, config, options), config, pixels)
+
+
+def _ready(source: str, processor: Any, config: Any, pixels: ImagePixels | None) -> TransformersFamily:
+    """The family of a checkpoint, once its processor has shown that it suits ``config``."""
     kind = FAMILIES[config.model_type].load()
-    family = kind(kind.adapted_processor(_processor(source, config, options), config), config)
+    family = kind(kind.adapted_processor(processor, config), config)
     if family.processor.chat_template is None:
         raise TrifacetError(
             f"{source}: no chat template; put the chat_template.jinja of the base model beside the weights"
@@ -155,7 +162,7 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
         processor = read_processor(source, config, **options)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrifacetError(
-            f"{source}: no usable processor ({first_line(error)}); "
+            f"{source}: no usable processor ({lacking_part(source) or first_line(error)}); "
             "put processor_config.json, the tokenizer and the chat template of the base model beside the weights"
         ) from None
     if not hasattr(processor, "image_processor"):
@@ -163,59 +170,20 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     return processor
 
 
-def _load_adapter(path: Path, **options: Any) -> LoadedModel:
-    from peft import PeftModel, get_peft_model_state_dict
-
+def _load_adapter(source: str, path: Path, **options: Any) -> LoadedModel:
     loaded = load_model(bases_of(path)[0], **options)
     with reading(str(path)):
-        if not (path / ADAPTER_WEIGHTS).is_file():  # PEFT would read a pickle
-            raise TrifacetError(f"{path}: has no {ADAPTER_WEIGHTS}; convert the adapter to safetensors")
-        stored = stored_in(path / ADAPTER_WEIGHTS)
-        refuse_integers(stored)
-        with no_larger_than(stored, path / ADAPTER):
-            adapted = PeftModel.from_pretrained(loaded.model, str(path), use_safetensors=True)
-        asked_for = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        if lacking := sorted(asked_for - {one.name for one in stored}):  # PEFT would leave them as they were drawn
-            raise TrifacetError(f"{path / ADAPTER_WEIGHTS}: lacks {lacking[0]}, which {ADAPTER} asks for")
-        merged = adapted.merge_and_unload()
-        for (
-            weight
-        ) in merged.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
-            weight.data = weight.data.to(getattr(torch, options["dtype"]))
-        refuse_infinite_weights(merged, str(path), stored)
-    merged.name_or_path = _lasting(str(path))  # an adapter that is trained on this model stands on this one
-    return LoadedModel(merged, loaded.processor, loaded.family, loaded.image_tiles, loaded.image_pixels)
+        family = _of_adapter(path, loaded.family, loaded.image_pixels)
+        model = merged(put_on(loaded.model, path), getattr(torch, options["dtype"]))
+        refuse_infinite_weights(model, str(path), stored_in(path / ADAPTER_WEIGHTS))
+    model.name_or_path = _lasting(source)  # an adapter that is trained on this model stands on this one
+    return LoadedModel(model, family.processor, family, loaded.image_tiles, loaded.image_pixels)
 
 
-def is_adapter(path: str | Path) -> bool:
-    """Whether a folder holds an adapter; a name that no file can have is none."""
-    return os.path.isfile(os.path.join(path, ADAPTER))  # noqa: PTH113, PTH118
-
-
-def bases_of(adapter: Path) -> list[str]:
-    """The checkpoints that an adapter stands on, as the folders say: its base, that one's if it is an adapter too ...
-
-    Raises:
-        TrifacetError: a folder does not say it, or the adapters stand on each other in a circle.
-    """
-    found: list[str] = []
-    seen, folder = {adapter.resolve()}, adapter
-    while True:
-        file = folder / ADAPTER
-        refuse_odd_files(str(folder))
-        try:
-            base = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise TrifacetError(f"{folder}: {ADAPTER} cannot be read ({first_line(error)})") from None
-        if not isinstance(base, str) or not base:
-            raise TrifacetError(f"{file}: base_model_name_or_path is {base!r}; name the folder or hub id of its base")
-        found.append(base)
-        if not is_adapter(base):
-            return found
-        folder = Path(base)
-        if folder.resolve() in seen:
-            raise TrifacetError(f"{file}: base_model_name_or_path leads in a circle, to {base}; name a model")
-        seen.add(folder.resolve())
+def _of_adapter(path: Path, family: TransformersFamily, pixels: ImagePixels | None) -> TransformersFamily:
+    """The family of an adapter's base, with the tokenizer, chat template and image processor that lie with it."""
+    processor = with_own_parts(path, family.processor)
+    return family if processor is None else _ready(str(path), processor, family.config, pixels)
 
 
 def _lasting(source: str) -> str:

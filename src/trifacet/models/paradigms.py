@@ -5,6 +5,8 @@ Invariant: after ``choose_trained`` the weights that require a gradient are exac
 
 from __future__ import annotations
 
+import copy
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,6 +38,7 @@ class TrainedPart:
     how: Literal["frozen", "full", "LoRA", "part"]
     trained: int
     total: int
+    left_out: int = 0  # layers of a frozen vision encoder that the LoRA targets match
 
 
 def vision_trains(paradigm: int, stage: _Stage) -> bool:
@@ -55,25 +58,30 @@ def choose_trained(
         TrifacetError: nothing would train, or the LoRA targets match no layer.
     """
     model.requires_grad_(False)
+    left_out = 0
     if lora is None:
         for name, part in family.parts(model).items():
             part.requires_grad_(name != "vision" or train_vision)
     else:
-        model = _with_adapters(model, lora, family.copied(train_vision=train_vision))
+        encoder = set() if train_vision else set(family.parts(model)["vision"].modules())
+        frozen = [name for name, module in model.named_modules() if module in encoder]
+        model, left_out = _with_adapters(model, lora, family.copied(train_vision=train_vision), frozen)
     for module in family.unread(model):
         module.requires_grad_(False)
-    table = [_row(name, part) for name, part in family.parts(model).items()]
+    table = [_row(name, part, left_out * (name == "vision")) for name, part in family.parts(model).items()]
     if not any(row.trained for row in table):
         raise TrifacetError("nothing would be trained; unfreeze a part by model.paradigm or widen model.lora.targets")
     return model, table
 
 
-def _with_adapters(model: Any, lora: LoraSettings, copies: list[str]) -> Any:
+def _with_adapters(model: Any, lora: LoraSettings, copies: list[str], frozen: list[str]) -> tuple[Any, int]:
     """Adapters on the targets; projector and, where it trains, vision encoder as copies that belong to the adapter.
 
-    So switching the adapter off gives the reference model, whatever trained.
+    So switching the adapter off gives the reference model, whatever trained. Modules that are ``frozen`` get none;
+    how many of them the targets match is returned.
     """
     from peft import LoraConfig, get_peft_model
+    from peft.tuners.tuners_utils import check_target_module_exists
 
     settings = LoraConfig(
         r=lora.rank,
@@ -81,6 +89,7 @@ def _with_adapters(model: Any, lora: LoraSettings, copies: list[str]) -> Any:
         lora_dropout=lora.dropout,
         target_modules=lora.targets,
         modules_to_save=copies,
+        exclude_modules="|".join(map(re.escape, frozen)) or None,
     )
     try:
         with warnings.catch_warnings():
@@ -91,10 +100,12 @@ def _with_adapters(model: Any, lora: LoraSettings, copies: list[str]) -> Any:
     for weight in adapted.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()  # over a bfloat16 base too: small steps would be rounded away
-    return adapted
+    found = copy.copy(adapted.peft_config["default"])  # with the names of all linear layers, where they were asked for
+    found.exclude_modules = None
+    return adapted, sum(bool(check_target_module_exists(found, name)) for name in frozen)
 
 
-def _row(name: str, part: nn.Module) -> TrainedPart:
+def _row(name: str, part: nn.Module, left_out: int) -> TrainedPart:
     weights = [(key, weight) for key, weight in part.named_parameters() if ".original_module." not in f".{key}"]
     total = sum(weight.numel() for _, weight in weights)
     trained = [(key, weight.numel()) for key, weight in weights if weight.requires_grad]
@@ -105,4 +116,4 @@ def _row(name: str, part: nn.Module) -> TrainedPart:
         how = "LoRA"
     else:
         how = "full" if count == total else "part"
-    return TrainedPart(name, how, count, total)
+    return TrainedPart(name, how, count, total, left_out)

@@ -5,16 +5,19 @@ Invariant: a processor that was loaded without its video part saves what the che
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE
+from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
 from transformers.utils import (
     CHAT_TEMPLATE_FILE,
     IMAGE_PROCESSOR_NAME,
+    LEGACY_PROCESSOR_CHAT_TEMPLATE_FILE,
     PROCESSOR_NAME,
     VIDEO_PROCESSOR_NAME,
     is_torchvision_available,
@@ -68,6 +71,46 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
         image_processor=AutoImageProcessor.from_pretrained(source, **options),
         tokenizer=AutoTokenizer.from_pretrained(source, **options),
     )
+
+
+def with_own_parts(folder: Path, processor: Any) -> Any:
+    """``processor`` with the tokenizer, chat template and image processor of a folder; None if it holds none of them.
+
+    Raises:
+        TrifacetError: a token of the processor's has another id in the folder's tokenizer.
+        Exception: whatever transformers trips over.
+    """
+    own = copy.copy(processor)
+    source = str(folder)
+    if (folder / FULL_TOKENIZER_FILE).is_file() or (folder / TOKENIZER_CONFIG_FILE).is_file():
+        own.tokenizer = read_tokenizer(source)
+        ids = own.tokenizer.get_vocab()
+        for token, number in processor.tokenizer.get_vocab().items():
+            if ids.get(token) != number:
+                raise TrifacetError(
+                    f"{folder}: its tokenizer gives {token!r} the id {ids.get(token)}, and its base's gives {number}; "
+                    "take the tokenizer's files out of it, or name the base that it was trained on"
+                )
+        own.chat_template = own.tokenizer.chat_template or own.chat_template
+    for name in (LEGACY_PROCESSOR_CHAT_TEMPLATE_FILE, CHAT_TEMPLATE_FILE):
+        if (file := folder / name).is_file():
+            text = file.read_text(encoding="utf-8")
+            own.chat_template = json.loads(text)["chat_template"] if file.suffix == ".json" else text
+    if (folder / PROCESSOR_NAME).is_file() or (folder / IMAGE_PROCESSOR_NAME).is_file():
+        own.image_processor = AutoImageProcessor.from_pretrained(source)
+        refuse_odd_normalisation(source, own.image_processor)
+    return own if vars(own) != vars(processor) else None
+
+
+def lacking_part(source: str) -> str:
+    """Which files a folder lacks that every processor has, in words; nothing of a hub's checkpoint."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return ""
+    for names in ((PROCESSOR_NAME, IMAGE_PROCESSOR_NAME), (FULL_TOKENIZER_FILE, "tokenizer.model", "vocab.json")):
+        if not any((folder / name).is_file() for name in names):
+            return f"there is no {' or '.join(names)}"
+    return ""
 
 
 def read_tokenizer(source: str, **options: Any) -> Any:

@@ -39,7 +39,7 @@ class Qwen2VLFamily(TransformersFamily):
     @property
     def reserved_ids(self) -> frozenset[int]:
         around = self.token_ids_of("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|video_pad|>")
-        return frozenset({self.placeholder_id, *around})
+        return super().reserved_ids | set(around)
 
     def read(self, image: Image.Image) -> ImageInput:
         try:

@@ -68,8 +68,17 @@ def refuse_odd_files(source: str) -> None:
             raise TrifacetError(f"{path}: is no regular file; {_REPAIR}")
         if path.suffix in {".json", ".jinja", ".txt"} and told.st_size > _LARGEST_TEXT:
             raise TrifacetError(f"{path}: is larger than {_LARGEST_TEXT // 10**6} MB; {_REPAIR}")
+        if path.suffix == ".jinja":
+            _refuse_other_bytes(path)
         if path.name.endswith("config.json"):
             _refuse_odd_numbers(path)
+
+
+def _refuse_other_bytes(path: Path) -> None:
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TrifacetError(f"{path}: cannot be read as text in UTF-8 ({first_line(error)}); {_REPAIR}") from None
 
 
 def _refuse_odd_numbers(path: Path) -> None:

@@ -105,6 +105,10 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
     for row in table:
         shown.add_row(row.part, row.how, f"{row.trained:,}", f"{row.total:,}")
     console.print(shown)
+    if left_out := sum(row.left_out for row in table):
+        console.print(
+            f"{name}: the vision encoder is frozen: {left_out} of its layers that model.lora.targets match are left out"
+        )
 
 
 def _trainer(
