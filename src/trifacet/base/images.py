@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trifacet.base.bounded import OutOfBoundsError, call_bounded
+from trifacet.base.embedded import kept_picture, shortened
 from trifacet.base.errors import DataError, first_line
 from trifacet.base.image_colours import to_rgb
 from trifacet.base.image_structure import dear_decoder, dear_structure
@@ -58,11 +59,15 @@ class ImageFacts:
 
 
 def resolve_inside(root: str | Path, name: str) -> Path:
-    """The file ``name`` under ``root``, links followed.
+    """The file ``name`` under ``root``, links followed; that of a picture which came inside a data file (``embedded``).
 
     Raises:
         DataError: when the path leaves the root (absolute, ``..``, a link) or there is no such file.
     """
+    if (kept := kept_picture(name)) is not None:
+        if not kept.is_file():
+            raise DataError(f"{shortened(name)} is not in {kept.parent.parent}", fix="read its data file again")
+        return kept
     base = Path(root).resolve()
     try:
         path = (base / name).resolve()
@@ -74,9 +79,10 @@ def resolve_inside(root: str | Path, name: str) -> Path:
     except ValueError:
         raise _unreachable(name, "no path has such a character") from None
     if not path.is_relative_to(base):
-        raise DataError(f"path {name!r} lies outside the data root {base}", fix="use a path below the data root")
+        problem = f"path {shortened(name, 200)} lies outside the data root {base}"
+        raise DataError(problem, fix="use a path below the data root")
     if not found:
-        raise DataError(f"no image file {name!r} under {base}", fix="correct the path or set data.images")
+        raise DataError(f"no image file {shortened(name, 200)} under {base}", fix="correct the path or set data.images")
     return path
 
 
@@ -204,7 +210,8 @@ def _pixels(
 
 def _refuse_animated(name: str, facts: ImageFacts) -> None:
     if facts.frames > 1 and facts.format != "MPO":
-        raise DataError(f"image {name!r} is animated (more than one frame)", fix="use a still image")
+        several = "has more than one page" if facts.format == "TIFF" else "is animated (more than one frame)"
+        raise DataError(f"image {name!r} {several}", fix="use a still image of one page")
 
 
 @contextmanager

@@ -20,9 +20,9 @@ from trifacet.base.files import replacing
 from trifacet.base.images import IMAGE_FORMATS
 from trifacet.base.opening import is_folder
 from trifacet.data.parquet import parquet_file, parquet_values
-from trifacet.data.records import SCHEMAS
+from trifacet.data.records import EMBEDDED, SCHEMAS
 
-EMBEDDED = "image_bytes"
+__all__ = ["EMBEDDED", "unpack_images", "written_kind"]
 
 
 def written_kind(path: Path) -> str | None:

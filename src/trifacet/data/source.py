@@ -6,6 +6,7 @@ demo's own world and a user's files look the same from here on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from trifacet.data.rows import OnProblem
 from trifacet.data.settings import Data, Split
 
 Value = TypeVar("Value")
+_Parsed = tuple[list[tuple[int, Sample]], list[DataError], Counter[str]]
 
 
 class FilesRead:
@@ -72,24 +74,40 @@ class Source:
 
     def rows(self, on_bad_row: OnProblem) -> list[tuple[int, Sample]]:
         """All samples with their row numbers; ``on_bad_row`` is told what ``skip`` leaves out. Raises as ``read``."""
-        purpose = (self.format, self.kind, self.label, self.skip)
-        rows, problems = self.files.once(self.file, purpose, self._parsed)
+        rows, problems, _ = self._once()
         for problem in problems:
             on_bad_row(problem)
         return list(rows)
 
-    def _parsed(self) -> tuple[list[tuple[int, Sample]], list[DataError]]:
+    def lost(self) -> dict[str, int]:
+        """What rows say and no sample holds, with the number of rows. Raises as ``read``."""
+        return dict(self._once()[2].most_common())
+
+    def _once(self) -> _Parsed:
+        return self.files.once(self.file, (self.format, self.kind, self.label, self.skip), self._parsed)
+
+    def _parsed(self) -> _Parsed:
         problems: list[DataError] = []
+        lost: Counter[str] = Counter()
 
         def on_problem(problem: DataError) -> None:
             if not self.skip or problem.row is None:  # without a row it is the file that is damaged
                 raise problem
             problems.append(problem)
 
-        rows = list(iter_samples(self.file, self.kind, self.format, label=self.label, on_problem=on_problem))
+        rows = list(
+            iter_samples(
+                self.file,
+                self.kind,
+                self.format,
+                label=self.label,
+                on_problem=on_problem,
+                on_lost=lambda row, what: lost.update((what,)),
+            )
+        )
         if not rows:
             raise DataError("has no rows that can be used", fix="give a file with at least one sample", file=self.file)
-        return rows, problems
+        return rows, problems, lost
 
 
 def source_of(

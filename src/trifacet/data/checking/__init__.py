@@ -41,6 +41,7 @@ class Report:
     format: str
     findings: list[Finding] = field(default_factory=list)
     samples: dict[int, Sample] = field(default_factory=dict)  # by row number
+    lost: Counter[str] = field(default_factory=Counter)  # what rows say and no sample holds, with the number of rows
     images: list[ImageReport] = field(default_factory=list)
 
     def sort(self) -> None:
@@ -92,6 +93,7 @@ class Report:
                 "by_mode": self.count_images("mode"),
                 **{name: asdict(spread) for name, spread in self.sizes().items()},
             },
+            "lost": dict(self.lost.most_common()),
             "words": {name: asdict(spread) for name, spread in self.words().items()},
             "findings": [finding.as_dict() for finding in self.findings],
         }
@@ -129,8 +131,19 @@ def check_file(
     names = format_called(name).NAMES
     duplicates = Duplicates(report.file, names)
     problems = report.findings
+    first_lost: dict[str, int] = {}
+
+    def on_lost(number: int, what: str) -> None:
+        report.lost[what] += 1
+        first_lost.setdefault(what, number)
+
     reading = iter_samples(
-        path, kind, name, label=label, on_problem=lambda e: problems.append(Finding.of(e, report.file))
+        path,
+        kind,
+        name,
+        label=label,
+        on_problem=lambda e: problems.append(Finding.of(e, report.file)),
+        on_lost=on_lost,
     )
     for number, sample in reading:
         report.samples[number] = sample
@@ -143,12 +156,29 @@ def check_file(
     if report.samples and report.rows_showing(0) == len(report.samples):
         cure = f"fine for posts without pictures; else name them in {names.get('image', 'image')!r}"
         problems.append(Finding("warning", report.file, None, None, "no row has an image", cure))
+    for what, count in report.lost.items():
+        rows = f"{count} rows, this one first" if count > 1 else "this row"
+        cause, cure = f"lost: {what} ({rows})", "leave the rows out if it matters"
+        problems.append(Finding("warning", report.file, first_lost[what], None, cause, cure))
+    problems.extend(_unread(report))
     root = Path(images) if images is not None else path.parent
     used = list(dict.fromkeys(name for sample in report.samples.values() for name, _ in _image_names(sample)))
     report.images = list(track(inspect_images(used, root, max_pixels, workers), len(used)))
     problems.extend(_image_findings(report, names))
     report.sort()
     return report
+
+
+def _unread(report: Report) -> Iterable[Finding]:
+    """The fields that formats of others have and nobody here reads, in one note."""
+    if report.format == "trifacet":
+        return
+    counts = Counter(name for sample in report.samples.values() for name in sample.extra if name != "system")
+    if counts:
+        columns = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(20))
+        more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
+        cause = f"fields that are kept and not used, with their rows: {columns}{more}"
+        yield Finding("note", report.file, None, None, cause, "fine if the model is not to know them")
 
 
 def _image_names(sample: Sample) -> list[tuple[str, str]]:

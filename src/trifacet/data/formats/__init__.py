@@ -1,8 +1,9 @@
 """Reading and writing samples in the formats of others and our own.
 
-A format is a module with ``reader(path, label)`` (a function from a row to a record's values), ``to_row(sample,
-label)`` (None where the format has no row for the sample), ``LABEL`` (the line before a post), ``NAMES`` (our field ->
-the file's) and ``NEEDS`` (what a row must have); one of the user's own is a ``Format``.
+A format is a module with ``reader(path, label, lost)`` (a function from a row to a record's values, which tells what
+of it is lost), ``to_row(sample, label)`` (None where the format has no row for the sample), ``LABEL`` (the line before
+a post), ``NAMES`` (our field -> the file's) and ``NEEDS`` (what a row must have); one of the user's own is a
+``Format``.
 Invariant: ids are unique in a file, and made of the row's number where it has none. Code of the user's own is run only
 where its name came from the user: what a run's folder names is not imported.
 """
@@ -10,6 +11,7 @@ where its name came from the user: what a run's folder names is not imported.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +21,10 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.base.opening import is_file
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
-from trifacet.data.formats.chat import LABEL
+from trifacet.data.formats.chat import LABEL, OnLost, ignore
 from trifacet.data.formats.losses import Losses
 from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
-from trifacet.data.rows import OnProblem, Row, Values, iter_rows, stop, write_rows
+from trifacet.data.rows import OnProblem, Row, Values, iter_rows, plain, stop, write_rows
 
 __all__ = [
     "FORMATS",
@@ -48,7 +50,7 @@ class Format:
     values: Callable[[Values], Values]
     NAMES: dict[str, str] = field(default_factory=dict)
 
-    def reader(self, path: Path, label: str) -> Callable[[Values], Values]:
+    def reader(self, path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
         """A function from a row to a record's values, which raises DataError where the user's own code fails."""
 
         def to_values(row: Values) -> Values:
@@ -70,6 +72,7 @@ FORMATS: dict[str, ModuleType] = {
     "ms-swift": ms_swift,
     "llama-factory": llama_factory,
 }
+_LIKE_IMAGES = re.compile(r"image|img|picture|photo|pixel|video|media", re.IGNORECASE)
 _OWN: dict[str, Format] = {}  # those that were named
 _OF_ANY_KIND = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
 
@@ -120,19 +123,28 @@ def format_called(name: str) -> ModuleType | Format:
 
 
 def iter_samples(
-    path: str | Path, kind: str, format: str = "auto", *, label: str = LABEL, on_problem: OnProblem = stop
+    path: str | Path,
+    kind: str,
+    format: str = "auto",
+    *,
+    label: str = LABEL,
+    on_problem: OnProblem = stop,
+    on_lost: Callable[[int, str], None] = lambda row, what: None,
 ) -> Iterator[tuple[int, Sample]]:
     """The samples of ``path`` with their row numbers, one at a time; arguments as in ``read_samples``.
 
     ``on_problem`` is called for every problem of every row, and reading goes on if it returns: the row is left out.
+    ``on_lost`` is called for each thing that a row says and that no sample can hold, with its number.
     """
     path = Path(path)
     module = format_called(detect_format(path) if format == "auto" else format)
-    to_values = module.reader(path, label)
+    lost: dict[str, None] = {}  # of one row, each once
+    to_values = module.reader(path, label, lambda what: lost.update({what: None}))
     rows_of_ids: dict[str, int] = {}
-    for number, row in iter_rows(path, on_problem):
+    for number, row in iter_rows(path, on_problem, embedded=True):
+        lost.clear()
         try:
-            values = _as_kind(kind, {"id": f"row-{number}"} | to_values(row))
+            values = _as_kind(kind, {"id": f"row-{number}"} | plain(to_values(row)))
         except DataError as problem:
             on_problem(_located(problem, path, number))
             continue
@@ -148,7 +160,20 @@ def iter_samples(
             on_problem(DataError(problem_text, fix="make ids unique", file=path, row=number, field="id"))
             continue
         rows_of_ids[sample.id] = number
+        for what in [*lost, *_likely_images(sample)]:
+            on_lost(number, what)
         yield number, sample
+
+
+def _likely_images(sample: Sample) -> list[str]:
+    """Fields of a sample without a picture that nothing reads, and that are called as if they named one."""
+    if sample.pictures:
+        return []
+    return [
+        f"the column {name!r}, which no format reads: is it an image?"
+        for name, value in sample.extra.items()
+        if value and _LIKE_IMAGES.search(name)
+    ]
 
 
 def write_samples(
@@ -178,7 +203,7 @@ def write_samples(
     """
     path, module = Path(path), FORMATS[format]
     label = module.LABEL if label is None else label
-    losses = Losses(format, module.NEEDS)
+    losses = Losses()
     rows: list[Values] = []
     kept: list[Sample] = []
     if format == "llama-factory":
@@ -196,11 +221,17 @@ def write_samples(
         whole = sample if sample.prompt or not prompt else sample.model_copy(update={"prompt": prompt})
         row = module.to_row(whole, label)
         if row is None:
-            losses.left_out()
+            losses.left_out(f"{format} needs {module.NEEDS}")
             continue
-        rows.append(_without_made_id(row, len(rows) + 1))
+        row = _without_made_id(row, len(rows) + 1)
+        try:
+            again = to_values(row)
+        except DataError as problem:  # its texts hold what the format means something else by
+            losses.left_out(f"{format} would read it otherwise: {problem}")
+            continue
+        rows.append(row)
         kept.append(whole)
-        losses.compare(whole, _as_kind(kind, {"id": f"row-{len(rows)}"} | to_values(rows[-1])))
+        losses.compare(whole, _as_kind(kind, {"id": f"row-{len(rows)}"} | again))
     if not rows:
         raise TrifacetError(f"nothing to write to {path}: {' '.join(losses.sentences()) or 'there are no samples'}")
     if format == "trifacet":
@@ -243,9 +274,11 @@ def _first_row(path: Path) -> Row:
 def format_of(row: Values) -> str | None:
     """The format that a row belongs to by its fields; None is none of them."""
     has = row.keys()
-    if {"rejected_response", "rejected_messages", "rejected_images"} & has and "messages" in has:
+    rejected = {"rejected_response", "rejected_messages", "rejected_images"} & has
+    if ("messages" in has and rejected) or ("query" in has and {"response", "rejected_response"} & has):
         return "ms-swift"
-    if "question" in has or ("text" in has and {"image", "image_path"} & has):
+    in_turns = isinstance(row.get("prompt"), list) or isinstance(row.get("chosen"), list)
+    if ("question" in has and not in_turns) or ("text" in has and {"image", "image_path"} & has):
         return "mcm-dpo"
     if {"conversations", "instruction"} & has or ("messages" in has and isinstance(row.get("chosen"), dict)):
         return "llama-factory"
