@@ -46,13 +46,19 @@ def keep_picture(data: bytes, called: str | None = None) -> str:
     """
     if not 0 < len(data) <= MAX_BYTES:
         raise DataError(f"holds a picture of {len(data)} bytes", fix=f"use pictures of 1 to {MAX_BYTES} bytes")
-    digest = hashlib.sha256(data).hexdigest()
-    path = _path(digest)
+    name = name_of(data, called)
+    path = kept_picture(name)
+    assert path is not None  # it has just been named so
     if not (path.is_file() and path.stat().st_size == len(data)):
         with replacing(path, sync=False) as temporary:
             temporary.write_bytes(data)
+    return name
+
+
+def name_of(data: bytes, called: str | None = None) -> str:
+    """The name that a picture has as an embedded one."""
     tail = (called or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return f"embedded:{digest}/{tail[-100:]}" if tail else f"embedded:{digest}"
+    return f"embedded:{hashlib.sha256(data).hexdigest()}" + (f"/{tail[-100:]}" if tail else "")
 
 
 def kept_picture(name: str) -> Path | None:
@@ -65,7 +71,8 @@ def file_name(name: str, data: bytes) -> str:
     """A name for the file of an embedded picture that no other picture has: how its row calls it, and its digest."""
     digest, _, called = name.removeprefix("embedded:").partition("/")
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", called.rpartition(".")[0] or called)[:60].strip("._")
-    suffix = next((suffix for start, suffix in _SUFFIXES.items() if data.startswith(start)), Path(called).suffix[:8])
+    told = next((suffix for start, suffix in _SUFFIXES.items() if data.startswith(start)), Path(called).suffix)
+    suffix = told if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", told) else ""
     return f"{stem}-{digest[:12]}{suffix}" if stem else digest[:24] + suffix
 
 

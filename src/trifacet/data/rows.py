@@ -16,6 +16,7 @@ from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
 from trifacet.base.json_text import parse_json
 from trifacet.base.opening import is_folder, opened, read_bytes
+from trifacet.data.hub import hub_rows, is_hub
 from trifacet.data.parquet import parquet_values
 
 MAX_ARRAY = 1_000_000_000  # bytes of a JSON array, which is held whole; JSON lines may be longer
@@ -41,13 +42,18 @@ def iter_rows(path: Path, on_problem: OnProblem = stop, *, embedded: bool = Fals
 
     Args:
         path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two; or a
-            folder of Parquet shards, read in the order of their names, their rows counted through.
+            folder of Parquet shards, read in the order of their names, their rows counted through; or a data set of
+            the hub (``data.hub``).
         on_problem: called for each row, or rest of a file, that can't be read; reading goes on if it returns.
         embedded: keep the bytes of pictures that travel in Parquet (else they are None).
 
     Raises:
         DataError: no such file; whatever ``on_problem`` raises.
     """
+    if is_hub(path):
+        for number, values in enumerate(hub_rows(path), start=1):
+            yield Row(number, plain(values, embedded=embedded))
+        return
     if is_folder(path):
         yield from _shard_rows(path, on_problem, embedded)
         return

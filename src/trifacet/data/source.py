@@ -16,6 +16,7 @@ from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import is_file, is_folder
 from trifacet.data.formats import iter_samples
+from trifacet.data.hub import is_hub
 from trifacet.data.records import Sample
 from trifacet.data.rows import OnProblem
 from trifacet.data.settings import Data, Split
@@ -67,6 +68,11 @@ class Source:
     label: str
     skip: bool = False
     files: FilesRead = field(default_factory=FilesRead, repr=False, compare=False)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a file; a data set of the hub is taken to be there."""
+        return is_hub(self.file) or self.file.exists()
 
     def read(self) -> list[Sample]:
         """All samples. Raises DataError for the first bad row, or with ``skip`` where none is good."""
@@ -133,8 +139,8 @@ def source_of(
     if name is None:
         raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
     root = Path(data.root)
-    file = root / name
-    if not (is_file(file) or is_folder(file)):
+    file = Path(name) if is_hub(Path(name)) else root / name
+    if not (is_hub(file) or is_file(file) or is_folder(file)):
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
     images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
     return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip", files)

@@ -23,6 +23,7 @@ from trifacet.base.opening import is_file
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
 from trifacet.data.formats.chat import LABEL, OnLost, ignore
 from trifacet.data.formats.losses import Losses
+from trifacet.data.placing import Placing
 from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
 from trifacet.data.rows import OnProblem, Row, Values, iter_rows, plain, stop, write_rows
 
@@ -77,7 +78,14 @@ _OWN: dict[str, Format] = {}  # those that were named
 _OF_ANY_KIND = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
 
 
-def read_samples(path: str | Path, kind: str, format: str = "auto", *, label: str = LABEL) -> list[Sample]:
+def read_samples(
+    path: str | Path,
+    kind: str,
+    format: str = "auto",
+    *,
+    label: str = LABEL,
+    on_lost: Callable[[int, str], None] = lambda row, what: None,
+) -> list[Sample]:
     """All samples of ``path`` as ``kind`` ("sft", "preference" or "test").
 
     A preference file may be read as sft (its chosen) or test (its chosen as reference), an sft file as test.
@@ -88,12 +96,13 @@ def read_samples(path: str | Path, kind: str, format: str = "auto", *, label: st
         format: a name of ``FORMATS``, that of one of the user's own (which is imported), or "auto" to look at the
             first row.
         label: the line that separates request and post, where the format has one user text for both.
+        on_lost: as in ``iter_samples``.
 
     Raises:
         DataError: for the first thing that is wrong, by file, row and field; also for a file without rows.
     """
     use_format(format)
-    samples = [sample for _, sample in iter_samples(path, kind, format, label=label)]
+    samples = [sample for _, sample in iter_samples(path, kind, format, label=label, on_lost=on_lost)]
     if not samples:
         raise DataError("has no rows", fix="give a file with at least one sample", file=path)
     return samples
@@ -184,6 +193,8 @@ def write_samples(
     *,
     label: str | None = None,
     prompt: str | None = None,
+    images: Path | None = None,
+    asked: bool = False,
 ) -> list[str]:
     """Write ``samples`` of one kind, whole or not at all, and say what the format could not hold.
 
@@ -194,6 +205,9 @@ def write_samples(
         kind: "sft", "preference" or "test".
         label: the line before the post where request and post are one text; None is the format's usual one.
         prompt: the request for samples without one of their own.
+        images: the folder that image paths are relative to; they are written relative to the new file's (None: as they
+            are). Pictures that came inside a data file are written into a folder beside the new one.
+        asked: refuse to write samples without a request in the formats of others, where nobody adds one.
 
     Returns:
         One sentence per kind of loss; empty when everything was kept.
@@ -212,6 +226,7 @@ def write_samples(
     else:
         to_values = module.reader(path, label)
     seen: set[str] = set()
+    placing, bare = Placing(path, images), 0
     for sample in samples:
         if not isinstance(sample, SAMPLE_TYPES[kind]):
             raise TrifacetError(f"sample {sample.id!r} is of kind {sample.kind}, not {kind}; read it as {kind}")
@@ -219,6 +234,7 @@ def write_samples(
             raise TrifacetError(f"two samples have the id {sample.id!r}; make ids unique")
         seen.add(sample.id)
         whole = sample if sample.prompt or not prompt else sample.model_copy(update={"prompt": prompt})
+        whole = placing.placed(whole)
         row = module.to_row(whole, label)
         if row is None:
             losses.left_out(f"{format} needs {module.NEEDS}")
@@ -231,16 +247,21 @@ def write_samples(
             continue
         rows.append(row)
         kept.append(whole)
+        bare += whole.prompt is None
         losses.compare(whole, _as_kind(kind, {"id": f"row-{len(rows)}"} | again))
     if not rows:
         raise TrifacetError(f"nothing to write to {path}: {' '.join(losses.sentences()) or 'there are no samples'}")
+    if asked and bare and format != "trifacet":
+        raise TrifacetError(f"{bare} samples have no request of their own, and rows of {format} need one: --prompt")
+    placing.write()
     if format == "trifacet":
         trifacet.write(path, rows, kept, kind)
     else:
         write_rows(path, rows)
     if format == "llama-factory":
         llama_factory.write_entry(path, kind)
-    return losses.sentences()
+    missing = f"{placing.missing} image paths lead to no file from {images} and are written as they are"
+    return losses.sentences() + ([missing] if placing.missing else [])
 
 
 def detect_format(path: str | Path) -> str:
