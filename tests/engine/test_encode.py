@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
-from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.encode import Asked, SampleEncoder
 from trifacet.preferences.facets import Cell
 
 POST = "The first word stands here, and then a long tale follows that nobody needs to hear " * 3
@@ -64,6 +64,30 @@ def test_an_empty_post_leaves_its_label_out(encoder_for):
 
 def test_a_sample_of_its_own_request_is_asked_that(encoder_for):
     assert "What is it?" in encoder_for().rendered("What is it?", "A post.")
+
+
+def test_a_message_of_the_system_reaches_the_model_as_the_template_has_it(encoder_for, tiny, monkeypatch):
+    asked = Asked("What is it?", "Speak to blind readers.")
+    encoder = encoder_for()
+    text = encoder.rendered(asked, "A post.", RESPONSE)
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": "Speak to blind readers."}]},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": encoder.user_text(asked, "A post.")}]},
+    ]
+    prompt = tiny.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert text.startswith(prompt)
+    assert prompt.count("Speak to blind readers.") == 1
+    images = [encoder.family.read(Image.new("RGB", (8, 8)))]
+    assert "Speak to blind readers." in text_of(encoder, encoder.prompt_path(asked, "A post.", images)[0])
+    template = tiny.processor.chat_template
+    for other in (
+        template.replace("{% for message in messages %}", "{% for message in messages if message.role != 'system' %}"),
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + template,
+    ):
+        assert other != template
+        monkeypatch.setattr(tiny.processor, "chat_template", other)
+        text = encoder_for().rendered(asked, "A post.")
+        assert "Speak to blind readers.\nWhat is it?\nContext:\nA post." in text
 
 
 def test_an_overlong_post_is_cut_at_its_end_only(encoder_for):

@@ -67,6 +67,14 @@ def kept_picture(name: str) -> Path | None:
     return _path(match[1]) if match else None
 
 
+def plain_name(name: str) -> str:
+    """A name for messages: of an embedded picture how its row calls it."""
+    if kept_picture(name) is None:
+        return name
+    digest, _, called = name.removeprefix("embedded:").partition("/")
+    return called or f"embedded:{digest[:12]}"
+
+
 def file_name(name: str, data: bytes) -> str:
     """A name for the file of an embedded picture that no other picture has: how its row calls it, and its digest."""
     digest, _, called = name.removeprefix("embedded:").partition("/")

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trifacet.base.bounded import OutOfBoundsError, call_bounded
-from trifacet.base.embedded import kept_picture, shortened
+from trifacet.base.embedded import kept_picture, plain_name, shortened
 from trifacet.base.errors import DataError, first_line
 from trifacet.base.image_colours import to_rgb
 from trifacet.base.image_structure import dear_decoder, dear_structure
@@ -87,7 +87,7 @@ def resolve_inside(root: str | Path, name: str) -> Path:
 
 
 def _unreachable(name: str, reason: str | None) -> DataError:
-    return DataError(f"image {name[:80]!r} cannot be reached ({reason})", fix="correct the path")
+    return DataError(f"image {shortened(name)} cannot be reached ({reason})", fix="correct the path")
 
 
 def within_bounds(function: Callable[..., Result], name: str, *arguments: Any, max_pixels: int = MAX_PIXELS) -> Result:
@@ -102,7 +102,7 @@ def within_bounds(function: Callable[..., Result], name: str, *arguments: Any, m
         return call_bounded(function, *arguments, seconds=DECODING_SECONDS, memory=memory)
     except OutOfBoundsError as error:
         raise TooLargeError(
-            f"image {name[:200]!r} cannot be decoded within bounds: it {error}",
+            f"image {shortened(name, 200)} cannot be decoded within bounds: it {error}",
             fix="replace the file or leave the row out",
         ) from None
 
@@ -129,7 +129,7 @@ def _proved(path: Path, name: str, max_pixels: int, allow_animated: bool) -> Ima
 
 def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> None:
     """Look at the header of ``name`` only. Raises DataError as ``load_image`` does, except for damaged pixels."""
-    _refuse_animated(name, image_facts(resolve_inside(root, name), max_pixels=max_pixels))
+    _refuse_animated(plain_name(name), image_facts(resolve_inside(root, name), max_pixels=max_pixels))
 
 
 def load_image(
@@ -140,7 +140,9 @@ def load_image(
     Raises:
         DataError: outside the root, missing, not an image, truncated, too large, or animated.
     """
-    return decode_image(resolve_inside(root, name), name, max_pixels=max_pixels, allow_animated=allow_animated)
+    return decode_image(
+        resolve_inside(root, name), plain_name(name), max_pixels=max_pixels, allow_animated=allow_animated
+    )
 
 
 def decode_image(

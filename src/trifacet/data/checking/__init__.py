@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from trifacet.base.embedded import plain_name
 from trifacet.base.images import MAX_PIXELS
 from trifacet.data.checking.findings import SEVERITIES, Finding
 from trifacet.data.checking.images import ImageReport, inspect_images
@@ -170,9 +171,14 @@ def check_file(
 
 
 def _unread(report: Report) -> Iterable[Finding]:
-    """The fields that formats of others have and nobody here reads, in one note."""
+    """The fields that formats of others have and nobody here reads, in one note; rows without a request in another."""
     if report.format == "trifacet":
         return
+    if bare := sum(sample.prompt is None for sample in report.samples.values()):
+        cause = (
+            f"no request of its own in {bare} of {len(report.samples)} rows: that of the recipe is put (data.prompt)"
+        )
+        yield Finding("note", report.file, None, None, cause, "fine if it is meant so; else see --label")
     counts = Counter(name for sample in report.samples.values() for name in sample.extra if name != "system")
     if counts:
         columns = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(20))
@@ -198,15 +204,16 @@ def _image_findings(report: Report, names: dict[str, str]) -> Iterable[Finding]:
             if image.problem:
                 yield Finding("error", *where, *image.problem)
             elif image.doubt:
-                yield Finding("warning", *where, f"{name!r}: {image.doubt[0]}", image.doubt[1])
+                yield Finding("warning", *where, f"{plain_name(name)!r}: {image.doubt[0]}", image.doubt[1])
             if image.digest is None:
                 continue
             chosen = sample.image or ""  # not blank: what is rejected stands beside a chosen image
             if ours == "rejected_images" and name != chosen and image.digest == found[chosen].digest:
-                cause = f"rejected image {name!r} has the content of the chosen one"
+                cause = f"rejected image {plain_name(name)!r} has the content of the chosen one"
                 yield Finding("error", *where, cause, "replace it or leave it out")
             elif (first := first_with.setdefault(image.digest, name)) != name:
-                yield Finding("note", *where, f"{name!r} has the same content as {first!r}", "keep one of the files")
+                same = f"{plain_name(name)!r} has the same content as {plain_name(first)!r}"
+                yield Finding("note", *where, same, "keep one of the files")
 
 
 def _spread(numbers: Iterable[int]) -> Spread:
