@@ -252,7 +252,7 @@ REFUSED = {  # row, entry: field and words of the refusal
         "names an image within the text",
     ),
     "address": (trl(images=["https://example.org/a.png"]), None, "field 'images': is an address ('https://example.org"),
-    "part's address": (trl([user({"type": "image", "url": "http://x/a.png"})]), None, "field 'prompt': is an address"),
+    "part's address": (trl([user({"type": "image", "url": "http://x/a.png"})]), None, "field 'images': is an address"),
     "null": (trl(images=[None]), None, "field 'images': is not a path (there is none: null)"),
     "nested": (trl(images=[["a.png"]]), None, "field 'images': is not a path (list)"),
     "broken base64": (trl(images=["data:image/png;base64,%%%"]), None, "field 'images': '%%%' is no base64"),

@@ -23,6 +23,7 @@ from trifacet.base.opening import is_file
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
 from trifacet.data.formats.chat import LABEL, OnLost, ignore
 from trifacet.data.formats.losses import Losses
+from trifacet.data.formats.pictures import refuse_addresses
 from trifacet.data.placing import Placing
 from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
 from trifacet.data.rows import OnProblem, Row, Values, iter_rows, plain, stop, write_rows
@@ -154,6 +155,7 @@ def iter_samples(
         lost.clear()
         try:
             values = _as_kind(kind, {"id": f"row-{number}"} | plain(to_values(row)))
+            refuse_addresses(values, module.NAMES)
         except DataError as problem:
             on_problem(_located(problem, path, number))
             continue

@@ -20,16 +20,13 @@ from trifacet.base.opening import is_there
 from trifacet.data.formats.chat import (
     LABEL,
     OnLost,
-    Tags,
     answer_of,
-    content_text,
     disarmed,
     extra_of,
     ignore,
     images_of,
     join_post,
     no_images,
-    read_messages,
     refuse_history,
     refuse_present,
     shown,
@@ -38,6 +35,7 @@ from trifacet.data.formats.chat import (
     values_of,
     with_image_marks,
 )
+from trifacet.data.formats.messages import Tags, content_text, read_messages
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import Values
 

@@ -17,7 +17,6 @@ from typing import Any
 from trifacet.base.errors import DataError
 from trifacet.data.formats.chat import (
     LABEL,
-    ChatTurn,
     OnLost,
     answer_of,
     disarmed,
@@ -26,7 +25,6 @@ from trifacet.data.formats.chat import (
     images_of,
     join_post,
     no_images,
-    read_messages,
     refuse_history,
     refuse_present,
     shown,
@@ -34,6 +32,7 @@ from trifacet.data.formats.chat import (
     values_of,
     with_image_marks,
 )
+from trifacet.data.formats.messages import ChatTurn, read_messages
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import Values
 

@@ -1,7 +1,7 @@
 """How a row of a data file names a picture, in whichever way: a path, a ``file://`` address, or the picture itself.
 
-Invariant: what comes back is a path or the name of an embedded picture (``base.embedded``); nothing is fetched, and
-what is none of these is refused by its field, with no more of it shown than a line holds.
+Invariant: what comes back is a path, an address or the name of an embedded picture (``base.embedded``); what is none of
+these is refused by its field, with no more of it shown than a line holds. A build fetches addresses, nobody else.
 """
 
 from __future__ import annotations
@@ -26,12 +26,23 @@ def picture(entry: Any, field: str) -> str:
         field: for messages.
 
     Raises:
-        DataError: it is nothing of the kind, or an address on the network.
+        DataError: it is nothing of the kind.
     """
     try:
         return _picture(entry)
     except DataError as problem:
         raise DataError(problem.problem, fix=problem.fix, field=field) from None
+
+
+def refuse_addresses(values: dict[str, Any], names: dict[str, str]) -> None:
+    """Raise DataError for pictures on the network among a record's values; ``names``: the file's names of fields."""
+    for field in ("image", "more_images", "rejected_images"):
+        given = values.get(field)
+        for name in given if isinstance(given, list) else [given]:
+            if isinstance(name, str) and _ADDRESS.match(name):
+                problem = f"is an address ({shortened(name)}), and nothing is fetched"
+                fix = "download the image and give its path"
+                raise DataError(problem, fix=fix, field=names.get(field, field))
 
 
 def _picture(entry: Any) -> str:
@@ -57,9 +68,6 @@ def _of_text(text: str) -> str:
         return keep_picture(data)
     if text[:7].lower() == "file://":
         return url2pathname("/" + text[7:].partition("/")[2])
-    if _ADDRESS.match(text):
-        problem = f"is an address ({shortened(text)}), and nothing is fetched"
-        raise DataError(problem, fix="download the image and give its path")
     if len(text) > _LONGEST:
         raise DataError(f"is not a path: {shortened(text)}", fix="give each image's path, or the image itself")
     return text

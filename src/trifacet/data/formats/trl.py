@@ -17,20 +17,19 @@ from typing import Any
 from trifacet.base.errors import DataError
 from trifacet.data.formats.chat import (
     LABEL,
-    ChatTurn,
     OnLost,
     answer_of,
     extra_of,
     ignore,
     images_of,
     join_post,
-    read_messages,
     refuse_present,
     shown,
     split_post,
     unmarked,
     values_of,
 )
+from trifacet.data.formats.messages import ChatTurn, read_messages
 from trifacet.data.records import PreferenceSample, Sample, SupervisedSample
 from trifacet.data.rows import Values
 
