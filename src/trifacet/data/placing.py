@@ -13,6 +13,7 @@ from trifacet.base.embedded import file_name, kept_picture, shortened
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import replacing
 from trifacet.base.images import resolve_inside
+from trifacet.base.opening import opened
 from trifacet.data.records import Sample
 
 
@@ -52,7 +53,7 @@ class Placing:
     def _name(self, name: str) -> str:
         if kept_picture(name) is not None:
             source = resolve_inside(self.folder, name)
-            with source.open("rb") as file:
+            with opened(source) as file:
                 called = file_name(name, file.read(16))
             target = self.folder / f"{self.file.stem}_images" / called
             self._copies[target] = source

@@ -12,7 +12,7 @@ from PIL import Image
 from trifacet.base.embedded import MAX_BYTES, file_name, from_text, keep_picture
 from trifacet.base.errors import DataError
 from trifacet.base.images import load_image, resolve_inside
-from trifacet.data.formats import iter_samples
+from trifacet.data.formats import Format, iter_samples
 
 
 def png(colour, size=(60, 40)):
@@ -186,6 +186,13 @@ def test_pictures_within_a_parquet_file_of_trl(tmp_path, name):
     samples = [sample for _, sample in iter_samples(tmp_path / "d.parquet", "preference")]
     assert [resolve_inside(tmp_path, sample.image).read_bytes() for sample in samples] == [RED, BLUE]
     assert all(sample.extra == {} for sample in samples)
+
+
+def test_a_format_of_ones_own_may_hand_on_the_picture_itself(tmp_path):
+    own = Format(lambda row: {"image": row["photo"], "rejected_images": [{"bytes": BLUE, "path": "b.png"}]})
+    values = own.reader(tmp_path / "d.json", "Context:")({"photo": RED})
+    names = [values["image"], *values["rejected_images"]]
+    assert [resolve_inside(tmp_path, name).read_bytes() for name in names] == [RED, BLUE]
 
 
 REFUSED = {  # row, entry: field and words of the refusal

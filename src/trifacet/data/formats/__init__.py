@@ -23,7 +23,7 @@ from trifacet.base.opening import is_file
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
 from trifacet.data.formats.chat import LABEL, OnLost, ignore
 from trifacet.data.formats.losses import Losses
-from trifacet.data.formats.pictures import refuse_addresses
+from trifacet.data.formats.pictures import refuse_addresses, with_pictures
 from trifacet.data.placing import Placing
 from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
 from trifacet.data.rows import OnProblem, Row, Values, iter_rows, plain, stop, write_rows
@@ -57,7 +57,7 @@ class Format:
 
         def to_values(row: Values) -> Values:
             try:
-                return dict(self.values(row))
+                return with_pictures(self.values(row))
             except DataError:
                 raise
             except Exception as error:

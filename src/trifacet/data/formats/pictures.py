@@ -34,6 +34,17 @@ def picture(entry: Any, field: str) -> str:
         raise DataError(problem.problem, fix=problem.fix, field=field) from None
 
 
+def with_pictures(values: dict[str, Any]) -> dict[str, Any]:
+    """A record's values, its pictures as ``picture`` names them. Raises DataError as that does."""
+    found = dict(values)
+    if isinstance(one := found.get("image"), str | bytes | dict) and one:
+        found["image"] = picture(one, "image")
+    for field in ("more_images", "rejected_images"):
+        if isinstance(several := found.get(field), list | tuple):
+            found[field] = [picture(one, field) if one else one for one in several]
+    return found
+
+
 def refuse_addresses(values: dict[str, Any], names: dict[str, str]) -> None:
     """Raise DataError for pictures on the network among a record's values; ``names``: the file's names of fields."""
     for field in ("image", "more_images", "rejected_images"):

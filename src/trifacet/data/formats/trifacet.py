@@ -13,7 +13,7 @@ from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
 from trifacet.base.json_text import parse_json
 from trifacet.data.formats.chat import OnLost, ignore
-from trifacet.data.formats.pictures import picture
+from trifacet.data.formats.pictures import picture, with_pictures
 from trifacet.data.records import EMBEDDED, Sample, to_arrow
 from trifacet.data.rows import Values, write_rows
 
@@ -31,11 +31,7 @@ def _values(row: Values) -> Values:
     values = {name: value for name, value in row.items() if value is not None and name != EMBEDDED}
     if isinstance(data := row.get(EMBEDDED), bytes):
         values["image"] = picture({"bytes": data, "path": row.get("image")}, EMBEDDED)
-    elif isinstance(path := row.get("image"), str | bytes | dict):
-        values["image"] = picture(path, "image") if path else path
-    for field in ("more_images", "rejected_images"):
-        if isinstance(paths := row.get(field), list):
-            values[field] = [picture(path, field) if path else path for path in paths]
+    values = with_pictures(values)
     if isinstance(values.get("extra"), str):  # as Parquet holds it
         try:
             values["extra"] = parse_json(values["extra"])
