@@ -79,10 +79,10 @@ def resolve_inside(root: str | Path, name: str) -> Path:
     except ValueError:
         raise _unreachable(name, "no path has such a character") from None
     if not path.is_relative_to(base):
-        problem = f"path {shortened(name, 200)} lies outside the data root {base}"
+        problem = f"path {shortened(name, 120)} lies outside the data root {base}"
         raise DataError(problem, fix="use a path below the data root")
     if not found:
-        raise DataError(f"no image file {shortened(name, 200)} under {base}", fix="correct the path or set data.images")
+        raise DataError(f"no image file {shortened(name, 120)} under {base}", fix="correct the path or set data.images")
     return path
 
 
@@ -107,9 +107,14 @@ def within_bounds(function: Callable[..., Result], name: str, *arguments: Any, m
         ) from None
 
 
-def image_facts(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
-    """Read the header only, within bounds. Raises DataError for what is no image or declares more than its limits."""
-    return within_bounds(_read_facts, path.name, path, path.name, max_pixels, max_pixels=max_pixels)
+def image_facts(path: Path, name: str | None = None, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Read the header only, within bounds; ``name`` is for messages (None: the file's).
+
+    Raises:
+        DataError: it is no image, or declares more than its limits.
+    """
+    called = path.name if name is None else name
+    return within_bounds(_read_facts, called, path, called, max_pixels, max_pixels=max_pixels)
 
 
 def _read_facts(source: Path, name: str, max_pixels: int) -> ImageFacts:
@@ -129,7 +134,8 @@ def _proved(path: Path, name: str, max_pixels: int, allow_animated: bool) -> Ima
 
 def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> None:
     """Look at the header of ``name`` only. Raises DataError as ``load_image`` does, except for damaged pixels."""
-    _refuse_animated(plain_name(name), image_facts(resolve_inside(root, name), max_pixels=max_pixels))
+    called = plain_name(name)
+    _refuse_animated(called, image_facts(resolve_inside(root, name), called, max_pixels=max_pixels))
 
 
 def load_image(

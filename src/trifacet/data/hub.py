@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.embedded import MAX_BYTES
-from trifacet.base.errors import DataError, TrifacetError, first_line
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import read_bytes
 
 PREFIX = "hub:"
@@ -48,7 +48,8 @@ def hub_rows(path: Path) -> Iterator[dict[str, Any]]:
         raise
     except Exception as error:  # the library's, and those of whatever it opens
         fix = "correct the name, split or config; hub:FOLDER names a folder of this machine"
-        raise DataError(f"cannot be read ({type(error).__name__}: {first_line(error)})", fix=fix, file=path) from None
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:400]
+        raise DataError(f"cannot be read ({reason})", fix=fix, file=path) from None
 
 
 def _roots(name: str) -> list[Path]:

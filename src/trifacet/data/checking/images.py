@@ -46,7 +46,7 @@ def _inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
     facts = digest = None
     try:
         path = resolve_inside(root, name)
-        facts = image_facts(path, max_pixels=max_pixels)
+        facts = image_facts(path, plain_name(name), max_pixels=max_pixels)
         digest = file_digest(path)
         seen = prove_image(path, plain_name(name), max_pixels=max_pixels)
     except DataError as error:

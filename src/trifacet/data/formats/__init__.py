@@ -277,7 +277,8 @@ def detect_format(path: str | Path) -> str:
         return "llama-factory"
     row = _first_row(path)
     if (name := format_of(row.values)) is None:
-        fields = ", ".join(sorted(row.values)[:12]) or "none"
+        named = sorted(row.values)
+        fields = ", ".join([*named[:12], *(["..."] if len(named) > 12 else [])]) or "none"
         raise DataError(
             f"the format is not known by its fields ({fields})",
             fix=f"give one of {' | '.join(FORMATS)}; where the command has --format, say which it is",
