@@ -1,10 +1,14 @@
 """Token paths: what the processor itself makes, posts cut at their end only, and no special token from a record."""
 
+import copy
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
+from trifacet.data.formats import read_samples
 from trifacet.engine.encode import Asked, SampleEncoder
 from trifacet.preferences.facets import Cell
 
@@ -88,6 +92,38 @@ def test_a_message_of_the_system_reaches_the_model_as_the_template_has_it(encode
         monkeypatch.setattr(tiny.processor, "chat_template", other)
         text = encoder_for().rendered(asked, "A post.")
         assert "Speak to blind readers.\nWhat is it?\nContext:\nA post." in text
+
+
+USER, SYSTEM = {"role": "user", "content": "What is it?"}, {"role": "system", "content": "Be brief."}
+PARTS = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}
+ROWS_OF_TRL = {
+    "strings": {"prompt": [USER], "chosen": "A dog.", "rejected": "A cat."},
+    "parts": {"prompt": [PARTS], "chosen": "A dog.", "rejected": "A cat."},
+    "system": {"prompt": [SYSTEM, PARTS], "chosen": "A dog.", "rejected": "A cat."},
+    "implicit": {"chosen": [SYSTEM, USER, "A dog."], "rejected": [SYSTEM, USER, "A cat."]},
+}
+
+
+@pytest.mark.parametrize("name", ROWS_OF_TRL)
+def test_rows_of_trl_are_asked_and_answered_as_trl_does(encoder_for, tiny, tmp_path, name):
+    trl = pytest.importorskip("trl.data_utils")
+
+    def turns(said):
+        listed = said if isinstance(said, list) else [said]
+        return [{"role": "assistant", "content": one} if isinstance(one, str) else one for one in listed]
+
+    row = {field: turns(said) for field, said in ROWS_OF_TRL[name].items()}
+    (tmp_path / "d.json").write_text(json.dumps([{**row, "images": ["a.png"]}]))
+    (sample,) = read_samples(tmp_path / "d.json", "preference")
+    theirs = trl.maybe_extract_prompt({field: copy.deepcopy(said) for field, said in row.items()})
+    theirs["prompt"] = trl.prepare_multimodal_messages(theirs["prompt"], images=["a.png"])
+    for field in ("chosen", "rejected"):
+        theirs[field] = trl.prepare_multimodal_messages(theirs[field])
+    texts = trl.apply_chat_template(theirs, tiny.processor)
+    encoder, asked = encoder_for(), Asked(sample.prompt, sample.system)
+    assert encoder.rendered(asked, sample.context) == texts["prompt"]
+    for field, answer in (("chosen", sample.response), ("rejected", sample.rejected_responses[0])):
+        assert encoder.rendered(asked, sample.context, answer) == (texts["prompt"] + texts[field]).rstrip()
 
 
 def test_an_overlong_post_is_cut_at_its_end_only(encoder_for):
