@@ -1,5 +1,6 @@
 """``trifacet data`` as a user meets it: streams, exit codes, hostile text, real data, and the gallery in a browser."""
 
+import io
 import json
 import sys
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from trifacet.base.errors import DataError
 from trifacet.cli.data import Format, Kind, app
-from trifacet.data.formats import FORMATS, write_samples
+from trifacet.data.formats import FORMATS, read_samples, write_samples
 from trifacet.data.records import SAMPLE_TYPES, make_sample
 from trifacet.preferences.rejected.images import STRATEGIES
 
@@ -169,6 +170,115 @@ def test_convert_of_a_broken_file_writes_nothing(tmp_path):
     result = run("convert", tmp_path / "in.json", tmp_path / "out.jsonl", "--to", "trl")
     assert isinstance(result.exception, DataError)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def within_parquet(folder):
+    """A file as TRL trains on it: pictures inside, all called the same."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    datas = []
+    for colour in ("red", "blue"):
+        file = io.BytesIO()
+        Image.new("RGB", (64, 40), colour).save(file, "PNG")
+        datas.append(file.getvalue())
+    turn = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    said = {"prompt": ("user", "Describe."), "chosen": ("assistant", "A cat"), "rejected": ("assistant", "A dog")}
+    columns = {name: pa.array([[{"role": role, "content": text}]] * 2, turn) for name, (role, text) in said.items()}
+    images = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    columns["images"] = pa.array([[{"bytes": data, "path": "image.png"}] for data in datas], images)
+    (folder / "in").mkdir()
+    pq.write_table(pa.table(columns), folder / "in" / "pairs.parquet")
+    return folder / "in" / "pairs.parquet", datas
+
+
+def test_pictures_within_a_file_are_seen_by_every_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pairs, datas = within_parquet(tmp_path)
+    report = json.loads(run("check", pairs, "--json", "-").stdout)
+    assert (report["errors"], report["images"]["files"], report["images"]["height"]["max"]) == (0, 2, 40)
+    assert run("show", pairs, "--output", tmp_path / "g.html").exit_code == 0
+    assert parse(tmp_path / "g.html").tags.count("img") == 2
+    (tmp_path / "out").mkdir()
+    for name, to in (("rows.jsonl", "trl"), ("own.parquet", "trifacet")):
+        result = run("convert", pairs, tmp_path / "out" / name, "--to", to)
+        assert (result.exit_code, result.stderr) == (0, "")
+        again = read_samples(tmp_path / "out" / name, "preference")
+        assert [(tmp_path / "out" / sample.image).read_bytes() for sample in again] == datas
+    assert "2 images written" in run("unpack", tmp_path / "in", "--output", tmp_path / "files").stdout
+    assert sorted(path.read_bytes() for path in (tmp_path / "files").iterdir()) == sorted(datas)
+    assert "0 images written" in run("unpack", tmp_path / "in", "--output", tmp_path / "files").stdout
+
+
+def test_converted_rows_find_their_pictures_or_nothing_is_written(tmp_path):
+    for folder in ("a/img", "b"):
+        (tmp_path / folder).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a" / "img" / "x.png")
+    row = {"image": "img/x.png", "prompt": "Describe.", "response": "A cat", "rejected_responses": ["A dog"]}
+    (tmp_path / "a" / "in.jsonl").write_text(json.dumps(row))
+
+    def converted(out, *more):
+        result = run("convert", tmp_path / "a" / "in.jsonl", tmp_path / out, "--to", "trl", *more)
+        return result.exception or (json.loads((tmp_path / out).read_text())["images"], result.stderr)
+
+    assert converted("a/out.jsonl") == (["img/x.png"], "")
+    assert converted("out.jsonl") == (["a/img/x.png"], "")
+    assert "image 'img/x.png' of" in str(converted("b/out.jsonl"))
+    assert not (tmp_path / "b" / "out.jsonl").exists()
+    images, said = converted("b/out.jsonl", "--images", tmp_path / "b")
+    assert images == ["img/x.png"]  # as they are: that folder was named
+    (tmp_path / "a" / "in.jsonl").write_text(json.dumps({**row, "image": "no.png"}))
+    images, said = converted("b/out.jsonl")
+    assert images == ["no.png"]
+    assert "1 image paths lead to no file from" in " ".join(said.split())
+
+
+def test_a_request_is_needed_by_the_formats_of_others(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"response": "A cat", "context": "A post.", "rejected_responses": ["A dog"]}')
+    arguments = ["convert", tmp_path / "in.jsonl", tmp_path / "out.jsonl", "--to"]
+    assert "1 samples have no request of their own" in str(run(*arguments, "trl").exception)
+    assert not (tmp_path / "out.jsonl").exists()
+    assert run(*arguments, "trl", "--prompt", "Describe.").exit_code == 0
+    assert run(*arguments, "trifacet").exit_code == 0
+
+
+def test_what_is_lost_is_listed_with_its_rows(tmp_path):
+    said = {"role": "user", "content": "Describe.", "name": "Ann"}
+    row = {"prompt": [said], "chosen": "A cat", "rejected": "A dog", "score": 1}
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps({**row, "id": name}) + "\n" for name in ("a", "b")))
+    report = json.loads(run("check", tmp_path / "d.jsonl", "--json", "-").stdout)
+    assert report["lost"] == {"a 'name' of messages": 2}
+    told = {one["cause"]: (one["severity"], one["row"]) for one in report["findings"]}
+    assert told["lost: a 'name' of messages (2 rows, this one first)"] == ("warning", 1)
+    assert told["fields that are kept and not used, with their rows: 'score' (2)"] == ("note", None)
+    result = run("convert", tmp_path / "d.jsonl", tmp_path / "out.jsonl", "--to", "ms-swift")
+    assert "lost: a 'name' of messages (rows: 2)" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["hub:{}", "hub:{}:train", "hub:{}:default:train"])
+def test_a_data_set_in_the_layout_of_the_hub_is_read_by_its_name(tmp_path, monkeypatch, name):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pairs, _ = within_parquet(tmp_path)
+    (tmp_path / "set" / "data").mkdir(parents=True)
+    pairs.rename(tmp_path / "set" / "data" / "train-00000-of-00001.parquet")
+    result = run("check", name.format(tmp_path / "set"), "--json", "-")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["rows"], report["format"], report["images"]["files"]) == (2, "trl", 2)
+
+
+@pytest.mark.parametrize("name", ["hub:{}:valid", "hub:{}/none", "hub:", "hub:a:b:c:d"])
+def test_what_is_no_such_data_set_is_one_line(tmp_path, monkeypatch, name):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "p", "chosen": "a", "rejected": "b"}')
+    problem = run("check", name.format(tmp_path)).exception
+    assert isinstance(problem, DataError)
+    assert str(problem).startswith(name.format(tmp_path))
+    assert len(str(problem).splitlines()) == 1
 
 
 def test_the_gallery_escapes_everything(hostile, tmp_path):

@@ -1,11 +1,15 @@
 """Token paths: what the processor itself makes, posts cut at their end only, and no special token from a record."""
 
+import copy
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
-from trifacet.engine.encode import SampleEncoder
+from trifacet.data.formats import read_samples
+from trifacet.engine.encode import Asked, SampleEncoder
 from trifacet.preferences.facets import Cell
 
 POST = "The first word stands here, and then a long tale follows that nobody needs to hear " * 3
@@ -64,6 +68,62 @@ def test_an_empty_post_leaves_its_label_out(encoder_for):
 
 def test_a_sample_of_its_own_request_is_asked_that(encoder_for):
     assert "What is it?" in encoder_for().rendered("What is it?", "A post.")
+
+
+def test_a_message_of_the_system_reaches_the_model_as_the_template_has_it(encoder_for, tiny, monkeypatch):
+    asked = Asked("What is it?", "Speak to blind readers.")
+    encoder = encoder_for()
+    text = encoder.rendered(asked, "A post.", RESPONSE)
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": "Speak to blind readers."}]},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": encoder.user_text(asked, "A post.")}]},
+    ]
+    prompt = tiny.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert text.startswith(prompt)
+    assert prompt.count("Speak to blind readers.") == 1
+    images = [encoder.family.read(Image.new("RGB", (8, 8)))]
+    assert "Speak to blind readers." in text_of(encoder, encoder.prompt_path(asked, "A post.", images)[0])
+    template = tiny.processor.chat_template
+    for other in (
+        template.replace("{% for message in messages %}", "{% for message in messages if message.role != 'system' %}"),
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + template,
+    ):
+        assert other != template
+        monkeypatch.setattr(tiny.processor, "chat_template", other)
+        text = encoder_for().rendered(asked, "A post.")
+        assert "Speak to blind readers.\nWhat is it?\nContext:\nA post." in text
+
+
+USER, SYSTEM = {"role": "user", "content": "What is it?"}, {"role": "system", "content": "Be brief."}
+PARTS = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}
+ROWS_OF_TRL = {
+    "strings": {"prompt": [USER], "chosen": "A dog.", "rejected": "A cat."},
+    "parts": {"prompt": [PARTS], "chosen": "A dog.", "rejected": "A cat."},
+    "system": {"prompt": [SYSTEM, PARTS], "chosen": "A dog.", "rejected": "A cat."},
+    "implicit": {"chosen": [SYSTEM, USER, "A dog."], "rejected": [SYSTEM, USER, "A cat."]},
+}
+
+
+@pytest.mark.parametrize("name", ROWS_OF_TRL)
+def test_rows_of_trl_are_asked_and_answered_as_trl_does(encoder_for, tiny, tmp_path, name):
+    trl = pytest.importorskip("trl.data_utils")
+
+    def turns(said):
+        listed = said if isinstance(said, list) else [said]
+        return [{"role": "assistant", "content": one} if isinstance(one, str) else one for one in listed]
+
+    row = {field: turns(said) for field, said in ROWS_OF_TRL[name].items()}
+    (tmp_path / "d.json").write_text(json.dumps([{**row, "images": ["a.png"]}]))
+    (sample,) = read_samples(tmp_path / "d.json", "preference")
+    theirs = trl.maybe_extract_prompt({field: copy.deepcopy(said) for field, said in row.items()})
+    theirs["prompt"] = trl.prepare_multimodal_messages(theirs["prompt"], images=["a.png"])
+    for field in ("chosen", "rejected"):
+        theirs[field] = trl.prepare_multimodal_messages(theirs[field])
+    texts = trl.apply_chat_template(theirs, tiny.processor)
+    encoder, asked = encoder_for(), Asked(sample.prompt, sample.system)
+    assert encoder.rendered(asked, sample.context) == texts["prompt"]
+    for field, answer in (("chosen", sample.response), ("rejected", sample.rejected_responses[0])):
+        assert encoder.rendered(asked, sample.context, answer) == (texts["prompt"] + texts[field]).rstrip()
 
 
 def test_an_overlong_post_is_cut_at_its_end_only(encoder_for):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from trifacet.base.embedded import cache_folder
 from trifacet.metrics import wordnet
-from trifacet.metrics.wordnet import cache_folder, lay_out, packaged_wordnet
+from trifacet.metrics.wordnet import lay_out, packaged_wordnet
 
 pytestmark = pytest.mark.skipif(
     not all((wordnet.DEBIAN_FOLDER / name).is_file() for name in wordnet._FILES),

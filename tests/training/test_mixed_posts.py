@@ -7,6 +7,10 @@ from small_runs import STAGE, log_of, recipe_of, train, weights_of
 
 from trifacet.data.formats import read_samples, write_samples
 from trifacet.models.loading import load_model
+from trifacet.training.outcome import check_outcome
+from trifacet.training.sources import Start
+from trifacet.training.stage import stage_of
+from trifacet.training.stages import train_stage
 from trifacet.training.token_budget import token_budget
 
 
@@ -48,14 +52,21 @@ def test_trie_and_one_by_one_take_the_same_way(tmp_path, mixed_world, tiny_folde
     assert any((plain[key] != before[key]).any() for key in projector)
 
 
-def test_a_set_without_any_image_is_aligned_by_the_terms_that_remain(tmp_path, mixed_world, tiny_folder):
+def test_a_set_without_any_image_is_aligned_by_the_terms_that_remain(tmp_path, mixed_world, tiny_folder, capsys):
     (tmp_path / "data").mkdir()
     samples = read_samples(mixed_world / "preference.jsonl", "preference")
     bare = [sample.model_copy(update={"image": None, "more_images": ()}) for sample in samples]
     write_samples(bare, tmp_path / "data" / "preference.jsonl", "trl", "preference")
     recipe = recipe_of(tmp_path / "out", tmp_path / "data", tiny_folder, {**CHANGES, "sft": None})
-    lines = log_of(train(recipe, "mcm", tiny_folder))
+    stage = stage_of(recipe, "mcm", Start("base", tiny_folder))
+    said = ["none of the samples has an image: 4 of the 7 terms of objective 'mcm-dpo' do not apply to any "
+            "(vpo, vrpo, vcpo, mtpo); give each its image, or use an objective without these terms"]  # fmt: skip
+    assert train_stage(stage)["concerns"] == said
+    lines = log_of(stage.folder)
     assert {key for key in lines[0] if key.startswith("loss/")} == {"loss/rpo", "loss/cpo", "loss/crpo"}
+    assert [line.get("warnings") for line in lines[:2]] == [said, None]
+    assert "none of the samples has an image" in " ".join(capsys.readouterr().err.split())
+    assert check_outcome(stage)["warnings"][:1] == said  # which the report shows
 
 
 def test_the_token_budget_counts_every_image(tmp_path, mixed_world, tiny_folder):

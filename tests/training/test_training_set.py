@@ -5,15 +5,21 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from small_runs import STAGE, recipe_of
 
 from trifacet.data import source
+from trifacet.data.formats import read_samples, write_samples
 from trifacet.models.asking import WayOfAsking
+from trifacet.preferences.facets import Facet
+from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen
 from trifacet.runs.run import run_recipe
 from trifacet.training.batches import Groups
+from trifacet.training.concerns import concerns
 from trifacet.training.sources import training_set
 
 SHORT = {**STAGE, "max_steps": 1}
@@ -58,6 +64,48 @@ def test_a_run_parses_each_file_and_hashes_each_image_once(tmp_path, world, tiny
     assert parsed == {"sft.jsonl": 1, "preference.jsonl": 1, "test.jsonl": 1}
     assert len(+hashed) == 16
     assert set((+hashed).values()) == {1}
+
+
+def test_a_parquet_file_with_pictures_inside_is_trained_on_as_its_files_are(
+    tmp_path, world, tiny_folder, tiny, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pairs = [one for one in read_samples(world / "preference.jsonl", "preference") if one.image][:4]
+    write_samples(pairs, tmp_path / "four.jsonl", "trl", "preference", prompt="Describe.")
+    turn = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    said = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+    texts = {"prompt": [f"Describe.\nContext:\n{one.context}" for one in pairs]}
+    texts |= {"chosen": [one.response for one in pairs], "rejected": [one.rejected_responses[0] for one in pairs]}
+    columns = {
+        field: pa.array([[{"role": role, "content": text}] for text in texts[field]], turn)
+        for field, role in said.items()
+    }
+    pictures = [[{"bytes": (world / one.image).read_bytes(), "path": "image.png"}] for one in pairs]
+    inside = pa.array(pictures, pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
+    (tmp_path / "elsewhere").mkdir()
+    pq.write_table(pa.table({**columns, "images": inside}), tmp_path / "elsewhere" / "four.parquet")
+    found = []
+    for root, name in ((world, str(tmp_path / "four.jsonl")), (tmp_path / "elsewhere", "four.parquet")):
+        recipe = recipe_of(tmp_path / "out", root, tiny_folder, {"data.preference": name, "align.mcm.objective": "dpo"})
+        examples, _ = training_set(recipe, "mcm", recipe.align["mcm"]).examples(
+            WayOfAsking.of(recipe.data).encoder(tiny.family)
+        )
+        found.append([examples[index].encoded for index in range(4)])
+    for ours, theirs in zip(*found, strict=True):
+        for one, other in zip(ours.paths, theirs.paths, strict=True):
+            assert (one.tokens_L == other.tokens_L).all()
+        assert [image.key for image in ours.images] == [image.key for image in theirs.images]
+
+
+def test_a_facet_that_many_samples_lack_is_said_with_its_terms_and_what_is_lost_with_its_rows():
+    mcm = OBJECTIVES["mcm-dpo"]
+    assert concerns(mcm, {Facet.CONTEXT: 10}, {}, 100) == []
+    (few,) = concerns(mcm, {Facet.CONTEXT: 11}, {}, 100)
+    assert few.startswith("11 of 100 samples lack a post: 4 of the 7 terms of objective 'mcm-dpo' do not apply to them")
+    none, lost = concerns(mcm, {Facet.CONTEXT: 100, Facet.IMAGE: 3}, {"a 'name' of messages": 7}, 100)
+    assert none.startswith("none of the samples has a post: 4 of the 7 terms")
+    assert "(cpo, crpo, vcpo, mtpo)" in none
+    assert lost == "lost from the data: a 'name' of messages (rows: 7)"
 
 
 class Stripes(ImageStrategy):

@@ -19,10 +19,11 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.[0-9a-f]{32}\.part")  # of ``
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place if the block ends without an error, else vanishes.
 
-    A device such as /dev/null is refused: root may put a file in its place, and breaks the machine with it.
+    A device such as /dev/null is refused: root may put a file in its place, and breaks the machine with it. ``sync``
+    waits until it is on the disk; leave it out for one of thousands that are looked at, or can be made, anew.
     """
     # processes of several machines may share the disk
     temporary = _beside(path, f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -31,7 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
             raise TrifacetError(f"cannot write {path}: it is a device or pipe; name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _sync(temporary)
+        if sync:
+            _sync(temporary)
         temporary.replace(path)
     except OSError as error:
         raise TrifacetError(f"cannot write {path}: {error.strerror or error}; {cure_of(error)}") from None

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trifacet.base.bounded import OutOfBoundsError, call_bounded
+from trifacet.base.embedded import kept_picture, plain_name, shortened
 from trifacet.base.errors import DataError, first_line
 from trifacet.base.image_colours import to_rgb
 from trifacet.base.image_structure import dear_decoder, dear_structure
@@ -58,11 +59,15 @@ class ImageFacts:
 
 
 def resolve_inside(root: str | Path, name: str) -> Path:
-    """The file ``name`` under ``root``, links followed.
+    """The file ``name`` under ``root``, links followed; that of a picture which came inside a data file (``embedded``).
 
     Raises:
         DataError: when the path leaves the root (absolute, ``..``, a link) or there is no such file.
     """
+    if (kept := kept_picture(name)) is not None:
+        if not kept.is_file():
+            raise DataError(f"{shortened(name)} is not in {kept.parent.parent}", fix="read its data file again")
+        return kept
     base = Path(root).resolve()
     try:
         path = (base / name).resolve()
@@ -74,14 +79,15 @@ def resolve_inside(root: str | Path, name: str) -> Path:
     except ValueError:
         raise _unreachable(name, "no path has such a character") from None
     if not path.is_relative_to(base):
-        raise DataError(f"path {name!r} lies outside the data root {base}", fix="use a path below the data root")
+        problem = f"path {shortened(name, 120)} lies outside the data root {base}"
+        raise DataError(problem, fix="use a path below the data root")
     if not found:
-        raise DataError(f"no image file {name!r} under {base}", fix="correct the path or set data.images")
+        raise DataError(f"no image file {shortened(name, 120)} under {base}", fix="correct the path or set data.images")
     return path
 
 
 def _unreachable(name: str, reason: str | None) -> DataError:
-    return DataError(f"image {name[:80]!r} cannot be reached ({reason})", fix="correct the path")
+    return DataError(f"image {shortened(name)} cannot be reached ({reason})", fix="correct the path")
 
 
 def within_bounds(function: Callable[..., Result], name: str, *arguments: Any, max_pixels: int = MAX_PIXELS) -> Result:
@@ -96,14 +102,19 @@ def within_bounds(function: Callable[..., Result], name: str, *arguments: Any, m
         return call_bounded(function, *arguments, seconds=DECODING_SECONDS, memory=memory)
     except OutOfBoundsError as error:
         raise TooLargeError(
-            f"image {name[:200]!r} cannot be decoded within bounds: it {error}",
+            f"image {shortened(name, 200)} cannot be decoded within bounds: it {error}",
             fix="replace the file or leave the row out",
         ) from None
 
 
-def image_facts(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
-    """Read the header only, within bounds. Raises DataError for what is no image or declares more than its limits."""
-    return within_bounds(_read_facts, path.name, path, path.name, max_pixels, max_pixels=max_pixels)
+def image_facts(path: Path, name: str | None = None, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Read the header only, within bounds; ``name`` is for messages (None: the file's).
+
+    Raises:
+        DataError: it is no image, or declares more than its limits.
+    """
+    called = path.name if name is None else name
+    return within_bounds(_read_facts, called, path, called, max_pixels, max_pixels=max_pixels)
 
 
 def _read_facts(source: Path, name: str, max_pixels: int) -> ImageFacts:
@@ -123,7 +134,8 @@ def _proved(path: Path, name: str, max_pixels: int, allow_animated: bool) -> Ima
 
 def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> None:
     """Look at the header of ``name`` only. Raises DataError as ``load_image`` does, except for damaged pixels."""
-    _refuse_animated(name, image_facts(resolve_inside(root, name), max_pixels=max_pixels))
+    called = plain_name(name)
+    _refuse_animated(called, image_facts(resolve_inside(root, name), called, max_pixels=max_pixels))
 
 
 def load_image(
@@ -134,7 +146,9 @@ def load_image(
     Raises:
         DataError: outside the root, missing, not an image, truncated, too large, or animated.
     """
-    return decode_image(resolve_inside(root, name), name, max_pixels=max_pixels, allow_animated=allow_animated)
+    return decode_image(
+        resolve_inside(root, name), plain_name(name), max_pixels=max_pixels, allow_animated=allow_animated
+    )
 
 
 def decode_image(
@@ -204,7 +218,8 @@ def _pixels(
 
 def _refuse_animated(name: str, facts: ImageFacts) -> None:
     if facts.frames > 1 and facts.format != "MPO":
-        raise DataError(f"image {name!r} is animated (more than one frame)", fix="use a still image")
+        several = "has more than one page" if facts.format == "TIFF" else "is animated (more than one frame)"
+        raise DataError(f"image {name!r} {several}", fix="use a still image of one page")
 
 
 @contextmanager

@@ -134,6 +134,7 @@ def convert(
         ),
     ] = "auto",
     kind: KindOption = Kind.PREFERENCE,
+    images: _ImagesOption = None,
     label: LabelOption = "Context:",
     prompt: Annotated[
         str | None, typer.Option(callback=a_text, help="Request to write where a sample has none of its own.")
@@ -141,16 +142,22 @@ def convert(
 ) -> None:
     """Convert a file from one format to another, and say on standard error what the new one could not hold.
 
-    For llama-factory the file is also entered in the dataset_info.json beside it. Image paths stay as they are.
+    For llama-factory the file is also entered in the dataset_info.json beside it. Image paths are written relative to
+    OUT's folder; pictures that are inside IN are written into a folder beside OUT.
 
     Example: trifacet data convert pairs.json pairs.jsonl --from mcm-dpo --to trl --kind preference
 
     Example: trifacet data convert posts.jsonl posts.parquet --to trifacet --kind sft
     """
+    from collections import Counter
+
     from trifacet.data.formats import read_samples, write_samples
 
-    samples = read_samples(source, kind.value, from_, label=label)
-    lost = write_samples(samples, target, to.value, kind.value, prompt=prompt)
+    unheld: Counter[str] = Counter()
+    samples = read_samples(source, kind.value, from_, label=label, on_lost=lambda row, what: unheld.update((what,)))
+    root = images if images is not None else source.parent
+    lost = [f"{what} (rows: {count})" for what, count in unheld.most_common()]
+    lost += write_samples(samples, target, to.value, kind.value, prompt=prompt, images=root, asked=True)
     for sentence in lost:
         err.print(f"lost: {plain(sentence)}")
     out.print(f"{plain(str(target))}: read {len(samples)} {kind.value} samples, written as {to.value}")

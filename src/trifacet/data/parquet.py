@@ -33,8 +33,7 @@ def parquet_file(path: Path) -> Iterator[Any]:
                     raise DataError("has two columns of one name", fix="name each differently", file=path)
                 yield found
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise DataError(f"damaged Parquet ({reason})", fix="write it again", file=path) from None
+            raise DataError(f"damaged Parquet ({_reason(error)})", fix="write it again", file=path) from None
 
 
 def parquet_values(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any] | DataError]:
@@ -42,6 +41,12 @@ def parquet_values(path: Path, columns: Sequence[str] | None = None) -> Iterator
     with parquet_file(path) as file:
         for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=columns):
             yield from _batch_values(batch)
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in one line; of a long one the beginning."""
+    reason = " ".join(str(error).split())
+    return reason if len(reason) <= 300 else f"{reason[:300]} ..."
 
 
 def _rows_at_once(told: Any) -> int:
@@ -60,7 +65,7 @@ def _batch_values(batch: Any) -> Iterator[dict[str, Any] | DataError]:
     except (ValueError, OverflowError, RecursionError) as error:
         if batch.num_rows == 1:
             fix = "write texts as UTF-8 and dates between the years 1 and 9999"
-            yield DataError(f"cannot be read ({' '.join(str(error).split())[:300]})", fix=fix)
+            yield DataError(f"cannot be read ({_reason(error)})", fix=fix)
         else:
             for place in range(batch.num_rows):
                 yield from _batch_values(batch.slice(place, 1))

@@ -33,7 +33,8 @@ class _Sample(BaseModel):
     ``image`` is the picture that the text describes, a path relative to the data root; None is a post without one.
     ``more_images`` are the post's further pictures, shown after it in this order and the same in every version of the
     sample: the image facet speaks of ``image`` alone. ``context`` may be empty: a post without words is legal.
-    ``prompt`` is None where the recipe's request is to be used. ``extra`` keeps the fields a format has beyond ours.
+    ``prompt`` is None where the recipe's request is to be used. ``extra`` keeps the fields a format has beyond ours;
+    of these ``system`` is used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -49,6 +50,12 @@ class _Sample(BaseModel):
     def pictures(self) -> tuple[str, ...]:
         """The paths of all that is shown, the described picture first; empty for a post without one."""
         return () if self.image is None else (self.image, *self.more_images)
+
+    @property
+    def system(self) -> str | None:
+        """The message of the system that stands before the request, if there is one."""
+        value = self.extra.get("system")
+        return value if isinstance(value, str) and value.strip() else None
 
     @field_validator("more_images", "rejected_images", check_fields=False)
     @classmethod
@@ -98,6 +105,7 @@ SAMPLE_TYPES: dict[str, type[SupervisedSample] | type[PreferenceSample] | type[T
 }
 AnySample = TypeVar("AnySample", SupervisedSample, PreferenceSample, TestSample)
 
+EMBEDDED = "image_bytes"  # the column of shards in which ``image`` itself travels
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 _COMMON = [
     pa.field("id", pa.string(), nullable=False),

@@ -16,6 +16,7 @@ from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
 from trifacet.base.json_text import parse_json
 from trifacet.base.opening import is_folder, opened, read_bytes
+from trifacet.data.hub import hub_rows, is_hub
 from trifacet.data.parquet import parquet_values
 
 MAX_ARRAY = 1_000_000_000  # bytes of a JSON array, which is held whole; JSON lines may be longer
@@ -36,24 +37,30 @@ def stop(problem: DataError) -> NoReturn:
     raise problem
 
 
-def iter_rows(path: Path, on_problem: OnProblem = stop) -> Iterator[Row]:
+def iter_rows(path: Path, on_problem: OnProblem = stop, *, embedded: bool = False) -> Iterator[Row]:
     """The rows of ``path``; JSON lines and Parquet are streamed.
 
     Args:
         path: ``.parquet``, a JSON array, or one JSON object per line, whatever the ending says of the last two; or a
-            folder of Parquet shards, read in the order of their names, their rows counted through.
+            folder of Parquet shards, read in the order of their names, their rows counted through; or a data set of
+            the hub (``data.hub``).
         on_problem: called for each row, or rest of a file, that can't be read; reading goes on if it returns.
+        embedded: keep the bytes of pictures that travel in Parquet (else they are None).
 
     Raises:
         DataError: no such file; whatever ``on_problem`` raises.
     """
+    if is_hub(path):
+        for number, values in enumerate(hub_rows(path), start=1):
+            yield Row(number, plain(values, embedded=embedded))
+        return
     if is_folder(path):
-        yield from _shard_rows(path, on_problem)
+        yield from _shard_rows(path, on_problem, embedded)
         return
     with opened(path) as file:
         start = file.read(4096)
     if start.startswith(b"PAR1"):
-        yield from _parquet_rows(path, on_problem)
+        yield from _parquet_rows(path, on_problem, embedded)
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         yield from _array_rows(path, on_problem)
     else:
@@ -141,18 +148,18 @@ def _checked(values: Any, path: Path, number: int) -> Values:
     return values
 
 
-def _shard_rows(folder: Path, on_problem: OnProblem) -> Iterator[Row]:
+def _shard_rows(folder: Path, on_problem: OnProblem, embedded: bool) -> Iterator[Row]:
     shards = sorted(folder.glob("*.parquet"))
     if not shards:
         raise DataError("holds no Parquet shard", fix="give a data file, or a folder of .parquet files", file=folder)
     number = 0
     for shard in shards:
-        for row in _parquet_rows(shard, on_problem, number):
+        for row in _parquet_rows(shard, on_problem, embedded, number):
             number = row.number  # the next shard counts on
             yield row
 
 
-def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterator[Row]:
+def _parquet_rows(path: Path, on_problem: OnProblem, embedded: bool, number: int = 0) -> Iterator[Row]:
     found = parquet_values(path)
     while True:
         try:
@@ -167,19 +174,19 @@ def _parquet_rows(path: Path, on_problem: OnProblem, number: int = 0) -> Iterato
         if isinstance(values, DataError):
             on_problem(DataError(values.problem, fix=values.fix, file=path, row=number))
         else:
-            yield Row(number, _plain(values))
+            yield Row(number, plain(values, embedded=embedded))
 
 
-def _plain(value: Any) -> Any:
-    """JSON's types only: embedded bytes are dropped, dates and the like become text."""
+def plain(value: Any, *, embedded: bool = False) -> Any:
+    """JSON's types only: bytes are dropped unless ``embedded``, dates and the like become text."""
     match value:
         case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): plain(item, embedded=embedded) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item) for item in value]
+            return [plain(item, embedded=embedded) for item in value]
         case None | bool() | int() | float() | str():
             return value
         case bytes():
-            return None
+            return value if embedded else None
         case _:
             return str(value)

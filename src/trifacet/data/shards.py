@@ -15,14 +15,15 @@ from typing import Any
 from PIL import Image
 
 from trifacet.base.digests import file_digest
+from trifacet.base.embedded import file_name, name_of
 from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
 from trifacet.base.images import IMAGE_FORMATS
 from trifacet.base.opening import is_folder
 from trifacet.data.parquet import parquet_file, parquet_values
-from trifacet.data.records import SCHEMAS
+from trifacet.data.records import EMBEDDED, SCHEMAS
 
-EMBEDDED = "image_bytes"
+__all__ = ["EMBEDDED", "unpack_images", "written_kind"]
 
 
 def written_kind(path: Path) -> str | None:
@@ -39,7 +40,9 @@ def written_kind(path: Path) -> str | None:
 
 
 def unpack_images(folder: Path, root: Path) -> Iterator[Path]:
-    """Write the image of every row of the shards below ``folder`` to ``root``; yields what was not there yet.
+    """Write the pictures of every row of the shards below ``folder`` to ``root``; yields what was not there yet.
+
+    Those of our own shards get the names that their rows use.
 
     Raises:
         DataError: there is no such folder, or no image in it; a shard is damaged; a row's name leaves ``root``, is
@@ -49,10 +52,13 @@ def unpack_images(folder: Path, root: Path) -> Iterator[Path]:
         raise DataError("no such folder", fix="give a folder of .parquet files", file=folder)
     shards = sorted(folder.rglob("*.parquet"))
     embedding = [shard for shard in shards if _embeds(shard)]
-    if not embedding:
+    others = [shard for shard in shards if shard not in embedding and _holds_bytes(shard)]
+    if not embedding and not others:
         fix = "give a folder of shards that were written with images: embedded"
         raise DataError(f"holds no image in its Parquet files ({len(shards)})", fix=fix, file=folder)
     base = root.resolve()
+    for shard in others:
+        yield from _unpacked_others(base, shard)
     for shard in embedding:
         for number, row in enumerate(parquet_values(shard, ["image", EMBEDDED]), start=1):
             try:
@@ -63,6 +69,46 @@ def unpack_images(folder: Path, root: Path) -> Iterator[Path]:
             except DataError as problem:
                 field = problem.field
                 raise DataError(problem.problem, fix=problem.fix, file=shard, row=number, field=field) from None
+
+
+def _unpacked_others(base: Path, shard: Path) -> Iterator[Path]:
+    """The pictures of a shard in which each is bytes, or an object of bytes and path, as ``datasets`` has them.
+
+    Many rows may call theirs the same, so each is called by its content too.
+    """
+    for number, row in enumerate(parquet_values(shard), start=1):
+        try:
+            if isinstance(row, DataError):
+                raise row
+            for data, called in _pictures(row):
+                path = base / file_name(name_of(data, called), data)
+                if not path.exists():
+                    _check(data, None)
+                    with replacing(path) as temporary:
+                        temporary.write_bytes(data)
+                    yield path
+        except DataError as problem:
+            raise DataError(problem.problem, fix=problem.fix, file=shard, row=number) from None
+
+
+def _pictures(value: Any) -> Iterator[tuple[bytes, str | None]]:
+    match value:
+        case {"bytes": bytes(data)}:
+            called = value.get("path")
+            yield data, called if isinstance(called, str) else None
+        case bytes():
+            yield value, None
+        case dict():
+            for item in value.values():
+                yield from _pictures(item)
+        case list():
+            for item in value:
+                yield from _pictures(item)
+
+
+def _holds_bytes(shard: Path) -> bool:
+    with parquet_file(shard) as file:
+        return "binary" in " ".join(str(one.type) for one in file.schema_arrow)
 
 
 def _embeds(shard: Path) -> bool:
@@ -101,8 +147,8 @@ def _short(name: str | None) -> str:
     return ascii(name) if name is None or len(name) <= 60 else f"{name[:60]!a}... ({len(name)} characters)"
 
 
-def _check(data: bytes) -> None:
+def _check(data: bytes, field: str | None = EMBEDDED) -> None:
     try:
         Image.open(io.BytesIO(data), formats=IMAGE_FORMATS).verify()  # of its pixels none is decoded
     except Exception:  # a decoder fed with damaged bytes raises whatever it trips over
-        raise DataError("holds no image", fix="build it again", field=EMBEDDED) from None
+        raise DataError("holds no image", fix="build it again", field=field) from None

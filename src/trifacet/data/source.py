@@ -6,6 +6,7 @@ demo's own world and a user's files look the same from here on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +16,13 @@ from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import is_file, is_folder
 from trifacet.data.formats import iter_samples
+from trifacet.data.hub import is_hub
 from trifacet.data.records import Sample
 from trifacet.data.rows import OnProblem
 from trifacet.data.settings import Data, Split
 
 Value = TypeVar("Value")
+_Parsed = tuple[list[tuple[int, Sample]], list[DataError], Counter[str]]
 
 
 class FilesRead:
@@ -66,30 +69,51 @@ class Source:
     skip: bool = False
     files: FilesRead = field(default_factory=FilesRead, repr=False, compare=False)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a file; a data set of the hub is taken to be there."""
+        return is_hub(self.file) or self.file.exists()
+
     def read(self) -> list[Sample]:
         """All samples. Raises DataError for the first bad row, or with ``skip`` where none is good."""
         return [sample for _, sample in self.rows(lambda problem: None)]
 
     def rows(self, on_bad_row: OnProblem) -> list[tuple[int, Sample]]:
         """All samples with their row numbers; ``on_bad_row`` is told what ``skip`` leaves out. Raises as ``read``."""
-        purpose = (self.format, self.kind, self.label, self.skip)
-        rows, problems = self.files.once(self.file, purpose, self._parsed)
+        rows, problems, _ = self._once()
         for problem in problems:
             on_bad_row(problem)
         return list(rows)
 
-    def _parsed(self) -> tuple[list[tuple[int, Sample]], list[DataError]]:
+    def lost(self) -> dict[str, int]:
+        """What rows say and no sample holds, with the number of rows. Raises as ``read``."""
+        return dict(self._once()[2].most_common())
+
+    def _once(self) -> _Parsed:
+        return self.files.once(self.file, (self.format, self.kind, self.label, self.skip), self._parsed)
+
+    def _parsed(self) -> _Parsed:
         problems: list[DataError] = []
+        lost: Counter[str] = Counter()
 
         def on_problem(problem: DataError) -> None:
             if not self.skip or problem.row is None:  # without a row it is the file that is damaged
                 raise problem
             problems.append(problem)
 
-        rows = list(iter_samples(self.file, self.kind, self.format, label=self.label, on_problem=on_problem))
+        rows = list(
+            iter_samples(
+                self.file,
+                self.kind,
+                self.format,
+                label=self.label,
+                on_problem=on_problem,
+                on_lost=lambda row, what: lost.update((what,)),
+            )
+        )
         if not rows:
             raise DataError("has no rows that can be used", fix="give a file with at least one sample", file=self.file)
-        return rows, problems
+        return rows, problems, lost
 
 
 def source_of(
@@ -115,8 +139,8 @@ def source_of(
     if name is None:
         raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
     root = Path(data.root)
-    file = root / name
-    if not (is_file(file) or is_folder(file)):
+    file = Path(name) if is_hub(Path(name)) else root / name
+    if not (is_hub(file) or is_file(file) or is_folder(file)):
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
     images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
     return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip", files)

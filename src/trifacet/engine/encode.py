@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,13 @@ class TextIds:
         return Path(tokens_L, images_L, family.positions(tokens_L, [images[image] for image in shown]), start)
 
 
+class Asked(NamedTuple):
+    """A sample's own request and message of the system, as far as it has them."""
+
+    prompt: str | None = None
+    system: str | None = None
+
+
 class SampleEncoder:
     """Tokenises samples for one family and one way of asking.
 
@@ -58,19 +66,37 @@ class SampleEncoder:
         self.neutral = self._control.broken
         self.ends = self._control.tokens  # what a text may end with
 
-    def user_text(self, prompt: str | None, context: str) -> str:
-        """Request and post as the user's words; an empty post leaves the label out."""
-        request = self.neutral(prompt or self.prompt)
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the chat template renders a message of the system."""
+        said = [_message("system", "Be brief."), _message("user", "Who?")]
+        try:
+            return "Be brief." in self.family.processor.apply_chat_template(said, tokenize=False)
+        except Exception:  # whatever a template that knows no such role makes Python do
+            return False
+
+    def user_text(self, prompt: str | Asked | None, context: str) -> str:
+        """Request and post as the user's words; an empty post leaves the label out.
+
+        A message of the system stands before them where the template has no place for it.
+        """
+        own, system = _asked(prompt)
+        request = self.neutral(own or self.prompt)
+        if system and not self.takes_system:
+            request = f"{self.neutral(system).strip()}\n{request}"
         post = self.neutral(context).strip()
         return f"{request}\n{self.context_label}\n{post}" if post else request
 
-    def rendered(self, prompt: str | None, context: str, response: str | None = None, *, images: int = 1) -> str:
+    def rendered(
+        self, prompt: str | Asked | None, context: str, response: str | None = None, *, images: int = 1
+    ) -> str:
         """The chat template's text, up to where the answer begins (no response) or with the answer and its end."""
         content = [{"type": "image"}] * images + [{"type": "text", "text": self.user_text(prompt, context)}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if (system := _asked(prompt).system) and self.takes_system:
+            messages.insert(0, _message("system", self.neutral(system).strip()))
         if response is not None:
-            answer = [{"type": "text", "text": self.neutral(response).strip()}]
-            messages.append({"role": "assistant", "content": answer})
+            messages.append(_message("assistant", self.neutral(response).strip()))
         try:
             text: str = self.family.processor.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=response is None
@@ -103,7 +129,7 @@ class SampleEncoder:
         return not (bos and rendered.startswith(bos))
 
     def post_tokens(
-        self, prompt: str | None, context: str, response: str, *, images: int, cut: int = 0
+        self, prompt: str | Asked | None, context: str, response: str, *, images: int, cut: int = 0
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """Ids of a post with its answer, each image still one placeholder, and which of them hold words of the post.
 
@@ -143,7 +169,7 @@ class SampleEncoder:
         return [end for _, end in encoded["offset_mapping"]]
 
     def prompt_path(
-        self, prompt: str | None, context: str, images: Sequence[ImageInput], *, reserve: int = 0
+        self, prompt: str | Asked | None, context: str, images: Sequence[ImageInput], *, reserve: int = 0
     ) -> tuple[Path, int]:
         """The prompt for generation, and how many tokens the post lost so that ``reserve`` tokens fit after it."""
         tokens = [self.family.image_tokens(image) for image in images]
@@ -154,7 +180,7 @@ class SampleEncoder:
 
     def texts(
         self,
-        prompt: str | None,
+        prompt: str | Asked | None,
         contexts: Sequence[str],
         responses: Sequence[str],
         *,
@@ -166,7 +192,7 @@ class SampleEncoder:
         A post is cut alike for all its responses, so that they keep sharing it.
 
         Args:
-            prompt: the sample's own request, if it has one.
+            prompt: the sample's own request, if it has one; with the message of the system, if there is one.
             contexts: versions of the post.
             responses: versions of the answer.
             image_tokens: tokens of all images together, where they take most.
@@ -193,7 +219,7 @@ class SampleEncoder:
 
     def paths(
         self,
-        prompt: str | None,
+        prompt: str | Asked | None,
         contexts: Sequence[str],
         responses: Sequence[str],
         images: Sequence[ImageInput],
@@ -203,7 +229,7 @@ class SampleEncoder:
         """One path per cell, and the tokens cut from posts.
 
         Args:
-            prompt: the sample's own request, if it has one.
+            prompt: the sample's own request, if it has one; with the message of the system, if there is one.
             contexts: by version.
             responses: by version.
             images: the distinct images of the sample.
@@ -247,6 +273,14 @@ class SampleEncoder:
                 "model takes more, or leave the sample out"
             )
         return texts, len(ends) - keep
+
+
+def _asked(prompt: str | Asked | None) -> Asked:
+    return prompt if isinstance(prompt, Asked) else Asked(prompt)
+
+
+def _message(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": [{"type": "text", "text": text}]}
 
 
 def _first(context: str, ends: Sequence[int], keep: int) -> str:

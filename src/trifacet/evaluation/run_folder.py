@@ -188,7 +188,7 @@ def _samples(folder: Path, recipe: dict[str, Any], files: FilesRead | None) -> t
         source = source_of(data, folder, split, files=files)
     except TrifacetError:  # there is no such file
         return [], folder
-    samples = source.read() if source.file.exists() else []
+    samples = source.read() if source.is_there else []
     return [sample for sample in samples if isinstance(sample, TestSample)], source.images
 
 

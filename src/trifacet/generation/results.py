@@ -17,6 +17,7 @@ from typing import Any
 from trifacet.base import claims
 from trifacet.base.claims import Claim
 from trifacet.base.digests import text_digest
+from trifacet.base.embedded import plain_name
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.files import append_durably, replacing, write_atomically
 from trifacet.base.images import MAX_PIXELS, image_facts, resolve_inside
@@ -109,7 +110,7 @@ def check_images(
     for sample in samples:
         try:
             for name in sample.pictures:
-                image_facts(resolve_inside(images_root, name), max_pixels=max_pixels)
+                image_facts(resolve_inside(images_root, name), plain_name(name), max_pixels=max_pixels)
         except DataError as error:
             rows = iter_samples(file, "test", format) if file else ()
             row = next((number for number, one in rows if one.id == sample.id), None)

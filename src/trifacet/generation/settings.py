@@ -47,7 +47,7 @@ def data_digest(samples: Iterable[TestSample]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
         described = [sample.id, sample.image, sample.context, sample.prompt, *sample.more_images]
-        digest.update(json.dumps(described).encode("utf-8"))
+        digest.update(json.dumps([*described, *([{"system": sample.system}] if sample.system else [])]).encode("utf-8"))
     return digest.hexdigest()
 
 

@@ -7,12 +7,13 @@ which it is.
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from trifacet.base.embedded import cache_folder
 
 # Where the Debian packages wordnet-base and wordnet-sense-index install the database.
 DEBIAN_FOLDER = Path("/usr/share/wordnet")
@@ -65,11 +66,6 @@ def packaged_wordnet() -> WordNet:
     from trifacet.metrics.wordnet_synonyms import SynonymReader
 
     return WordNet(SynonymReader(), "the synonyms of WordNet 3.0 that come with Trifacet")
-
-
-def cache_folder() -> Path:
-    """Trifacet's folder in the user's cache (``XDG_CACHE_HOME``, or ``~/.cache``)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trifacet"
 
 
 def lay_out(source: Path, data: Path) -> Path:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trifacet.data.records import TestSample
 from trifacet.engine.attention import visible
-from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.encode import Asked, SampleEncoder
 from trifacet.engine.family import Family, ImageInput, core
 from trifacet.engine.forwards import left_out
 from trifacet.engine.scoring import Encoded, collate
@@ -61,8 +61,9 @@ def force(
         TrifacetError: images, request and answer do not fit, or the post is not found in the rendered text.
     """
     shown = list(range(len(images)))
-    (path,), cut = encoder.paths(sample.prompt, [sample.context], [text], images, [shown], [Cell()])
-    ids, of_post = encoder.post_tokens(sample.prompt, sample.context, text, images=len(images), cut=cut)
+    asked = Asked(sample.prompt, sample.system)
+    (path,), cut = encoder.paths(asked, [sample.context], [text], images, [shown], [Cell()])
+    ids, of_post = encoder.post_tokens(asked, sample.context, text, images=len(images), cut=cut)
     words_L = path.images_L < 0
     placeholders = encoder.family.placeholder_id if images else -1
     assert np.array_equal(path.tokens_L[words_L], ids[ids != placeholders]), "the two ways to the ids differ"

@@ -13,6 +13,7 @@ from typing import Any
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import replacing_folder, write_atomically
+from trifacet.base.images import resolve_inside
 from trifacet.base.progress import Bar, console
 from trifacet.base.seals import SEAL, folder_damages, seal_folder
 from trifacet.comparing.comparison import ComparisonSettings, compare
@@ -183,7 +184,7 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path, files: FilesRea
             continue  # the data give them: the gallery of `trifacet data show` is the place to see them
         file = f"rejected/{number:02d}-1.png"  # an id may hold anything: it does not name a file
         examples.preview(number).save(recipe.folder / file)
-        chosen = str((examples.images / sample.image).resolve())
+        chosen = str(resolve_inside(examples.images, sample.image))
         strategy = examples.rejection.strategy.describe()
         index.append({"id": sample.id, "strategy": strategy, "chosen": chosen, "rejected": file})
     write_atomically(folder / "index.json", json.dumps(index, indent=1) + "\n")

@@ -9,6 +9,7 @@ import json
 import math
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -52,10 +53,13 @@ class StepTime(TrainerCallback):
 
 
 class LogFile(TrainerCallback):
-    """Appends each line of the log to a JSONL file; on resumption the lines after the checkpoint are dropped."""
+    """Appends each line of the log to a JSONL file; on resumption the lines after the checkpoint are dropped.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    ``said``: what was warned of at the start, which its first line has where there is anything.
+    """
+
+    def __init__(self, path: Path, said: Sequence[str] = ()) -> None:
+        self.path, self.said = path, said
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if not ranks.is_first():
@@ -70,7 +74,8 @@ class LogFile(TrainerCallback):
     ) -> None:
         if logs and "loss" in logs and ranks.is_first():  # the Trainer's closing summary is no step
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+                told = {"warnings": list(self.said)} if self.said and not file.tell() else {}
+                file.write(json.dumps({"step": state.global_step, **logs, **told}) + "\n")
 
 
 def _step_of(line: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from trifacet.base.images import check_image, load_image, resolve_inside
 from trifacet.data.checking.texts import rejects_chosen
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.data.source import FilesRead
-from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.encode import Asked, SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.preferences.facets import Cell, Facet
@@ -93,6 +94,7 @@ class Examples(Dataset[Example]):
         self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
         self.groups, self.file, self.rows = groups, file, rows
         self.epoch = 0
+        self.without: Counter[Facet] = Counter()  # samples without a facet that the objective rejects; of ``check``
         self._contexts = [sample.context for sample in samples]
         self._paths = [sample.image for sample in samples]
 
@@ -127,7 +129,8 @@ class Examples(Dataset[Example]):
         }
         cells = self.objective.cells(versions)
         shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
-        paths, cut = self.encoder.paths(sample.prompt, contexts, responses, images, shown, cells)
+        asked = Asked(sample.prompt, sample.system)
+        paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells)
         return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
 
     def versions(self, index: int) -> dict[Facet, int]:
@@ -153,9 +156,12 @@ class Examples(Dataset[Example]):
         Raises:
             TrifacetError: naming the first sample for which this is not so.
         """
+        self.without = Counter()
         for index, sample in enumerate(self.samples):
             with self._naming(index):
-                if not self.cells(index):
+                versions = self.versions(index)
+                self.without.update(facet for facet in self.objective.rejected_facets if not versions[facet])
+                if not self.objective.cells(versions):
                     lacking = " and ".join(
                         what for what, there in (("image", sample.image), ("post", sample.context.strip())) if not there
                     )
@@ -337,6 +343,8 @@ class Examples(Dataset[Example]):
         digest, files = hashlib.sha256(), files or FilesRead()
         for index, sample in enumerate(self.samples):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
+            if sample.system is not None:
+                digest.update(json.dumps({"system": sample.system}).encode())
             digest.update(str(self.cells(index)).encode())
             names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
             with self._naming(index, "image"):

@@ -56,9 +56,11 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
     except TrifacetError as error:
         found = {"problem": f"the saved model could not be compared with its start: {error}"}
     done[CHECKED] = {"start": stage.start.name, **found}
-    done["warnings"] = _warnings(stage.settings, stage.folder, done[CHECKED], stage.scoring.model.dtype)
+    known = done.get("concerns", [])  # told at its start
+    found_now = _warnings(stage.settings, stage.folder, done[CHECKED], stage.scoring.model.dtype)
+    done["warnings"] = [*known, *found_now]
     write_done(stage.folder, done)
-    for warning in done["warnings"]:
+    for warning in found_now:
         console.print(f"[bold yellow]warning:[/] {stage.name}: {warning}")
     return done
 

@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from trifacet.base.errors import DataError
 from trifacet.base.progress import Bar, console
+from trifacet.base.words import visible_line
 from trifacet.engine.scoring import TrieScorer
 from trifacet.models.loading import pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import TrainedPart, choose_trained
@@ -22,6 +24,7 @@ from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped
 from trifacet.training.callbacks import EpochOfExamples, LogFile, OneTrackedRun, ShowProgress, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn_checkpoints
+from trifacet.training.concerns import concerns
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.reference import OnlineReference, reference_scores
 from trifacet.training.stage import Stage, write_done
@@ -46,6 +49,9 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         examples, left_out = stage.samples.examples(stage.asking.encoder(loaded.family))
         if stage.samples.source.skip and ranks.is_first():
             note_skipped(stage.run, stage.name, left_out, len(examples) + len(left_out))
+        said = concerns(examples.objective, examples.without, stage.samples.source.lost(), len(examples))
+        for one in said if ranks.is_first() else ():
+            console.print(f"[bold yellow]warning:[/] {stage.name}: {escape(visible_line(one))}")
         weights = weights_fingerprint(loaded.model)  # before adapters are added
         set_seed(stage.seed)  # adapters begin with random weights, on all processes the same
         model, table = choose_trained(loaded.model, loaded.family, train_vision=trained.vision, lora=trained.lora)
@@ -53,7 +59,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
     _show_trained(stage.name, table)
     reference, online = reference_scores(stage, examples, scorer, weights)
     collator = Collator(examples, reference, rows=stage.scoring.rows)
-    trainer, stop = _trainer(stage, scorer, examples, collator, online)
+    trainer, stop = _trainer(stage, scorer, examples, collator, online, said)
     step_time = StepTime()
     trainer.add_callback(step_time)
     posts = watched_posts(stage.watch, examples.encoder) if stage.watch else None
@@ -69,6 +75,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "steps": trainer.state.global_step,
         "samples": len(examples),
         "left_out": len(left_out),
+        "concerns": said,
         "trained_parameters": sum(row.trained for row in table),
         "parameters": sum(row.total for row in table),
         "trained": {row.part: row.how for row in table},
@@ -112,7 +119,12 @@ def _show_trained(name: str, table: list[TrainedPart]) -> None:
 
 
 def _trainer(
-    stage: Stage, scorer: TrieScorer, examples: Examples, collator: Collator, online: OnlineReference | None
+    stage: Stage,
+    scorer: TrieScorer,
+    examples: Examples,
+    collator: Collator,
+    online: OnlineReference | None,
+    said: list[str],
 ) -> tuple[LatticeTrainer, StopOnSignal]:
     settings, folder = stage.settings, stage.folder
     if settings.gradient_checkpointing:
@@ -133,7 +145,7 @@ def _trainer(
         examples,
         collator,
         reference_scorer=online,
-        callbacks=[LogFile(folder / "log.jsonl"), EpochOfExamples(examples), OneTrackedRun(), stop],
+        callbacks=[LogFile(folder / "log.jsonl", said), EpochOfExamples(examples), OneTrackedRun(), stop],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, stop

@@ -67,9 +67,9 @@ class WatchedPosts:
 
 
 def as_post(sample: Any) -> TestSample:
-    """What is shown of a sample of any kind: its pictures, its post and its request."""
+    """What is shown of a sample of any kind: its pictures, its post, its request and what the system says."""
     shown = {key: getattr(sample, key) for key in ("id", "image", "more_images", "context", "prompt")}
-    return TestSample(**shown)
+    return TestSample(**shown, extra={"system": sample.system} if sample.system else {})
 
 
 def responses_batch(
@@ -82,8 +82,7 @@ def responses_batch(
 ) -> Batch:
     """Posts with a response each as one batch for a scorer: one cell per post, in their order."""
     samples = [
-        SupervisedSample(response=text, **as_post(post).model_dump(exclude={"references", "extra"}))
-        for post, text in texts
+        SupervisedSample(response=text, **as_post(post).model_dump(exclude={"references"})) for post, text in texts
     ]
     nothing_rejected = Rejection(Blackness())
     examples = Examples(samples, OBJECTIVES["sft"], encoder, images, nothing_rejected, max_pixels=max_pixels)

@@ -133,9 +133,10 @@ def test_posts_with_several_images_and_without(folder):
 def test_a_file_without_any_image_is_doubted(folder):
     row = {"prompt": "Describe.", "chosen": "Cat", "rejected": "Dog", "picture": "0.png"}  # trl's column is images
     report = check_file(rows_file(folder, [row]), "preference")
-    (doubt,) = [one for one in report.findings if one.severity == "warning"]
+    doubt, lost = [one for one in report.findings if one.severity == "warning"]
     assert (doubt.row, doubt.cause) == (None, "no row has an image")
     assert "'images'" in doubt.cure
+    assert lost.cause == "lost: the column 'picture', which no format reads: is it an image? (this row)"
 
 
 def test_duplicates(folder):

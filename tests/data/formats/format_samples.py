@@ -33,7 +33,7 @@ text = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 solid = text.filter(lambda value: value.strip() != "")
 path = st.sampled_from(["a.png", "b/c d.jpg", "ü.webp"])
 extra = st.dictionaries(
-    st.sampled_from(["idx", "system", "image", "question", "messages", "input", "note"]),
+    st.sampled_from(["idx", "system", "image", "question", "messages", "input", "note", "history", "videos", "label"]),
     st.one_of(st.integers(-5, 5), text, st.lists(st.integers(0, 3), max_size=2), st.none()),
     max_size=3,
 )

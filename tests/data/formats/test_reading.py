@@ -198,7 +198,7 @@ def test_other_things_that_are_no_data_files(tmp_path):
         ),
         ({"question": "q", "image": ["a", "b"], "chosen": "c"}, "field 'image': has 2 images; use one image per row"),
         ({"id": "x", "more_images": ["b.png"], "response": "c"}, "field 'more_images': stands without 'image'"),
-        ({"images": [{"bytes": "x"}], "prompt": "p", "chosen": "a"}, "is not a path"),
+        ({"images": [{"bytes": "x"}], "prompt": "p", "chosen": "a"}, "field 'images': 'x' is no base64"),
         ({"question": "q", "image": {"path": "a"}, "image_path": "b", "chosen": "c"}, "differs from image.path"),
         ({"text": "not json", "image": "a.png"}, "field 'text': is not a JSON object in a string"),
         ({"question": "q", "image_path": "a", "chosen": " "}, "field 'chosen': is empty"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from trifacet.base.embedded import plain_name
 from trifacet.base.images import MAX_PIXELS
 from trifacet.data.checking.findings import SEVERITIES, Finding
 from trifacet.data.checking.images import ImageReport, inspect_images
@@ -41,6 +42,7 @@ class Report:
     format: str
     findings: list[Finding] = field(default_factory=list)
     samples: dict[int, Sample] = field(default_factory=dict)  # by row number
+    lost: Counter[str] = field(default_factory=Counter)  # what rows say and no sample holds, with the number of rows
     images: list[ImageReport] = field(default_factory=list)
 
     def sort(self) -> None:
@@ -92,6 +94,7 @@ class Report:
                 "by_mode": self.count_images("mode"),
                 **{name: asdict(spread) for name, spread in self.sizes().items()},
             },
+            "lost": dict(self.lost.most_common()),
             "words": {name: asdict(spread) for name, spread in self.words().items()},
             "findings": [finding.as_dict() for finding in self.findings],
         }
@@ -129,8 +132,19 @@ def check_file(
     names = format_called(name).NAMES
     duplicates = Duplicates(report.file, names)
     problems = report.findings
+    first_lost: dict[str, int] = {}
+
+    def on_lost(number: int, what: str) -> None:
+        report.lost[what] += 1
+        first_lost.setdefault(what, number)
+
     reading = iter_samples(
-        path, kind, name, label=label, on_problem=lambda e: problems.append(Finding.of(e, report.file))
+        path,
+        kind,
+        name,
+        label=label,
+        on_problem=lambda e: problems.append(Finding.of(e, report.file)),
+        on_lost=on_lost,
     )
     for number, sample in reading:
         report.samples[number] = sample
@@ -143,12 +157,34 @@ def check_file(
     if report.samples and report.rows_showing(0) == len(report.samples):
         cure = f"fine for posts without pictures; else name them in {names.get('image', 'image')!r}"
         problems.append(Finding("warning", report.file, None, None, "no row has an image", cure))
+    for what, count in report.lost.items():
+        rows = f"{count} rows, this one first" if count > 1 else "this row"
+        cause, cure = f"lost: {what} ({rows})", "leave the rows out if it matters"
+        problems.append(Finding("warning", report.file, first_lost[what], None, cause, cure))
+    problems.extend(_unread(report))
     root = Path(images) if images is not None else path.parent
     used = list(dict.fromkeys(name for sample in report.samples.values() for name, _ in _image_names(sample)))
     report.images = list(track(inspect_images(used, root, max_pixels, workers), len(used)))
     problems.extend(_image_findings(report, names))
     report.sort()
     return report
+
+
+def _unread(report: Report) -> Iterable[Finding]:
+    """The fields that formats of others have and nobody here reads, in one note; rows without a request in another."""
+    if report.format == "trifacet":
+        return
+    if bare := sum(sample.prompt is None for sample in report.samples.values()):
+        cause = (
+            f"no request of its own in {bare} of {len(report.samples)} rows: that of the recipe is put (data.prompt)"
+        )
+        yield Finding("note", report.file, None, None, cause, "fine if it is meant so; else see --label")
+    counts = Counter(name for sample in report.samples.values() for name in sample.extra if name != "system")
+    if counts:
+        columns = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(20))
+        more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
+        cause = f"fields that are kept and not used, with their rows: {columns}{more}"
+        yield Finding("note", report.file, None, None, cause, "fine if the model is not to know them")
 
 
 def _image_names(sample: Sample) -> list[tuple[str, str]]:
@@ -168,15 +204,16 @@ def _image_findings(report: Report, names: dict[str, str]) -> Iterable[Finding]:
             if image.problem:
                 yield Finding("error", *where, *image.problem)
             elif image.doubt:
-                yield Finding("warning", *where, f"{name!r}: {image.doubt[0]}", image.doubt[1])
+                yield Finding("warning", *where, f"{plain_name(name)!r}: {image.doubt[0]}", image.doubt[1])
             if image.digest is None:
                 continue
             chosen = sample.image or ""  # not blank: what is rejected stands beside a chosen image
             if ours == "rejected_images" and name != chosen and image.digest == found[chosen].digest:
-                cause = f"rejected image {name!r} has the content of the chosen one"
+                cause = f"rejected image {plain_name(name)!r} has the content of the chosen one"
                 yield Finding("error", *where, cause, "replace it or leave it out")
             elif (first := first_with.setdefault(image.digest, name)) != name:
-                yield Finding("note", *where, f"{name!r} has the same content as {first!r}", "keep one of the files")
+                same = f"{plain_name(name)!r} has the same content as {plain_name(first)!r}"
+                yield Finding("note", *where, same, "keep one of the files")
 
 
 def _spread(numbers: Iterable[int]) -> Spread:

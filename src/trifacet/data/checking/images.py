@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from trifacet.base.digests import file_digest
+from trifacet.base.embedded import plain_name
 from trifacet.base.errors import DataError
 from trifacet.base.images import ImageFacts, image_facts, prove_image, resolve_inside
 
@@ -45,9 +46,9 @@ def _inspect_image(name: str, root: Path, max_pixels: int) -> ImageReport:
     facts = digest = None
     try:
         path = resolve_inside(root, name)
-        facts = image_facts(path, max_pixels=max_pixels)
+        facts = image_facts(path, plain_name(name), max_pixels=max_pixels)
         digest = file_digest(path)
-        seen = prove_image(path, name, max_pixels=max_pixels)
+        seen = prove_image(path, plain_name(name), max_pixels=max_pixels)
     except DataError as error:
         return ImageReport(name, facts, digest, problem=(error.problem, error.fix))
     except (OSError, ValueError) as error:  # no permission; a name that no file can have

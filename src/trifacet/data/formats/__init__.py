@@ -1,8 +1,9 @@
 """Reading and writing samples in the formats of others and our own.
 
-A format is a module with ``reader(path, label)`` (a function from a row to a record's values), ``to_row(sample,
-label)`` (None where the format has no row for the sample), ``LABEL`` (the line before a post), ``NAMES`` (our field ->
-the file's) and ``NEEDS`` (what a row must have); one of the user's own is a ``Format``.
+A format is a module with ``reader(path, label, lost)`` (a function from a row to a record's values, which tells what
+of it is lost), ``to_row(sample, label)`` (None where the format has no row for the sample), ``LABEL`` (the line before
+a post), ``NAMES`` (our field -> the file's) and ``NEEDS`` (what a row must have); one of the user's own is a
+``Format``.
 Invariant: ids are unique in a file, and made of the row's number where it has none. Code of the user's own is run only
 where its name came from the user: what a run's folder names is not imported.
 """
@@ -10,6 +11,7 @@ where its name came from the user: what a run's folder names is not imported.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +21,12 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.base.opening import is_file
 from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
-from trifacet.data.formats.chat import LABEL
+from trifacet.data.formats.chat import LABEL, OnLost, ignore
 from trifacet.data.formats.losses import Losses
+from trifacet.data.formats.pictures import refuse_addresses, with_pictures
+from trifacet.data.placing import Placing
 from trifacet.data.records import SAMPLE_TYPES, Sample, find_problems, make_sample
-from trifacet.data.rows import OnProblem, Row, Values, iter_rows, stop, write_rows
+from trifacet.data.rows import OnProblem, Row, Values, iter_rows, plain, stop, write_rows
 
 __all__ = [
     "FORMATS",
@@ -48,12 +52,12 @@ class Format:
     values: Callable[[Values], Values]
     NAMES: dict[str, str] = field(default_factory=dict)
 
-    def reader(self, path: Path, label: str) -> Callable[[Values], Values]:
+    def reader(self, path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
         """A function from a row to a record's values, which raises DataError where the user's own code fails."""
 
         def to_values(row: Values) -> Values:
             try:
-                return dict(self.values(row))
+                return with_pictures(self.values(row))
             except DataError:
                 raise
             except Exception as error:
@@ -70,11 +74,19 @@ FORMATS: dict[str, ModuleType] = {
     "ms-swift": ms_swift,
     "llama-factory": llama_factory,
 }
+_LIKE_IMAGES = re.compile(r"image|img|picture|photo|pixel|video|media", re.IGNORECASE)
 _OWN: dict[str, Format] = {}  # those that were named
 _OF_ANY_KIND = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
 
 
-def read_samples(path: str | Path, kind: str, format: str = "auto", *, label: str = LABEL) -> list[Sample]:
+def read_samples(
+    path: str | Path,
+    kind: str,
+    format: str = "auto",
+    *,
+    label: str = LABEL,
+    on_lost: Callable[[int, str], None] = lambda row, what: None,
+) -> list[Sample]:
     """All samples of ``path`` as ``kind`` ("sft", "preference" or "test").
 
     A preference file may be read as sft (its chosen) or test (its chosen as reference), an sft file as test.
@@ -85,12 +97,13 @@ def read_samples(path: str | Path, kind: str, format: str = "auto", *, label: st
         format: a name of ``FORMATS``, that of one of the user's own (which is imported), or "auto" to look at the
             first row.
         label: the line that separates request and post, where the format has one user text for both.
+        on_lost: as in ``iter_samples``.
 
     Raises:
         DataError: for the first thing that is wrong, by file, row and field; also for a file without rows.
     """
     use_format(format)
-    samples = [sample for _, sample in iter_samples(path, kind, format, label=label)]
+    samples = [sample for _, sample in iter_samples(path, kind, format, label=label, on_lost=on_lost)]
     if not samples:
         raise DataError("has no rows", fix="give a file with at least one sample", file=path)
     return samples
@@ -120,19 +133,29 @@ def format_called(name: str) -> ModuleType | Format:
 
 
 def iter_samples(
-    path: str | Path, kind: str, format: str = "auto", *, label: str = LABEL, on_problem: OnProblem = stop
+    path: str | Path,
+    kind: str,
+    format: str = "auto",
+    *,
+    label: str = LABEL,
+    on_problem: OnProblem = stop,
+    on_lost: Callable[[int, str], None] = lambda row, what: None,
 ) -> Iterator[tuple[int, Sample]]:
     """The samples of ``path`` with their row numbers, one at a time; arguments as in ``read_samples``.
 
     ``on_problem`` is called for every problem of every row, and reading goes on if it returns: the row is left out.
+    ``on_lost`` is called for each thing that a row says and that no sample can hold, with its number.
     """
     path = Path(path)
     module = format_called(detect_format(path) if format == "auto" else format)
-    to_values = module.reader(path, label)
+    lost: dict[str, None] = {}  # of one row, each once
+    to_values = module.reader(path, label, lambda what: lost.update({what: None}))
     rows_of_ids: dict[str, int] = {}
-    for number, row in iter_rows(path, on_problem):
+    for number, row in iter_rows(path, on_problem, embedded=True):
+        lost.clear()
         try:
-            values = _as_kind(kind, {"id": f"row-{number}"} | to_values(row))
+            values = _as_kind(kind, {"id": f"row-{number}"} | plain(to_values(row)))
+            refuse_addresses(values, module.NAMES)
         except DataError as problem:
             on_problem(_located(problem, path, number))
             continue
@@ -148,7 +171,20 @@ def iter_samples(
             on_problem(DataError(problem_text, fix="make ids unique", file=path, row=number, field="id"))
             continue
         rows_of_ids[sample.id] = number
+        for what in [*lost, *_likely_images(sample)]:
+            on_lost(number, what)
         yield number, sample
+
+
+def _likely_images(sample: Sample) -> list[str]:
+    """Fields of a sample without a picture that nothing reads, and that are called as if they named one."""
+    if sample.pictures:
+        return []
+    return [
+        f"the column {name!r}, which no format reads: is it an image?"
+        for name, value in sample.extra.items()
+        if value and _LIKE_IMAGES.search(name)
+    ]
 
 
 def write_samples(
@@ -159,6 +195,8 @@ def write_samples(
     *,
     label: str | None = None,
     prompt: str | None = None,
+    images: Path | None = None,
+    asked: bool = False,
 ) -> list[str]:
     """Write ``samples`` of one kind, whole or not at all, and say what the format could not hold.
 
@@ -169,6 +207,9 @@ def write_samples(
         kind: "sft", "preference" or "test".
         label: the line before the post where request and post are one text; None is the format's usual one.
         prompt: the request for samples without one of their own.
+        images: the folder that image paths are relative to; they are written relative to the new file's (None: as they
+            are). Pictures that came inside a data file are written into a folder beside the new one.
+        asked: refuse to write samples without a request in the formats of others, where nobody adds one.
 
     Returns:
         One sentence per kind of loss; empty when everything was kept.
@@ -178,7 +219,7 @@ def write_samples(
     """
     path, module = Path(path), FORMATS[format]
     label = module.LABEL if label is None else label
-    losses = Losses(format, module.NEEDS)
+    losses = Losses()
     rows: list[Values] = []
     kept: list[Sample] = []
     if format == "llama-factory":
@@ -187,6 +228,7 @@ def write_samples(
     else:
         to_values = module.reader(path, label)
     seen: set[str] = set()
+    placing, bare = Placing(path, images), 0
     for sample in samples:
         if not isinstance(sample, SAMPLE_TYPES[kind]):
             raise TrifacetError(f"sample {sample.id!r} is of kind {sample.kind}, not {kind}; read it as {kind}")
@@ -194,22 +236,34 @@ def write_samples(
             raise TrifacetError(f"two samples have the id {sample.id!r}; make ids unique")
         seen.add(sample.id)
         whole = sample if sample.prompt or not prompt else sample.model_copy(update={"prompt": prompt})
+        whole = placing.placed(whole)
         row = module.to_row(whole, label)
         if row is None:
-            losses.left_out()
+            losses.left_out(f"{format} needs {module.NEEDS}")
             continue
-        rows.append(_without_made_id(row, len(rows) + 1))
+        row = _without_made_id(row, len(rows) + 1)
+        try:
+            again = to_values(row)
+        except DataError as problem:  # its texts hold what the format means something else by
+            losses.left_out(f"{format} would read it otherwise: {problem}")
+            continue
+        rows.append(row)
         kept.append(whole)
-        losses.compare(whole, _as_kind(kind, {"id": f"row-{len(rows)}"} | to_values(rows[-1])))
+        bare += whole.prompt is None
+        losses.compare(whole, _as_kind(kind, {"id": f"row-{len(rows)}"} | again))
     if not rows:
         raise TrifacetError(f"nothing to write to {path}: {' '.join(losses.sentences()) or 'there are no samples'}")
+    if asked and bare and format != "trifacet":
+        raise TrifacetError(f"{bare} samples have no request of their own, and rows of {format} need one: --prompt")
+    placing.write()
     if format == "trifacet":
         trifacet.write(path, rows, kept, kind)
     else:
         write_rows(path, rows)
     if format == "llama-factory":
         llama_factory.write_entry(path, kind)
-    return losses.sentences()
+    missing = f"{placing.missing} image paths lead to no file from {images} and are written as they are"
+    return losses.sentences() + ([missing] if placing.missing else [])
 
 
 def detect_format(path: str | Path) -> str:
@@ -223,7 +277,8 @@ def detect_format(path: str | Path) -> str:
         return "llama-factory"
     row = _first_row(path)
     if (name := format_of(row.values)) is None:
-        fields = ", ".join(sorted(row.values)[:12]) or "none"
+        named = sorted(row.values)
+        fields = ", ".join([*named[:12], *(["..."] if len(named) > 12 else [])]) or "none"
         raise DataError(
             f"the format is not known by its fields ({fields})",
             fix=f"give one of {' | '.join(FORMATS)}; where the command has --format, say which it is",
@@ -243,9 +298,11 @@ def _first_row(path: Path) -> Row:
 def format_of(row: Values) -> str | None:
     """The format that a row belongs to by its fields; None is none of them."""
     has = row.keys()
-    if {"rejected_response", "rejected_messages", "rejected_images"} & has and "messages" in has:
+    rejected = {"rejected_response", "rejected_messages", "rejected_images"} & has
+    if ("messages" in has and rejected) or ("query" in has and {"response", "rejected_response"} & has):
         return "ms-swift"
-    if "question" in has or ("text" in has and {"image", "image_path"} & has):
+    in_turns = isinstance(row.get("prompt"), list) or isinstance(row.get("chosen"), list)
+    if ("question" in has and not in_turns) or ("text" in has and {"image", "image_path"} & has):
         return "mcm-dpo"
     if {"conversations", "instruction"} & has or ("messages" in has and isinstance(row.get("chosen"), dict)):
         return "llama-factory"

@@ -19,20 +19,23 @@ from trifacet.base.json_text import read_json
 from trifacet.base.opening import is_there
 from trifacet.data.formats.chat import (
     LABEL,
-    Tags,
+    OnLost,
     answer_of,
-    content_text,
     disarmed,
     extra_of,
+    ignore,
     images_of,
     join_post,
-    read_messages,
+    no_images,
+    refuse_history,
+    refuse_present,
     shown,
     split_post,
     unmarked,
     values_of,
     with_image_marks,
 )
+from trifacet.data.formats.messages import Tags, content_text, read_messages
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import Values
 
@@ -48,6 +51,9 @@ NAMES = {
 NEEDS = "a rejected response"
 INFO = "dataset_info.json"
 MAX_INFO = 50_000_000  # bytes of it
+_NOT_SHOWN = ("videos", "audios", "tools")
+_READ = {"prompt", "query", "response", "messages", "images", "chosen", "rejected", "system", "history", "kto_tag"}
+_READ |= set(_NOT_SHOWN)
 SHAREGPT = Tags("from", "value", "human", "gpt", "system")
 
 
@@ -63,17 +69,25 @@ class Layout(NamedTuple):
         return row.get(self.columns[column])
 
 
-def reader(path: Path, label: str) -> Callable[[Values], Values]:
+def reader(path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
     """A function from a row to a record's values, by the file's entry in dataset_info.json if it has one."""
-    return reader_of(entry_of(path), label)
+    return reader_of(entry_of(path), label, lost)
 
 
-def reader_of(entry: dict[str, Any] | None, label: str) -> Callable[[Values], Values]:
+def reader_of(entry: dict[str, Any] | None, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
     """A function from a row to a record's values, by this entry; None is a file without one."""
 
     def values(row: Values) -> Values:
         layout = _layout(entry, row)
-        return _sharegpt(row, label, layout) if layout.sharegpt else _alpaca(row, label, layout)
+        refuse_present(row, *(layout.columns[column] for column in _NOT_SHOWN))
+        refuse_history(row, layout.columns["history"])
+        if layout.of(row, "kto_tag") is False:
+            fix = "leave the row out"
+            raise DataError("says that the answer is not wanted", fix=fix, field=layout.columns["kto_tag"])
+        for column in layout.columns.keys() - _READ:
+            if layout.of(row, column) not in (None, "", [], {}):
+                lost(f"the column {layout.columns[column]!r}, which {INFO} names as {column!r}")
+        return _sharegpt(row, label, layout, lost) if layout.sharegpt else _alpaca(row, label, layout, lost)
 
     return values
 
@@ -115,8 +129,11 @@ def _layout(entry: dict[str, Any] | None, row: Values) -> Layout:
         "images": "images",
         "chosen": "chosen",
         "rejected": "rejected",
+        **{column: column for column in ("system", "history", "kto_tag", *_NOT_SHOWN)},
     }
     if entry is None:
+        if "rejected" not in row and "rejected_conversations" in row:  # as data of POVID have it
+            columns["rejected"] = "rejected_conversations"
         if "conversations" not in row and "messages" in row:
             return Layout(True, columns | {"messages": "messages"}, Tags())
         return Layout("conversations" in row, columns, SHAREGPT)
@@ -132,29 +149,35 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _sharegpt(row: Values, label: str, layout: Layout) -> Values:
-    turn = read_messages(layout.of(row, "messages"), layout.columns["messages"], layout.tags)
+def _sharegpt(row: Values, label: str, layout: Layout, lost: OnLost) -> Values:
+    turn = read_messages(layout.of(row, "messages"), layout.columns["messages"], layout.tags, lost)
+    if turn.assistant is not None:
+        no_images(turn.assistant, layout.columns["messages"])
     post = split_post(turn.user or "", label)
-    chosen = _answer(row, "chosen", layout)
-    images = _images(row, layout, turn.marks, "messages")
-    return _record(row, layout, post, chosen if chosen is not None else turn.assistant, images, turn.system)
+    chosen = _answer(row, "chosen", layout, turn.user, lost)
+    images = _images(row, layout, turn.pictures, "messages")
+    answer = chosen if chosen is not None else turn.assistant
+    return _record(row, layout, post, answer, _answer(row, "rejected", layout, turn.user, lost), images, turn.system)
 
 
-def _alpaca(row: Values, label: str, layout: Layout) -> Values:
+def _alpaca(row: Values, label: str, layout: Layout, lost: OnLost) -> Values:
     """Alpaca's ``input`` is the context of the instruction, unless a label says where the context is."""
     instruction, query = (_text(row, layout, column) for column in ("prompt", "query"))
     column = layout.columns["prompt"]
-    text, marks = unmarked("\n".join(part for part in (instruction, query) if part), column)
+    text, marks = unmarked("\n".join(part for part in (instruction, query) if part), column, lost)
     post = split_post(text, label)
     if not post[1] and query:
         post = unmarked(instruction or "", column)[0] or None, unmarked(query, column)[0]
-    chosen, response = _answer(row, "chosen", layout), layout.of(row, "response")
-    images = _images(row, layout, marks, "prompt")
-    return _record(row, layout, post, chosen if chosen is not None else response, images)
+    chosen, response = _answer(row, "chosen", layout, None, lost), layout.of(row, "response")
+    if isinstance(response, str):
+        no_images(response, layout.columns["response"])
+    images = _images(row, layout, (None,) * marks, "prompt")
+    rejected = _answer(row, "rejected", layout, None, lost)
+    return _record(row, layout, post, chosen if chosen is not None else response, rejected, images)
 
 
-def _images(row: Values, layout: Layout, marks: int, column: str) -> Values:
-    return shown(images_of(row, layout.columns["images"], "image"), marks, layout.columns[column])
+def _images(row: Values, layout: Layout, pictures: tuple[str | None, ...], column: str) -> Values:
+    return shown(images_of(row, layout.columns["images"], "image"), pictures, layout.columns[column])
 
 
 def _record(
@@ -162,13 +185,15 @@ def _record(
     layout: Layout,
     post: tuple[str | None, str],
     response: Any,
+    rejected: str | None,
     images: Values,
     system: str | None = None,
 ) -> Values:
-    rejected = _answer(row, "rejected", layout)
+    if system is None and isinstance(column := layout.of(row, "system"), str) and column.strip():
+        system = column
     return values_of(
         row,
-        frozenset({*layout.columns.values(), "image"}),
+        frozenset({*layout.columns.values(), "image"} - {"system"}),  # this stays where samples have it
         **images,
         prompt=post[0],
         context=post[1],
@@ -183,11 +208,15 @@ def _text(row: Values, layout: Layout, column: str) -> str | None:
     return None if value is None else content_text(value, layout.columns[column])
 
 
-def _answer(row: Values, column: str, layout: Layout) -> str | None:
-    value = layout.of(row, column)
+def _answer(row: Values, column: str, layout: Layout, asked: str | None, lost: OnLost) -> str | None:
+    """The text of chosen or rejected. Raises DataError where it answers another request than that of the row."""
+    value, field = layout.of(row, column), layout.columns[column]
     if value is None or isinstance(value, str):
-        return value
-    return read_messages(value, layout.columns[column], layout.tags).assistant
+        return None if value is None else no_images(value, field)
+    turn = read_messages(value, field, layout.tags, lost)
+    if turn.user is not None and asked is not None and turn.user != asked:
+        raise DataError("asks another question than the row's messages", fix="put one request to both", field=field)
+    return None if turn.assistant is None else no_images(turn.assistant, field)
 
 
 def to_row(sample: Sample, label: str) -> Values | None:
@@ -205,7 +234,8 @@ def to_row(sample: Sample, label: str) -> Values | None:
     else:
         row["conversations"] = human + ([_message("gpt", disarmed(answer))] if answer is not None else [])
     taken = frozenset({"images", "image", "conversations", "messages", "chosen", "rejected"})
-    taken |= {"instruction", "input", "output"} | ({"system"} if isinstance(system, str) else set())
+    taken |= {"instruction", "input", "output", "rejected_conversations", "history", "kto_tag", *_NOT_SHOWN}
+    taken |= {"system"} if isinstance(system, str) else set()
     return row | extra_of(sample, taken)
 
 

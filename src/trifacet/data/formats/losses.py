@@ -28,14 +28,13 @@ _TEXT_OF = {
 class Losses:
     """Counts, over samples, what a round trip through a format changed."""
 
-    def __init__(self, format_name: str, needs: str) -> None:
-        self._format, self._needs = format_name, needs
-        self._left_out = 0
+    def __init__(self) -> None:
+        self._left_out: Counter[str] = Counter()
         self._fields: Counter[str] = Counter()
 
-    def left_out(self) -> None:
+    def left_out(self, why: str) -> None:
         """Count a sample that the format has no row for."""
-        self._left_out += 1
+        self._left_out[why] += 1
 
     def compare(self, sample: Sample, again: Values) -> None:
         """Count what differs between a sample and the values that its written row is read back as."""
@@ -60,9 +59,7 @@ class Losses:
 
     def sentences(self) -> list[str]:
         """One sentence per kind of loss, most frequent first; empty when everything was kept."""
-        said = []
-        if self._left_out:
-            said.append(f"{_samples(self._left_out)} left out: {self._format} needs {self._needs}")
+        said = [f"{_samples(count)} left out: {why}" for why, count in self._left_out.most_common()]
         return said + [f"{what} of {_samples(count)} lost" for what, count in self._fields.most_common()]
 
 

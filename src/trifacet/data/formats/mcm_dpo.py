@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trifacet.base.embedded import kept_picture
 from trifacet.base.errors import DataError
 from trifacet.base.json_text import parse_json
-from trifacet.data.formats.chat import answer_of, extra_of, images_of, join_post, split_post, values_of
+from trifacet.data.formats.chat import OnLost, answer_of, extra_of, ignore, images_of, join_post, split_post, values_of
 from trifacet.data.records import Sample
 from trifacet.data.rows import Values
 
@@ -32,7 +33,7 @@ NEEDS = ""
 _CONSUMED = frozenset({"image", "image_path", "question", "chosen", "rejected", "text"})
 
 
-def reader(path: Path, label: str) -> Callable[[Values], Values]:
+def reader(path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
     """A function from a row to a record's values."""
     return lambda row: _values(row, label)
 
@@ -48,6 +49,8 @@ def _values(row: Values, label: str) -> Values:
         if len(found) > 1:
             raise DataError(f"has {len(found)} images", fix="use one image per row, or another format", field=field)
         paths.update(found)
+        if found and kept_picture(found[0]):
+            break  # the picture itself: what else is named is but what it was called
     if len(paths) > 1:
         raise DataError("differs from image.path", fix="make both the same file name", field="image_path")
     prompt, context = split_post(question, label)

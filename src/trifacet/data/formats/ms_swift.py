@@ -9,6 +9,7 @@ Source: swift.readthedocs.io, Customization/Custom-dataset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,22 @@ from typing import Any
 from trifacet.base.errors import DataError
 from trifacet.data.formats.chat import (
     LABEL,
+    OnLost,
     answer_of,
     disarmed,
     extra_of,
+    ignore,
     images_of,
     join_post,
-    read_messages,
+    no_images,
+    refuse_history,
+    refuse_present,
     shown,
     split_post,
     values_of,
     with_image_marks,
 )
+from trifacet.data.formats.messages import ChatTurn, read_messages
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import Values
 
@@ -42,34 +48,51 @@ NAMES = {
 }
 NEEDS = "a rejected image, context or response"
 _CONSUMED = frozenset({"image", "images", "messages", "rejected_response", "rejected_messages", "rejected_images"})
+_NOT_SHOWN = ("videos", "audios", "tools", "objects")
+_QUERY = "query"
+_IMAGE_IN_TEXT = re.compile(r"<img>[^<]+</img>")  # as the second version of ms-swift had it
 
 
-def reader(path: Path, label: str) -> Callable[[Values], Values]:
+def reader(path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
     """A function from a row to a record's values."""
-    return lambda row: _values(row, label)
+    return lambda row: _values(row, label, lost)
 
 
-def _values(row: Values, label: str) -> Values:
-    turn = read_messages(row.get("messages"), "messages")
+def _values(row: Values, label: str, lost: OnLost) -> Values:
+    refuse_present(row, *_NOT_SHOWN)
+    if row.get("label") is False:
+        raise DataError("says that the answer is not wanted", fix="leave the row out", field="label")
+    asked = _QUERY if "messages" not in row else "messages"
+    row = _with_messages(row)
+    turn = _read(row.get("messages"), "messages", lost)
     prompt, context = split_post(turn.user or "", label)
     images = images_of(row, "images", "image")
+    if not images and _IMAGE_IN_TEXT.search(turn.user or ""):
+        fix = "write <image> in its place and the path in images"
+        raise DataError("names an image within the text", fix=fix, field=asked)
     rejected: dict[str, list[Any]] = {}
     if row.get("rejected_response") is not None:
         given = row["rejected_response"]
-        rejected["rejected_responses"] = given if isinstance(given, list) else [given]
+        given = given if isinstance(given, list) else [given]
+        rejected["rejected_responses"] = [
+            no_images(one, "rejected_response") if isinstance(one, str) else one for one in given
+        ]
     if (rejected_images := images_of(row, "rejected_images")) and rejected_images != images:
         rejected["rejected_images"] = [_rejected_image(images, rejected_images)]
     if row.get("rejected_messages") is not None:
         if "rejected_responses" in rejected:
             raise DataError("stands beside rejected_response", fix="keep one of the two", field="rejected_messages")
-        other = read_messages(row["rejected_messages"], "rejected_messages")
+        other = _read(row["rejected_messages"], "rejected_messages", lost)
         other_prompt, other_context = split_post(other.user or "", label)
-        if other_prompt != prompt:
+        if (other_prompt, other.system) != (prompt, turn.system):
             raise DataError(
                 "differs from messages in the request, not only in the post",
-                fix=f"mark the post in both with a line {label!r}",
+                fix=f"mark the post in both with a line {label!r}, and use one system message",
                 field="rejected_messages",
             )
+        if any(other.pictures) and other.pictures != turn.pictures:
+            fix = "give the rejected ones as rejected_images"
+            raise DataError("shows other images than messages", fix=fix, field="rejected_messages")
         if other_context != context:
             rejected["rejected_contexts"] = [other_context]
         if other.assistant is not None and other.assistant != turn.assistant:
@@ -77,13 +100,32 @@ def _values(row: Values, label: str) -> Values:
     return values_of(
         row,
         _CONSUMED,
-        **shown(images, turn.marks, "messages"),
+        **shown(images, turn.pictures, asked),
         prompt=prompt,
         context=context,
         response=turn.assistant,
         extra={"system": turn.system} if turn.system is not None else {},
         **rejected,
     )
+
+
+def _with_messages(row: Values) -> Values:
+    """The older layout, of a query and a response, which ms-swift still reads, as messages."""
+    if "messages" in row or not {_QUERY, "response"} & row.keys():
+        return row
+    refuse_history(row, "history")
+    said = [("user", row.get(_QUERY)), ("assistant", row.get("response"))]
+    messages = [{"role": role, "content": text} for role, text in said if text is not None]
+    return {name: value for name, value in row.items() if name not in (_QUERY, "response", "history")} | {
+        "messages": messages
+    }
+
+
+def _read(messages: Any, field: str, lost: OnLost) -> ChatTurn:
+    turn = read_messages(messages, field, lost=lost)
+    if turn.assistant is not None:
+        no_images(turn.assistant, field)
+    return turn
 
 
 def _rejected_image(images: list[str], rejected: list[str]) -> str:
@@ -120,4 +162,5 @@ def to_row(sample: Sample, label: str) -> Values | None:
             row |= {"rejected_images": rejected_images} if sample.rejected_images else {}
         else:
             return None
-    return row | extra_of(sample, _CONSUMED | ({"system"} if isinstance(system, str) else set()))
+    taken = _CONSUMED | {"label", *_NOT_SHOWN}
+    return row | extra_of(sample, taken | ({"system"} if isinstance(system, str) else set()))

@@ -12,7 +12,9 @@ from typing import Any
 from trifacet.base.errors import DataError
 from trifacet.base.files import replacing
 from trifacet.base.json_text import parse_json
-from trifacet.data.records import Sample, to_arrow
+from trifacet.data.formats.chat import OnLost, ignore
+from trifacet.data.formats.pictures import picture, with_pictures
+from trifacet.data.records import EMBEDDED, Sample, to_arrow
 from trifacet.data.rows import Values, write_rows
 
 LABEL = ""  # request and post are fields of their own
@@ -20,13 +22,16 @@ NAMES: dict[str, str] = {}
 NEEDS = ""
 
 
-def reader(path: Path, label: str) -> Callable[[Values], Values]:
+def reader(path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
     """A function from a row to a record's values."""
     return _values
 
 
 def _values(row: Values) -> Values:
-    values = {name: value for name, value in row.items() if value is not None}
+    values = {name: value for name, value in row.items() if value is not None and name != EMBEDDED}
+    if isinstance(data := row.get(EMBEDDED), bytes):
+        values["image"] = picture({"bytes": data, "path": row.get("image")}, EMBEDDED)
+    values = with_pictures(values)
     if isinstance(values.get("extra"), str):  # as Parquet holds it
         try:
             values["extra"] = parse_json(values["extra"])

@@ -237,11 +237,13 @@ def warnings_of(model: ModelRun, drop_limit: float | None) -> list[str]:
     if isinstance(said, list):
         return [str(warning) for warning in said]
     drop = chosen_drop([row for row in model.log if number(row.get("log_ratio/chosen")) is not None], drop_limit)
+    told = [str(one) for row in model.log if isinstance(row.get("warnings"), list) for one in row["warnings"]]
     if drop is None:
-        return []
+        return told
     return [
+        *told,
         f"since step {drop.step} chosen responses have been more than {drop_limit:g} nats per token less likely than "
-        f"under the reference, now by {-drop.last:.2f}"
+        f"under the reference, now by {-drop.last:.2f}",
     ]
 
 
