@@ -5,6 +5,8 @@ import string
 
 import pytest
 from building.rows_of import run_step
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trifacet.base.errors import TrifacetError
@@ -67,6 +69,61 @@ def test_a_name_found_in_one_text_goes_from_the_other_too(ruler, tmp_path):
     assert texts_after(tmp_path, {"spacy": ruler}, rows) == [("By [person]", "Will a red Rose do?")]
     rows = [("Anna Smith", "Anna")]
     assert texts_after(tmp_path, {"spacy": ruler}, rows, fields=["context"]) == [("[person]", "Anna")]
+
+
+NFD = "Ame\u0301lie"
+
+
+@pytest.mark.parametrize(
+    ("found", "elsewhere", "after"),
+    [
+        ("Anna Smith", "ANNA SMITH laughs, anna smith too", "[person] laughs, [person] too"),
+        ("Anna Smith", "ANNA and smith", "[person] and [person]"),
+        ("Anna Smith", "Anna  Smith, Anna\u00a0Smith", "[person], [person]"),
+        ("Amélie", f"{NFD} and {NFD.upper()}’s cat", "[person] and [person]’s cat"),
+        ("Sean O'Brien", "Sean O’Brien, O\u02bcBrien's hat", "[person], [person]'s hat"),
+        ("Anna-Lena Meier-Schmidt", "Lena, Schmidt; Meier\u2011Schmidt", "[person], [person]; [person]"),
+        ("Anna-Lena Meier-Schmidt", "Annabel Lenas", "Annabel Lenas"),
+        ("Will Rose", "WILL ROSE, will a Rose?", "[person], will a Rose?"),
+        ("Vincent van Gogh", "a van by van Gogh, GOGH", "a van by [person], [person]"),
+        ("Ｂｏｂ", "Bob", "[person]"),
+        ("Straße Weiß", "STRASSE WEISS", "[person]"),
+    ],
+)
+def test_a_name_goes_in_whatever_way_it_is_written(found, elsewhere, after):
+    parameters = names.Parameters.model_validate({"pipeline": {"spacy": "none"}})
+    texts = (f"With {found} today", elsewhere)
+    replaced = names.replace_names(texts, [[(5, 5 + len(found))], []], parameters, frozenset())
+    assert [text for text, _ in replaced] == ["With [person] today", after]
+    whole = parameters.model_copy(update={"alone": False})
+    (_, count), _ = names.replace_names((found, found.upper()), [[(0, len(found))], []], whole, frozenset())
+    assert count == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "alt", "after"),
+    [
+        ("By Vincent van Gogh in Arles", "Vincent van Gogh", "van Gogh's bed, a Gogh", "van Gogh's bed, a Gogh"),
+        ("By Vincent van Gogh in Arles", "van Gogh", "a bed by van Gogh", "a bed by van Gogh"),
+        ("By VINCENT  van Gogh in Arles", "Gogh", "van Gogh", "van Gogh"),
+        ("By Theo van Gogh in Arles", "Theo van Gogh", "by Theo", "by [person]"),
+        ("By O’Neil in Arles", "O’Neil", "O'Neil", "O'Neil"),
+    ],
+)
+def test_the_parts_of_a_kept_name_stay_with_it(text, span, alt, after):
+    parameters = names.Parameters.model_validate({"pipeline": {"spacy": "none"}})
+    place = text.index(span), text.index(span) + len(span)
+    keep = names._kept(("vincent van gogh", "o'neil"), None)
+    (first, _), (second, _) = names.replace_names((text, alt), [[place], []], parameters, keep)
+    assert second == after
+    assert first == (text if after == alt else text.replace(span, "[person]"))
+
+
+@given(st.text(st.sampled_from("ab Éé\u0301ßİK'’-\u2011 \n."), max_size=30))
+def test_places_in_the_folded_text_are_places_of_the_text(text):
+    pattern = names._anywhere({"a", "éa", "ss", "b-a"})
+    for start, end in names._found(pattern, text):
+        assert names._key(text[start:end]) in {"a", "éa", "ss", "b-a"}
 
 
 def test_names_on_the_list_stay(ruler, tmp_path):

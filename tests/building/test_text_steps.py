@@ -151,6 +151,39 @@ def test_the_second_look_saves_english_that_the_fast_mode_calls_foreign():
     assert language.detect(SPANISH, both)[0] == language.detect(SPANISH, fast)[0] == "es"
 
 
+OTHER_SCRIPTS = {
+    "te": "ఒక కుక్క పరుగెత్తుతోంది", "ka": "ძაღლი გარბის", "km": "ឆ្កែកំពុងរត់", "lo": "ໝາແລ່ນ", "my": "ခွေးပြေးနေသည်",
+    "am": "ውሻ ይሮጣል", "si": "බල්ලෙක් දුවයි", "kn": "ನಾಯಿ ಓಡುತ್ತಿದೆ", "ml": "നായ ഓടുന്നു", "gu": "કૂતરો દોડે છે", "pa": "ਕੁੱਤਾ ਦੌੜਦਾ ਹੈ",
+    "hy": "Շունը վազում է", "or": "କୁକୁର ଦୌଡୁଛି", "ru": "Собака", "zh": "猫", "he": "כלב", "el": "Σκύλος", "ko": "개",
+    "ja": "いぬ", "th": "หมา", "ar": "كلب", "hi": "कुत्ता",
+}  # fmt: skip
+WITH_NAMES = (
+    "Lech Wałęsa and Tadeusz Mazowiecki shake hands in Gdańsk",
+    "Nguyễn Văn Thiệu meets Trần Văn Hương in Saigon",
+    "Søren Kierkegaard statue in Copenhagen, Denmark",
+    "View of Schloss Neuschwanstein from Marienbrücke",
+    "Gnocchi alla sorrentina at Trattoria da Enzo",
+    "Rembrandt van Rijn, De Nachtwacht, Rijksmuseum Amsterdam",
+    "A panda with the name 团团 on its sign",
+    "The letter π on a blackboard",
+)
+
+
+def test_texts_in_another_script_leave_however_short_they_are():
+    english, several = language.Parameters(), language.Parameters(keep=["en", "ru", "ja"])
+    found = {code: language.detect(text, english)[0] for code, text in OTHER_SCRIPTS.items()}
+    assert found == {code: code for code in OTHER_SCRIPTS}
+    stay = {code for code, text in OTHER_SCRIPTS.items() if language.detect(text, several)[0] in (None, "ru", "ja")}
+    assert stay == {"ru", "ja", "zh"}, "too short to tell Chinese from Japanese"
+
+
+def test_names_alone_make_no_text_foreign():
+    english = language.Parameters()
+    assert {language.detect(text, english)[0] for text in WITH_NAMES} <= {"en", None}
+    for text in (SPANISH, SPANISH.upper(), f"{SPANISH} Juan Carlos, Madrid"):
+        assert language.detect(text, english)[0] == "es"
+
+
 def test_a_huge_text_costs_no_more_than_its_beginning():
     assert language.detect(f"{DOG} " * 40_000, language.Parameters())[0] == "en"
 

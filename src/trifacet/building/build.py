@@ -22,12 +22,13 @@ from trifacet.building.asking import Asker, ask_parts
 from trifacet.building.counts import BuildProgress, StepProgress
 from trifacet.building.folder import RECIPE, claimed, refuse_other_versions
 from trifacet.building.keeping import damages, tally
+from trifacet.building.losses import refuse_loss
 from trifacet.building.output import tell
-from trifacet.building.plan import READ, WRITE, StagePlan, plan_stages, stages_of, tools_of
+from trifacet.building.plan import StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.reading import read_sources
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.stage_folder import DECISIONS, DECISIONS_SEAL, Record, StageFolder, write_table
-from trifacet.building.step import Signatures
+from trifacet.building.step import READ, WRITE, Signatures
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import Job, connect, do_parts
 from trifacet.llm.books import Books
@@ -62,7 +63,7 @@ def run_build(
 
     Raises:
         TrifacetError: the folder is another build's, a source cannot be read or has changed, an endpoint fails, the
-            budget is reached.
+            budget is reached, a step has lost more of its rows than the recipe allows.
     """
     with claimed(recipe, overwrite=overwrite) as claim:
         progress = progress_of(recipe, show)
@@ -151,6 +152,7 @@ class _Build:
         for record in records.values():
             self.progress.add(record, here=False)
         self.progress.end([0])
+        refuse_loss(self.recipe, self.progress.steps[0])
         self.parts = sorted(records)
 
     def _do_stage(self, plan: StagePlan, source: Path) -> None:
@@ -175,6 +177,8 @@ class _Build:
             for record in do_parts(job, missing, on_cluster=self.on_cluster):
                 done(record)
         self.progress.end(plan.indices)
+        for index in plan.indices:
+            refuse_loss(self.recipe, self.progress.steps[index])
 
     def _ask(self, job: Job, missing: list[int], done: Callable[[Record], None]) -> None:
         (link,), books = job.links, self.books

@@ -84,7 +84,7 @@ def build_fingerprint(recipe: BuildRecipe) -> str:
 
 
 def _deciding(recipe: BuildRecipe) -> dict[str, Any]:
-    values = recipe.model_dump(mode="json", exclude={"output", "budget", "answers", "network", "audit"})
+    values = recipe.model_dump(mode="json", exclude={"output", "budget", "answers", "network", "audit", "max_dropped"})
     decides = ("model", "reparse", "max_tokens", "image_side")
     values["network"] = recipe.network.decides()
     values["models"] = {name: {key: one[key] for key in decides} for name, one in values["models"].items()}

@@ -23,12 +23,12 @@ from trifacet.base.files import replacing, write_atomically
 from trifacet.base.progress import console
 from trifacet.base.seals import Damage, first_damage, read_document, sealed
 from trifacet.building.counts import BuildProgress
-from trifacet.building.plan import WRITE
+from trifacet.building.losses import refuse_loss
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import RowBatch
 from trifacet.building.shard_writer import GROUP_ROWS, ShardWriter
 from trifacet.building.stage_folder import StageFolder, events_of
-from trifacet.building.step import Tools
+from trifacet.building.step import WRITE, Tools
 from trifacet.building.workers import step_record
 
 SET_KINDS = ("sft", "preference", "test")
@@ -80,10 +80,11 @@ def write_output(
     for kind, writer in writers.items():
         written[kind] = writer.close()
     progress.end([index])
+    refuse_loss(recipe, progress.steps[index])
     failed = _write_failed(recipe, stages)
     manifest = {
         "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network"})
+        "recipe": recipe.model_dump(mode="json", exclude={"output", "answers", "budget", "network", "max_dropped"})
         | {"network": recipe.network.decides()},
         "seed": recipe.seed,
         "versions": step_versions(),

@@ -11,11 +11,9 @@ from pathlib import Path
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.sources import image_root
 from trifacet.building.stage_folder import StageFolder
-from trifacet.building.step import DOWNLOADED, MADE, AskStep, GlobalStep, Tools
+from trifacet.building.step import DOWNLOADED, MADE, READ, WRITE, AskStep, GlobalStep, Tools
 from trifacet.building.steps import STEPS
 from trifacet.building.workers import ChainLink
-
-READ, WRITE = "read", "write"  # the first stage and the last, beside the recipe's
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trifacet.base.digests import text_number
-from trifacet.building.plan import READ
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import EVENTS, ROWS, RowBatch
 from trifacet.building.sources import BadRow, read_in_turn
 from trifacet.building.stage_folder import Record, StageFolder
+from trifacet.building.step import READ
 from trifacet.building.workers import step_record
 from trifacet.data.tables import plain_name
 
@@ -36,22 +36,21 @@ def read_sources(
 ) -> None:
     """Write the posts of all sources as parts below ``target``; ``on_part`` gets each part's record.
 
-    ``only`` are the numbers of the rows to take, None for all. A row whose id an earlier one has leaves at once: its
-    part is written, and ``on_part`` called for it, a second time.
+    ``only`` are the numbers of the rows to take, None for all. A row whose id an earlier one has leaves at once, or
+    gets its file's name before its id where that one is of another file: its part is written, and ``on_part`` called
+    for it, a second time.
     """
-    stage, ids, started = StageFolder(target), array("q"), time.monotonic()
-    numbers = array("q")
+    stage, known, started = StageFolder(target), _Ids(), time.monotonic()
     for part, (rows, events) in enumerate(_parts(recipe, only)):
         for row in rows:
-            ids.append(text_number(row["id"]))
-            numbers.append(row["row"])
+            known.add(row)
         table, told = pa.Table.from_pylist(rows, schema=ROWS), pa.Table.from_pylist(events, schema=EVENTS)
         files = stage.write_both(part, table, told)
         record = step_record(0, len(rows) + len(events), table, told, time.monotonic() - started)
         started = time.monotonic()
         stage.add("parts", made := {"part": part, "files": files, "steps": [record]})
         on_part(made)
-    for record in _drop_doubled(stage, *_doubled(np.asarray(ids, np.int64), np.asarray(numbers, np.int64))):
+    for record in _settle_ids(stage, known):
         stage.add("parts", record)
         on_part(record)
 
@@ -126,16 +125,22 @@ def _bad_event(bad: BadRow, number: int) -> dict[str, Any]:
     }
 
 
-def _drop_doubled(stage: StageFolder, doubled: _Ints, firsts: _Ints) -> Iterator[Record]:
-    """Take rows whose id came before out of the parts, and yield these parts' new records."""
-    for part, record in sorted(stage.records().items()) if len(doubled) else ():
+def _settle_ids(stage: StageFolder, known: _Ids) -> Iterator[Record]:
+    """Give ids of their own to rows of other files, take doubled rows out, and yield these parts' new records."""
+    doubled = known.doubled()
+    numbers = np.array([row for row, _, _ in doubled], np.int64)
+    for part, record in sorted(stage.records().items()) if doubled else ():
         started, batch = time.monotonic(), RowBatch(stage.read("rows", part), 0, READ)
         rows = batch.column("row")
-        here = slice(*np.searchsorted(doubled, (rows[0], rows[-1] + 1))) if rows else slice(0)
+        here = slice(*np.searchsorted(numbers, (rows[0], rows[-1] + 1))) if rows else slice(0)
         places = {row: place for place, row in enumerate(rows)}
-        for row, first in zip(doubled[here].tolist(), firsts[here].tolist(), strict=True):
+        for row, first, name in doubled[here]:
             place = places[row]
-            batch.fail(place, "id used before", field="id", before=batch.column("id")[place], row=first)
+            before = batch.column("id")[place]
+            if name is None:
+                batch.fail(place, "id used before", field="id", before=before, row=first)
+            else:
+                batch.change(place, "id", known.free(f"{name}-{before}"), "id used in another file", row=first)
         table, events = batch.result()
         if not events.num_rows:
             continue
@@ -145,19 +150,57 @@ def _drop_doubled(stage: StageFolder, doubled: _Ints, firsts: _Ints) -> Iterator
         yield {"part": part, "files": files, "steps": [step]}
 
 
-def _doubled(ids: _Ints, numbers: _Ints) -> tuple[_Ints, _Ints]:
-    """Rows, in order, whose id (as a hash of 64 bits) came before, and of each the first row that has it.
+class _Ids:
+    """The ids of all rows and what they stand for, as hashes of 64 bits: 28 bytes a row."""
 
-    Args:
-        ids: the hash of each row's id.
-        numbers: the rows' numbers, ascending.
-    """
-    if not len(ids):
-        return numbers, numbers
-    order = np.argsort(ids, kind="stable")
-    ordered = ids[order]
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    heads = order[np.maximum.accumulate(np.where(first, np.arange(len(ids)), 0))]
-    rows, firsts = numbers[order[~first]], numbers[heads[~first]]
-    in_turn = np.argsort(rows)
-    return rows[in_turn], firsts[in_turn]
+    def __init__(self) -> None:
+        self._ids, self._contents, self._rows, self._files = array("q"), array("q"), array("q"), array("i")
+        self._names: list[tuple[int, str]] = []  # source and file
+        self._taken: set[int] | None = None
+
+    def add(self, row: dict[str, Any]) -> None:
+        """The next row."""
+        if (name := (row["source"], row["of_file"])) not in self._names[-1:]:
+            self._names.append(name)
+        self._ids.append(text_number(row["id"]))
+        self._contents.append(text_number(json.dumps([row[field] for field in ("image", "context", "alt")])))
+        self._rows.append(row["row"])
+        self._files.append(len(self._names) - 1)
+
+    def doubled(self) -> list[tuple[int, int, str | None]]:
+        """Rows, in order, whose id came before: with the first row that has it, and the name that tells them apart.
+
+        None where they cannot both stay: they are of one file, or the same.
+        """
+        ids, contents, rows = (np.asarray(one, np.int64) for one in (self._ids, self._contents, self._rows))
+        files = np.asarray(self._files, np.int32)
+        first = _heads(ids)
+        first_of_file = _heads(ids, files)
+        again = np.flatnonzero(first != np.arange(len(ids)))
+        own = (first_of_file[again] == again) & (contents[again] != contents[first[again]])
+        heads = np.where(first_of_file[again] == again, first[again], first_of_file[again])
+        return [
+            (row, head, self._names[file][1] if apart else None)
+            for row, head, file, apart in zip(
+                rows[again].tolist(), rows[heads].tolist(), files[again].tolist(), own.tolist(), strict=True
+            )
+        ]
+
+    def free(self, name: str) -> str:
+        """The name, with a number behind it where it is taken; it is taken then."""
+        if self._taken is None:
+            self._taken = set(self._ids)
+        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        chosen = next(one for one in names if text_number(one) not in self._taken)
+        self._taken.add(text_number(chosen))
+        return chosen
+
+
+def _heads(*keys: NDArray[Any]) -> _Ints:
+    """For each row the first one that has the same keys."""
+    order = np.lexsort((np.arange(len(keys[0])), *keys[::-1]))
+    new = np.ones(len(order), bool)
+    new[1:] = np.logical_or.reduce([key[order][1:] != key[order][:-1] for key in keys])
+    heads = np.empty(len(order), np.int64)
+    heads[order] = order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    return heads

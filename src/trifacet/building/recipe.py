@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.images import MAX_PIXELS
 from trifacet.building.settings import Network, Output, Source
-from trifacet.building.step import AskStep, Step
+from trifacet.building.step import READ, WRITE, AskStep, Step
 from trifacet.building.steps import STEPS
 from trifacet.llm.settings import Model
 from trifacet.settings.reading import explain_invalid, read_values
@@ -80,12 +80,24 @@ class BuildRecipe(Section):
     part_rows: int = Field(
         4096, ge=1, le=10_000_000, description="rows handled and kept at a time: smaller saves memory"
     )
+    max_dropped: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="largest share of its rows that a step may lose, by the step's name; of others half, then we stop",
+    )
     audit: str | None = Field(None, description="field of 'extra' that names a fault planted to test this recipe")
 
     @model_validator(mode="after")
     def _named_folder(self) -> BuildRecipe:
         if self.folder.name in ("", ".."):  # answers and trials lie beside it, under its name
             raise ValueError(f"output: {self.output!r} names no folder; write one such as builds/posts")
+        return self
+
+    @model_validator(mode="after")
+    def _of_steps(self) -> BuildRecipe:
+        known = [READ, *(chosen.name for chosen in self.steps), WRITE]
+        for name in self.max_dropped:
+            if name not in known:
+                raise ValueError(f"max_dropped: {name!r} is no step of this recipe; its steps are {', '.join(known)}")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from trifacet.settings.section import Section
 if TYPE_CHECKING:
     from trifacet.llm.model import LanguageModel
 
+READ, WRITE = "read", "write"  # the first stage and the last, beside the recipe's
 DOWNLOADED, MADE = "downloaded", "made"  # roots of the build's own images, beside the sources' ("0", "1", ...)
 
 

@@ -22,11 +22,12 @@ from trifacet.base.seals import first_damage
 from trifacet.building.examples import KEPT, ExampleRow, kept_row, rows_with, with_detail
 from trifacet.building.folder import STATE_FILE
 from trifacet.building.output import SET_KINDS, kind_of, read_manifest
-from trifacet.building.plan import READ, WRITE, stages_of
+from trifacet.building.plan import stages_of
 from trifacet.building.reading import numbered
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.sources import BadRow
 from trifacet.building.stage_folder import Record, StageFolder, events_of
+from trifacet.building.step import READ, WRITE
 
 GIVEN = ("image", "more_images", "context", "alt", "prompt")  # fields that a source gives: what a fault may be in
 _COMPARED = 10_000  # ids at most that a mistyped one is compared with

@@ -5,6 +5,7 @@ Invariant: a trial writes beside the build's folder, never into it; what its que
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,12 @@ import pyarrow as pa
 
 from trifacet.building.asking import Asker
 from trifacet.building.build import Show, run_build
+from trifacet.building.counts import StepProgress
+from trifacet.building.losses import loss
 from trifacet.building.reading import draw_sample
 from trifacet.building.recipe import BuildRecipe
 from trifacet.building.rows import RowBatch
-from trifacet.building.step import AskStep
+from trifacet.building.step import READ, WRITE, AskStep
 from trifacet.building.story import steps_told
 from trifacet.llm.books import Books, Tally
 from trifacet.llm.counting import CountingModel
@@ -47,11 +50,23 @@ def dry_run(recipe: BuildRecipe, rows: int, *, workers: int | None, show: Show, 
         update={
             "output": str(recipe.folder.with_name(f"{recipe.folder.name}.dry-run")),
             "answers": str(recipe.answers_file),
+            "max_dropped": dict.fromkeys([READ, *(chosen.name for chosen in recipe.steps), WRITE], 1.0),
             "steps": [_scaled(chosen, len(only) / of if of else 1.0) for chosen in recipe.steps],
         }
     )
     manifest = run_build(trial, overwrite=True, workers=workers, show=show, only=only, asker=asker)
     return _Trial(trial, manifest, len(only), of)
+
+
+def losses(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> list[str]:
+    """What a build by this recipe would stop for, if all rows are as those of a trial."""
+    steps = (
+        StepProgress(
+            index, told["name"], rows_in=told["rows_in"], rows_out=told["rows_out"], counts=Counter(told["counts"])
+        )
+        for index, told in enumerate(manifest["steps"])
+    )
+    return [said for step in steps if (said := loss(recipe, step))]
 
 
 def _scaled(chosen: Any, share: float) -> Any:

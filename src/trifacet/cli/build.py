@@ -102,6 +102,8 @@ def build(
         with live_view() as show:
             tried = trial.dry_run(loaded, sample, workers=workers, show=show)
         err.print(f"{tried.rows} of {tried.of} rows, as a trial")
+        for said in trial.losses(loaded, tried.manifest):
+            err.print(f"the build would stop: {plain(said)}", soft_wrap=True)
         _told(tried.recipe, tried.manifest, json_path)
     else:
         from trifacet.building.build import run_build

@@ -14,7 +14,8 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -29,6 +30,8 @@ LONGEST = 16 * 1024 * 1024  # bytes of a line or characters of an element: more 
 PEEKED = 1000  # rows of JSON that are looked at to learn its columns
 _CHUNK = 1024 * 1024
 _GAP = re.compile(r"[\s,]*")  # the empty text matches as well: there is always a match
+_TELLING = re.compile(r"(?=\D*\d)\S{1,200}")  # an id, a number, a file's name or address: short, without spaces
+_RUNS = re.compile(r"\d+|[^\W\d_]+")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -54,7 +57,7 @@ def peek(path: Path) -> Peek:
             columns = list(table.schema_arrow.names)
     elif kind in _DELIMITERS.values():
         with _unpacked(path) as file:
-            columns = _header(_csv_reader(file, kind, path), path)
+            columns = _header(_csv_reader(_Lines(file, path), kind), path)
     else:
         columns = list(dict.fromkeys(name for row in rows for name in row))
     if not rows:
@@ -126,9 +129,35 @@ def _of_a_row(on_problem: OnProblem) -> OnProblem:
     return call
 
 
-def _csv_reader(file: IO[bytes], delimiter: str, path: Path) -> Any:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return csv.reader(bounded(text.readline, path, LONGEST), delimiter=delimiter, strict=True)
+class _Lines:
+    """The lines of a text table, some of which may be given back; and those of the record that is read."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        self._lines, self._back = bounded(text.readline, path, LONGEST), deque[str]()
+        self.number, self.record = 0, list[str]()
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else next(self._lines)
+        self.number += 1
+        self.record.append(line)
+        return line
+
+    def begin(self) -> None:
+        """A new record."""
+        self.record = []
+
+    def give_back(self) -> None:
+        """All lines of the record but its first."""
+        self._back.extendleft(reversed(self.record[1:]))
+        self.number -= len(self.record) - 1
+
+
+def _csv_reader(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
 def _header(reader: Any, path: Path) -> list[str]:
@@ -144,26 +173,50 @@ def _header(reader: Any, path: Path) -> list[str]:
 
 
 def _csv_rows(file: IO[bytes], delimiter: str, path: Path, on_problem: OnProblem) -> Iterator[Row]:
-    reader = _csv_reader(file, delimiter, path)
+    """The rows; where a quote is not closed its line is told, and the lines behind it are rows again."""
+    lines = _Lines(file, path)
+    reader = _csv_reader(lines, delimiter)
     header = _header(reader, path)
     for number in itertools.count(1):
         problem = None
+        lines.begin()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            problem = f"broken quotes or too long a cell, at line {reader.line_num} ({error})"
+            lines.give_back()
+            problem = f"broken quotes or too long a cell, at line {lines.number} ({error})"
             cells = []
-        if cells and len(cells) != len(header):
-            problem = f"has {len(cells)} cells where the header has {len(header)}, up to line {reader.line_num}"
+        if len(lines.record) > 1 and not problem and _swallowed(lines.record, delimiter, len(header)):
+            lines.give_back()
+            problem = f"line {lines.number} opens a quote that no cell of it closes"
+        elif cells and len(cells) != len(header):
+            problem = f"has {len(cells)} cells where the header has {len(header)}, up to line {lines.number}"
         elif not all(map(_is_text, cells)):
-            problem = f"line {reader.line_num} is not UTF-8 text"
+            problem = f"line {lines.number} is not UTF-8 text"
         if problem:
             fix = "write UTF-8, quote cells with line breaks, double the quotes inside"
             on_problem(DataError(problem, fix=fix, file=path, row=number))
         elif cells:
             yield Row(number, {name: cell or None for name, cell in zip(header, cells, strict=True)})
+
+
+def _swallowed(record: list[str], delimiter: str, width: int) -> bool:
+    """Whether a record of several lines is several rows: a quote was opened, and a later inch mark closed it.
+
+    Each further line then has all cells of a row by itself, and cells that look like an id, a number or a name where
+    the first line has such ones. Text that goes over several lines hardly ever has both.
+    """
+    rows = [line.rstrip("\r\n").split(delimiter) for line in record]
+    if width < 2 or any(len(row) != width for row in rows[1:]):
+        return False
+    whole = [cell for cell in rows[0][: width - 1] if '"' not in cell]  # before the quote that is open
+    telling = [place for place, cell in enumerate(whole) if _TELLING.fullmatch(cell)]
+    shapes = [
+        [_RUNS.sub(lambda run: "9" if run[0].isdigit() else "a", row[place]) for row in rows] for place in telling
+    ]
+    return bool(shapes) and all(len(set(column)) == 1 for column in shapes)
 
 
 def _is_text(cell: str) -> bool:

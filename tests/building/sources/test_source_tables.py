@@ -136,6 +136,44 @@ def test_bad_rows_of_csv(tmp_path):
     assert "line 4" in str(bad[0].problem), "the line in the file, beside the row"
 
 
+def test_a_quote_that_is_not_closed_takes_no_other_row_with_it(tmp_path):
+    whole = [f"{n},img_{n}.jpg,post {n},A dog at {n} metres" for n in range(1, 400)]
+    for rest in ("", " and so on", ", and so on"):
+        lines = whole[:]
+        lines[6] = f'7,img_7.jpg,post 7,"A screen{rest}'
+        lines[9] = '10,img_10.jpg,post 10,"Quoted, well"'
+        lines[20] = '21,img_21.jpg,post 21,"Two\nlines, well quoted"'
+        (tmp_path / "p.csv").write_text("\n".join(["id,image,context,alt", *lines]) + "\n", encoding="utf-8")
+        rows, bad = read(tmp_path / "p.csv")
+        assert [int(row["id"]) for row in rows] == [n for n in range(1, 400) if n != 7]
+        assert [one.source_row for one in bad] == [7] and "line 8" in str(bad[0].problem)
+        assert rows[19]["alt"] == "Two\nlines, well quoted"
+
+
+@pytest.mark.parametrize("ids", ["{}", "post-{}", "{}.jpg"])
+@pytest.mark.parametrize("closing", [2, 3, 6])
+def test_an_inch_mark_closes_no_quote_of_an_earlier_row(tmp_path, ids, closing):
+    lines = [f"{ids.format(n)},post {n},A dog" for n in range(1, 9)]
+    lines[0] = lines[0].replace("A dog", '"A screen on a desk')
+    lines[closing] = lines[closing].replace("A dog", 'A screen of 27"')
+    (tmp_path / "p.csv").write_text("\n".join(["id,context,alt", *lines]) + "\n", encoding="utf-8")
+    rows, bad = read(tmp_path / "p.csv")
+    assert [row["id"] for row in rows] == [ids.format(n) for n in range(2, 9)]
+    assert rows[closing - 1]["alt"] == 'A screen of 27"'
+    assert [one.source_row for one in bad] == [1] and "line 2 opens a quote that no cell of it closes" in str(bad[0])
+
+
+def test_lists_and_letters_in_a_cell_are_no_rows(tmp_path):
+    posts = [
+        {"id": "17", "context": "To buy:\neggs, milk, flour\nrice, oil, salt", "alt": "A list"},
+        {"id": "a", "context": "x,y\n1,2,3\n4,5,6", "alt": "Numbers"},
+        {"id": "18", "context": "we", "alt": "First\n\n19, the last, is below"},
+    ]
+    (tmp_path / "p.csv").write_bytes(as_csv(posts))
+    rows, bad = read(tmp_path / "p.csv")
+    assert not bad and [row["context"] for row in rows] == [one["context"] for one in posts]
+
+
 def test_several_images_are_a_list(tmp_path):
     path = write_lines(tmp_path / "p.jsonl", {"image": ["a.png", "b.png"]}, {"image": [{"path": "c.png"}]})
     rows, _ = read(path)

@@ -26,18 +26,21 @@ _Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
 
-def similarity(outer: Bytes, inner: Bytes, cuts: _Floats) -> _Floats:
+def similarity(outer: Bytes, inner: Bytes, cuts: _Floats) -> tuple[_Floats, _Floats]:
     """[n] in 0 to 1 for thumbnails [n, THUMBNAIL] and first guesses of the cuts [n, 4] (left, top, right, bottom).
 
     The correlation of the grey pictures once aligned; 0 where a part of the picture differs clearly from its
     counterpart, or one is flat and the other is not. Two flat pictures are 1 or 0: of the same colour or not.
+
+    Returns:
+        the similarities, and the cuts [n, 4] at which the pictures fit best.
     """
     flat = is_flat(outer), is_flat(inner)
-    result = np.where(flat[0] & flat[1] & same_flat(outer, inner), 1.0, 0.0)
+    result, best_cuts = np.where(flat[0] & flat[1] & same_flat(outer, inner), 1.0, 0.0), np.zeros_like(cuts)
     busy = np.flatnonzero(~flat[0] & ~flat[1])
     if len(busy):
-        result[busy] = _aligned(_parts(outer[busy]), _parts(inner[busy]), cuts[busy])
-    return result
+        result[busy], best_cuts[busy] = _aligned(_parts(outer[busy]), _parts(inner[busy]), cuts[busy])
+    return result, best_cuts
 
 
 def _parts(thumbnails: Bytes) -> tuple[_Floats, _Floats]:
@@ -46,7 +49,7 @@ def _parts(thumbnails: Bytes) -> tuple[_Floats, _Floats]:
     return grey.reshape(-1, GREY, GREY), colour.reshape(-1, 2, COLOUR, COLOUR)
 
 
-def _aligned(outer: tuple[_Floats, _Floats], inner: tuple[_Floats, _Floats], cuts: _Floats) -> _Floats:
+def _aligned(outer: tuple[_Floats, _Floats], inner: tuple[_Floats, _Floats], cuts: _Floats) -> tuple[_Floats, _Floats]:
     uncut = np.zeros_like(cuts)
     target = _seen(inner[0], uncut, CELLS)
     goal = _standard(target)
@@ -67,7 +70,7 @@ def _aligned(outer: tuple[_Floats, _Floats], inner: tuple[_Floats, _Floats], cut
         fits &= _close(
             _seen(outer[1][:, k], best_cuts, CELLS // 2), _seen(inner[1][:, k], uncut, CELLS // 2), MAX_COLOUR
         )
-    return np.where(fits, np.round(np.clip(best, 0, 1), 6), 0.0)  # rounded: 1 is 1
+    return np.where(fits, np.round(np.clip(best, 0, 1), 6), 0.0), np.clip(best_cuts, 0, None)  # rounded: 1 is 1
 
 
 def _step(pictures: _Floats, goal: _Floats, cuts: _Floats) -> tuple[_Floats, _Floats]:

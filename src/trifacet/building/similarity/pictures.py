@@ -45,9 +45,9 @@ def boxes() -> NDArray[np.float64]:
     return np.array([(0.0, 0.0, 0.0, 0.0), *cuts])
 
 
-def open_small(path: Path, max_pixels: int) -> Image.Image:
+def open_small(path: Path, max_pixels: int, smallest: int = 4 * _FINE) -> Image.Image:
     """The picture, RGB and upright, of a JPEG perhaps smaller than it is. Raises DataError as ``decode_image`` does."""
-    return decode_image(path, path.name, max_pixels=max_pixels, allow_animated=True, smallest=4 * _FINE)
+    return decode_image(path, path.name, max_pixels=max_pixels, allow_animated=True, smallest=smallest)
 
 
 def sign_picture(image: Image.Image) -> _Picture:

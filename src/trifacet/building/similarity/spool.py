@@ -56,6 +56,11 @@ class Spool:
     def __exit__(self, *stop: Any) -> None:
         self._file.close()
 
+    def there(self, places: _Ints) -> NDArray[np.bool_]:
+        """Which of these rows have values."""
+        at = places if self.places is None else np.searchsorted(self.places, places)
+        return np.asarray(self._starts[at + 1] > self._starts[at])
+
     def matrix(self, places: _Ints) -> NDArray[Any]:
         """[n, width]: values of these rows, which must be of equal length."""
         values, lengths = self.ragged(places)
@@ -82,3 +87,13 @@ def bytes_of(array: pa.Array) -> NDArray[np.uint8]:
 
 def _flat(array: pa.Array) -> NDArray[Any]:
     return bytes_of(array) if pa.types.is_binary(array.type) else np.asarray(array.flatten().to_numpy())
+
+
+def rows_at(signatures: Signatures, places: _Ints, names: list[str]) -> pa.Table:
+    """These columns of the rows at sorted places."""
+    found, start = [], 0
+    for part in signatures.parts(names):
+        inside = places[slice(*np.searchsorted(places, (start, start + part.num_rows)))]
+        found.append(part.take(pa.array(inside - start)))
+        start += part.num_rows
+    return pa.concat_tables(found).combine_chunks()

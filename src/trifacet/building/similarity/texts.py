@@ -4,7 +4,8 @@ Invariant: case, punctuation, spaces and addresses of pages make no difference; 
 has no signature, so it is never found to be alike another one ("Good morning!").
 
 MinHash: A. Broder, "On the Resemblance and Containment of Documents", 1997. Two texts are as similar as the share of
-pairs of neighbouring words that they have in common (Jaccard).
+pairs of neighbouring words that they have in common (Jaccard): by count, and with each pair weighted by how rare it is
+among all texts (K. Sparck Jones, 1972), so that the words of a template do not make its texts the same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from trifacet.building.step import Signatures
 HASHES = 96  # MinHash values per text, shared out among the bands
 RECALL = 0.95  # least chance that a pair just at the threshold shares a band
 MOST_PAIRS = 512  # word pairs kept of a text: of a longer one those with the smallest hashes stand for all
+RARE = 4  # texts that may share a pair before it counts for less: a post and its copies
+_BINS = 1 << 22  # of the table that counts pairs: with many millions of pairs some seem a little less rare
 _SEED = 42  # of the hash functions; part of what a signature is
 _ADDRESS = re.compile(r"(https?://|www\.)\S+")
 _WORD = re.compile(
@@ -81,6 +84,12 @@ class Texts:
     """Compares texts by their places; a context manager."""
 
     def __init__(self, signatures: Signatures, folder: Path) -> None:
+        self._texts, self._seen = 0, np.zeros(_BINS, np.uint32)
+        for part in signatures.parts(["pairs"]):
+            pairs = part.column("pairs").combine_chunks()
+            found, amounts = np.unique(pairs.flatten().to_numpy() % _BINS, return_counts=True)
+            self._seen[found] += amounts.astype(np.uint32)
+            self._texts += len(pairs) - pairs.null_count
         self._spool = Spool(signatures, "pairs", np.uint32, folder)
 
     def __enter__(self) -> Texts:
@@ -90,9 +99,10 @@ class Texts:
         self._spool.__exit__()
 
     def similarity(self, first: _Ints, second: _Ints) -> NDArray[np.float64]:
-        """[n]: Jaccard similarity of the sets of word pairs: exact up to ``MOST_PAIRS`` different ones in the two.
+        """[n]: Jaccard similarity of the sets of word pairs, by count or by rarity, whichever is less.
 
-        Of more than that the ones with the smallest hashes, an even sample of the union, are looked at.
+        Exact up to ``MOST_PAIRS`` different ones in the two; of more than that the ones with the smallest hashes, an
+        even sample of the union, are looked at.
         """
         blocks = [self._block(one, other) for one, other in _blocks(first, second)]
         return np.concatenate(blocks) if blocks else np.empty(0)
@@ -106,8 +116,19 @@ class Texts:
         once, in_both = keys[starts], np.diff(np.append(starts, len(keys))) == 2
         owner = (once >> np.uint64(32)).astype(np.intp)
         kept = np.arange(len(once)) - np.searchsorted(owner, owner) < MOST_PAIRS
-        union, common = (np.bincount(owner[part], minlength=amount) for part in (kept, kept & in_both))
-        return np.asarray(common / np.maximum(union, 1))
+        both = kept & in_both
+        shares = [np.ones(len(once)), self._weights(once)]
+        found = [
+            np.bincount(owner[both], weight[both], amount)
+            / np.maximum(np.bincount(owner[kept], weight[kept], amount), 1e-9)
+            for weight in shares
+        ]
+        return np.minimum(*found)
+
+    def _weights(self, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+        """How much word pairs count: the rarer among all texts, the more (squared, as in products of tf-idf)."""
+        seen = self._seen[(keys % np.uint64(_BINS)).astype(np.intp)]
+        return np.asarray(np.log1p(self._texts / np.maximum(seen, RARE)) ** 2)
 
 
 def _blocks(first: _Ints, second: _Ints) -> Iterator[tuple[_Ints, _Ints]]:

@@ -37,7 +37,8 @@ class BadRow(NamedTuple):
 
 
 def read_source(source: Source, number: int, on_bad: Callable[[BadRow], None]) -> Iterator[dict[str, Any]]:
-    """The posts of a source in order: dicts with those keys of ``ROWS`` that a source knows, all but ``row``.
+    """The posts of a source in order: dicts with those keys of ``ROWS`` that a source knows, all but ``row``; and with
+    ``of_file``, the name of their file without its ending.
 
     An id is the row's own as text, or ``<file>-<row>`` where it has none; ids may repeat. Files, formats and columns
     are looked at before this returns.
@@ -119,7 +120,7 @@ def _file(
             bad(row, _readable_id(post.get("id")), problem)
             yield None
             continue
-        yield {"source": number, "source_row": row, **finished}
+        yield {"source": number, "source_row": row, "of_file": stem, **finished}
 
 
 def _finished(post: Values, made_id: str) -> dict[str, Any]:

@@ -5,6 +5,9 @@ Invariant: a name that is found in one text of a row is replaced in all its text
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +24,13 @@ from trifacet.building.step import MapStep, Tools
 from trifacet.settings.section import Section
 
 MAX_LIST = 100_000_000  # bytes of a list of names to keep
+_AROUND = 4  # words before and behind a found name that may belong to one that is kept
+_APOSTROPHES, _HYPHENS = "\u2018\u2019\u201b\u02bc\u02b9\u00b4`\u2032", "\u2010\u2011\u2012\u2013\u2212\ufe63"
+_SAME = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-"))
+_HYPHEN = regex.compile(rf"[-{_HYPHENS}]")
+_JOINT = regex.compile(rf"[^\S\n]+|[-{_HYPHENS}]")
+_WORD = regex.compile(r"\S*[\p{L}\p{M}\p{N}]")
+_CLUSTER = regex.compile(r"\X", regex.S)
 _POSSESSIVE = regex.compile(r"(?i)['’]s\Z")
 _LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _SPACED = regex.compile(  # of scripts that put spaces between words
@@ -32,7 +42,8 @@ _SUCH = (
     "glen grace grant gray green grey hall heath hill holly hope hunter iris ivy jack jade jasmine joy june king lake "
     "lane lily long mark may miles moon nick noble olive page pat paris pearl penny pepper price prince queen ray rich "
     "river rob rock rose ruby rusty sandy sky skip sterling stone storm sue summer sunny victoria violet wade west "
-    "white will winter wood wolf young"
+    "white will winter wood wolf young "
+    "van von der den del della dos das bin ibn mac ten ter zur"  # parts of names that are nobody's
 )
 _WORDS_TOO = frozenset(_SUCH.split())
 
@@ -90,22 +101,24 @@ def replace_names(
         parameters: the step's.
         keep: names that stay, case-folded. Where one is found whole, its parts stay in this row too.
     """
-    merged = [merge_spans(text, _unmarked(text, spans, parameters)) for text, spans in zip(texts, found, strict=True)]
+    merged = [
+        _whole_kept(text, merge_spans(text, _unmarked(text, spans, parameters)), keep)
+        for text, spans in zip(texts, found, strict=True)
+    ]
     names = {text[start:end] for text, spans in zip(texts, merged, strict=True) for start, end in spans}
-    stay = {part for name in names if _key(name) in keep for part in (_key(name), *_key(name).split())}
+    stay = {part for name in names if _key(name) in keep for part in _runs(_key(name))}
     gone = {name for name in names if _key(name) not in stay}
-    sought = {name for name in gone if " " in name} | {part for name in gone for part in _parts(name)}
-    elsewhere = (
-        _anywhere({name for name in sought if _key(name) not in stay and _key(name) not in keep})
-        if parameters.alone
-        else None
-    )
+    sought = {_key(name) for name in gone if not _key(name).isalpha() or _key(name) not in _WORDS_TOO}
+    if parameters.alone:
+        sought |= {_key(part) for name in gone for part in _parts(name)}
+        sought |= {run for name in gone for run in _runs(_key(name)) if " " in run}
+    elsewhere = _anywhere(sought - stay - keep)
     results = []
     for text, spans in zip(texts, merged, strict=True):
-        kept = [span for span in spans if text[slice(*span)] not in gone]
+        kept = [span for span in spans if _key(text[slice(*span)]) in stay]
         places = [span for span in spans if span not in kept]
         if elsewhere:
-            places += [one.span() for one in elsewhere.finditer(text) if not _touching(one.span(), kept)]
+            places += [span for span in _found(elsewhere, text) if not _touching(span, kept)]
         places = merge_spans(text, places)
         results.append((_put(text, places, parameters.replacement), len(places)))
     return results
@@ -129,7 +142,7 @@ def _belong(text: str, first: NameSpan, second: NameSpan) -> bool:
         return True
     between = text[first[1] : second[0]]
     initial = first[1] - first[0] == 1 or not text[first[1] - 2].isalpha()
-    return between in (" ", "-") or (initial and between in (".", ". "))
+    return bool(_JOINT.fullmatch(between)) or (initial and between in (".", ". "))
 
 
 def _tidy(text: str, start: int, end: int) -> NameSpan:
@@ -147,16 +160,56 @@ def _tidy(text: str, start: int, end: int) -> NameSpan:
 
 
 def _parts(name: str) -> set[str]:
-    """The words of a name that are names wherever they stand."""
-    words = name.split()
-    return {word for word in words if len(word) > 2 and not word.islower() and word.lower() not in _WORDS_TOO}
+    """The words of a name that are names wherever they stand; of "Anna-Lena" both halves too."""
+    words = [word for whole in name.split() for word in (whole, *_HYPHEN.split(whole))]
+    return {word for word in words if len(word) > 2 and not word.islower() and _key(word) not in _WORDS_TOO}
+
+
+def _runs(key: str) -> set[str]:
+    """The words of a name, and those that follow each other in it: all that stays with it."""
+    words = key.split()
+    runs = {" ".join(words[start:end]) for start in range(len(words)) for end in range(start + 1, len(words) + 1)}
+    return runs | {half for word in words for half in _HYPHEN.split(word)}
+
+
+def _whole_kept(text: str, spans: Sequence[NameSpan], keep: frozenset[str]) -> list[NameSpan]:
+    """The spans, widened where the words around one make it a name that is kept: pipelines see "van Gogh" alone."""
+    if not keep or not spans:
+        return list(spans)
+    words = [one.span() for one in _WORD.finditer(text)]
+    widened = set()
+    for start, end in spans:
+        first = max(0, sum(word[1] <= start for word in words) - _AROUND)
+        near = [word for word in words[first:] if word[0] < end] + [word for word in words if word[0] >= end][:_AROUND]
+        windows = [(one[0], two[1]) for one in near if one[0] <= start for two in near if two[1] >= end]
+        kept = [window for window in windows if _key(text[slice(*window)]) in keep]
+        widened.add(max(kept, key=lambda window: window[1] - window[0], default=(start, end)))
+    return sorted(widened)
 
 
 def _anywhere(names: set[str]) -> regex.Pattern[str] | None:
+    """Finds these keys in folded texts."""
     if not names:
         return None
     choice = "|".join(regex.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+    choice = choice.replace("\\ ", r"[^\S\n]+")
     return regex.compile(rf"(?<!{_SPACED.pattern})(?:{choice})(?!{_SPACED.pattern})", regex.V1)
+
+
+def _found(pattern: regex.Pattern[str], text: str) -> list[NameSpan]:
+    """Where the pattern is in the folded text, as places of the text itself."""
+    pieces = [(one.span(), _fold(one[0])) for one in _CLUSTER.finditer(text)]
+    ends = list(itertools.accumulate(len(folded) for _, folded in pieces))
+    spans = []
+    for one in pattern.finditer("".join(folded for _, folded in pieces)):
+        first, last = bisect_right(ends, one.start()), bisect_left(ends, one.end())
+        spans.append((pieces[first][0][0], pieces[last][0][1]))
+    return spans
+
+
+def _fold(text: str) -> str:
+    """Without case, form of Unicode, and kind of apostrophe and hyphen."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_SAME)
 
 
 def _unmarked(text: str, spans: Sequence[NameSpan], parameters: Parameters) -> list[NameSpan]:
@@ -178,7 +231,8 @@ def _put(text: str, places: Sequence[NameSpan], replacement: str) -> str:
 
 
 def _key(name: str) -> str:
-    return " ".join(name.split()).casefold()
+    """What names are compared by."""
+    return " ".join(_fold(name).split())
 
 
 @lru_cache(maxsize=2)

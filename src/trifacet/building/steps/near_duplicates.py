@@ -1,15 +1,17 @@
-"""Posts that show or say nearly the same as another one: clusters of them are found, and the best of each stays.
+"""Posts that show or say nearly the same as another one: clusters of them are found, and one row of each stays.
 
-Invariant: a row is in a cluster exactly when a chain of compared and verified pairs leads to the others in it, and
-which rows those are does not depend on how the rows were handed out.
+Invariant: a row that leaves was compared with the one that stays and found alike; which rows those are does not depend
+on how the rows were handed out.
 
-The rule for who stays: the longest alt-text, where words beyond ``alt_words`` count for nothing; among equals the
-picture with most pixels; among equals the earliest row. See docs/building-duplicates.md for what is alike.
+The rule for who stays: the best of a cluster if all others are like it, else the one that most are like. The best has
+the longest alt-text, where words beyond ``alt_words`` count for nothing; among equals the picture with most pixels;
+among equals the earliest row. See docs/building-duplicates.md for what is alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Literal
 
 import numpy as np
@@ -21,10 +23,11 @@ from trifacet.base.digests import content_of
 from trifacet.base.errors import DataError
 from trifacet.building.rows import RowBatch
 from trifacet.building.similarity import embeddings
-from trifacet.building.similarity.candidates import CodeColumns, equal_keys, near_codes
-from trifacet.building.similarity.clusters import METHODS, Joined, Pairs, best, clusters, reasons
-from trifacet.building.similarity.pictures import THUMBNAIL, boxes, open_small, sign_picture
-from trifacet.building.similarity.spool import BLOCK, Spool
+from trifacet.building.similarity.candidates import CodeColumns, Near, equal_keys, near_codes
+from trifacet.building.similarity.clusters import METHODS, Pairs, Partners, ranks, reasons, stars
+from trifacet.building.similarity.comparing import Pictures
+from trifacet.building.similarity.pictures import open_small, sign_picture
+from trifacet.building.similarity.spool import Spool, rows_at
 from trifacet.building.similarity.texts import Texts, band_names, sign_texts, words_of
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.settings.section import Section
@@ -99,98 +102,118 @@ def decide(signatures: Signatures, parameters: Parameters, tools: Tools) -> pa.T
     if not signatures.files:
         return pa.table({"row": pa.array([], pa.int64())})
     tools.folder.mkdir(parents=True, exist_ok=True)
-    pairs = Pairs.all(list(_found(signatures, parameters, tools)))
-    members, smallest = clusters(pairs.first, pairs.second)
-    facts = _facts(signatures, members, ["row", "id", "file", "alt_words", "pixels"])
+    with Likeness(signatures, parameters, tools) as likeness:
+        members = np.unique(np.concatenate([likeness.found.first, likeness.found.second]))
+        facts = rows_at(signatures, members, ["row", "id", "file", "alt_words", "pixels"])
+        words = np.minimum(facts.column("alt_words").to_numpy(), parameters.alt_words)
+        rank = ranks(words, facts.column("pixels").to_numpy())
+        kept, pairs = stars(likeness.found, members, rank, likeness.alike)
+    by, similarity = reasons(pairs, members, kept)
     rows = facts.column("row").to_numpy()
-    words = np.minimum(facts.column("alt_words").to_numpy(), parameters.alt_words)
-    kept = best(smallest, words, facts.column("pixels").to_numpy())
-    other, by, similarity = reasons(pairs, members, members[kept])
-    like = np.searchsorted(members, other)
+    smallest = rows.copy()
+    np.minimum.at(smallest, kept, rows)
     decided = pa.table(
         {
             "row": rows,
-            "cluster": rows[np.searchsorted(members, smallest)],
+            "cluster": smallest[kept],
             "kept": rows[kept],
             "kept_id": facts.column("id").take(kept),
             "kept_file": facts.column("file").take(kept),
             "by": pa.array([METHODS[k] for k in by], pa.string()),
             "similarity": similarity,
-            "like": rows[like],
-            "like_id": facts.column("id").take(like),
         }
     )
     return _with_problems(decided, signatures) if "image" in parameters.by else decided
 
 
-def _found(signatures: Signatures, parameters: Parameters, tools: Tools) -> Iterator[Pairs]:
-    """Verified pairs by each method; what pixels and words did not prove is left to the model, where there is one."""
-    doubtful: dict[str, tuple[_Ints, _Ints]] = {}
-    if "image" in parameters.by:
-        first, second, similarity = _alike_pictures(signatures, tools)
-        good = similarity >= parameters.image_similarity
-        doubtful["looks"] = first[~good], second[~good]
-        yield Pairs.of(first[good], second[good], "image", similarity[good])
-    if "text" in parameters.by:
-        yield from _alike_texts(signatures, parameters, tools)
-    if parameters.model:
-        for name, kind in (("looks", "image"), ("words", "text")):
-            if kind in parameters.by:
-                least = parameters.model_image_similarity if kind == "image" else parameters.model_text_similarity
-                yield _alike_vectors(signatures, name, kind, least, doubtful.get(name), tools)
+class Likeness:
+    """What is alike: ``found`` among the pairs worth comparing, ``alike`` of any pairs; a context manager.
+
+    What pixels and words did not prove is left to the model, where there is one; but not what details tell apart.
+    """
+
+    def __init__(self, signatures: Signatures, parameters: Parameters, tools: Tools) -> None:
+        self._closing, self._vectors = ExitStack(), dict[str, Spool]()
+        self._texts: Texts | None = None
+        self._pictures: Pictures | None = None
+        self._parameters = parameters
+        found, near = list[Pairs](), dict[str, Near]()
+        if "text" in parameters.by:
+            self._texts = self._closing.enter_context(Texts(signatures, tools.folder))
+            found += _alike_texts(signatures, self._texts, parameters.text_similarity)
+        if "image" in parameters.by:
+            near["picture"] = near_codes(signatures, CodeColumns("picture", "crops"), CODE_DISTANCE)
+        for name, _, least in _by_meaning(parameters):
+            near[name] = near_codes(signatures, CodeColumns(f"{name}_code"), embeddings.code_distance(least))
+        ends = [end for one in (*found, *near.values()) for end in one[:2]]
+        places = np.unique(np.concatenate(ends)) if ends else np.empty(0, np.int64)
+        for name, _, _ in _by_meaning(parameters):
+            spool = Spool(signatures, f"{name}_vector", np.float16, tools.folder, places)
+            self._vectors[name] = self._closing.enter_context(spool)
+        if "picture" in near:
+            least = parameters.image_similarity
+            self._pictures = self._closing.enter_context(Pictures(signatures, places, least, tools))
+            pairs = near.pop("picture")
+            similarity, doubtful = self._pictures.of_near(pairs)
+            found.append(_good(pairs.asked, pairs.found, "image", similarity, least))
+            if "looks" in near:  # bits apart mean nothing to the model: the numbers only fill the columns
+                near["looks"] = Near(
+                    *(np.concatenate([one, two[doubtful]]) for one, two in zip(near["looks"], pairs, strict=True))
+                )
+        found += [self._by_vectors(name, pairs.asked, pairs.found) for name, pairs in near.items()]
+        self.found = Pairs.all(found)
+
+    def __enter__(self) -> Likeness:
+        return self
+
+    def __exit__(self, *stop: object) -> None:
+        self._closing.close()
+
+    def alike(self, first: _Ints, second: _Ints) -> Pairs:
+        """Those of the pairs that are alike, by each method that finds them so."""
+        found, parameters = list[Pairs](), self._parameters
+        if self._texts:
+            similarity = self._texts.similarity(first, second)
+            found.append(_good(first, second, "text", similarity, parameters.text_similarity))
+        if self._pictures:
+            similarity = self._pictures.similarity(first, second)
+            found.append(_good(first, second, "image", similarity, parameters.image_similarity))
+        return Pairs.all(found + [self._by_vectors(name, first, second) for name in self._vectors])
+
+    def _by_vectors(self, name: str, first: _Ints, second: _Ints) -> Pairs:
+        kind, least = next(rest for known, *rest in _by_meaning(self._parameters) if known == name)
+        there = self._vectors[name].there(first) & self._vectors[name].there(second)
+        first, second = first[there], second[there]
+        similarity = embeddings.cosines(self._vectors[name], first, second)
+        if name == "looks" and self._pictures:
+            similarity[self._pictures.told_apart(first, second)] = 0.0
+        return _good(first, second, f"{kind} embedding", similarity, least)
 
 
-def _alike_pictures(signatures: Signatures, tools: Tools) -> tuple[_Ints, _Ints, NDArray[np.float64]]:
-    """Compared pairs of pictures, and how similar they are."""
-    from trifacet.building.similarity.alignment import similarity
-
-    near = near_codes(signatures, CodeColumns("picture", "crops"), CODE_DISTANCE)
-    found = [np.empty(0)]
-    with Spool(signatures, "thumbnail", np.uint8, tools.folder, np.union1d(near.asked, near.found)) as spool:
-        for start in range(0, len(near.asked), BLOCK):
-            block = slice(start, start + BLOCK)
-            outer, inner = (spool.matrix(places[block]).reshape(-1, THUMBNAIL) for places in (near.asked, near.found))
-            found.append(similarity(outer, inner, boxes()[near.variant[block]]))
-    return near.asked, near.found, np.concatenate(found)
-
-
-def _alike_texts(signatures: Signatures, parameters: Parameters, tools: Tools) -> Iterator[Pairs]:
-    """Verified pairs of texts, band after band; what earlier bands joined already is not compared again."""
-    joined = Joined(sum(part.num_rows for part in signatures.parts(["row"])))
-    bands = band_names(parameters.text_similarity)
-    with Texts(signatures, tools.folder) as texts:
-        for band, following in zip(bands, [*bands[1:], bands[0]], strict=True):
-            for one, other in equal_keys(signatures, band, following):
-                apart = joined.apart(one, other)
-                first, second = one[apart], other[apart]
-                similarity = texts.similarity(first, second)
-                good = similarity >= parameters.text_similarity
-                joined.join(first[good], second[good])
-                yield Pairs.of(first[good], second[good], "text", similarity[good])
-
-
-def _alike_vectors(
-    signatures: Signatures, name: str, kind: str, least: float, doubtful: tuple[_Ints, _Ints] | None, tools: Tools
-) -> Pairs:
-    near = near_codes(signatures, CodeColumns(f"{name}_code"), embeddings.code_distance(least))
-    first, second = (
-        np.concatenate([places, more])
-        for places, more in zip((near.asked, near.found), doubtful or (near.asked[:0],) * 2, strict=True)
+def _by_meaning(parameters: Parameters) -> list[tuple[str, str, float]]:
+    """Columns of vectors, what they are of, and the least cosine."""
+    kinds = (
+        ("looks", "image", parameters.model_image_similarity),
+        ("words", "text", parameters.model_text_similarity),
     )
-    with Spool(signatures, f"{name}_vector", np.float16, tools.folder, np.union1d(first, second)) as spool:
-        similarity = embeddings.cosines(spool, first, second)
+    return [one for one in kinds if parameters.model and one[1] in parameters.by]
+
+
+def _good(first: _Ints, second: _Ints, by: str, similarity: NDArray[np.float64], least: float) -> Pairs:
     good = similarity >= least
-    return Pairs.of(first[good], second[good], f"{kind} embedding", similarity[good])
+    return Pairs.of(first[good], second[good], by, similarity[good])
 
 
-def _facts(signatures: Signatures, places: _Ints, names: list[str]) -> pa.Table:
-    """These columns of the rows at sorted places."""
-    found, start = [], 0
-    for part in signatures.parts(names):
-        inside = places[slice(*np.searchsorted(places, (start, start + part.num_rows)))]
-        found.append(part.take(pa.array(inside - start)))
-        start += part.num_rows
-    return pa.concat_tables(found).combine_chunks()
+def _alike_texts(signatures: Signatures, texts: Texts, least: float) -> Iterator[Pairs]:
+    """Verified pairs of texts, band after band; what earlier bands found is not compared again."""
+    partners = Partners(sum(part.num_rows for part in signatures.parts(["row"])))
+    bands = band_names(least)
+    for band, following in zip(bands, [*bands[1:], bands[0]], strict=True):
+        for one, other in equal_keys(signatures, band, following):
+            first, second = partners.wanted(one, other)
+            pairs = _good(first, second, "text", texts.similarity(first, second), least)
+            partners.add(pairs.first, pairs.second)
+            yield pairs
 
 
 def _with_problems(decided: pa.Table, signatures: Signatures) -> pa.Table:
@@ -213,9 +236,7 @@ def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Too
             continue
         found[place] = decision["cluster"]
         if parameters.keep == "best" and decision["kept"] != row:
-            story = {
-                name: decision[name] for name in ("cluster", "kept", "kept_id", "kept_file", "by", "like", "like_id")
-            }
+            story = {name: decision[name] for name in ("cluster", "kept", "kept_id", "kept_file", "by")}
             batch.drop(place, "near-duplicate of a better row", similarity=round(decision["similarity"], 4), **story)
     batch.fill("cluster", found)
 

@@ -20,7 +20,7 @@ from trifacet.web.pictures import Picture, picture
 SIDE = 240  # pixels, the longest side of a picture
 PICTURES = 400  # at most in a page
 _LONGEST = 1200  # characters of a text
-_TOLD_ELSEWHERE = ("attempts", "source", "source_row", "kept", "kept_id", "kept_file", "row", "like", "cluster")
+_TOLD_ELSEWHERE = ("attempts", "source", "source_row", "kept", "kept_id", "kept_file", "row", "cluster")
 _REMOTE = Picture(problem="it is named by its address and was not kept")
 _TOO_MANY = Picture(problem="the page has enough pictures")
 
