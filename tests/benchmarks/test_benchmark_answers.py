@@ -10,7 +10,7 @@ from toy_benchmark import lines
 from trifacet.base.errors import DataError
 from trifacet.benchmarks.answer_files import same_question
 from trifacet.benchmarks.answers import complete, read_answers
-from trifacet.benchmarks.benchmark import Benchmark, Item, Outcome
+from trifacet.benchmarks.benchmark import Benchmark, Item, Need, Outcome
 
 SUFFIX = "\nAnswer the question using a single word or phrase."
 WORDS = [f"thing {number}" for number in range(70)]
@@ -198,6 +198,82 @@ def test_several_files_together(tmp_path):
     assert read_answers(benchmark(ITEMS), ITEMS, paths).answers == ANSWERS
     with pytest.raises(DataError, match=r"answers 'random/1', .* again"):
         read_answers(benchmark(ITEMS), ITEMS, [*paths, paths[0]])
+
+
+NEEDS = [Need(f"{part}.json", "", "", part=f"{part}/") for part in PARTS]
+SHARING = [  # every other question is asked in all parts, as POPE's whose answer is yes
+    Item(f"{part}/{number + 1}", f"Is there a thing {number + number % 2 * 100 * at}?", f"{number // 6:04d}.jpg")
+    for at, part in enumerate(PARTS)
+    for number in range(60)
+]
+
+
+def of_part(part, **more):
+    """Rows that name their picture, as POPE's own with an answer; what the parts share they answer differently."""
+    own = [item for item in SHARING if item.id.startswith(part)]
+    return [{"image": item.image, "question": item.question, "answer": ANSWERS[item.id], **more} for item in own]
+
+
+def read_files(tmp_path, files):
+    paths = []
+    for number, rows in enumerate(files):
+        paths.append(tmp_path / f"{number}.jsonl")
+        paths[-1].write_text(lines(rows))
+    return read_answers(dataclasses.replace(benchmark(ITEMS), needs=NEEDS), SHARING, paths)
+
+
+def test_rows_that_name_their_picture_answer_one_part(tmp_path):
+    """Half of the questions are asked in all parts: those of the others are not answered by random's."""
+    found = read_files(tmp_path, [of_part(part) for part in PARTS])
+    assert found.answers == ANSWERS and "by picture and question, all of random" in found.how[0]
+    alone = read_files(tmp_path, [of_part("popular")[::-1]])
+    assert alone.answers == {name: text for name, text in ANSWERS.items() if name.startswith("popular/")}
+    some = read_files(tmp_path, [of_part("adversarial")[:3]])
+    assert list(some.answers) == ["adversarial/1", "adversarial/2", "adversarial/3"]
+
+
+def test_parts_one_after_the_other_are_told_by_order_and_picture(tmp_path):
+    rows = [row for part in ("adversarial", "random", "popular") for row in of_part(part)]
+    assert read_files(tmp_path, [rows]).answers == ANSWERS
+    with pytest.raises(DataError, match="answers questions of several parts twice"):
+        read_files(tmp_path, [rows[::-1]])
+    wrong = [{**row, "image": "0001.jpg" if row["image"] == "0000.jpg" else "0000.jpg"} for row in rows]
+    with pytest.raises(DataError, match="no item asks"):
+        read_files(tmp_path, [wrong])
+
+
+def test_rows_that_say_their_part_are_of_it(tmp_path):
+    shared = of_part("popular", category="popular")[:1]
+    assert read_files(tmp_path, [shared]).answers == {"popular/1": ANSWERS["popular/1"]}
+    two = [{**shared[0], "category": "popular,random"}]
+    assert set(read_files(tmp_path, [two]).answers) == {"popular/1", "random/1"}
+    with pytest.raises(DataError, match="may be of random or of popular or of adversarial, which ask all of this"):
+        read_files(tmp_path, [of_part("popular")[:1]])
+    other = of_part("popular", category="random")[:2]
+    with pytest.raises(DataError, match=r"row 2, field 'category': shows and asks nothing of 'random'"):
+        read_files(tmp_path, [other])
+
+
+def test_a_prompt_of_ones_own_is_refused_only_where_it_is_part_of_the_benchmark(tmp_path):
+    items = [Item(str(number), "Describe this image in detail.", f"{number:012d}.jpg") for number in (139, 285)]
+    rows = [
+        {"question_id": 0, "image_id": number, "prompt": "Brief, please.", "text": f"c{number}"}
+        for number in (285, 139)
+    ]
+    assert read(tmp_path, rows, items, free_prompt=True).answers == {"139": "c139", "285": "c285"}
+    with pytest.raises(DataError, match="asks something else"):
+        read(tmp_path, rows, items)
+
+
+@pytest.mark.parametrize("between", ["\n", "", " \n\n"])
+def test_objects_over_several_lines_each(tmp_path, between):
+    rows = [{"id": item.id, "answer": ANSWERS[item.id], "more": {"a": [1]}} for item in ITEMS]
+    pretty = between.join(json.dumps(row, indent=4, ensure_ascii=False) for row in rows)
+    assert read(tmp_path, "\n" + pretty).answers == ANSWERS
+    with pytest.raises(DataError, match="row 181: broken JSON"):
+        read(tmp_path, pretty + '{"id": ')
+    with pytest.raises(DataError, match="row 181: is not a JSON object"):
+        read(tmp_path, pretty + "\n3")
 
 
 OURS = [{"id": item.id, "answer": ANSWERS[item.id]} for item in ITEMS]

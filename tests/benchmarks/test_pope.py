@@ -73,6 +73,14 @@ def test_files_of_other_sources_are_read_under_the_names_of_their_release(tmp_pa
     assert sources["coco_pope_random.json"].endswith("output/coco/coco_pope_random.json")
 
 
+def test_two_releases_of_cocos_questions_are_known():
+    """RUCAIBox/POPE 3df3ba1, and the older one with 2,910 random questions, whose hashes others publish."""
+    for need, begins in zip(pope.BENCHMARK.needs, ("c16b65d2", "5b166530", "1d8f0906"), strict=False):
+        assert len(need.known) == 2 and all(len(digest) == 64 for digest in need.known)
+        (release,) = (name for digest, name in need.known.items() if digest.startswith(begins))
+        assert "LLaVA" in release
+
+
 def test_questions_about_an_image_are_drawn_together(tmp_path):
     write(tmp_path, "coco_pope_random.json", [question(1, "yes"), question(2, "no"), question(3, "no", "b.jpg")])
     outcome = pope.score([Answered(item, "No") for item in pope.read(tmp_path)])

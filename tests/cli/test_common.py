@@ -3,7 +3,6 @@
 import io
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -56,9 +55,10 @@ def test_the_version_is_told_and_is_that_of_the_package(trifacet):
 
 def test_names_of_models_and_metrics_are_no_markup_of_a_table(monkeypatch):
     from trifacet.cli import run
+    from trifacet.runs import run as run_
 
     models = {"[red]sft[/red]": {"metrics": {"[bold]x": 1.0}}, "b\x1b[31m": {"metrics": {"[bold]x": None}}}
-    finished = SimpleNamespace(scores={"models": models, "seeds": True}, sweep=[], report=Path("report.html"))
+    finished = run_.Finished(Path("report.html"), {"models": models, "seeds": True}, unofficial={"[bold]x": "[red]"})
     console = Console(file=io.StringIO(), width=120, highlight=False, soft_wrap=True)
     for module in (common, run):
         monkeypatch.setattr(module, "out", console)
@@ -68,5 +68,10 @@ def test_names_of_models_and_metrics_are_no_markup_of_a_table(monkeypatch):
     )
     run.run(Path("recipe.yaml"))
     said = console.file.getvalue()
-    assert "[red]sft[/red]" in said and "[bold]x" in said and "\x1b" not in said
+    assert (
+        "[red]sft[/red]" in said
+        and "[bold]x*" in said
+        and "* not official: [bold]x: [red]" in said
+        and "\x1b" not in said
+    )
     assert run._plain_cell("[red]x") == r"\[red]x"

@@ -95,6 +95,41 @@ def test_what_cannot_be_done_is_one_line(rows, options, said):
     assert said in str(result.exception)
 
 
+def test_files_of_one_name_are_parts_of_one_model(tmp_path):
+    """The order of models is that of their first parts: the first is the baseline."""
+    for model, shift in (("a", 0), ("b", 1)):
+        for metric in ("score", "fluency"):
+            rows = [{"id": place, metric: place * 7 % 5 + shift} for place in range(30)]
+            write_rows(tmp_path / f"{model}-{metric}.jsonl", rows)
+    given = [f"{model}={tmp_path}/{model}-{metric}.jsonl" for metric in ("score", "fluency") for model in ("b", "a")]
+    result = run(*given, "--draws", 100, "--json", "-")
+    told = json.loads(result.stdout)
+    assert told["models"] == ["b", "a"] and told["baseline"] == "b"
+    assert {one["metric"]: one["values"]["a"]["value"] for one in told["metrics"]} == {"score": 2, "fluency": 2}
+    assert len(told["differences"]) == 2
+    alone = run(*given[1::2], "--draws", 100, "--json", "-")  # of one model its values, in the same columns
+    assert [one["metric"] for one in json.loads(alone.stdout)["metrics"]] == ["score", "fluency"]
+    twice = str(run(*given, f"a={tmp_path}/b-score.jsonl").exception)
+    assert "two models are called 'a', which both have per sample/score; name them apart: A=" in twice
+
+
+def test_one_table_names_each_metric_with_its_benchmark(tmp_path):
+    files = {name: tmp_path / f"out.{name}" for name in ("html", "markdown", "latex")}
+    texts = [{"id": place, "text": f"a dog and {place} cats"} for place in range(4)]
+    given = [f"{name}={write_rows(tmp_path / f'{name}.jsonl', texts)}" for name in ("a", "b")]
+    given += ["--references", write_rows(tmp_path / "r.jsonl", texts), "--profile", "coco", "--draws", 100]
+    given += ["--metrics", "bleu_4", "--metrics", "length"]
+    parts = [part for name, path in files.items() for part in (f"--{name}", path)]
+    result = run(*given, "--one-table", *parts)
+    assert result.exit_code == 0, result.output
+    assert "coco/bleu_4" in result.output and "texts/length" in result.output
+    markdown, latex, html = (files[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "html"))
+    assert markdown.startswith("| Model | coco/bleu") and latex.count("begin{tabular}") == 1
+    assert r"coco/bleu\_4 $\uparrow$ & texts/length" in latex
+    assert html.count('<table class="compared">') == 1
+    assert run(*given, "--latex", "-").stdout.count("begin{tabular}") == 2
+
+
 def test_references_of_more_samples_name_the_option_of_this_command(tmp_path):
     texts = [{"id": place, "text": f"a dog and {place} cats"} for place in range(4)]
     models = [write_rows(tmp_path / f"{name}.jsonl", texts[:3]) for name in ("a", "b")]

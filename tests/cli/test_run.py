@@ -8,7 +8,11 @@ from small_runs import recipe_file
 QUICK = {"sft.max_steps": 1, "align.mcm.max_steps": 1}
 
 
-def test_stages_print_their_model_folders_and_a_run_the_scores_and_the_report(tmp_path, world, tiny_folder, trifacet):
+def test_stages_print_their_model_folders_and_a_run_the_scores_and_the_report(
+    tmp_path, world, tiny_folder, trifacet, monkeypatch
+):
+    monkeypatch.setattr("trifacet.metrics.paper.punkt_installed", lambda: False)
+    monkeypatch.setattr("trifacet.metrics.paper._may_have_sentences", lambda text: True)
     out = tmp_path / "out"
     recipe = recipe_file(tmp_path, out, world, tiny_folder, QUICK)
     code, printed, said = trifacet("sft", recipe)
@@ -22,6 +26,9 @@ def test_stages_print_their_model_folders_and_a_run_the_scores_and_the_report(tm
     assert printed.splitlines()[-1] == f"{out}/report.html"
     assert all(word in printed for word in ("bleu_4", "base", "sft", "mcm"))
     assert "sft: finished before" in said
+    assert all(f"{name}*" in printed for name in ("bleu_4", "bleu_4_cumulative", "meteor"))
+    assert "* not official: bleu_4, bleu_4_cumulative, meteor: NLTK's punkt is not installed" in printed
+    assert "rouge_l*" not in printed and "length*" not in printed
     assert json.loads((out / "run.json").read_text())["finished"] is not None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -109,6 +110,11 @@ def test_rouge_is_the_packages_on_made_up_text():
 
     package = Rouge(metrics=["rouge-l"], stats=["f"])
     hypotheses, references = made_up(300, 5, longest=30), made_up(300, 6, longest=30)
+    draw = random.Random(7)
+    few = [" ".join(draw.choices(draw.choice(["ab", "abc.", "abcdefgh.."]), k=draw.randint(1, 40))) for _ in range(600)]
+    few = [text for text in few if text.strip(" .")]  # with many ways to a longest subsequence
+    half = len(few) // 2
+    hypotheses, references = hypotheses + few[:half], references + few[half : 2 * half]
     hypotheses += ["A dog. ", " . a", "a.b.c", "..a..", "tab\tand\nline"]
     references += ["A dog.", "a", "c.b.a", "a..a", "and line . tab"]
     for hypothesis, reference in zip(hypotheses, references, strict=True):
@@ -119,6 +125,16 @@ def test_rouge_takes_texts_on_which_the_package_gives_up():
     long = " ".join(f"w{index % 700}" for index in range(1500))
     assert rouge_l(long, long) == pytest.approx(1.0, abs=1e-6)
     assert rouge_l("...", "a dog") == rouge_l("a dog", ".") == rouge_l("", "a dog") == 0.0
+
+
+def test_rouge_of_the_longest_texts_takes_little_memory():
+    draw = random.Random(8)
+    texts = [" ".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=9_900)) for _ in range(2)]
+    tracemalloc.start()
+    assert rouge_l(*texts) == pytest.approx(1.0, abs=1e-6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000  # bytes; a table would take 800 MB
 
 
 def test_a_sentence_that_stands_often_is_compared_once(monkeypatch):

@@ -1,7 +1,8 @@
 """Rows of an answers file, in whichever of the known forms: ours, a benchmark's own, lmms-eval's, VLMEvalKit's.
 
-Ours and the benchmarks' own are JSON (lines or an array) with the answer under one of ``_TEXTS``. lmms-eval
-(EvolvingLMMs-Lab/lmms-eval, evaluator.py and loggers/evaluation_tracker.py) writes ``*_samples_<task>.jsonl`` with
+Ours and the benchmarks' own are JSON (lines, an array, or objects over several lines each) with the answer under one
+of ``_TEXTS``. lmms-eval (EvolvingLMMs-Lab/lmms-eval, evaluator.py and loggers/evaluation_tracker.py) writes
+``*_samples_<task>.jsonl`` with
 ``doc_id``, ``input`` (the prompt; some versions keep ``doc``), ``filtered_resps`` and, where they differ, ``resps``.
 VLMEvalKit (open-compass/VLMEvalKit, smp/file.py) writes ``<model>_<dataset>.xlsx``, ``.tsv`` or ``.json``: the columns
 of its data set without the pictures, ``index`` and ``question`` among them, and ``prediction``.
@@ -23,9 +24,10 @@ from typing import Any
 
 from trifacet.base.errors import DataError
 from trifacet.base.extras import needed_for
-from trifacet.base.opening import opened
+from trifacet.base.json_text import check_json, parse_json, parse_json_at
+from trifacet.base.opening import opened, read_text
 from trifacet.data.rows import Row, stop
-from trifacet.data.tables import read_rows
+from trifacet.data.tables import LONGEST, read_rows
 
 _MAX_BYTES = 500_000_000  # of a file
 MAX_UNPACKED = 30_000_000  # bytes of a workbook's parts: the worst take 3 s and 20 MB of memory for each MB
@@ -36,6 +38,7 @@ _TEXTS = ("model_prediction", "model_answer", "prediction", "predict", "response
 IDS = ("id", "image_id", "question_id", "index")
 _QUESTIONS = ("question", "prompt", "query")
 _IMAGES = ("image", "image_path", "filename", "image_file", "img")
+_BLANK = re.compile(r"\s*")  # the empty text matches as well: there is always a match
 _IMAGE_MARK = re.compile(r"<(?:image|img|\|image\|)>|<\|(?:image|vision)[^|]*\|>", re.IGNORECASE)
 
 
@@ -99,8 +102,40 @@ def _rows(path: Path) -> Iterator[Row]:
         raise DataError("is a pickle, which could run code", fix="write .xlsx, .tsv or .json (PRED_FORMAT)", file=path)
     if path.suffix.lower() == ".xlsx":
         yield from _sheet_rows(path)
+    elif _goes_on(path):
+        yield from _object_rows(path)
     else:
         yield from read_rows(path, stop)
+
+
+def _goes_on(path: Path) -> bool:
+    """Whether an object begins on the first line that has anything, and does not end with it."""
+    with opened(path) as file:
+        first = next(filter(bytes.strip, iter(lambda: file.readline(LONGEST), b"")), b"")
+    line = first.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
+    try:
+        return line.lstrip().startswith("{") and not parse_json(line)
+    except ValueError:
+        return True
+
+
+def _object_rows(path: Path) -> Iterator[Row]:
+    """JSON objects one after the other, each over as many lines as it takes, counted from 1."""
+    text, at = read_text(path, _MAX_BYTES), 0
+    for number in itertools.count(1):
+        at = _BLANK.match(text, at).end()  # type: ignore[union-attr]
+        if at == len(text):
+            return
+        try:
+            value, end = parse_json_at(text, at)
+            check_json(value, text[at:end])
+        except ValueError as error:
+            fix = "repair it, or give one object per line"
+            raise DataError(f"broken JSON ({error})", fix=fix, file=path, row=number) from None
+        if not isinstance(value, dict):
+            raise DataError("is not a JSON object", fix="give one object per answer", file=path, row=number)
+        yield Row(number, value)
+        at = end
 
 
 def _sheet_rows(path: Path) -> Iterator[Row]:

@@ -1,19 +1,20 @@
 """Answers to a benchmark's questions: read from any file, matched with the questions, none made up.
 
-Invariant: an answer is given to an item only where its row says which one it belongs to: by id, by picture and
-question, by the benchmark's own fields, or by an order in which every question's text agrees.
+Invariant: an answer is given to an item only where its row says which one it belongs to: by id, by part, picture and
+question, by the benchmark's own fields, or by an order in which every question's text and picture agree.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from trifacet.base.errors import DataError
-from trifacet.benchmarks.answer_files import AnswerRow, question_words, read_answer_rows, same_question
+from trifacet.benchmarks.answer_files import AnswerRow, read_answer_rows, same_question
+from trifacet.benchmarks.answers_by_picture import UnclearError, by_picture, names_pictures, picture_of
 from trifacet.benchmarks.benchmark import Benchmark, Item
 
 _FIRST = 3  # of many names that a message lists
@@ -68,13 +69,15 @@ def match_rows(
     benchmark: Benchmark, items: Sequence[Item], rows: Sequence[AnswerRow], path: Path
 ) -> tuple[dict[str, str], str]:
     """The answers by item id, and a phrase that says how they were matched. Raises DataError as ``read_answers``."""
+    if benchmark.free_prompt:
+        rows = [replace(row, question=None) for row in rows]
     try:
         found = _by_id(benchmark, items, rows, path)
     except DataError:  # of numbers that are no ids of ours, such as OCRBench's, pictures and questions may tell more
-        found = _by_picture(items, rows, path) if all(row.question for row in rows) else None
+        found = _by_picture(benchmark, items, rows, path) if all(row.question for row in rows) else None
         if found is None:
             raise
-    found = found or _by_picture(items, rows, path) or _by_fields(items, rows)
+    found = found or _by_picture(benchmark, items, rows, path) or _by_fields(items, rows)
     if found is not None:
         return found
     try:
@@ -133,58 +136,27 @@ def _refuse_other_questions(pairs: Sequence[tuple[AnswerRow, Item]], path: Path)
 
 def _refuse_other_pictures(pairs: Sequence[tuple[AnswerRow, Item]], items: Sequence[Item], path: Path) -> None:
     """Numbers that are no ids of ours may pass for them, as OCRBench's do; pictures of the benchmark's names tell."""
-    known = {PurePath(item.image).name for item in items if item.image}
-    names = [PurePath(row.image or "").name for row, _ in pairs]
-    if not known.issuperset(names):
+    if not names_pictures([row for row, _ in pairs], items):
         return
-    for (row, item), name in zip(pairs, names, strict=True):
-        if item.image and name != PurePath(item.image).name:
+    for row, item in pairs:
+        if item.image and picture_of(row) != PurePath(item.image).name:
             raise DataError(
-                f"is called as item {item.id!r} is, but shows {name[:80]!r}",
+                f"is called as item {item.id!r} is, but shows {picture_of(row)[:80]!r}",
                 fix=f"give the answers of this benchmark and release; the picture is {item.image[:80]!r}",
                 file=path, row=row.number,
             )  # fmt: skip
 
 
-def _by_picture(items: Sequence[Item], rows: Sequence[AnswerRow], path: Path) -> tuple[dict[str, str], str] | None:
-    """By picture and question. Items that show the same picture and ask the same are one question to a model."""
-    if not all(row.image for row in rows):
-        return None
-    of_picture: dict[str, list[Item]] = {}
-    for item in items:
-        if item.image:
-            of_picture.setdefault(PurePath(item.image).name, []).append(item)
-    answers: dict[str, str] = {}
-    by: dict[str, int] = {}
-    for row in rows:
-        here = _of_one_picture(row.image or "", of_picture.get(PurePath(row.image or "").name, []))
-        asked = [item for item in here if row.question is None or same_question(row.question, item.question)]
-        if row.question is not None:  # "Is it red? Why?" is no answer to "Is it red?" where both are asked
-            lengths = [len(question_words(item.question)) for item in asked]
-            asked = [item for item, length in zip(asked, lengths, strict=True) if length == max(lengths)]
-        if not asked or (row.question is None and len({item.question for item in asked}) > 1):
-            return None
-        for item in asked:
-            if item.id in answers and answers[item.id] != row.text:
-                raise DataError(
-                    f"answers item {item.id!r} as row {by[item.id]} does, and differently",
-                    fix="keep one row per picture and question", file=path, row=row.number,
-                )  # fmt: skip
-            answers[item.id], by[item.id] = row.text, row.number
-    return answers, "by picture and question"
-
-
-def _of_one_picture(name: str, items: Sequence[Item]) -> Sequence[Item]:
-    """Those whose picture is at ``name``, one path perhaps longer than the other; none where that is unclear."""
-    parts = PurePath(name).parts
-
-    def agree(item: Item) -> bool:
-        own = PurePath(item.image or "").parts
-        shorter = min(len(own), len(parts))
-        return own[-shorter:] == parts[-shorter:]
-
-    found = [item for item in items if agree(item)]
-    return found if len({item.image for item in found}) == 1 else []
+def _by_picture(
+    benchmark: Benchmark, items: Sequence[Item], rows: Sequence[AnswerRow], path: Path
+) -> tuple[dict[str, str], str] | None:
+    try:
+        return by_picture(benchmark, items, rows, path)
+    except UnclearError as unclear:  # such as parts one after the other, which share questions
+        try:
+            return _by_order(benchmark, items, rows, path)
+        except DataError:
+            raise unclear from None
 
 
 def _by_fields(items: Sequence[Item], rows: Sequence[AnswerRow]) -> tuple[dict[str, str], str] | None:
@@ -222,6 +194,8 @@ def _by_order(
         raise DataError("has rows that do not say which item they answer", fix=cure, file=path)
     answers: dict[str, str] = {}
     runs, at = 0, 0
+    if not names_pictures(rows, items):
+        rows = [replace(row, image=None) for row in rows]
     while at < len(rows):
         lengths = sorted(_runs(items, rows[at:], answers), reverse=True)
         if not lengths:
@@ -245,7 +219,8 @@ def _runs(items: Sequence[Item], rows: Sequence[AnswerRow], taken: Mapping[str, 
     for start in range(len(items)):
         length = 0
         for row, item in zip(rows, items[start:], strict=False):
-            if item.id in taken or not same_question(row.question or "", item.question):
+            other = row.image and item.image and picture_of(row) != PurePath(item.image).name
+            if item.id in taken or other or not same_question(row.question or "", item.question):
                 break
             length += 1
         if length:

@@ -129,7 +129,8 @@ class Benchmark:
     empty: there are none. ``options`` is the model of ``--set`` keys. ``aliases`` are other names of an item, by which
     answer files of others may call it. ``expected`` is the right answer to show to a reader, or "". ``tools`` opens
     what ``score`` cannot do without, as the options name it, and raises TrifacetError where it is not there: that is
-    told before anything is asked or paid.
+    told before anything is asked or paid. ``free_prompt``: how a model is asked is its user's choice, so that a row of
+    answers may carry another prompt than the item's question.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Benchmark:
     aliases: Callable[[Item], Sequence[str]] = lambda item: ()
     expected: Callable[[Item], str] = lambda item: ""
     tools: Callable[[Any], object] = lambda options: None
+    free_prompt: bool = False
 
 
 class Result(NamedTuple):

@@ -127,7 +127,7 @@ def _checked(entry: Entry, file: Path, source: bytes) -> Entry:
 
 
 def _taken() -> set[str]:
-    """Names under which other numbers stand in a comparison: those of two benchmarks never share a table."""
+    """Names under which other numbers stand in a comparison: those of two benchmarks never share a column."""
     from trifacet.metrics.scores import Profile
 
     return {*known_benchmarks(), *get_args(Profile), TEXTS, PER_SAMPLE, PROBE}

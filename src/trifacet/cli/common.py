@@ -79,6 +79,18 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     out.print(table)
 
 
+def starred(metric: str, unofficial: Mapping[str, str]) -> str:
+    """The metric's name as tables show it, with a star where its value may not be that of its own program."""
+    return plain(metric) + ("*" if metric in unofficial else "")
+
+
+def print_unofficial(unofficial: Mapping[str, str]) -> None:
+    """What the stars mean: for each reason a line with its metrics."""
+    for reason in dict.fromkeys(unofficial.values()):
+        names = [name for name, why in unofficial.items() if why == reason]
+        out.print(plain(f"* not official: {', '.join(names)}: {reason}"), soft_wrap=True)
+
+
 def json_or_table(
     document: Mapping[str, Any],
     json_path: str | None,

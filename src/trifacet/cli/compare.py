@@ -53,7 +53,8 @@ def compare(
         typer.Argument(
             metavar="[NAME=]PATH...",
             help="Two or more: files of texts, files of metrics per sample (JSONL), folders of benchmark results, or "
-            "the folder of a run, which brings all its models.",
+            "the folder of a run, which brings all its models. The same NAME again: the same model's results of "
+            "another benchmark.",
         ),
     ],
     file: FilesOption = None,
@@ -73,6 +74,9 @@ def compare(
     metrics: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only these metrics (cider, or coco/cider); repeatable.")
     ] = None,
+    one_table: Annotated[
+        bool, typer.Option("--one-table", help="All metrics in one table, each named with its profile or benchmark.")
+    ] = False,
     own_metric: OwnMetricOption = None,
     format: OwnFormatOption = "auto",
     better: Annotated[
@@ -124,6 +128,8 @@ def compare(
 
     trifacet compare sft=a.jsonl mcm-dpo=b.jsonl --references test.jsonl --images data/images --latex table.tex
 
+    trifacet compare mine=results/pope mine=results/chair other=other/pope other=other/chair --one-table
+
     trifacet compare runs/demo --judge judge.yaml --estimate
 
     trifacet compare results/mine colours/other --file colours.py
@@ -140,7 +146,16 @@ def compare(
     from trifacet.reports.comparison import tables as comparison_tables
 
     settings = ComparisonSettings(
-        draws, level, seed, correction.value, pairs.value, interval.value, baseline, tuple(metrics or ()), common
+        draws,
+        level,
+        seed,
+        correction.value,
+        pairs.value,
+        interval.value,
+        baseline,
+        tuple(metrics or ()),
+        common,
+        one_table,
     )
     printed = [path for path in (markdown, latex, json_path) if path == "-"]
     if len(printed) > 1:
@@ -167,7 +182,7 @@ def compare(
         assert judge is not None
         _estimate(entered, settings, images, judge, judge_prompt, answers, json_path)
         return
-    if len(entered.contestants) < 2:
+    if len(entered.contestants) < 2 and len(models) < 2:
         raise TrifacetError(f"only one model is given ({entered.contestants[0].name}); give two or more")
     comparison = compare_models(entered.contestants, settings, entered.notes)
     judged = _judge(entered, settings, images, judge, judge_prompt, answers) if judge else None

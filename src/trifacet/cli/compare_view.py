@@ -16,7 +16,7 @@ _OFFICIAL = {"official": "yes", "not official": "no", "our own": "own"}  # short
 
 def print_comparison(comparison: Comparison, judged: JudgedPairs | None) -> None:
     """The tables on standard output, in as many pieces as the terminal is narrow; what must be said, beside them."""
-    for profile, columns in tables.by_profile(comparison):
+    for profile, columns in tables.tables_of(comparison):
         _print_values(comparison, profile, columns)
     _print_line(tables.legend(comparison))
     for model, other in dict.fromkeys((one.model, one.other) for one in comparison.differences):
@@ -44,7 +44,10 @@ def _print_values(comparison: Comparison, profile: str, columns: Sequence[Column
     words = [tables.official_word(comparison, column) for column in columns]
     mixed = len(set(words)) > 1
     title = plain(profile) if mixed else plain(f"{profile} ({words[0]})" if profile else words[0])
-    metrics = ["metric", *(plain(f"{column.name}{tables.arrow(column.better)}") for column in columns)]
+    metrics = [
+        "metric",
+        *(plain(f"{tables.name_in(profile, column)}{tables.arrow(column.better)}") for column in columns),
+    ]
     ends = [metrics, ["official", *map(_OFFICIAL.__getitem__, words)]] if mixed else [metrics]
     models = [
         [plain(model), *_aligned([_cell(comparison, model, column) for column in columns])]

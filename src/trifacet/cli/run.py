@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trifacet.cli.common import err, out, plain, print_table, tell_damage
+from trifacet.cli.common import err, out, plain, print_table, print_unofficial, starred, tell_damage
 from trifacet.cli.options import (
     OnBadRowOption,
     OnlyOption,
@@ -63,11 +63,17 @@ def run(
     if finished.sweep:
         columns = ["stage", "learning_rate", "value", "repetition", "length", "degenerate", "chosen"]
         shown = [[_plain_cell(row[column]) for column in columns] for row in finished.sweep]
-        print_table("the sweep, on the validation split", columns, shown)
+        metric = loaded.sweep.metric if loaded.sweep else ""
+        reason = {name: why for name, why in finished.unofficial.items() if name == metric}
+        titles = [f"{column}*" if reason and column == "value" else column for column in columns]
+        print_table("the sweep, on the validation split", titles, shown)
+        print_unofficial(reason)
     elif models:
         metrics = list(next(iter(models.values())).get("metrics", next(iter(models.values()))))
-        rows = [[plain(metric), *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
+        starry = finished.unofficial
+        rows = [[starred(metric, starry), *(_cell(scored, metric) for scored in models.values())] for metric in metrics]
         print_table("scores", ["metric", *map(plain, models)], rows)
+        print_unofficial(finished.unofficial)
         if len(models) > 1 and not finished.scores.get("seeds"):
             err.print(
                 "how sure the differences are is in the report; with effect sizes, and the samples that differ most: "

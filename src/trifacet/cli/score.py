@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import err, json_or_table, out, plain
+from trifacet.cli.common import err, json_or_table, plain, print_unofficial, starred
 from trifacet.cli.options import OwnMetricOption
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def score(
         rows = (json.dumps({"id": name, **row}, ensure_ascii=False) for name, row in scores.per_sample.items())
         write_atomically(per_sample, "".join(f"{row}\n" for row in rows))
     title = f"{' and '.join(profiles)} profile{'s' if len(profiles) > 1 else ''}, {len(samples)} samples"
-    document, columns, table = _document(scores, profiles), ["metric", "value"], _table(scores)
+    document, columns = _document(scores, profiles), ["metric", "value"]
+    table = _table(scores, document["unofficial"])
     if intervals:
         ends = zip((measure.name for measure in scores.measures), bca_intervals(scores.measures), strict=True)
         document["intervals"] = dict.fromkeys(scores.metrics) | dict(ends)
@@ -120,9 +121,7 @@ def score(
             row.append("-" if between is None else " to ".join(f"{end:.4f}" for end in between))
     json_or_table(document, json_path, title, columns, table)
     if json_path != "-":
-        for reason in dict.fromkeys(document["unofficial"].values()):
-            starred = [name for name, why in document["unofficial"].items() if why == reason]
-            out.print(plain(f"* not official: {', '.join(starred)}: {reason}"), soft_wrap=True)
+        print_unofficial(document["unofficial"])
 
 
 def _extras(
@@ -161,10 +160,8 @@ def _document(scores: Scores, profiles: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _table(scores: Scores) -> list[list[str]]:
-    """Four decimals: some metrics are x 100, some are not. A star: not the metric's own program's value."""
-    starred = {measure.name for measure in scores.measures if measure.unofficial}
+def _table(scores: Scores, unofficial: Mapping[str, str]) -> list[list[str]]:
+    """Four decimals: some metrics are x 100, some are not."""
     return [
-        [plain(name) + ("*" if name in starred else ""), "-" if value is None else f"{value:.4f}"]
-        for name, value in scores.metrics.items()
+        [starred(name, unofficial), "-" if value is None else f"{value:.4f}"] for name, value in scores.metrics.items()
     ]

@@ -41,7 +41,7 @@ class ComparisonSettings:
 
     ``level`` is that of intervals; 1 less it is what corrected p-values are held to. ``pairs``: every model against the
     baseline (None: the first), or all pairs. ``metrics``: names, or profile/name; empty: all. ``common``: where units
-    differ, those that all have.
+    differ, those that all have. ``one_table``: all columns are shown in one table, and not one for each profile.
     """
 
     draws: int = RESAMPLES
@@ -53,6 +53,7 @@ class ComparisonSettings:
     baseline: str | None = None
     metrics: Sequence[str] = ()
     common: bool = False
+    one_table: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from trifacet.metrics.lint import LINT
 from trifacet.metrics.matching import match_ids, other_data
 from trifacet.metrics.scores import TEXT_MEASURES, Extra, Profile, measures_of, score_texts
 from trifacet.metrics.target import Target
-from trifacet.statistics.keys import PER_SAMPLE, Key
+from trifacet.statistics.keys import PER_SAMPLE, Key, title
 from trifacet.statistics.measures import Better, Measure, mean_measure
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def read_entries(
 
     Args:
         specs: each a file of texts, a file of metrics per sample, or the folder of a benchmark's result or of a run.
+            Those that are given the same NAME are parts of one model, such as its results of several benchmarks.
         references: what texts are scored against; where it is None, the test set of a run among ``specs``.
         profiles: definitions of the metrics that texts are scored by.
         better: which direction is better in metrics by name, where it is not known or not meant so.
@@ -73,7 +74,8 @@ def read_entries(
         DataError: naming file, row and field; or the ids that models lack.
         TrifacetError: nothing to score texts against; two models of one name.
     """
-    opened = _named_apart([one for spec in specs for one in _open(*name_and_place(spec), own or {})])
+    given = [(name, one) for name, place in map(name_and_place, specs) for one in _open(name, place, own or {})]
+    opened = _named_apart(_joined(given))
     told = [one for one in opened if one.texts]
     if not told:
         measured = [
@@ -187,6 +189,37 @@ def _open_benchmark(name: str, folder: Path, own: Mapping[str, Entry]) -> _Opene
     result = load_result(folder, own=own)
     measures = {(result.name, measure.name): measure for measure in result.outcome.measures if measure.units}
     return _Opened(name or folder.name, str(folder), measures=measures, notes=result.outcome.notes, results=[result])
+
+
+def _joined(given: Sequence[tuple[str, _Opened]]) -> list[_Opened]:
+    """The models in the order of their first part; parts are what the user gave the same name.
+
+    Raises:
+        TrifacetError: two of them hold texts, or the same metric.
+    """
+    models: dict[str | int, list[_Opened]] = {}
+    for place, (name, one) in enumerate(given):
+        models.setdefault(one.name if name else place, []).append(one)
+    return [_one_model(parts) for parts in models.values()]
+
+
+def _one_model(parts: Sequence[_Opened]) -> _Opened:
+    held: dict[str, str] = {}
+    for part in parts:
+        for what in [*map(title, part.measures), *(["texts"] if part.texts else [])]:
+            if what in held:
+                raise TrifacetError(
+                    f"two models are called {part.name!r}, which both have {what}; "
+                    f"name them apart: A={held[what]} B={part.source}"
+                )
+            held[what] = part.source
+    told = next((part for part in parts if part.texts), parts[0])
+    return replace(
+        told,
+        measures={key: measure for part in parts for key, measure in part.measures.items()},
+        notes=[note for part in parts for note in part.notes],
+        results=[one for part in parts for one in part.results],
+    )
 
 
 def _named_apart(opened: Sequence[_Opened]) -> list[_Opened]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ from trifacet.runs.steps import (
     start_of,
     texts_of,
 )
+from trifacet.statistics.keys import OWN
 from trifacet.training import ranks
 from trifacet.training.bad_rows import SKIPPED
 from trifacet.training.checkpoints import remove_all
@@ -46,11 +47,15 @@ from trifacet.training.trainer import trackers
 
 
 class Finished(NamedTuple):
-    """The report's path, the scores (empty where the recipe has no test set), and a sweep's rows."""
+    """The report's path, the scores (empty where the recipe has no test set), and a sweep's rows.
+
+    ``unofficial`` says of metrics why a value may not be that of their own program.
+    """
 
     report: Path
     scores: dict[str, Any]
     sweep: Sequence[dict[str, Any]] = ()
+    unofficial: Mapping[str, str] = {}
 
 
 def run_recipe(recipe: Recipe, *, overwrite: bool = False, files: FilesRead | None = None) -> Finished:
@@ -141,7 +146,7 @@ def _run(recipe: Recipe, record: Claim | None, files: FilesRead) -> Finished:
         scores = _evaluated(expanded, models, base, record, files)
         rows = _write_sweep(recipe, scores) if recipe.sweep else []
         record.finish()
-        finished = Finished(write_report(recipe.folder, files), scores, rows)
+        finished = Finished(write_report(recipe.folder, files), scores, rows, _unofficial(scores))
         _seal(record, *(recipe.folder / name for name in FILES))
         return finished
 
@@ -259,13 +264,16 @@ def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished
     """The recipe once per seed, each in a folder of its own, and the spread of every metric."""
     assert recipe.seeds is not None
     with _claimed(recipe, overwrite=overwrite) as record:
-        runs = []
+        runs: list[dict[str, Any]] = []
+        unofficial: dict[str, str] = {}
         for seed in recipe.seeds:
             console.print(f"[bold]seed {seed}")
             with _timed(record, f"seed {seed}"):
                 output = str(recipe.folder / f"seed-{seed}")
                 one = recipe.model_copy(update={"seeds": None, "seed": seed, "output": output})
-                runs.append(run_recipe(one, files=files).scores)
+                done = run_recipe(one, files=files)
+                runs.append(done.scores)
+                unofficial.update(done.unofficial)
         models = {
             name: {
                 metric: _spread([run["models"][name]["metrics"].get(metric) for run in runs])
@@ -280,9 +288,16 @@ def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished
             record.finish()
             report = write_report(recipe.folder)
             _seal(record, *(recipe.folder / name for name in FILES))
-            return Finished(report, {"seeds": recipe.seeds, "models": models})
+            return Finished(report, {"seeds": recipe.seeds, "models": models}, unofficial=unofficial)
 
         return ranks.first_does(finish)
+
+
+def _unofficial(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Reasons by metric, of any model; metrics that this program defines have no other program."""
+    metrics = (scores.get("comparison") or {}).get("metrics", ())
+    theirs = [(one["metric"], one["values"].values()) for one in metrics if one["profile"] not in OWN]
+    return {name: value["unofficial"] for name, values in theirs for value in values if value["unofficial"]}
 
 
 def _spread(values: list[float | None]) -> dict[str, Any]:

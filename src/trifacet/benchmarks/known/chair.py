@@ -160,4 +160,5 @@ BENCHMARK = Benchmark(
     prepare=Preparation("the folder of COCO's instances_*.json and captions_*.json", build),
     expected=lambda item: ", ".join(item.extra["objects"]),
     tools=lambda options: word_splitter(options.sentences),
+    free_prompt=True,
 )

@@ -33,12 +33,12 @@ ENDINGS_NOT_IN_CAPITALS = _words("ppte pptes ppty pptys pte ptes pty ptys")
 ENDINGS_WITH_CAPITAL = _words("ark az del ill la mass miss ore pa tex wash")
 # Only before a number.
 BEFORE_A_NUMBER = _words("art ca fig figs no nos op pp prop")
-# A single letter before one of these, with a capital, is no initial: its period ends the sentence.
+# A single letter before one of these, with a capital, or before a tag is no initial: its period ends the sentence.
 BEGINNINGS = _words(
     """
         a about according additionally after an as at but earlier he her here however if in it last many more
-    now once one other     our she since so some such that the their then there these they this we what when
-    while yet you
+    mr. ms. now once one other     our she since so some such that the their then there these they this we
+    what when while yet you
     """
 )
 

@@ -1,4 +1,4 @@
-"""Text to tokens: at each place the longest match of any rule, and the earlier rule among equals.
+"""Texts to tokens: at each place the longest match of any rule, and the earlier rule among equals.
 
 **Invariant:** one text in, one list out, whatever the text holds; the time is linear in its length.
 """
@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from trifacet.metrics.ptb import abbreviations
-from trifacet.metrics.ptb.rules import ANY_QUOTE, QUOTE, TOKEN_RULES, TokenRule
+from trifacet.metrics.ptb.rules import ANY_QUOTE, LONGEST_TAG, QUOTE, TOKEN_RULES, TokenRule
 from trifacet.metrics.ptb.runs import Reaches
 
 # Source: PUNCTUATIONS of pycocoevalcap 1.2, tokenizer/ptbtokenizer.py. The brackets of a text become
@@ -42,40 +42,47 @@ _LEFT_QUOTES = re.compile("[\u2018\u201b\x91]")
 _RIGHT_QUOTES = re.compile(QUOTE)
 _BRACKETS_WITHIN = re.compile("[<>]?[:;=][-o*']?[()]|\\(.", re.DOTALL)
 # A word, or words joined by hyphens, that nothing can change: what follows is a space, a comma or a sentence's end.
-_PLAIN = re.compile(r"[ \t]*+([A-Za-z]++(?:-[A-Za-z]++)*+)(?:,?+(?=[ \t]|\Z)|(\.)(?=[ \t]|\Z))")
+_PLAIN = re.compile(r"[ \t]*+([A-Za-z]++(?:-[A-Za-z]++)*+)(?:,?+(?=[ \t\n]|\Z)|(\.)(?=[ \t\n]|\Z))")
 _TWO_WORDS = frozenset(("cannot", "gonna", "gotta", "lemme", "gimme", "wanna"))
 _ADDRESS_OR_TAG = frozenset("<@/.")
-_LONGEST_TAG = 2000
+_AHEAD = LONGEST_TAG + 100  # characters of the next text: more are never looked at
 
 _rules_by_character: dict[str, tuple[TokenRule, ...]] = {}
 
 
-def tokenize(text: str) -> list[str]:
+def tokenize(text: str, after: str = "\n") -> list[str]:
     """The tokens of one text, in lower case and without punctuation, as the COCO caption toolkit has them.
 
     Any ``str`` will do, lone surrogates and control characters included; an end of line is a space. A token can
-    hold no-break spaces (a fraction after a number, a tag with attributes): the toolkit's metrics split there.
+    hold no-break spaces (a fraction after a number, a tag with attributes): all metrics but ROUGE-L split there.
+
+    Args:
+        text: what is split.
+        after: what stands behind it in a file of texts, which may decide about its end: an end of line and the next
+            text, or nothing.
     """
-    text = _LINE_ENDS.sub(" ", text)
+    whole = _LINE_ENDS.sub(" ", text) + after
     tokens: list[str] = []
     reaches: Reaches | None = None
     plain, position, length = _PLAIN.match, 0, len(text)
     while position < length:
-        if (match := plain(text, position)) and (word := _plain(match)):
+        if (match := plain(whole, position)) and (word := _plain(match)) and match.end() <= length:
             tokens.append(word)
             position = match.end()
             continue
-        character = text[position]
+        character = whole[position]
         if character == " ":
             position += 1
             continue
         if reaches is None:
-            reaches = Reaches(text)
-        end, after = _longest(text, position, character, reaches)
-        if end > position and (token := _as_written(text[position:end])):
-            tokens.append(token)
-        position = after
-    return tokens
+            reaches = Reaches(whole[:length])
+        end, position_after = _longest(whole, position, character, reaches)
+        if end > position:
+            tokens.append(_as_written(whole[position:end]))
+        position = position_after
+    if tokens:  # the toolkit strips the line, of no-break spaces too, before it takes punctuation away
+        tokens[-1] = tokens[-1].rstrip()
+    return list(filter(None, tokens))
 
 
 def plain_token(word: str) -> str | None:
@@ -95,9 +102,38 @@ def _plain(match: re.Match[str]) -> str | None:
     return word
 
 
-def tokenize_all(texts: Iterable[str]) -> list[list[str]]:
-    """``tokenize`` of each: always one list per text."""
-    return [tokenize(text) for text in texts]
+def tokenize_all(texts: Sequence[str]) -> list[list[str]]:
+    """The tokens of each text of a file with one a line: those of ``tokenize``, always one list per text.
+
+    The words behind a line's end may decide about the token before it, as in the toolkit, which reads all texts as one
+    file: "on the Wii U." ends in "u" where the next text is "A dog", and else in "u.".
+    """
+    known = _Plain()
+    found: list[list[str]] = []
+    after = ""
+    for text in reversed(texts):
+        try:
+            tokens = list(map(known.__getitem__, text.strip(" ").split(" ")))
+        except LookupError:
+            tokens = tokenize(text, after)
+        found.append(tokens)
+        start = _LINE_ENDS.sub(" ", text[:_AHEAD])
+        if not start.isspace() and start:
+            after = f"\n{start}{after[:1]}"
+        elif not after.startswith("\n\n"):
+            after = f"\n{after}"
+    return found[::-1]
+
+
+class _Plain(dict[str, str]):
+    """The token of each plain word met so far. Raises LookupError for one that its neighbours might change."""
+
+    def __missing__(self, word: str) -> str:
+        token = plain_token(word)
+        if token is None:
+            raise LookupError(word)
+        self[word] = token
+        return token
 
 
 def _longest(text: str, position: int, character: str, reaches: Reaches) -> tuple[int, int]:
@@ -108,7 +144,7 @@ def _longest(text: str, position: int, character: str, reaches: Reaches) -> tupl
         if len(_rules_by_character) < 10_000:
             _rules_by_character[character] = rules
     end = total = position
-    limit = position + _LONGEST_TAG if character == "<" else len(text)
+    limit = position + LONGEST_TAG if character == "<" else len(text)
     for rule in rules:
         match = rule.pattern.match(text, position, limit)
         if match and match.end() > total:

@@ -1,6 +1,8 @@
 """The kinds of token that are recognised by a pattern; addresses and dotted compounds are in ``runs.py``.
 
-**Invariant:** no pattern looks further than a constant beyond the token that is taken in its place at worst.
+A text is followed by an end of line and the next text, or by nothing where the file ends: a pattern that asks what
+follows finds it there. **Invariant:** no pattern looks further than a constant beyond the token that is taken in its
+place at worst, and no token holds an end of line.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ PART = f"{ALNUM}++(?:\xad++{ALNUM}++)*+"  # of a word with hyphens
 NAME_PART = f"(?:[dDoOlL]{ANY_QUOTE}{ALNUM}{PART}|{PART})"
 SLASHED = "[A-Za-z0-9]++(?:-[A-Za-z]++){0,2}+"
 TAG_NAME = "[A-Za-z][A-Za-z0-9_:.-]*+"
-TAG_SPACE = "[ \t\n\r\f\v]"
+LONGEST_TAG = 2000  # longer ones are no tags, so that what begins as one is not searched for its end again and again
+TAG = (
+    f"(?:<[!?][A-Za-z-][^>\n]{{0,{LONGEST_TAG}}}+>|</{TAG_NAME} *+>"
+    f"|<{TAG_NAME}(?: ++{TAG_NAME}(?: *+=(?> *+(?:'[^'\n]*'|\"[^\"\n]*\")))?+)* *+/? *+>)"
+)
 QUOTES = "`\x91-\x94\xab\xbb\u2018-\u201f\u2039\u203a"  # one or two of them are a token
 
 
@@ -65,7 +71,7 @@ _ENDING = (
 _TITLE = f"(?i:{_either(abbreviations.TITLES)})|{_not_in_capitals(abbreviations.TITLES_NOT_IN_CAPITALS)}"
 _BEGINNINGS = _either(
     frozenset(form for word in abbreviations.BEGINNINGS for form in (word.capitalize(), word.upper()))
-)
+).replace(".", "\\.")
 _ANY_CASE = re.IGNORECASE
 
 WORDS = (
@@ -76,13 +82,13 @@ WORDS = (
     _rule(WORD_START, f"({WORD}){CONTRACTED}", _ANY_CASE),
     _rule("['\u2019\x92&]", CONTRACTED, _ANY_CASE),
     _rule("['&]", "((?:'|&apos;)t)(?:is|was)", _ANY_CASE),
-    _rule("['\u2019\x92&]", f"{QUOTE}(?:cause|em|till?|n{QUOTE}|[2-9]0s|[0-9]{{2}}(?!\\S)|n(?!\\S))", _ANY_CASE),
+    _rule("['\u2019\x92&]", f"{QUOTE}(?:cause|em|till?|n{QUOTE}|[2-9]0s|[0-9]{{2}}(?=\\s)|n(?!\\S))", _ANY_CASE),
     _rule("[\u2019\x92&]", "(?:[\u2019\x92]|&apos;)n", _ANY_CASE),
     # words with a period
     _rule("[A-Za-z]", f"((?:{_ENDING})\\.)-?{ALNUM}?"),
     _rule("[A-Za-z]", f"(?:{_TITLE})\\."),
-    _rule("[A-Za-z]", f"((?:{_either(abbreviations.BEFORE_A_NUMBER)})\\.)\\s*+[0-9]", _ANY_CASE),
-    _rule("[A-Za-z]", f"([A-Za-z])\\.\\s++(?:{_BEGINNINGS})(?=\\s|\\Z)"),
+    _rule("[A-Za-z]", f"((?:{_either(abbreviations.BEFORE_A_NUMBER)})\\.)\\s?[0-9]", _ANY_CASE),
+    _rule("[A-Za-z]", f"([A-Za-z])\\.\\s++(?:{_BEGINNINGS}|{TAG})(?=\\s)"),
     _rule("[A-Za-z]", "[A-Za-z]\\.(?:[A-Za-z]\\.)*+"),
     _rule(WORD_START, f"({WORD}(?:[.!?]{WORD})*+\\.)[,;:]"),
     _rule(ALNUM, f"({NAME_PART}(?:[-_\u058a\u2010\u2011]\xad*{NAME_PART})*+\\.)[,;:]"),
@@ -114,21 +120,16 @@ NUMBERS = (
     _rule("[\xbc-\xbe\u2153\u2154]", "."),
 )
 MARKUP = (
-    _rule("<", f"<[!?][A-Za-z-][^>]*+>|</{TAG_NAME}{TAG_SPACE}*+>"),
-    _rule(
-        "<",
-        f"<{TAG_NAME}(?:{TAG_SPACE}++{TAG_NAME}(?:{TAG_SPACE}*+=(?>{TAG_SPACE}*+(?:'[^']*'|\"[^\"]*\")))?+)*"
-        f"{TAG_SPACE}*+/?{TAG_SPACE}*+>",
-    ),
+    _rule("<", TAG),
     _rule("&", "&(?:amp|lt|gt|quot|nbsp|apos|mdash|ndash);|&(?i:amp|lt|gt|quot|md);"),
     _rule("&", "&(?:#[0-9]+|(?:[aeiou](?i:acute|grave|uml)|HT|TL|UR|LR|QC|QL|QR|odq|cdq|QUOT));", _ANY_CASE),
     _rule("@", "@[A-Za-z_][A-Za-z0-9_]*+"),
     _rule("#", f"#[A-Za-z{LETTERS}{PUNCTUATION_MARKS}\xad]++"),
 )
 MARKS_AND_SYMBOLS = (
-    _rule("[<>:;=]", "[<>]?[:;=][-o*']?[()DPdpO@{|\\[\\]\\\\](?![A-Za-z0-9])"),
+    _rule("[<>:;=]", "[<>]?[:;=][-o*']?[()DPdpO@{|\\[\\]\\\\](?=[^A-Za-z0-9])"),
     _rule("['<=>^x~-]", "['<=>^x~-]_['<=>^x~-]"),
-    _rule("\\(", "\\(['<=>^x~-][-_.]?['<=>^x~-]\\)"),
+    _rule("\\(", "\\((?:['<=>^x~-][_.]?['<=>^x~-]|['<=>^x~]-['<=>^x~])\\)"),
     _rule("-", "-(?i:lrb|rrb|lsb|rsb|lcb|rcb)-|-++"),
     _rule("[!?]", "[!?]++"),
     _rule("\\.", "\\.{3,5}|\\.(?: \\.){2,4}"),

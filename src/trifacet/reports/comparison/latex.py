@@ -15,11 +15,12 @@ from trifacet.reports.comparison.tables import (
     ABSENT,
     MANY,
     MARKS,
-    by_profile,
     by_reasons,
     cell_of,
     legend,
     metric_titles,
+    name_in,
+    tables_of,
 )
 
 _MARKS: dict[DifferenceVerdict, str] = {"better": "$^{+}$", "worse": "$^{-}$", "differs": r"$^{\neq}$", "": ""}
@@ -46,12 +47,12 @@ def latex(comparison: Comparison) -> str:
 
     Many metrics are the rows instead, and the models the columns.
     """
-    return "\n".join(_table(comparison, profile, columns) for profile, columns in by_profile(comparison))
+    return "\n".join(_table(comparison, profile, columns) for profile, columns in tables_of(comparison))
 
 
 def _table(comparison: Comparison, profile: str, columns: Sequence[Column]) -> str:
     arrows = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "neither": ""}
-    metrics = [latex_text(column.name) + arrows[column.better] for column in columns]
+    metrics = [latex_text(name_in(profile, column)) + arrows[column.better] for column in columns]
     models = [
         latex_text(model) + (" (baseline)" if model == comparison.baseline else "") for model in comparison.models
     ]

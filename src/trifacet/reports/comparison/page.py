@@ -25,16 +25,17 @@ from trifacet.reports.comparison.items import sections
 from trifacet.reports.comparison.tables import (
     CORRECTIONS,
     MARKS,
-    by_profile,
     caveats,
     cell_of,
     difference_row,
     findings,
     legend,
+    name_in,
     official_text,
     official_word,
     p_text,
     share_text,
+    tables_of,
 )
 from trifacet.reports.words import quantity
 from trifacet.web.page import render_page
@@ -87,8 +88,12 @@ def render_comparison(
         correction=CORRECTIONS[comparison.settings.correction],
         legend=legend(comparison),
         tables=[
-            (profile, [(column, official_word(comparison, column)) for column in columns], _rows(comparison, columns))
-            for profile, columns in by_profile(comparison)
+            (
+                table,
+                [(column, name_in(table, column), official_word(comparison, column)) for column in columns],
+                _rows(comparison, columns),
+            )
+            for table, columns in tables_of(comparison)
         ],
         charts=[
             difference_chart(comparison, column, f"forest-{index}") for index, column in enumerate(comparison.columns)

@@ -29,11 +29,21 @@ MANY = 9  # so many metrics are the rows of a table in a paper or a README: neit
 
 
 def by_profile(comparison: Comparison) -> list[tuple[str, list[Column]]]:
-    """The columns of each profile; numbers of two profiles never share a table."""
+    """The columns of each profile."""
     found: dict[str, list[Column]] = {}
     for column in comparison.columns:
         found.setdefault(column.profile, []).append(column)
     return list(found.items())
+
+
+def tables_of(comparison: Comparison) -> list[tuple[str, list[Column]]]:
+    """The columns of each table: those of a profile, under its name; or all, without one, where that is asked for."""
+    return [("", list(comparison.columns))] if comparison.settings.one_table else by_profile(comparison)
+
+
+def name_in(table: str, column: Column) -> str:
+    """The metric's name in a table of this name: with its profile where that does not stand above it."""
+    return column.name if table == column.profile else column.title
 
 
 def digits(comparison: Comparison, column: Column) -> int:
@@ -206,11 +216,11 @@ def caveats(comparison: Comparison) -> list[str]:
 
 
 def comparison_markdown(comparison: Comparison, judged: JudgedPairs | None = None) -> str:
-    """The tables as Markdown, one for each profile, then the differences and what the judge said."""
+    """The tables as Markdown, then the differences and what the judge said."""
     lines: list[str] = []
-    for profile, columns in by_profile(comparison):
+    for profile, columns in tables_of(comparison):
         lines += [f"### {markdown_text(profile)}", ""] if profile else []
-        metrics = [f"{markdown_text(column.name)}{arrow(column.better)}" for column in columns]
+        metrics = [f"{markdown_text(name_in(profile, column))}{arrow(column.better)}" for column in columns]
         models = [
             f"{markdown_text(model)}{' (baseline)' if model == comparison.baseline else ''}"
             for model in comparison.models
