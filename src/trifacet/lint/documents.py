@@ -39,12 +39,6 @@ class AltText:
     brief: bool = False
 
 
-def template_in(text: str) -> bool:
-    """Whether a part of the text is yet to be filled in by a template engine, so that it cannot be judged."""
-    # The end may be missing: in alt="{% trans "Logo" %}" the attribute ends at the second quote.
-    return any(begin in text for begin in ("{{", "{%", "<%", "<?")) or ("${" in text and "}" in text)
-
-
 def read_page(path: Path) -> bytes:
     """The bytes of an HTML or Markdown file. Raises DataError: too large, binary, unreadable."""
     with opened(path) as file:

@@ -163,6 +163,7 @@ def _asked(alt: AltText, settings: LintSettings, rules: Sequence[Rule], images: 
         images=images,
         max_images=settings.max_images,
         rules=[rule for rule in rules if not (compatible and rule is _MISSING)],
+        image=alt.image,
     )
 
 

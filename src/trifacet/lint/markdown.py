@@ -17,8 +17,10 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_inline import StateInline, backtick, image
 from markdown_it.token import Token
 
-from trifacet.lint.documents import AltText, template_in
-from trifacet.lint.pages import LONGEST_CONTEXT, image_address, read_html
+from trifacet.lint.documents import AltText
+from trifacet.lint.names import LONGEST_CONTEXT
+from trifacet.lint.pages import image_address, read_html
+from trifacet.lint.templates import template_in
 
 _Rule = Callable[[StateInline, bool], bool]
 

@@ -22,7 +22,10 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]++(?:['’-][\p{L}\p{M}\p{N}]++)*+")
 
 @dataclass(frozen=True)
 class Case:
-    """One alt-text with what is known about it. ``images``: how many images have the same text, this one included."""
+    """One alt-text with what is known about it.
+
+    ``images``: how many images have the same text, this one included; ``image``: the address of this one.
+    """
 
     text: str
     context: str | None = None
@@ -31,6 +34,7 @@ class Case:
     min_words: int = 3
     images: int = 1
     max_images: int = 4
+    image: str = ""
 
     @cached_property
     def plain(self) -> str:

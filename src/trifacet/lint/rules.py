@@ -6,6 +6,8 @@ languages they find less, never more. Each is documented with its example in doc
 
 from __future__ import annotations
 
+import re
+
 import regex
 
 from trifacet.lint.endings import PICTURE, cut_off, ends_with_image
@@ -75,7 +77,11 @@ def _missing(case: Case) -> str | None:
 
 def _file_name(case: Case) -> str | None:
     name = case.plain.strip("\"'“”()[]<>")
-    return name[:80] if len(name) < 4096 and _FILE.fullmatch(name) else None
+    if len(name) >= 4096:
+        return None
+    stem = re.split(r"[?#]", case.image, maxsplit=1)[0].rpartition("/")[2].rpartition(".")[0]
+    is_stem = name.casefold() == stem.casefold() and "_" in name  # one word may be a file's name and a description
+    return name[:80] if is_stem or _FILE.fullmatch(name) else None
 
 
 def _placeholder(case: Case) -> str | None:

@@ -28,6 +28,7 @@ _SUFFIXES = {
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
+    ".xht": "html",
     ".md": "markdown",
     ".markdown": "markdown",
     ".txt": "text",

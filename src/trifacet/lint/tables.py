@@ -19,7 +19,8 @@ from trifacet.base.opening import opened
 from trifacet.data.formats import FORMATS, format_of
 from trifacet.data.formats.chat import LABEL
 from trifacet.data.rows import OnProblem, Row, Values, iter_rows, line_rows
-from trifacet.lint.documents import AltText, decoded, encoding_of, refuse_binary, template_in
+from trifacet.lint.documents import AltText, decoded, encoding_of, refuse_binary
+from trifacet.lint.templates import template_in
 
 # What columns are called, in lower case with "_" for all that is no letter; the first of them that a file has.
 ALT = ("alt", "alt_text", "alttext", "image_alt_text", "image_alt", "alternative_text", "alt_tag")
