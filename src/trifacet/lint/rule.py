@@ -17,6 +17,9 @@ from trifacet.lint.patterns import URL, graphemes, plain
 Level = Literal["error", "warning"]
 # The longest alt-text that each takes; Bluesky counts graphemes, the others characters.
 PLATFORMS = {"x": 1000, "instagram": 1000, "pinterest": 500, "mastodon": 1500, "bluesky": 2000}
+UNSPACED = regex.compile(  # words without spaces
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+)
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]++(?:['’-][\p{L}\p{M}\p{N}]++)*+")
 
 
