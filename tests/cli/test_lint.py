@@ -174,6 +174,42 @@ def test_tables_and_rows_of_every_kind(lint, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "found", "column"),
+    [
+        ("a.jsonl", '{"image":"a"}\n{"image":"b","Alt Text":"photo"}', [(1, "missing"), (2, "placeholder")], "Alt Text"),
+        ("a.json", '[{"id":1,"image":"a"},{"id":2,"alt":"photo"},{"id":3}]', [(1, "missing"), (2, "placeholder")], "alt"),
+        ("a.csv", "id,url,alt\n1,a\n2,b,photo\n3\n4,,\n", [(2, "missing"), (3, "placeholder")], "alt"),
+        ("a.csv", "text,media_url,ext_alt_text\nA post,a,photo\nB,,\nC,c,\n", [(2, "placeholder"), (4, "missing")],
+         "ext_alt_text"),
+        ("a.jsonl", '{"url":"a.png","description":"photo","text":"What a day"}', [(1, "placeholder")], "description"),
+        ("a.jsonl", '{"alt_description":null,"description":"x","url":"a"}', [(1, "missing")], "alt_description"),
+        ("a.csv", "sku,url,description,text\n1,a.png,photo,logo", [(2, "placeholder")], "text"),
+        ("a.csv", "Title,Filename,Mime,Alt Text\nx,a.pdf,,\ny,b,audio/mpeg,\nz,c.MP3,,logo\nw,d.png,image/png,",
+         [(4, "placeholder"), (5, "missing")], "Alt Text"),
+        ("a.csv", "image,alt\n,\n,photo\n", [(2, "missing"), (3, "placeholder")], "alt"),  # nowhere is an image said
+        ("a.jsonl", '{"altText":"photo","images":[]}\n{"altText":"","images":["a"]}\n{"altText":"","images":[]}',
+         [(1, "placeholder"), (2, "missing")], "altText"),
+    ],
+)  # fmt: skip
+def test_columns_are_found_over_all_rows_and_rows_without_an_image_lack_nothing(
+    lint, trifacet, tmp_path, name, text, found, column
+):
+    (tmp_path / name).write_text(text)
+    _, findings, document = lint(name, "--min-words", 0)
+    assert [(one["line"] or one["row"], one["rule"]) for one in findings] == found
+    assert list(document["columns"]) == [column]
+    assert f" from column '{column}': " in trifacet("lint", name)[1].splitlines()[-1]
+
+
+def test_embedded_pictures_are_images(lint, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"image": [b"\x89PNG", b"\x89PNG"], "alt": ["", "photo"]}), tmp_path / "a.parquet")
+    assert [(one["row"], one["rule"]) for one in lint("a.parquet")[1]] == [(1, "missing"), (2, "placeholder")]
+
+
 def test_standard_input_is_one_text_per_line_or_what_format_says(lint):
     code, findings, _ = lint("-", stdin=f"{GOOD}\nphoto\r\n\nA [red]dog\x1b[31m here\n".encode())
     assert code == 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trifacet.base.words import listed
 from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
 from trifacet.settings.section import MOST
 
@@ -79,8 +80,8 @@ def lint(
     Example: trifacet lint --explain very-short
     """
     from trifacet.base.errors import TrifacetError
+    from trifacet.lint.columns import TextColumns
     from trifacet.lint.linting import LintSettings
-    from trifacet.lint.tables import TextColumns
 
     if level not in _COLOURS:
         raise TrifacetError(f"unknown level {level!r}; known are {', '.join(_COLOURS)}")
@@ -162,9 +163,12 @@ def _summary(counts: LintCounts) -> str:
     """One line; the rules behind it, the most frequent first."""
     unasked = [(counts.decorative, "decorative"), (counts.templates, "filled in by a template")]
     beside = "".join(f", {count} {words}" for count, words in unasked if count)
+    names = [repr(name[:40]) for name, _ in counts.columns.most_common()]
+    columns = f" from column{'s' * (len(names) != 1)} {plain(listed(names))}" if names else ""
     rules = ", ".join(f"{plain(name)} {count}" for name, count in counts.rules.most_common())
     return (
-        f"{counts.files} file{'s' * (counts.files != 1)}, {counts.texts} text{'s' * (counts.texts != 1)}{beside}: "
+        f"{counts.files} file{'s' * (counts.files != 1)}, "
+        f"{counts.texts} text{'s' * (counts.texts != 1)}{columns}{beside}: "
         f"{counts.errors} error{'s' * (counts.errors != 1)}, {counts.warnings} warning{'s' * (counts.warnings != 1)}, "
         f"{counts.clean} clean{f' ({rules})' if rules else ''}"
     )
@@ -182,6 +186,7 @@ def _document(
         "templates": counts.templates,
         "errors": counts.errors,
         "warnings": counts.warnings,
+        "columns": dict(counts.columns.most_common()),
         "by_rule": dict(counts.rules.most_common()),
         "problems": [str(problem) for problem in problems],
         "findings": [
