@@ -132,6 +132,24 @@ def test_markdown_is_read_with_exact_places(lint, tmp_path):
     assert [one["image"] for one in findings] == ["b.png", "r.png", "1.png", "2.png", "c.png"]
 
 
+def test_attributes_of_quarto_and_kramdown_give_the_text_and_brackets_a_caption(lint):
+    page = f"""![]( a.png){{fig-alt="{GOOD}"}} ![]( b.png){{: alt='{GOOD}' .wide}} ![]( c.png){{:alt="photo"}}
+
+![Sales]( d.png){{#fig-one fig-alt="Sales" width=50%}} and ![photo]( e.png){{alt="{GOOD[:-1]}
+in {{1}}." .column-margin}} ![]( f.png){{width=50%}} ![]( g.png){{fig-alt=""}} ![]( h.png) {{alt="x"}}
+![]( i.png){{data-alt="x"}}
+""".replace("( ", "(")
+    _, findings, document = lint("-", "--format", "markdown", "--min-words", 0, stdin=page.encode())
+    assert [(one["image"], one["rule"]) for one in findings] == [
+        ("c.png", "placeholder"),
+        ("d.png", "repeats-post"),
+        ("f.png", "missing"),
+        ("h.png", "missing"),
+        ("i.png", "missing"),
+    ]
+    assert (document["decorative"], document["clean"]) == (1, 3)
+
+
 def test_places_in_markdown_whose_text_is_not_as_written(lint):
     page = "| a | b |\n|--|--|\n| x | \\| y \\| ![photo](1.png) |\n\n> - q\n\t> w\n\t# ![photo](2.png)\n"
     _, findings, _ = lint("-", "--format", "markdown", "--only", "placeholder", stdin=page.encode())
@@ -177,8 +195,8 @@ def test_tables_and_rows_of_every_kind(lint, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "found", "column"),
     [
-        ("a.jsonl", '{"image":"a"}\n{"image":"b","Alt Text":"photo"}', [(1, "missing"), (2, "placeholder")], "Alt Text"),
-        ("a.json", '[{"id":1,"image":"a"},{"id":2,"alt":"photo"},{"id":3}]', [(1, "missing"), (2, "placeholder")], "alt"),
+        ("a.jsonl", '{"image":"a"}\n{"image":"b","Alt Text":"logo"}', [(1, "missing"), (2, "placeholder")], "Alt Text"),
+        ("a.json", '[{"image":"a"},{"id":2,"alt":"photo"},{"id":3}]', [(1, "missing"), (2, "placeholder")], "alt"),
         ("a.csv", "id,url,alt\n1,a\n2,b,photo\n3\n4,,\n", [(2, "missing"), (3, "placeholder")], "alt"),
         ("a.csv", "text,media_url,ext_alt_text\nA post,a,photo\nB,,\nC,c,\n", [(2, "placeholder"), (4, "missing")],
          "ext_alt_text"),
