@@ -372,6 +372,13 @@ def test_the_lines_for_people_are_plain_and_harmless(trifacet, tmp_path, monkeyp
     assert "should-not-end-with" in trifacet("lint", "--list", "--rules", "compat")[1]
 
 
+def test_line_100_and_names_between_colons_are_no_pictures(trifacet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(":cat:.txt").write_text(f"{GOOD}\n" * 99 + ":100: [b]a photo of[/b] a dog :dog:\\\n")
+    _, out, _ = trifacet("lint", ":cat:.txt", "--only", "markup")
+    assert out.startswith(":cat:.txt:100: warning markup: markup: [b]; ")
+
+
 def test_sarif_is_valid_and_says_nothing_of_the_machine(trifacet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my site").mkdir()

@@ -33,4 +33,4 @@ def align(
 
     for folder in run_stages(loaded, "align", only or [], overwrite=overwrite):
         if ranks.is_first():
-            out.print(str(folder), markup=False)
+            out.print(str(folder))

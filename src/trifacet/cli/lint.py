@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.base.words import listed
-from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
+from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
 from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ def _check(
         if sarif or json_path:
             found.append(told)
         if printed and not quiet:
-            out.print(_line(told))
+            out.tell(*_line(told))
     for problem in problems:
-        err.print(f"[bold red]error:[/] {plain(str(problem))}", soft_wrap=True)
+        err.tell(ERROR, f" {plain(str(problem))}")
     if sarif:
         write_json(sarif_log(found, settings.rules, problems), sarif)
     if json_path:
@@ -141,7 +141,7 @@ def _names(given: Sequence[str] | None) -> list[str]:
     return [name.strip() for part in given or () for name in part.split(",") if name.strip()]
 
 
-def _line(told: Told) -> str:
+def _line(told: Told) -> tuple[str, tuple[str, str], str]:
     alt, finding = told.alt, told.finding
     places = [told.document]
     if alt.line is not None:
@@ -152,11 +152,8 @@ def _line(told: Told) -> str:
         places.append(f"row {alt.row}")
     which = f" ({plain(alt.id[:80])})" if alt.id else ""
     image = f" (image {plain(alt.image[:80])})" if alt.image and alt.column is not None else ""
-    colour = _COLOURS[finding.level]
-    return (
-        f"{plain(':'.join(places))}:{which} [{colour}]{finding.level}[/] {plain(finding.rule)}: "
-        f"{plain(finding.cause)}{image}; {plain(finding.cure)}"
-    )
+    said = f" {plain(finding.rule)}: {plain(finding.cause)}{image}; {plain(finding.cure)}"
+    return f"{plain(':'.join(places))}:{which} ", (finding.level, _COLOURS[finding.level]), said
 
 
 def _summary(counts: LintCounts) -> str:
@@ -229,7 +226,7 @@ def _tell_rules(settings: LintSettings, explain: str | None, json_path: str | No
     if json_path != "-":
         rule = chosen[0]
         given = "".join(f", where {name.replace('_', ' ')} is {value!r}" for name, value in rule.given.items())
-        out.print(f"[bold]{plain(rule.name)}[/] ({rule.level}): {plain(rule.message)}")
+        out.tell((plain(rule.name), "bold"), f" ({rule.level}): {plain(rule.message)}")
         out.print(f"looks for: {plain(rule.detail)}")
         out.print(f"example: {plain(rule.example) if rule.example.strip() else '(nothing to read)'}{plain(given)}")
         out.print(f"cure: {plain(rule.cure)}")

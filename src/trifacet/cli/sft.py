@@ -24,4 +24,4 @@ def sft(
 
     for folder in run_stages(loaded, "sft", [], overwrite=overwrite):
         if ranks.is_first():
-            out.print(str(folder), markup=False)
+            out.print(str(folder))

@@ -264,7 +264,7 @@ def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished
     with _claimed(recipe, overwrite=overwrite) as record:
         runs = []
         for seed in recipe.seeds:
-            console.print(f"[bold]seed {seed}")
+            console.tell((f"seed {seed}", "bold"))
             with _timed(record, f"seed {seed}"):
                 output = str(recipe.folder / f"seed-{seed}")
                 one = recipe.model_copy(update={"seeds": None, "seed": seed, "output": output})

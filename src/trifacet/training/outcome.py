@@ -59,7 +59,7 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
     done["warnings"] = _warnings(stage.settings, stage.folder, done[CHECKED], stage.scoring.model.dtype)
     write_done(stage.folder, done)
     for warning in done["warnings"]:
-        console.print(f"[bold yellow]warning:[/] {stage.name}: {warning}")
+        console.tell(("warning:", "bold yellow"), f" {stage.name}: {warning}")
     return done
 
 
