@@ -56,6 +56,7 @@ def test_what_nobody_sees_or_hears_is_no_image(page):
         ("<img style='width:1em;height:1em'>", None),
         ("<details><img></details>", None),
         ("<embed src='a.PNG?w=3'>", None),
+        ("<object data='data:image/gif;base64,R0lGOD'></object>", None),
         (f"<span hidden id=a><img alt='{GOOD}'></span><svg role=img aria-labelledby='b a'></svg>", GOOD),
         (f"<label for=a>{GOOD} <input id=a type=image></label>", GOOD),
         (f"<label>{GOOD}<span hidden> in vain</span><input type=image></label>", GOOD),
@@ -80,6 +81,9 @@ def test_an_image_is_called_what_a_screen_reader_calls_it(page, text):
         ("<svg><a xlink:href=x><image href=a.png></image></a></svg><a href=x><svg></svg></a>", 1),
         ("<li role=menuitem><img alt=''></li><summary><img alt=''></summary><p role=tab><img alt=''>Home", 2),
         ("<a href=x role=heading><img alt=''></a>", 0),
+        ("<a href=x><svg><g><title>Home</title><path/></g></svg></a>", 0),
+        ("<a href=x><svg><path><title>Home</title></path></svg></a><a href=x><svg><rect aria-label=Home></svg></a>", 0),
+        ("<a href=x><svg><defs><path/></defs><desc>Home</desc><g><title> </title></g></svg></a>", 1),
     ],
 )
 def test_only_what_is_said_names_a_link(page, needs):

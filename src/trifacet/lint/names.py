@@ -18,9 +18,8 @@ _FEW = 100  # elements and texts
 _MANY = 1000  # of which most are strokes
 LONGEST_CONTEXT = 2000  # characters
 _UNSAID = frozenset(("script", "style", "template", "noscript", "#comment", "!doctype"))
-_SHAPES = frozenset(
-    ("path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "use", "defs", "title", "desc", "metadata")
-)
+_STROKES = frozenset(("path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "use"))
+_UNDRAWN = frozenset(("defs", "title", "desc", "metadata", "symbol"))  # of SVG; a title names what it stands in
 
 
 class Names:
@@ -57,8 +56,13 @@ class Names:
         if kind in ("img", "input", "area"):
             own = (element.attrs["alt"] or "") if "alt" in element.attrs else None
         elif element.namespace == "svg":  # which has no attribute for it
-            return next((self.words(child) for child in element.children[:_FEW] if child.name == "title"), None) or None
+            return self._drawn(element) or None
         return own if own or not (title := attribute(element, "title").strip()) else title
+
+    def _drawn(self, element: Any) -> str:
+        """The title of a drawing, or of a part of one."""
+        title = next((child for child in element.children[:_FEW] if child.name == "title"), None)
+        return "" if title is None else self.words(title)
 
     def _referred(self, element: Any) -> str:
         """What an element gives as a label, be it hidden or not."""
@@ -119,7 +123,8 @@ class Names:
         if kind is not None:
             titled = bool(attribute(child, "title").strip())
             return titled or (not is_decoration(child) and bool((self.of_image(child, kind) or "").strip()))
-        return bool(self.given(child) or attribute(child, "title").strip())
+        drawn = self._drawn(child) if child.namespace == "svg" else ""
+        return bool(self.given(child) or attribute(child, "title").strip() or drawn)
 
 
 def _said(element: Any) -> Iterator[Any]:
@@ -150,5 +155,6 @@ def _first(element: Any) -> list[Any]:
     """The first children, the last one first; without the strokes of drawings, of which there may be any number."""
     children: list[Any] = (element.children or [])[:_MANY]
     if element.namespace == "svg":
-        children = [child for child in children if child.name not in _SHAPES or attribute(child, "role")]
+        named = (child for child in children if child.name not in _UNDRAWN)
+        children = [one for one in named if one.name not in _STROKES or one.children or attribute(one, "aria-label")]
     return children[_FEW::-1]

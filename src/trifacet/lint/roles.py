@@ -133,4 +133,5 @@ def _shows_image(element: Any) -> bool:
     kind = attribute(element, "type").strip().lower()
     if kind:
         return kind.startswith("image/")
-    return _IMAGE_FILE.search(attribute(element, "data" if element.name == "object" else "src")) is not None
+    address = attribute(element, "data" if element.name == "object" else "src")
+    return address.startswith("data:image/") or _IMAGE_FILE.search(address) is not None
