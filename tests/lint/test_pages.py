@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from axe import launch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
@@ -25,6 +26,30 @@ def texts(page, name="page.html"):
 def test_situations_of_the_act_rules_have_their_outcome(rule):
     other = [one for one in situations() if one.rule == rule and found(one) != (one.outcome == "failed")]
     assert other == []
+
+
+@pytest.mark.endurance
+def test_names_are_those_in_the_accessibility_tree_of_a_browser():
+    driver = pytest.importorskip("playwright.sync_api", reason="pip install axe-playwright-python")
+    images = {"image", "graphics-document", "graphics-symbol", "PluginObject"}
+    compared = 0
+    with driver.sync_playwright() as running:
+        page = launch(running).new_page()
+        session = page.context.new_cdp_session(page)
+        for one in situations():
+            if "<area" in one.html or "which SVG does not have" in one.name:  # Chromium names it; the standard doesn't
+                continue
+            page.route("**/*", lambda route: route.abort())
+            page.set_content(f"<!doctype html><body>{one.html}", wait_until="domcontentloaded")
+            roles = images | ({"button"} if one.html.strip().lower().startswith(("<input", "<label")) else set())
+            nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+            shown = [node for node in nodes if not node["ignored"] and node["role"]["value"] in roles]
+            said = {" ".join(node["name"]["value"].split()) for node in shown} - {"", "Submit"}  # without a name
+            ours = {alt.text for alt in read_html(one.html, Path("a.html")) if alt.unasked != "decorative"}
+            if one.name != "another type":  # a button, but of no image
+                assert said == {" ".join(text.split()) for text in ours if text} - {""}, one
+            compared += bool(said)
+    assert compared > 40
 
 
 @pytest.mark.parametrize(
