@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--page", type=Path, help="a Markdown page with a place for a summary")
     arguments = parser.parse_args()
     wanted = [part for part in arguments.only.split(",") if part]
-    if not DATA.is_dir():
+    if not DATA.is_dir() and set(wanted) - {"act"}:  # whose situations are ours
         print(f"the data are not at {DATA}; name their folder in TRIFACET_PARITY_DATA", file=sys.stderr)
         return 2
     print("| metric | data | ours | official | difference | allowed |\n|---|---|---:|---:|---:|---:|")

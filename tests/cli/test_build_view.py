@@ -6,9 +6,9 @@ import io
 import re
 
 import pytest
-from rich.console import Console
 from told_build import local_steps, raw_posts, told_build, told_recipe
 
+from trifacet.base.progress import Terminal
 from trifacet.building.build import run_build
 from trifacet.building.counts import BuildProgress, StepProgress
 from trifacet.building.story import explain
@@ -17,11 +17,11 @@ from trifacet.cli.build_view import live_view, print_story, progress_table, time
 from trifacet.llm.books import Tally
 
 
-def console(terminal: bool) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=100, highlight=False)
+def console(terminal: bool) -> Terminal:
+    return Terminal(file=io.StringIO(), force_terminal=terminal, width=100)
 
 
-def written(view: Console) -> str:
+def written(view: Terminal) -> str:
     return view.file.getvalue()
 
 
@@ -118,7 +118,7 @@ def recipe(tmp_path_factory):
 
 
 def told(recipe, row_id) -> str:
-    view = Console(file=io.StringIO(), width=200, highlight=False, soft_wrap=True)
+    view = Terminal(file=io.StringIO(), width=200, soft_wrap=True)
     print_story(explain(recipe, row_id), view)
     return written(view)
 

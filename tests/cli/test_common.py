@@ -1,12 +1,14 @@
 """Tables on the terminal: words stay whole where they can, and numbers stand at the right."""
 
 import io
+import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 
+from trifacet.base.progress import Terminal
 from trifacet.cli import common
 from trifacet.cli.build import REASONS, _why
 
@@ -18,7 +20,7 @@ ROWS = [
 
 
 def shown(monkeypatch, width, title, columns, rows):
-    monkeypatch.setattr(common, "out", Console(file=io.StringIO(), width=width, highlight=False, soft_wrap=True))
+    monkeypatch.setattr(common, "out", Terminal(file=io.StringIO(), width=width, soft_wrap=True))
     common.print_table(title, columns, rows)
     return common.out.file.getvalue().splitlines()
 
@@ -59,7 +61,7 @@ def test_names_of_models_and_metrics_are_no_markup_of_a_table(monkeypatch):
 
     models = {"[red]sft[/red]": {"metrics": {"[bold]x": 1.0}}, "b\x1b[31m": {"metrics": {"[bold]x": None}}}
     finished = run_.Finished(Path("report.html"), {"models": models, "seeds": True}, unofficial={"[bold]x": "[red]"})
-    console = Console(file=io.StringIO(), width=120, highlight=False, soft_wrap=True)
+    console = Terminal(file=io.StringIO(), width=120, soft_wrap=True)
     for module in (common, run):
         monkeypatch.setattr(module, "out", console)
     monkeypatch.setattr("trifacet.runs.run.run_recipe", lambda recipe, overwrite: finished)
@@ -68,10 +70,41 @@ def test_names_of_models_and_metrics_are_no_markup_of_a_table(monkeypatch):
     )
     run.run(Path("recipe.yaml"))
     said = console.file.getvalue()
-    assert (
-        "[red]sft[/red]" in said
-        and "[bold]x*" in said
-        and "* not official: [bold]x: [red]" in said
-        and "\x1b" not in said
-    )
-    assert run._plain_cell("[red]x") == r"\[red]x"
+    assert "[red]sft[/red]" in said and "[bold]x*" in said and "\x1b" not in said
+    assert "* not official: [bold]x: [red]" in said
+    assert run._plain_cell("[red]x") == "[red]x"
+
+
+SAID = ":cat: at x.csv:100: [red]a[/red] [link=https://a.example]b[/] \\[c] C:\\"
+
+
+def test_what_is_said_is_printed_letter_by_letter_wherever_it_stands(monkeypatch):
+    """Rich makes pictures of names between colons, styles of what is in brackets, and eats backslashes."""
+    from rich.progress import Progress
+
+    from trifacet.base import progress
+
+    console = Terminal(file=io.StringIO(), width=300, force_terminal=True, color_system=None)
+    monkeypatch.setattr(common, "out", console)
+    common.print_table(SAID, [SAID], [[SAID], [common.plain(SAID)]])
+    console.print(SAID)
+    console.print(common.plain(SAID))
+    console.tell((SAID, "bold"), SAID)
+    monkeypatch.setattr(progress, "console", console)
+    with progress.Bar(SAID) as bar:
+        bar.update(1, 2, SAID)
+    with Progress(*progress.Bar(SAID)._bar.columns[:1], console=console) as shown:
+        shown.add_task(SAID)
+    told = console.file.getvalue().replace("\x1b", "")
+    assert told.count(SAID) >= 11 and "🐱" not in told and "💯" not in told
+
+
+def test_no_source_holds_markup_of_rich():
+    """It would be printed as it stands: the consoles take none."""
+    source = Path(__file__).resolve().parents[2] / "src" / "trifacet"
+    found = [
+        path.name
+        for path in source.rglob("*.py")
+        if re.search(r"\[(?:bold|dim|red|yellow|green)|\[/\]", path.read_text("utf-8"))
+    ]
+    assert found == []

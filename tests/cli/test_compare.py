@@ -9,9 +9,9 @@ import re
 import pytest
 from cli_compare import run
 from fake_comparison import contestants, write_rows
-from rich.console import Console
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.progress import Terminal
 from trifacet.cli import common, compare_view
 from trifacet.comparing.comparison import ComparisonSettings, compare
 
@@ -151,7 +151,7 @@ def test_judging_needs_texts(rows, tmp_path):
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_each_metric_is_one_line_and_no_interval_is_broken(monkeypatch, width):
     comparison = compare(contestants(), ComparisonSettings(draws=200), [])
-    out = Console(file=io.StringIO(), width=width, highlight=False, soft_wrap=True)
+    out = Terminal(file=io.StringIO(), width=width, soft_wrap=True)
     for module in (common, compare_view):
         monkeypatch.setattr(module, "out", out)
     compare_view.print_comparison(comparison, None)

@@ -127,6 +127,24 @@ def test_markdown_is_read_with_exact_places(lint, tmp_path):
     assert [one["image"] for one in findings] == ["b.png", "r.png", "1.png", "2.png", "c.png"]
 
 
+def test_attributes_of_quarto_and_kramdown_give_the_text_and_brackets_a_caption(lint):
+    page = f"""![]( a.png){{fig-alt="{GOOD}"}} ![]( b.png){{: alt='{GOOD}' .wide}} ![]( c.png){{:alt="photo"}}
+
+![Sales]( d.png){{#fig-one fig-alt="Sales" width=50%}} and ![photo]( e.png){{alt="{GOOD[:-1]}
+in {{1}}." .column-margin}} ![]( f.png){{width=50%}} ![]( g.png){{fig-alt=""}} ![]( h.png) {{alt="x"}}
+![]( i.png){{data-alt="x"}}
+""".replace("( ", "(")
+    _, findings, document = lint("-", "--format", "markdown", "--min-words", 0, stdin=page.encode())
+    assert [(one["image"], one["rule"]) for one in findings] == [
+        ("c.png", "placeholder"),
+        ("d.png", "repeats-post"),
+        ("f.png", "missing"),
+        ("h.png", "missing"),
+        ("i.png", "missing"),
+    ]
+    assert (document["decorative"], document["clean"]) == (1, 3)
+
+
 def test_places_in_markdown_whose_text_is_not_as_written(lint):
     page = "| a | b |\n|--|--|\n| x | \\| y \\| ![photo](1.png) |\n\n> - q\n\t> w\n\t# ![photo](2.png)\n"
     _, findings, _ = lint("-", "--format", "markdown", "--only", "placeholder", stdin=page.encode())
@@ -167,6 +185,42 @@ def test_tables_and_rows_of_every_kind(lint, tmp_path):
         ("d.json", None, 1, "q", "repeats-post"),
         ("e.parquet", None, 2, None, "missing"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found", "column"),
+    [
+        ("a.jsonl", '{"image":"a"}\n{"image":"b","Alt Text":"logo"}', [(1, "missing"), (2, "placeholder")], "Alt Text"),
+        ("a.json", '[{"image":"a"},{"id":2,"alt":"photo"},{"id":3}]', [(1, "missing"), (2, "placeholder")], "alt"),
+        ("a.csv", "id,url,alt\n1,a\n2,b,photo\n3\n4,,\n", [(2, "missing"), (3, "placeholder")], "alt"),
+        ("a.csv", "text,media_url,ext_alt_text\nA post,a,photo\nB,,\nC,c,\n", [(2, "placeholder"), (4, "missing")],
+         "ext_alt_text"),
+        ("a.jsonl", '{"url":"a.png","description":"photo","text":"What a day"}', [(1, "placeholder")], "description"),
+        ("a.jsonl", '{"alt_description":null,"description":"x","url":"a"}', [(1, "missing")], "alt_description"),
+        ("a.csv", "sku,url,description,text\n1,a.png,photo,logo", [(2, "placeholder")], "text"),
+        ("a.csv", "Title,Filename,Mime,Alt Text\nx,a.pdf,,\ny,b,audio/mpeg,\nz,c.MP3,,logo\nw,d.png,image/png,",
+         [(4, "placeholder"), (5, "missing")], "Alt Text"),
+        ("a.csv", "image,alt\n,\n,photo\n", [(2, "missing"), (3, "placeholder")], "alt"),  # nowhere is an image said
+        ("a.jsonl", '{"altText":"photo","images":[]}\n{"altText":"","images":["a"]}\n{"altText":"","images":[]}',
+         [(1, "placeholder"), (2, "missing")], "altText"),
+    ],
+)  # fmt: skip
+def test_columns_are_found_over_all_rows_and_rows_without_an_image_lack_nothing(
+    lint, trifacet, tmp_path, name, text, found, column
+):
+    (tmp_path / name).write_text(text)
+    _, findings, document = lint(name, "--min-words", 0)
+    assert [(one["line"] or one["row"], one["rule"]) for one in findings] == found
+    assert list(document["columns"]) == [column]
+    assert f" from column '{column}': " in trifacet("lint", name)[1].splitlines()[-1]
+
+
+def test_embedded_pictures_are_images(lint, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"image": [b"\x89PNG", b"\x89PNG"], "alt": ["", "photo"]}), tmp_path / "a.parquet")
+    assert [(one["row"], one["rule"]) for one in lint("a.parquet")[1]] == [(1, "missing"), (2, "placeholder")]
 
 
 def test_standard_input_is_one_text_per_line_or_what_format_says(lint):
@@ -288,6 +342,13 @@ def test_the_lines_for_people_are_plain_and_harmless(trifacet, tmp_path, monkeyp
     assert code == 0 and "A bicycle." in out and "say what matters" in out
     assert trifacet("lint", "--explain", "nothing")[0] == 2
     assert "should-not-end-with" in trifacet("lint", "--list", "--rules", "compat")[1]
+
+
+def test_line_100_and_names_between_colons_are_no_pictures(trifacet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(":cat:.txt").write_text(f"{GOOD}\n" * 99 + ":100: [b]a photo of[/b] a dog :dog:\\\n")
+    _, out, _ = trifacet("lint", ":cat:.txt", "--only", "markup")
+    assert out.startswith(":cat:.txt:100: warning markup: markup: [b]; ")
 
 
 def test_sarif_is_valid_and_says_nothing_of_the_machine(trifacet, tmp_path, monkeypatch):

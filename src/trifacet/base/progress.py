@@ -19,7 +19,18 @@ _LINE_EVERY_SECONDS = 20.0
 
 
 class Terminal(Console):
-    """A console on which what a file or model says is seen and not obeyed: control characters stand as escapes."""
+    """A console on which what a file or model says is seen and not obeyed.
+
+    Control characters stand as escapes; brackets and ``:cat:`` are letters like all others, and no markup of Rich's.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, emoji=False, markup=False, **options)
+
+    def tell(self, *pieces: str | tuple[str, str], soft_wrap: bool = True) -> None:
+        """Print a line of which some pieces have a style, as ``("error:", "bold red")``."""
+        shown = [(visible(piece), "") if isinstance(piece, str) else (visible(piece[0]), piece[1]) for piece in pieces]
+        self.print(Text.assemble(*shown), soft_wrap=soft_wrap)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text of what is printed, and of the cells of tables."""
@@ -30,7 +41,7 @@ class Terminal(Console):
         raise  # noqa: PLE0704 - called where the error is being handled
 
 
-console = Terminal(stderr=True, highlight=False, emoji=False)
+console = Terminal(stderr=True)
 
 
 class Bar:
@@ -40,13 +51,13 @@ class Bar:
         self.title = title = visible(title)
         self._started = self._said = time.monotonic()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             disable=not console.is_terminal,
             transient=True,

@@ -134,7 +134,7 @@ def seals_of(manifest: dict[str, Any]) -> dict[str, str]:
 
 def tell(folder: Path, damage: Damage) -> None:
     """Say that a file of a finished build is damaged, and that the build goes on."""
-    console.print(f"{folder / damage.name} {damage.problem}: made again", markup=False, soft_wrap=True)
+    console.print(f"{folder / damage.name} {damage.problem}: made again", soft_wrap=True)
 
 
 def kind_of(row: dict[str, Any]) -> str:

@@ -234,7 +234,7 @@ def _print_scored(scored: Scored, json_path: str | None, per_sample: Path | None
             plain(name) + arrow(metric["better"]),
             _shown(metric["value"]),
             "-" if metric["interval"] is None else " to ".join(map(_shown, metric["interval"])),
-            f"no [{reasons.index(metric['reason']) + 1}]".replace("[", "\\[") if metric["reason"] else "yes",
+            f"no [{reasons.index(metric['reason']) + 1}]" if metric["reason"] else "yes",
         )
         for name, metric in told["metrics"].items()
     ]

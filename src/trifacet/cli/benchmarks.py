@@ -55,7 +55,7 @@ def list_(json_path: JsonOption = None, file: FileOption = None) -> None:
         write_json({"benchmarks": rows}, json_path)
     if json_path != "-":
         for row in rows:
-            out.print(f"[bold]{plain(str(row['name']))}[/]  {plain(str(row['what']))}")
+            out.tell((plain(str(row["name"])), "bold"), f"  {plain(str(row['what']))}")
             for key in ("images", "judge", "licence"):
                 out.print(f"    {key}: {plain(row[key] or 'none')}")
 
@@ -84,7 +84,7 @@ def show(name: NameArgument, file: FileOption = None, json_path: JsonOption = No
         write_json(told, json_path)
     if json_path == "-":
         return
-    out.print(f"[bold]{plain(one.name)}[/]: {plain(one.title)}\n{plain(one.paper)}\nlicence: {plain(one.licence)}\n")
+    out.tell((plain(one.name), "bold"), f": {plain(one.title)}\n{plain(one.paper)}\nlicence: {plain(one.licence)}\n")
     out.print("DATA/                        (--data)")
     for need in one.needs:
         out.print(f"  {plain(need.path)}{'' if need.required else '  (may be left out)'}")

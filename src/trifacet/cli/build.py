@@ -91,7 +91,7 @@ def build(
         tell_damage(look(loaded), "delete them, and the same command without --verify makes them again")
     elif report:
         _write_report(loaded)
-        out.print(str(loaded.folder / "funnel.html"), markup=False)
+        out.print(str(loaded.folder / "funnel.html"))
     elif (estimate or dry_run) and ray:
         raise TrifacetError("a trial works on this machine; leave out --ray")
     elif estimate:
@@ -132,7 +132,7 @@ def _told(recipe: BuildRecipe, manifest: dict[str, Any], json_path: str | None) 
     if json_path != "-":
         sets = ", ".join(f"{manifest['rows'][kind]} {kind}" for kind in SET_KINDS)
         out.print(f"{plain(str(recipe.folder))}: {sets}, {manifest['failed']['rows']} failed")
-        out.print(str(funnel), markup=False)
+        out.print(str(funnel))
 
 
 def _write_report(recipe: BuildRecipe) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from trifacet.base.progress import Terminal
 from trifacet.cli.common import err, out, plain
 from trifacet.reports.words import duration
 
@@ -29,7 +29,7 @@ _LABELS = {"drop": "dropped", "fail": "failed", "change": "changed", "note": "no
 
 
 @contextmanager
-def live_view(console: Console = err) -> Iterator[Callable[[BuildProgress], None]]:
+def live_view(console: Terminal = err) -> Iterator[Callable[[BuildProgress], None]]:
     """Show a build's progress while the block runs; give what this yields to ``run_build(show=...)``.
 
     On a terminal a table that is drawn anew at most ``REFRESH`` times a second, elsewhere a line where a step ends and
@@ -52,7 +52,7 @@ def live_view(console: Console = err) -> Iterator[Callable[[BuildProgress], None
 class _Lines:
     """Progress as lines, for logs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console, self._said, self._done, self._cost = console, time.monotonic(), set[int](), ""
 
     def show(self, progress: BuildProgress) -> None:
@@ -133,7 +133,7 @@ def _cost(progress: BuildProgress) -> str:
     return f"{progress.sent:,} questions sent, {progress.kept:,} answered from what is kept, cost {progress.money:.4f}"
 
 
-def print_story(stories: Sequence[RowStory], console: Console = out) -> None:
+def print_story(stories: Sequence[RowStory], console: Terminal = out) -> None:
     """Tell the whole story of the rows that share an id, usually one, on standard output."""
     for number, story in enumerate(stories):
         if number:
@@ -141,30 +141,30 @@ def print_story(stories: Sequence[RowStory], console: Console = out) -> None:
         _print_one(story, console)
 
 
-def _print_one(story: RowStory, console: Console) -> None:
+def _print_one(story: RowStory, console: Terminal) -> None:
     place = plain(story.source) + ("" if story.source_row is None else f", row {story.source_row}")
-    console.print(f"[bold]{_short(story.id)}[/bold]: row {story.row} of the build, from {place}")
+    console.tell((_short(story.id), "bold"), f": row {story.row} of the build, from {place}")
     if story.read is None:
         console.print("  It could not be used as it was read.")
     else:
-        console.print("[bold]As read[/bold]")
+        console.tell(("As read", "bold"))
         for name in ("image", "context", "alt", "prompt", "extra"):
             if story.read[name]:
                 console.print(f"  {name}: {_short(story.read[name])}")
-    console.print("[bold]What happened[/bold]" if story.events else "No step has decided anything about it.")
+    console.tell(("What happened", "bold") if story.events else "No step has decided anything about it.")
     for event in story.events:
         _print_event(event, console)
     if story.kept is not None:
-        console.print(f"[bold]Duplicate of[/bold] {_short(story.kept['id'])}: {_short(story.kept['alt'])}")
+        console.tell(("Duplicate of", "bold"), f" {_short(story.kept['id'])}: {_short(story.kept['alt'])}")
     if story.dropped_for_it:
-        console.print("[bold]Dropped in favour of this row[/bold]")
+        console.tell(("Dropped in favour of this row", "bold"))
         for event in story.dropped_for_it:
             console.print(f"  {_short(event['id'])} (row {event['row']}): {plain(event['reason'])}{_rest(event)}")
     where = f": {plain(story.ending.file)}, row {story.ending.file_row}" if story.ending.file else ""
-    console.print(f"[bold]Where it is now[/bold]\n  {plain(story.ending.words)}{where}")
+    console.tell(("Where it is now", "bold"), f"\n  {plain(story.ending.words)}{where}")
 
 
-def _print_event(event: Mapping[str, Any], console: Console) -> None:
+def _print_event(event: Mapping[str, Any], console: Terminal) -> None:
     field = f" ({plain(event['field'])})" if event["field"] else ""
     head = f"  {event['step']} {plain(event['name'])}: {_LABELS[event['verdict']]}{field}: {plain(event['reason'])}"
     console.print(head + _rest(event))
@@ -187,7 +187,7 @@ def _rest(event: Mapping[str, Any]) -> str:
     told = ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in known.items()
     )
-    return f" \\[{_short(told)}]" if told else ""
+    return f" [{_short(told)}]" if told else ""
 
 
 def _short(text: str) -> str:

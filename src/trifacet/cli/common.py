@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.markup import escape
 from rich.table import Table
 
 from trifacet.base.files import write_atomically
@@ -29,13 +28,14 @@ _UNSEEN = re.compile(r"[^\n -~]")  # and all that is printable beyond ASCII
 WIDEST = 10_000  # characters that no table needs
 LONGEST_WORD = 24  # characters: longer words are cut where a table has to be narrow
 
-out = Terminal(highlight=False, emoji=False, soft_wrap=True)
-err = Terminal(stderr=True, highlight=False, emoji=False)
+out = Terminal(soft_wrap=True)
+err = Terminal(stderr=True)
+ERROR, WARNING = ("error:", "bold red"), ("warning:", "bold yellow")  # the first word of a line
 
 
 def plain(text: str) -> str:
-    """``text`` on one line, with Rich's markup and the terminal's control characters disarmed: it may be hostile."""
-    return escape(visible(" ".join(text.split())))
+    """``text`` on one line, with the terminal's control characters as escapes: it may be hostile."""
+    return visible(" ".join(text.split()))
 
 
 def write_json(document: Any, path: str) -> None:

@@ -255,7 +255,7 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 def _print_findings(report: Report, lines: int) -> None:
     for finding in report.findings[:lines]:
-        out.print(f"[{_COLOURS[finding.severity]}]{finding.severity}:[/] {plain(finding.line)}")
+        out.tell((f"{finding.severity}:", _COLOURS[finding.severity]), f" {plain(finding.line)}")
     if len(report.findings) > lines:
         out.print(f"... and {len(report.findings) - lines} more findings: see --json or --lines")
 

@@ -78,11 +78,8 @@ def diff(
         if names:
             err.print(f"note: {len(names)} weights are in {side} alone, {plain(names[0])} first", soft_wrap=True)
     if not found.relative >= LEAST and not found.only_aligned:
-        err.print(
-            f"[bold yellow]nothing was learned:[/] {plain(aligned)} is {plain(base)} but for rounding; see "
-            "docs/curves.md",
-            soft_wrap=True,
-        )
+        told = f" {plain(aligned)} is {plain(base)} but for rounding; see docs/curves.md"
+        err.tell(("nothing was learned:", "bold yellow"), told)
         raise typer.Exit(EXIT_FINDINGS)
 
 

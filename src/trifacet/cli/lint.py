@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
+from trifacet.base.words import listed
+from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
 from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def lint(
     Example: trifacet lint --explain very-short
     """
     from trifacet.base.errors import TrifacetError
+    from trifacet.lint.columns import TextColumns
     from trifacet.lint.linting import LintSettings
-    from trifacet.lint.tables import TextColumns
 
     if level not in _COLOURS:
         raise TrifacetError(f"unknown level {level!r}; known are {', '.join(_COLOURS)}")
@@ -124,9 +125,9 @@ def _check(
         if sarif or json_path:
             found.append(told)
         if printed and not quiet:
-            out.print(_line(told))
+            out.tell(*_line(told))
     for problem in problems:
-        err.print(f"[bold red]error:[/] {plain(str(problem))}", soft_wrap=True)
+        err.tell(ERROR, f" {plain(str(problem))}")
     if sarif:
         write_json(sarif_log(found, settings.rules, problems), sarif)
     if json_path:
@@ -140,7 +141,7 @@ def _names(given: Sequence[str] | None) -> list[str]:
     return [name.strip() for part in given or () for name in part.split(",") if name.strip()]
 
 
-def _line(told: Told) -> str:
+def _line(told: Told) -> tuple[str, tuple[str, str], str]:
     alt, finding = told.alt, told.finding
     places = [told.document]
     if alt.line is not None:
@@ -151,20 +152,20 @@ def _line(told: Told) -> str:
         places.append(f"row {alt.row}")
     which = f" ({plain(alt.id[:80])})" if alt.id else ""
     image = f" (image {plain(alt.image[:80])})" if alt.image and alt.column is not None else ""
-    colour = _COLOURS[finding.level]
-    return (
-        f"{plain(':'.join(places))}:{which} [{colour}]{finding.level}[/] {plain(finding.rule)}: "
-        f"{plain(finding.cause)}{image}; {plain(finding.cure)}"
-    )
+    said = f" {plain(finding.rule)}: {plain(finding.cause)}{image}; {plain(finding.cure)}"
+    return f"{plain(':'.join(places))}:{which} ", (finding.level, _COLOURS[finding.level]), said
 
 
 def _summary(counts: LintCounts) -> str:
     """One line; the rules behind it, the most frequent first."""
     unasked = [(counts.decorative, "decorative"), (counts.templates, "filled in by a template")]
     beside = "".join(f", {count} {words}" for count, words in unasked if count)
+    names = [repr(name[:40]) for name, _ in counts.columns.most_common()]
+    columns = f" from column{'s' * (len(names) != 1)} {plain(listed(names))}" if names else ""
     rules = ", ".join(f"{plain(name)} {count}" for name, count in counts.rules.most_common())
     return (
-        f"{counts.files} file{'s' * (counts.files != 1)}, {counts.texts} text{'s' * (counts.texts != 1)}{beside}: "
+        f"{counts.files} file{'s' * (counts.files != 1)}, "
+        f"{counts.texts} text{'s' * (counts.texts != 1)}{columns}{beside}: "
         f"{counts.errors} error{'s' * (counts.errors != 1)}, {counts.warnings} warning{'s' * (counts.warnings != 1)}, "
         f"{counts.clean} clean{f' ({rules})' if rules else ''}"
     )
@@ -182,6 +183,7 @@ def _document(
         "templates": counts.templates,
         "errors": counts.errors,
         "warnings": counts.warnings,
+        "columns": dict(counts.columns.most_common()),
         "by_rule": dict(counts.rules.most_common()),
         "problems": [str(problem) for problem in problems],
         "findings": [
@@ -224,7 +226,7 @@ def _tell_rules(settings: LintSettings, explain: str | None, json_path: str | No
     if json_path != "-":
         rule = chosen[0]
         given = "".join(f", where {name.replace('_', ' ')} is {value!r}" for name, value in rule.given.items())
-        out.print(f"[bold]{plain(rule.name)}[/] ({rule.level}): {plain(rule.message)}")
+        out.tell((plain(rule.name), "bold"), f" ({rule.level}): {plain(rule.message)}")
         out.print(f"looks for: {plain(rule.detail)}")
         out.print(f"example: {plain(rule.example) if rule.example.strip() else '(nothing to read)'}{plain(given)}")
         out.print(f"cure: {plain(rule.cure)}")

@@ -40,7 +40,7 @@ from trifacet.cli import (
     score,
     sft,
 )
-from trifacet.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNFORESEEN, err, out, plain
+from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNFORESEEN, err, out, plain
 from trifacet.cli.streams import STANDARD_OUTPUT
 from trifacet.cli.unforeseen import write_report
 
@@ -179,10 +179,10 @@ def _leave(error: BaseException) -> NoReturn:
     if known is None:
         what = type(error).__name__
         told = plain(write_report(error, f"{what}: {first_line(error)[:200]}"))
-        err.print(f"[bold red]error:[/] {told}", soft_wrap=True)
+        err.tell(ERROR, f" {told}")
         sys.exit(EXIT_UNFORESEEN)
     if _says(known):
-        err.print(f"[bold red]error:[/] {plain(str(known))}", soft_wrap=True)
+        err.tell(ERROR, f" {plain(str(known))}")
     sys.exit(EXIT_BAD_INPUT)
 
 

@@ -51,4 +51,4 @@ def report(
         if json:
             write_json(runs_document(summary, gathered.notes) | sureness_document(summary, gathered.comparison), json)
     if "-" not in (markdown, json):
-        out.print(str(path), markup=False)
+        out.print(str(path))

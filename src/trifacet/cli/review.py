@@ -10,7 +10,7 @@ import typer
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import needed_for
-from trifacet.cli.common import err, out, plain, write_json
+from trifacet.cli.common import ERROR, WARNING, err, out, plain, write_json
 from trifacet.cli.options import a_number
 from trifacet.cli.review_tables import print_summary
 from trifacet.settings.section import MOST
@@ -125,10 +125,10 @@ def _serve(
     try:
         app = create_app(Desk(store, review, Pictures(images)), access, host, _tell_failure)
         if not is_loopback(host):
-            err.print(
-                f"[bold yellow]warning:[/] the page listens at {plain(host)}, not at this machine alone: whoever has a "
+            err.tell(
+                WARNING,
+                f" the page listens at {plain(host)}, not at this machine alone: whoever has a "
                 "link can read the posts and vote, and all travels unencrypted. Use it in a network that you trust.",
-                soft_wrap=True,
             )
         for name in access.judges or ("",):
             out.print(f"{plain(name) + ': ' if name else ''}{address_of(bound, host)}/?token={access.token(name)}")
@@ -142,7 +142,7 @@ def _serve(
 
 
 def _tell_failure(problem: str) -> None:
-    err.print(f"[bold red]error:[/] {plain(problem)}", soft_wrap=True)
+    err.tell(ERROR, f" {plain(problem)}")
 
 
 def _warn_of_images(review: Review, images: Path) -> None:
@@ -157,10 +157,10 @@ def _warn_of_images(review: Review, images: Path) -> None:
         except (TrifacetError, ValueError) as error:
             problems.append(f"sample {pair.id!r}: {error}")
     if problems:
-        err.print(
-            f"[bold yellow]warning:[/] {len(problems)} of {len(review.pairs)} samples have an image that cannot be "
+        err.tell(
+            WARNING,
+            f" {len(problems)} of {len(review.pairs)} samples have an image that cannot be "
             f"shown; the first is {plain(problems[0])}",
-            soft_wrap=True,
         )
 
 

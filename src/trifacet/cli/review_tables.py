@@ -68,7 +68,7 @@ def _between(value: dict[str, Any], scale: int, digits: int) -> str:
     """The interval; nothing where there is none, as with a single sample."""
     if value["low"] is None:
         return ""
-    return f" \\[{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
+    return f" [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
 
 
 def _rounded(share: float | None) -> str:

@@ -79,9 +79,8 @@ def run(
                 "how sure the differences are is in the report; with effect sizes, and the samples that differ most: "
                 f"trifacet compare {shlex.quote(str(finished.report.parent))} --html compare.html",
                 soft_wrap=True,
-                markup=False,
             )
-    out.print(str(finished.report), markup=False)
+    out.print(str(finished.report))
 
 
 def announce(recipe: Recipe, steps: Sequence[str]) -> None:

@@ -163,7 +163,7 @@ def _drop_damaged(output: Path, whole: str | None) -> None:
     if not all(sound):
         kept = [line + b"\n" for line, fine in zip(content.split(b"\n"), sound, strict=False) if fine]
         gone = f"{len(sound) - len(kept)} of {len(sound)} texts are"
-        console.print(f"{output}: {gone} not as they were written: written anew", markup=False, soft_wrap=True)
+        console.print(f"{output}: {gone} not as they were written: written anew", soft_wrap=True)
         with replacing(output) as temporary:
             temporary.write_bytes(b"".join(kept))
 

@@ -41,6 +41,7 @@ def lint_text(
     max_images: int = 4,
     ignore: Collection[str] = (),
     rules: Sequence[Rule] = RULES,
+    image: str = "",
 ) -> list[LintFinding]:
     """What the rules find in an alt-text, in their order; an empty list for a clean one.
 
@@ -54,12 +55,13 @@ def lint_text(
         max_images: how many may.
         ignore: names of rules not to ask.
         rules: ``RULES`` or ``COMPAT``.
+        image: the image's address, for texts that are its file name.
 
     Raises:
         TrifacetError: an unknown platform or rule.
     """
     check_names(platform, ignore, rules)
-    case = Case(text, context, platform, max_chars, min_words, images, max_images)
+    case = Case(text, context, platform, max_chars, min_words, images, max_images, image)
     findings = []
     for rule in rules:
         found = None if rule.name in ignore else rule.find(case)

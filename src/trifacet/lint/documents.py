@@ -25,6 +25,7 @@ class AltText:
     image it is, "" where the document does not: it counts as one of its own. ``context`` are the words around it.
     ``unasked`` is why the rules are not to be asked: "decorative" (rightly empty) or "template" (filled in later).
     ``needed`` is why an empty text is wrong here; ``brief`` says that one word may do, as for a button or a link.
+    ``field`` is the column that it stands in.
     """
 
     text: str | None
@@ -37,12 +38,7 @@ class AltText:
     unasked: str = ""
     needed: str = ""
     brief: bool = False
-
-
-def template_in(text: str) -> bool:
-    """Whether a part of the text is yet to be filled in by a template engine, so that it cannot be judged."""
-    # The end may be missing: in alt="{% trans "Logo" %}" the attribute ends at the second quote.
-    return any(begin in text for begin in ("{{", "{%", "<%", "<?")) or ("${" in text and "}" in text)
+    field: str = ""
 
 
 def read_page(path: Path) -> bytes:

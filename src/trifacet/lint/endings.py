@@ -1,4 +1,4 @@
-"""How a text ends: with "photo" and its kin, or in the middle of a sentence.
+"""How a text begins and ends: with "photo" and its kin, or in the middle of a sentence.
 
 Invariant: the words are English ones; a text that shows another language, in which such a word ends a sentence, is let
 be. Every pattern is linear in the text's length.
@@ -11,15 +11,39 @@ import regex
 from trifacet.lint.rule import Case
 
 PICTURE = r"(?:image|picture|photo|photograph|pic|graphic|snapshot|img)"
+_STARTS = regex.compile(
+    rf"(?:(?:this|here|it|that)(?: is|['’]s) )?(?:an? |the )?{PICTURE}s? (?:of|showing|shows|that shows|depicting|"
+    rf"depicts|features|featuring|captures|showcases|displays)\b|in (?:this|the) {PICTURE}\b"
+    r"|(?:alt|alt[- ]?text|(?:image |photo )?description|image|photo|caption(?! ?: ?[\"“«„])"
+    r"|id(?!.*\b(?:licen[cs]e|card|passport|badge)\b)) ?:",
+    regex.IGNORECASE,
+)
+_SHOWN = regex.compile(  # pictures that are what the image shows
+    r"(?:photo|picture|image)s of .*\b(?:hang|hung|hanging|lie|lying|pinned|taped|glued|framed"
+    r"|(?:cover|line) the|on an? (?:wall|fence|table|board|phone|screen|door|fridge|desk|shelf))\b",
+    regex.IGNORECASE,
+)
+# Kinds of pictures that are things themselves, and looks of those that are held or hung up.
+_KINDS = (
+    "wedding|family|class|school|group|team|passport|id|profile|cover|portrait|polaroid|instant|old|vintage|framed|faded"
+    "|torn|sepia|satellite|aerial|x-ray|ultrasound|mri|ct|thermal|infrared|radar|microscope|telescope|mirror|childhood"
+    "|baby|souvenir|printed"
+)
 _ENDS = regex.compile(  # not "posing for a picture": there the picture is what the text is about
-    rf"(?<!\b(?:an?|the|this|that|these|those|my|your|his|her|its|our|their|each|every|in|of|for|one|same|to|take|takes"
+    rf"(?<!\b(?:{_KINDS}|an?|the|this|that|these|those|my|your|his|her|its|our|their|each|every|in|of|for|one|same|to|take|takes"
     rf"|taking|took|group|’s|'s) )\b{PICTURE}s?\W*+$",
     regex.IGNORECASE,
 )
 # Words that cannot end an English description ("vitamin A" can), and marks that want something after them.
 _CUT = regex.compile(
-    r"(?<![\w'’])(?:a|the|of|with|into|onto|its|their|my|your|our|which|while|because|between|towards?"
-    r"|beside|wearing|holding|containing|including|featuring)$|(?:\.\.\.|…|[,;:(\[{&–—]|\w-)$"
+    r"(?<![\w'’])(?:(?<!\bletter )a|the|of|with|into|onto|its|their|my|your|our|which|while|because|between|towards?"
+    r"|beside|wearing|holding|containing|including|featuring) ?(?:\.\.\.|…)?$|[,;:(\[{&–—]$|\w-$"
+)
+_DOTS = regex.compile(r"(?:\.\.\.|…)$")
+_TRUNCATED = 40  # characters that a text has which was cut to a length; dots behind fewer are their author's
+# "What it is made of", "the one she arrived with": in a clause of its own the word may stand at the end.
+_STRANDED = regex.compile(
+    r"\b(?:I|he|she|it|we|you|they|who|whom|what|which|that)\b(?: [\w'’-]++){0,5} (?:of|with)$", regex.IGNORECASE
 )
 # Words that end descriptions in other languages: "zündet eine Kerze an", "bague en or", "en svømmende and", "mỏ than".
 _CUT_ENGLISH = regex.compile(r"(?<![\w'’])(?:an|and|or|than)$")
@@ -31,6 +55,12 @@ _FRENCH = regex.compile(
 )
 
 
+def starts_with_image(case: Case) -> str | None:
+    """The words that say that an image is coming."""
+    found = _STARTS.match(case.plain)
+    return found.group() if found and not _SHOWN.match(case.plain) else None
+
+
 def ends_with_image(case: Case) -> str | None:
     """The last word where it says that the image is one."""
     found = _ENDS.search(case.plain)
@@ -39,7 +69,9 @@ def ends_with_image(case: Case) -> str | None:
 
 def cut_off(case: Case) -> str | None:
     """The last word or mark where something has to follow it."""
-    if found := _CUT.search(case.plain):
+    if (found := _CUT.search(case.plain)) and not _STRANDED.search(case.plain):
+        return found.group()
+    if len(case.plain) >= _TRUNCATED and (found := _DOTS.search(case.plain)):
         return found.group()
     if (found := _CUT_ENGLISH.search(case.plain)) is None:
         return None

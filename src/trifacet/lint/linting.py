@@ -15,12 +15,12 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.data.rows import OnProblem
 from trifacet.lint.check import LintFinding, check_names, lint_text
+from trifacet.lint.columns import TextColumns
 from trifacet.lint.compat import COMPAT
 from trifacet.lint.documents import MAX_TEXT, AltText
 from trifacet.lint.rule import Rule, words
 from trifacet.lint.rules import RULES
 from trifacet.lint.sources import Document
-from trifacet.lint.tables import TextColumns
 
 _MISSING = RULES[0]  # also beside the compatible rules: these are about texts, not about images without one
 RULE_SETS: dict[str, tuple[Rule, ...]] = {"own": RULES, "compat": (_MISSING, *COMPAT)}
@@ -97,7 +97,10 @@ class Told:
 
 @dataclass
 class LintCounts:
-    """What was looked at and found. ``clean`` are the texts that were asked about and have no finding."""
+    """What was looked at and found. ``clean`` are the texts that were asked about and have no finding.
+
+    ``columns`` are those of rows that the texts stand in.
+    """
 
     files: int = 0
     texts: int = 0
@@ -107,6 +110,7 @@ class LintCounts:
     errors: int = 0
     warnings: int = 0
     rules: Counter[str] = field(default_factory=Counter)
+    columns: Counter[str] = field(default_factory=Counter)
 
 
 def lint_documents(
@@ -163,6 +167,7 @@ def _asked(alt: AltText, settings: LintSettings, rules: Sequence[Rule], images: 
         images=images,
         max_images=settings.max_images,
         rules=[rule for rule in rules if not (compatible and rule is _MISSING)],
+        image=alt.image,
     )
 
 
@@ -177,6 +182,8 @@ def _count(alt: AltText, found: Collection[LintFinding], counts: LintCounts) -> 
     counts.errors += sum(finding.level == "error" for finding in found)
     counts.warnings += sum(finding.level == "warning" for finding in found)
     counts.rules.update(finding.rule for finding in found)
+    if alt.field:
+        counts.columns[alt.field] += 1
 
 
 class _Occurrences:

@@ -12,13 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import regex
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_inline import StateInline, backtick, image
 from markdown_it.token import Token
 
-from trifacet.lint.documents import AltText, template_in
-from trifacet.lint.pages import LONGEST_CONTEXT, image_address, read_html
+from trifacet.lint.documents import AltText
+from trifacet.lint.names import LONGEST_CONTEXT
+from trifacet.lint.pages import image_address, read_html
+from trifacet.lint.templates import template_in
+
+# Attributes behind an image, as Pandoc, Quarto and kramdown have them: {fig-alt="..."} or {: alt="..."}.
+_QUOTED = r"\"[^\"]*+\"|'[^']*+'"
+_ATTRIBUTES = regex.compile(rf"\{{:?(?:{_QUOTED}|[^{{}}\"'])*+\}}")
+_FEW = 100  # of them in a block are taken out of what stands around an image
+_ALT = regex.compile(rf"(?<![^\s{{:])(fig-alt|alt)=({_QUOTED}|[^\s\"'}}]++)")
 
 _Rule = Callable[[StateInline, bool], bool]
 
@@ -97,22 +106,35 @@ def _parser() -> MarkdownIt:
 
 def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[AltText]:
     children, renderer = block.token.children or [], RendererHTML(parser)
-    words = " ".join(" ".join(child.content for child in children if child.type == "text").split())[:LONGEST_CONTEXT]
-    links = 0
+    words = " ".join(
+        " ".join(child.content for child in children if child.type == "text")[: 10 * LONGEST_CONTEXT].split()
+    )
+    images = [child for child in children if child.type == "image"]
+    behind = [_ATTRIBUTES.match(block.token.content, child.meta["span"].end) for child in images]
+    for attributes in filter(None, behind[:_FEW]):  # nobody sees them
+        words = words.replace(" ".join(attributes[0].split()), "")
+    words = words[:LONGEST_CONTEXT]
+    links, following = 0, iter(behind)
     for child in children:
         links += child.nesting if child.type in ("link_open", "link_close") else 0
         if child.type != "image":
             continue
         line, column = block.place(child.meta["span"].start)
-        text = renderer.renderInlineAsText(child.children, parser.options, environment)
+        attributes = next(following)
+        text, around = renderer.renderInlineAsText(child.children, parser.options, environment), words
+        given = dict(_ALT.findall(attributes[0])) if attributes else {}
+        if given:  # then what stands in the brackets is a caption that everybody sees
+            around = text or words
+            text = str(given.get("fig-alt", given.get("alt", ""))).strip("\"'")
+        empty = not text.strip()
         yield AltText(
             text=text,
             line=line + 1,
             column=column + 1,
             image=image_address(str(child.attrs.get("src", "")), path),
-            context=words or None,
-            unasked="template" if template_in(text) else "",
-            needed='Markdown cannot mark it as decorative; <img alt=""> does' if not text.strip() else "",
+            context=around or None,
+            unasked="template" if template_in(text) else "decorative" if empty and given else "",
+            needed='Markdown cannot mark it as decorative; <img alt=""> does' if empty and not given else "",
             brief=links > 0,
         )
 

@@ -17,12 +17,18 @@ from trifacet.lint.patterns import URL, graphemes, plain
 Level = Literal["error", "warning"]
 # The longest alt-text that each takes; Bluesky counts graphemes, the others characters.
 PLATFORMS = {"x": 1000, "instagram": 1000, "pinterest": 500, "mastodon": 1500, "bluesky": 2000}
+UNSPACED = regex.compile(  # words without spaces
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+)
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]++(?:['’-][\p{L}\p{M}\p{N}]++)*+")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One alt-text with what is known about it. ``images``: how many images have the same text, this one included."""
+    """One alt-text with what is known about it.
+
+    ``images``: how many images have the same text, this one included; ``image``: the address of this one.
+    """
 
     text: str
     context: str | None = None
@@ -31,6 +37,7 @@ class Case:
     min_words: int = 3
     images: int = 1
     max_images: int = 4
+    image: str = ""
 
     @cached_property
     def plain(self) -> str:

@@ -6,11 +6,15 @@ languages they find less, never more. Each is documented with its example in doc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import regex
 
-from trifacet.lint.endings import PICTURE, cut_off, ends_with_image
+from trifacet.lint.endings import cut_off, ends_with_image, starts_with_image
+from trifacet.lint.file_names import file_name
 from trifacet.lint.patterns import HASHTAGS, URL, is_empty
-from trifacet.lint.rule import PLATFORMS, Case, Rule, matching
+from trifacet.lint.repeats import repeats_itself, repeats_post
+from trifacet.lint.rule import PLATFORMS, UNSPACED, Case, Rule, matching
 
 _NO_TEXTS = (
     "image|images|picture|pictures|photo|photos|photograph|pic|graphic|graphics|img|icon|logo|banner|thumbnail|gif|video|"
@@ -26,23 +30,10 @@ _NO_TEXTS = (
     "object object|screen shot"
 )
 _PLACEHOLDERS = frozenset(_NO_TEXTS.split("|"))
-_SUFFIX = r"\.(?i:jpe?g|jfif|png|gif|webp|svg|bmp|tiff?|heic|heif|avif|ico|mp4|mov)"
-_FILE = regex.compile(
-    rf"\S++(?<={_SUFFIX})"  # one word that ends so, a path too
-    rf"|(?:\S++ ){{1,4}}+\S++(?<={_SUFFIX})"  # a few: "my cat 2.jpg"
-    r"|(?:IMG|DSCF?|DSCN|DCIM|PXL|PICT|GOPR|MVIMG|VID|FB_IMG|image|photo|picture|screenshot)[-_ ()]*+\d[\d_. ()-]*+"
-    r"|(?:IMG|VID)[-_]\d{8}[-_]WA\d+|untitled[-_ ]\d+|(?=\S*[^\W_]_[^\W_]+_[^\W_])[\w-]++"  # joined by underscores
-    r"|(?:shutterstock|i-?stock(?:photo)?|adobestock|depositphotos|gettyimages|dreamstime|pexels-photo)[-_]\d{4,}+"
-    r"|P\d{5,}+|(?:signal-|received_)?\d{6,}+[\d_-]*+(?:_[a-z])?"  # as cameras, phones and sites name them
-    r"|(?:WhatsApp Image|Screen ?Shot|Bildschirmfoto|Capture d’écran) \d{4}-\d\d-\d\d\b[\w .:()-]{0,40}+"
-    r"|(?=[a-f]*+\d)(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
-    regex.IGNORECASE,
-)
-_STARTS = regex.compile(
-    rf"(?:(?:this|here|it|that)(?: is|['’]s) )?(?:an? |the )?{PICTURE}s? (?:of|showing|shows|that shows|depicting|"
-    rf"depicts|features|featuring|captures|showcases|displays)\b|in (?:this|the) {PICTURE}\b"
-    r"|(?:alt|alt[- ]?text|(?:image |photo )?description|image|photo|caption|id) ?:",
-    regex.IGNORECASE,
+_QUOTED = regex.compile(r"\"[^\"]*+\"|“[^”]*+”|„[^“”]*+[“”]|«[^»]*+»")  # what is written in the picture
+# "The Booking.com office", "a poster with the address example.com": not an address to follow.
+_NAMED_SITE = regex.compile(
+    r"\b(?:\p{Lu}[\w-]*+\.(?:com|org|net)(?= \p{Ll})|(?:address|domain|website|site|url|reads|says):? [\w.-]++(?!/))"
 )
 _MARKUP = regex.compile(
     r"</?[a-zA-Z][a-zA-Z0-9]*+(?:\s[^<>]*+)?/?>|&(?:[a-zA-Z]{2,12}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});"  # HTML
@@ -64,18 +55,23 @@ _BOILERPLATE = regex.compile(
     r"|\blorem ipsum\b|\b(?:click|tap) (?:here\b|to (?:enlarge|view|zoom|see more)\b)|\blink in (?:my )?bio\b",
     regex.IGNORECASE,
 )
-_UNSPACED = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-)  # words without spaces
+
+
+_NAME = regex.compile(r"\p{Lu}[\w'’.-]*+(?:[ :,]++\p{Lu}[\w'’-]*+)++")  # "Mona Lisa", "Vitamin A" need no third word
+
+
+def _written(pattern: regex.Pattern[str]) -> Callable[[Case], str | None]:
+    """A rule that looks for a pattern outside of quotes: in them stands what the picture shows."""
+
+    def find(case: Case) -> str | None:
+        found = pattern.search(_NAMED_SITE.sub("", _QUOTED.sub(" ", case.plain)))
+        return found.group()[:80] if found else None
+
+    return find
 
 
 def _missing(case: Case) -> str | None:
     return "" if is_empty(case.text) else None
-
-
-def _file_name(case: Case) -> str | None:
-    name = case.plain.strip("\"'“”()[]<>")
-    return name[:80] if len(name) < 4096 and _FILE.fullmatch(name) else None
 
 
 def _placeholder(case: Case) -> str | None:
@@ -93,18 +89,6 @@ def _over_limit(case: Case) -> str | None:
     return f"{length} of at most {limit}"
 
 
-def _repeats_post(case: Case) -> str | None:
-    """The same words, or one within the other: four words at least, and most of the alt-text."""
-    own, post = case.words, case.post
-    if not own or not post:
-        return None
-    if own == post:
-        return ""
-    within = f" {' '.join(own)} " in f" {' '.join(post)} "
-    around = len(post) >= 0.8 * len(own) and f" {' '.join(post)} " in f" {' '.join(own)} "
-    return "" if min(len(own), len(post)) >= 4 and (within or around) else None
-
-
 def _all_capitals(case: Case) -> str | None:
     cased = [letter for letter in case.plain if letter.lower() != letter.upper()]
     high = sum(map(str.isupper, cased))
@@ -112,10 +96,12 @@ def _all_capitals(case: Case) -> str | None:
 
 
 def _very_short(case: Case) -> str | None:
-    if _UNSPACED.search(case.plain):
-        length = len(_UNSPACED.findall(case.plain))
+    if UNSPACED.search(case.plain):
+        length = len(UNSPACED.findall(case.plain))
         return f"{length} characters" if length < 2 * case.min_words else None  # a word has about two
-    return f"{len(case.words)} of at least {case.min_words} words" if len(case.words) < case.min_words else None
+    count = sum(1 + word.count("-") for word in case.words)
+    named = _NAME.fullmatch(case.plain) and not case.plain.isupper()
+    return f"{count} of at least {case.min_words} words" if count < case.min_words and not named else None
 
 
 def _too_long(case: Case) -> str | None:
@@ -144,11 +130,11 @@ RULES: tuple[Rule, ...] = (
         "a file name instead of a text",
         "describe the image",
         "IMG_2043.JPG",
-        _file_name,
+        file_name,
         last=True,
         detail=(
-            "a path or up to five words that end like an image file, the names that cameras, phones and "
-            "sites give, three words joined by underscores, a checksum"
+            "a path or up to five words that end like an image file, the image's own file name, the names that "
+            "cameras, phones, programs and sites give, three words joined by underscores, a checksum"
         ),
     ),
     Rule(
@@ -169,7 +155,9 @@ RULES: tuple[Rule, ...] = (
         "error",
         "longer than the platform takes",
         "shorten it, or put the rest into the post",
-        "A long row of boats, " * 25 + "seen from a bridge.",
+        "A long row of boats, "
+        + ", ".join(f"number {place} painted in a colour of its own" for place in range(1, 13))
+        + ".",
         _over_limit,
         given={"platform": "pinterest"},
         detail="longer than the platform takes",
@@ -180,7 +168,7 @@ RULES: tuple[Rule, ...] = (
         "starts with 'image of' or the like",
         "leave that out: readers know that it is an image",
         "Image of a dog jumping through a hoop.",
-        lambda case: found.group() if (found := _STARTS.match(case.plain)) else None,
+        starts_with_image,
         detail=(
             '"image of", "a photo showing", "this is a picture of", "in this image", and labels such as '
             '"Alt text:". Not "a black and white photo of": that says something'
@@ -201,12 +189,21 @@ RULES: tuple[Rule, ...] = (
         "repeats the post",
         "say what the image shows and the post does not",
         "Our summer sale starts today!",
-        _repeats_post,
+        repeats_post,
         given={"context": "Our summer sale starts today! https://example.com"},
         detail=(
             "the post's words, but for case, punctuation, links and #; or four words and more of which "
             "one text holds the other as it stands"
         ),
+    ),
+    Rule(
+        "repeats-itself",
+        "warning",
+        "says the same again and again",
+        "say it once",
+        "A red bus, a red bus, a red bus, a red bus.",
+        repeats_itself,
+        detail="one word four times in a row, or two words and more three times; not numbers",
     ),
     Rule(
         "markup",
@@ -223,8 +220,8 @@ RULES: tuple[Rule, ...] = (
         "a link",
         "put it into the post",
         "A poster, see https://example.com/fair",
-        matching(URL),
-        detail="a link, with or without https://",
+        _written(URL),
+        detail="a link, with or without https://; not in quotes",
     ),
     Rule(
         "hashtags",
@@ -232,8 +229,8 @@ RULES: tuple[Rule, ...] = (
         "hashtags",
         "put them into the post",
         "A red bicycle by a wall. #cycling #paris",
-        matching(HASHTAGS),
-        detail="hashtags in any script; not #1, C#, &#39;, #ff8800 or a link's fragment",
+        _written(HASHTAGS),
+        detail="hashtags in any script; not #1, C#, &#39;, #ff8800, a link's fragment, or in quotes",
     ),
     Rule(
         "all-capitals",
@@ -251,7 +248,10 @@ RULES: tuple[Rule, ...] = (
         "say what matters in the image",
         "A bicycle.",
         _very_short,
-        detail="fewer than min_words words (3); in scripts without spaces two characters count as a word",
+        detail=(
+            "fewer than min_words words (3); in scripts without spaces two characters count as a word. A name "
+            "of two words in capitals is enough"
+        ),
     ),
     Rule(
         "too-long",
@@ -295,7 +295,7 @@ RULES: tuple[Rule, ...] = (
         cut_off,
         detail=(
             'ends with a word that cannot end a description ("the", "of", "and", "wearing"), a comma, a '
-            "dash, an open bracket, or dots"
+            "dash, an open bracket, or dots behind 40 characters; not 'what it is made of'"
         ),
     ),
 )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import is_folder, opened, read_bytes
 from trifacet.data.rows import OnProblem
+from trifacet.lint.columns import NO_COLUMN, Known, TextColumns
 from trifacet.lint.documents import MAX_LINES, AltText, check_page, decoded, read_page, refuse_binary
-from trifacet.lint.tables import NO_COLUMN, TextColumns, first_bytes, read_csv, read_line_texts, read_row_texts
+from trifacet.lint.tables import first_bytes, read_csv, read_line_texts, read_row_texts
 
 _SUFFIXES = {
     ".jsonl": "jsonl",
@@ -28,6 +29,7 @@ _SUFFIXES = {
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
+    ".xht": "html",
     ".md": "markdown",
     ".markdown": "markdown",
     ".txt": "text",
@@ -40,12 +42,16 @@ STDIN = Path("-")
 
 @dataclass(frozen=True)
 class Document:
-    """One thing to check. ``found`` says that it was found in a folder: it need not hold alt-texts then."""
+    """One thing to check. ``found`` says that it was found in a folder: it need not hold alt-texts then.
+
+    ``known`` is what the first reading of rows has found out about their columns.
+    """
 
     path: Path
     format: str
     data: bytes | None = None
     found: bool = False
+    known: Known = field(default_factory=Known, compare=False)
 
     @property
     def name(self) -> str:
@@ -76,9 +82,9 @@ class Document:
     def _read(self, columns: TextColumns, on_problem: OnProblem) -> Iterator[AltText]:
         path, data = self.path, self.data
         if self.format in _ROWS:
-            yield from read_row_texts(path, columns, on_problem, data)
+            yield from read_row_texts(path, columns, on_problem, self.known, data)
         elif self.format in ("csv", "tsv"):
-            yield from read_csv(path, columns, on_problem, tabs=self.format == "tsv", data=data)
+            yield from read_csv(path, columns, on_problem, self.known, tabs=self.format == "tsv", data=data)
         elif self.format == "text":
             yield from read_line_texts(decoded(self._lines(), path))
         else:

@@ -36,7 +36,7 @@ def mend(claim: Claim) -> None:
         if damage.problem != seals.MISSING:
             if damage.name == SKIPPED:
                 raise TrifacetError(f"{path} {damage.problem}; put it back, or {CURE}")
-            console.print(f"{path} {damage.problem}: made again where it is needed", markup=False, soft_wrap=True)
+            console.print(f"{path} {damage.problem}: made again where it is needed", soft_wrap=True)
             path.unlink(missing_ok=True)
         top = damage.name.split("/")[0]
         if top in _FOLDERS:

@@ -267,7 +267,7 @@ def _run_seeds(recipe: Recipe, files: FilesRead, *, overwrite: bool) -> Finished
         runs: list[dict[str, Any]] = []
         unofficial: dict[str, str] = {}
         for seed in recipe.seeds:
-            console.print(f"[bold]seed {seed}")
+            console.tell((f"seed {seed}", "bold"))
             with _timed(record, f"seed {seed}"):
                 output = str(recipe.folder / f"seed-{seed}")
                 one = recipe.model_copy(update={"seeds": None, "seed": seed, "output": output})

@@ -60,7 +60,7 @@ def base_model(recipe: Recipe, files: FilesRead) -> Start:
         return Start("base", recipe.model.path)
     folder = stage_folder(recipe.folder, "base") / "model"
     if damage := next(folder_damages(folder), None):
-        console.print(f"{folder / damage.name} {damage.problem}: made again", markup=False, soft_wrap=True)
+        console.print(f"{folder / damage.name} {damage.problem}: made again", soft_wrap=True)
         shutil.rmtree(folder)
     if not folder.is_dir():
         with replacing_folder(folder) as partial:

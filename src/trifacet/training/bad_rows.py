@@ -121,7 +121,7 @@ def note_skipped(folder: Path, purpose: str, bad: Sequence[Bad], total: int) -> 
     if len(bad) > _SHOWN:
         said.append(f"  and {len(bad) - _SHOWN} more")
     for line in said:
-        console.print(visible_line(line), markup=False, soft_wrap=True)  # it quotes the data
+        console.print(visible_line(line), soft_wrap=True)  # it quotes the data
 
 
 def rows_left_out(folder: Path, purpose: str, source: Source) -> set[str]:

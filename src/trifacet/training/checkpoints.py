@@ -50,7 +50,7 @@ def last_checkpoint(folder: Path, samples: Sequence[str] | None = None) -> str |
         shutil.rmtree(newest)
         before = get_last_checkpoint(str(folder))
         instead = f"goes on from {Path(before).name}" if before else "begins this stage anew"
-        console.print(f"{newest} is damaged ({damage}): the run {instead}", markup=False, soft_wrap=True)
+        console.print(f"{newest} is damaged ({damage}): the run {instead}", soft_wrap=True)
     return None
 
 

@@ -61,7 +61,7 @@ def check_outcome(stage: Stage) -> dict[str, Any]:
     done["warnings"] = [*known, *found_now]
     write_done(stage.folder, done)
     for warning in found_now:
-        console.print(f"[bold yellow]warning:[/] {stage.name}: {warning}")
+        console.tell(("warning:", "bold yellow"), f" {stage.name}: {warning}")
     return done
 
 

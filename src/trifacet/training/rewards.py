@@ -149,7 +149,7 @@ class _Scored:
                 scores = load_reference(path, fingerprint)
             except TrifacetError:
                 continue  # made for something else
-            console.print(f"reference: scores from {path}", markup=False)
+            console.print(f"reference: scores from {path}")
             return scores
         scores = [logps_C for logps_C, _ in self.scores("reference", examples, loaded)]
         del loaded, scorer

@@ -115,7 +115,7 @@ class Stage:
             raise TrifacetError(
                 f"{file} {damage.problem}; {cure_of(self.model)}, or delete {self.folder} to train this stage anew"
             )
-        console.print(f"{file} {damage.problem}: this stage is trained anew", markup=False, soft_wrap=True)
+        console.print(f"{file} {damage.problem}: this stage is trained anew", soft_wrap=True)
         path.unlink()
         shutil.rmtree(self.model)
         return False

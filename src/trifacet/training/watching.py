@@ -249,8 +249,9 @@ class WarnOfDrop(TrainerCallback):
         drop = chosen_drop([{"step": state.global_step, **(logs or {})}], self.limit)
         if drop is not None and not self.said:
             self.said = True
-            console.print(
-                f"[bold yellow]warning:[/] {self.name}: at step {drop.step} chosen responses are {-drop.last:.2f} "
+            console.tell(
+                ("warning:", "bold yellow"),
+                f" {self.name}: at step {drop.step} chosen responses are {-drop.last:.2f} "
                 f"nats per token less likely than under the reference (warn_chosen_drop {self.limit:g}): add an anchor "
-                "term, lower the learning rate or take fewer steps, and read the texts"
+                "term, lower the learning rate or take fewer steps, and read the texts",
             )
