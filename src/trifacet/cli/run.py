@@ -98,7 +98,7 @@ def train(recipe: Recipe, names: Sequence[str], *, overwrite: bool) -> None:
 
     for folder in run_stages(recipe, names, overwrite=overwrite):
         if ranks.is_first():
-            out.print(str(folder), markup=False)
+            out.print(str(folder))
 
 
 def _cell(scored: dict[str, Any], metric: str) -> str:

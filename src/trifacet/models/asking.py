@@ -32,6 +32,7 @@ class WayOfAsking(Section):
     max_length: int = Field(_DATA.max_length, ge=8, le=1_000_000)
     image_tiles: ImageTiles = "one"
     image_pixels: ImagePixels | None = None
+    four_bit: Literal["float32", "bfloat16"] | None = None  # what the base of an adapter was rounded from
 
     @classmethod
     def of(cls, data: Data, *, image_tiles: ImageTiles = "one", image_pixels: ImagePixels | None = None) -> WayOfAsking:

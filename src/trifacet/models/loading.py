@@ -25,6 +25,7 @@ from trifacet.models.base import TransformersFamily
 from trifacet.models.checkpoint import quiet, read_weights, reading
 from trifacet.models.families import FAMILIES
 from trifacet.models.first_request import ask_once, write_once
+from trifacet.models.four_bits import in_four_bits, rounded
 from trifacet.models.llava import one_tile_config
 from trifacet.models.processors import lacking_part, read_processor, try_template_of, with_own_parts
 from trifacet.models.soundness import refuse_infinite_weights, stored_in
@@ -51,6 +52,8 @@ def load_model(
     image_tiles: ImageTiles | None = None,
     image_pixels: ImagePixels | None = None,
     trust_remote_code: bool = False,
+    four_bit: bool = False,
+    merge: bool = True,
 ) -> LoadedModel:
     """Load a checkpoint and its processor.
 
@@ -63,6 +66,9 @@ def load_model(
         image_pixels: smallest and largest number of pixels to which a family with images of any size scales a picture.
             By default as the checkpoint says.
         trust_remote_code: run code that comes with the checkpoint.
+        four_bit: hold the language model's layers in four bits: to train an adapter over them.
+        merge: merge an adapter into its base. Over four bits that rounds anew, as a new training needs it; to write
+            texts leave the adapter as it is.
 
     Raises:
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, weights that
@@ -82,6 +88,8 @@ def load_model(
             image_tiles=tiles,
             image_pixels=pixels,
             trust_remote_code=trust_remote_code,
+            four_bit=four_bit,
+            merge=merge,
         )
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
@@ -93,13 +101,15 @@ def load_model(
         source,
         config=config,
         dtype=getattr(torch, dtype),
-        device=pick_device(device),
+        device=torch.device("cpu") if four_bit else pick_device(device),
         may_add="image_newline$",  # of LLaVA-1.6, read as one tile
         trust_remote_code=trust_remote_code,
         attn_implementation="sdpa",
     )
     with quiet():
         write_once(source, family, model)
+    if four_bit:
+        in_four_bits(model, family, pick_device(device))
     model.name_or_path = _lasting(source)
     return LoadedModel(model, family.processor, family, tiles, pixels)
 
@@ -131,7 +141,7 @@ def _config(source: str, options: dict[str, Any], tiles: ImageTiles) -> Any:
     if config.model_type not in FAMILIES:
         families = ", ".join(f"{key} ({family.what})" for key, family in FAMILIES.items())
         raise TrifacetError(f"{source}: model family {config.model_type!r} is not supported; supported: {families}")
-    encoders, seen = FAMILIES[config.model_type].encoders, config.vision_config.model_type
+    encoders, seen = FAMILIES[config.model_type].load().encoders, config.vision_config.model_type
     if encoders and seen not in encoders:
         known = " and ".join(sorted(encoders))
         raise TrifacetError(f"{source}: {config.model_type} over {seen} is not supported; over {known} it is")
@@ -170,12 +180,21 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     return processor
 
 
-def _load_adapter(source: str, path: Path, **options: Any) -> LoadedModel:
-    loaded = load_model(bases_of(path)[0], **options)
+def _load_adapter(source: str, path: Path, *, four_bit: bool, merge: bool, **options: Any) -> LoadedModel:
+    """An adapter over four bits is merged into the base as it was rounded, or stays on a base in four bits."""
+    over, device = WayOfAsking.read(path).four_bit, options["device"]
+    if four_bit and merge:
+        options["device"] = "cpu"
+    loaded = load_model(bases_of(path)[0], four_bit=four_bit and not merge, **options)
     with reading(str(path)):
         family = _of_adapter(path, loaded.family, loaded.image_pixels)
-        model = merged(put_on(loaded.model, path), getattr(torch, options["dtype"]))
+        if over and not (four_bit and not merge):
+            rounded(loaded.model, family, getattr(torch, over))
+        model = put_on(loaded.model, path)
+        model = merged(model, getattr(torch, options["dtype"])) if merge or not four_bit else model
         refuse_infinite_weights(model, str(path), stored_in(path / ADAPTER_WEIGHTS))
+    if four_bit and merge:
+        in_four_bits(model, family, pick_device(device))
     model.name_or_path = _lasting(source)  # an adapter that is trained on this model stands on this one
     return LoadedModel(model, family.processor, family, loaded.image_tiles, loaded.image_pixels)
 

@@ -90,6 +90,11 @@ class Model(Section):
         "token, with Qwen3-VL 32 x 32 (null: as the checkpoint says)",
     )
     lora: Lora | None = Field(None, description="LoRA settings; null trains all weights that the paradigm allows")
+    four_bit: bool = Field(
+        False,
+        description="QLoRA: hold the language model's frozen layers in four bits (NF4, by bitsandbytes) under the "
+        "adapters of lora",
+    )
     paradigm: Literal[1, 2, 3, 4] = Field(
         4,
         description="vision encoder in stage 1 / stage 2: 1 frozen/frozen, 2 frozen/trained, 3 trained/frozen, 4 both "
@@ -108,6 +113,11 @@ class Model(Section):
     def _consistent(self) -> Model:
         if (self.path is None) == (self.tiny is None):
             raise ValueError("set exactly one of model.path and model.tiny")
+        if self.four_bit and (self.lora is None or self.mixed_precision):
+            raise ValueError(
+                "model.four_bit holds frozen weights under adapters; set model.lora, and a dtype without "
+                "mixed_precision"
+            )
         if self.mixed_precision and self.dtype != "float32":
             raise ValueError("model.mixed_precision keeps the weights in float32; set model.dtype: float32")
         if self.image_pixels and self.image_pixels[0] > self.image_pixels[1]:

@@ -106,7 +106,7 @@ def describe(
     recipe: Recipe, name: str, checkpoint: str | Path, samples: Sequence[TestSample], images: Path
 ) -> list[Written]:
     """The texts of one model, in ``generations/<name>.jsonl``."""
-    loaded = load_for(recipe.model, checkpoint)
+    loaded = load_for(recipe.model, checkpoint, to_train=False)
     with Bar(f"{name}: texts") as bar:
         asks, limit = WayOfAsking.of(recipe.data).encoder(loaded.family), recipe.data.max_pixels
         return write_to_file(

@@ -258,6 +258,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     values["data"]["on_bad_row"] = "stop"
     if recipe.generate.filter is None:
         del values["generate"]["filter"]
+    if not recipe.model.four_bit:
+        del values["model"]["four_bit"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():

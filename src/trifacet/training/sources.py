@@ -69,8 +69,8 @@ def scoring_of(model: Model, *, in_batch: bool) -> Scoring:
     return Scoring(model, "batch" if on_cpu or in_batch else "sample")
 
 
-def load_for(model: Model, checkpoint: str | Path) -> LoadedModel:
-    """A checkpoint as the recipe wants it in memory. Raises as ``load_model`` does."""
+def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> LoadedModel:
+    """A checkpoint as the recipe wants it in memory, to train it or only to ask it. Raises as ``load_model`` does."""
     return load_model(
         checkpoint,
         dtype=model.dtype,
@@ -78,6 +78,8 @@ def load_for(model: Model, checkpoint: str | Path) -> LoadedModel:
         image_tiles=model.image_tiles,
         image_pixels=model.image_pixels,
         trust_remote_code=model.trust_remote_code,
+        four_bit=model.four_bit,
+        merge=to_train or not model.four_bit,
     )
 
 

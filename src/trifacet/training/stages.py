@@ -90,7 +90,9 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         whole = {key.removeprefix("model."): weight for key, weight in trainer.whole_weights().items()}
 
     def finish() -> None:
+        held = stage.scoring.model
         read = {"image_tiles": loaded.image_tiles, "image_pixels": loaded.image_pixels}
+        read |= {"four_bit": held.dtype} if held.four_bit else {}
         save_model(model, loaded.processor, folder / "model", stage.asking.model_copy(update=read), whole)
         write_done(folder, done)
         remove_all(folder)
