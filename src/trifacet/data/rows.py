@@ -180,8 +180,8 @@ def _parquet_rows(path: Path, on_problem: OnProblem, embedded: bool, number: int
                     seen.add(key)
                     used += len(data)
             if used > MAX_SWELLED and used - MAX_SWELLED > path.stat().st_size * MAX_SWELLING:
-                problem = f"holds pictures of more than {MAX_SWELLING} times its size"
-                on_problem(DataError(problem, fix="write it without compression", file=path))
+                told = f"holds pictures of more than {MAX_SWELLING} times its size"
+                on_problem(DataError(told, fix="write it without compression", file=path))
                 return
         if isinstance(values, DataError):
             on_problem(DataError(values.problem, fix=values.fix, file=path, row=number))
