@@ -21,6 +21,7 @@ from trifacet.data.parquet import parquet_values
 
 MAX_ARRAY = 1_000_000_000  # bytes of a JSON array, which is held whole; JSON lines may be longer
 MAX_LINE = 64 * 1024 * 1024  # bytes of one of these: a row may hold a picture
+MAX_SWELLING, MAX_SWELLED = 50, 1_000_000_000  # how often its size, and bytes besides, pictures in a file may have
 Values = dict[str, Any]
 OnProblem = Callable[[DataError], None]
 
@@ -161,6 +162,8 @@ def _shard_rows(folder: Path, on_problem: OnProblem, embedded: bool) -> Iterator
 
 def _parquet_rows(path: Path, on_problem: OnProblem, embedded: bool, number: int = 0) -> Iterator[Row]:
     found = parquet_values(path)
+    seen: set[int] = set()
+    used = 0
     while True:
         try:
             values = next(found, None)
@@ -171,10 +174,31 @@ def _parquet_rows(path: Path, on_problem: OnProblem, embedded: bool, number: int
         if values is None:
             return
         number += 1
+        if embedded and isinstance(values, dict):
+            for data in _bytes_in(values):
+                if (key := hash(data)) not in seen:
+                    seen.add(key)
+                    used += len(data)
+            if used > MAX_SWELLED and used - MAX_SWELLED > path.stat().st_size * MAX_SWELLING:
+                told = f"holds pictures of more than {MAX_SWELLING} times its size"
+                on_problem(DataError(told, fix="write it without compression", file=path))
+                return
         if isinstance(values, DataError):
             on_problem(DataError(values.problem, fix=values.fix, file=path, row=number))
         else:
             yield Row(number, plain(values, embedded=embedded))
+
+
+def _bytes_in(value: Any) -> Iterator[bytes]:
+    match value:
+        case bytes():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _bytes_in(item)
+        case list():
+            for item in value:
+                yield from _bytes_in(item)
 
 
 def plain(value: Any, *, embedded: bool = False) -> Any:

@@ -12,6 +12,7 @@ from PIL import Image
 from trifacet.base.embedded import MAX_BYTES, file_name, from_text, keep_picture
 from trifacet.base.errors import DataError
 from trifacet.base.images import load_image, resolve_inside
+from trifacet.data import rows
 from trifacet.data.formats import Format, iter_samples
 
 
@@ -193,6 +194,19 @@ def test_a_format_of_ones_own_may_hand_on_the_picture_itself(tmp_path):
     values = own.reader(tmp_path / "d.json", "Context:")({"photo": RED})
     names = [values["image"], *values["rejected_images"]]
     assert [resolve_inside(tmp_path, name).read_bytes() for name in names] == [RED, BLUE]
+
+
+def test_a_small_file_cannot_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_SWELLED", 1_000_000)
+    texts = pa.array(["A flag."] * 64)
+    for number, swollen in ((lambda at: at, True), (lambda at: 1, False)):  # 64 different ones; one, 64 times
+        pictures = pa.array([RED + bytes(200_000) + bytes([number(at)]) for at in range(64)])
+        table = pa.table({"image": pictures, "question": texts, "chosen": texts})
+        pq.write_table(table, tmp_path / "d.parquet", compression="zstd")
+        problems = []
+        found = list(iter_samples(tmp_path / "d.parquet", "sft", on_problem=problems.append))
+        assert [one.problem for one in problems] == ["holds pictures of more than 50 times its size"] * swollen
+        assert (len(found) < 20) if swollen else (len(found) == 64)
 
 
 REFUSED = {  # row, entry: field and words of the refusal
