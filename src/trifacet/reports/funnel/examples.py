@@ -135,7 +135,7 @@ class Showing:
 
     def _small(self, root: Path, name: str) -> Picture:
         found = picture(root, name, side=SIDE, max_pixels=self.tools.max_pixels)
-        return replace(found, problem=clipped(found.problem, 300))
+        return replace(found, problem=clipped(without_folders(found.problem), 300))
 
 
 def pieces(before: str, after: str) -> list[Piece]:
