@@ -67,6 +67,8 @@ def test_every_output_says_the_same(rows, tmp_path):
         text = files[name].read_text(encoding="utf-8")
         assert shown in text
         assert "not official" in text
+    page = files["html"].read_text(encoding="utf-8")
+    assert str(tmp_path) not in page and "…/a.jsonl" in page  # it is handed on: where files lie is not
     assert f"{shown} ▲" in result.output
     assert "Differences in per sample: second less a" in result.output  # once, and not before each metric
     assert "count units" in result.output

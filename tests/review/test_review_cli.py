@@ -95,6 +95,68 @@ def test_summary_and_export_of_a_store(tmp_path, trifacet):
     assert code == 0 and json.loads(out) == document
 
 
+VOTES = {  # of each sample the answers with the text of A first; "!": one that the judge has changed since
+    "s0": ["first", "first", "second"],
+    "s1": ["second", "!first", "second", "tie"],
+    "s2": ["first", "second"],
+    "s3": ["tie", "tie", "first"],
+    "s4": ["skip", "second"],
+    "s5": ["skip"],
+    "s6": ["first", "tie", "second", "second", "first"],
+    "s7": ["first"],
+}
+
+
+def test_votes_become_preference_pairs_that_a_run_reads(tmp_path, trifacet):
+    """The majority of the last answers; ties, splits and samples without an answer are no pair."""
+    from trifacet.data.settings import Data
+    from trifacet.data.source import source_of
+    from trifacet.review.pairs import read_review
+
+    command = write_review(tmp_path, len(VOTES) + 1)
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    same = json.loads((tmp_path / "b.jsonl").read_text().splitlines()[7])["text"]
+    (tmp_path / "a.jsonl").write_text(
+        "\n".join([*lines[:7], json.dumps({"id": "s7", "text": f" {same} "}), *lines[8:]])
+    )
+    files = [tmp_path / name for name in ("a.jsonl", "b.jsonl", "test.jsonl")]
+    store = Store(tmp_path / "votes.sqlite", read_review(*files, names=NAMES))
+    for sample, choices in VOTES.items():
+        judge = -1
+        for choice in choices:
+            judge += not choice.startswith("!")
+            store.begin(f"judge {judge}", sees=True)
+            store.vote(sample, f"judge {judge}", "A", choice.removeprefix("!"), saw=True)
+            if choice.startswith("!"):
+                store.vote(sample, f"judge {judge}", "B", "first", saw=True)  # the text of B after all
+    store.close()
+    code, out, err = trifacet(*command, "--export", tmp_path / "pairs.jsonl", "--to", "preferences")
+    assert (code, out) == (0, "") and "3 preference pairs in" in err
+    left = ("3 tied or without a majority", "2 without a vote", "1 whose texts have the same words")
+    assert all(f"left out: {told}" in err for told in left), err
+    source = source_of(Data(root=str(tmp_path), preference="pairs.jsonl"), tmp_path, "preference")
+    pairs = {sample.id: sample for sample in source.read()}
+    assert {name: (pair.response[:5], pair.rejected_responses[0][:5]) for name, pair in pairs.items()} == {
+        "s0": ("alpha", "omega"), "s1": ("omega", "alpha"), "s4": ("omega", "alpha"),
+    }  # fmt: skip
+    assert (source.images / pairs["s0"].image).is_file() and pairs["s0"].context == "Post 0 <b>&"
+    assert pairs["s1"].extra == {
+        "votes": {"chosen": 2, "tie": 1, "rejected": 0}, "chosen_model": NAMES[1], "rejected_model": NAMES[0],
+    }  # fmt: skip
+    code, _, err = trifacet(*command, "--export", tmp_path / "x.csv", "--to", "preferences")
+    assert code == 2 and "name it .jsonl or .json" in err
+    code, out, err = trifacet("review", "export", *command[1:], "--to", "preferences")
+    assert (code, out) == (0, (tmp_path / "pairs.jsonl").read_text()) and "in standard output" in err
+    code, out, _ = trifacet("review", "export", "--store", tmp_path / "votes.sqlite")
+    assert code == 0 and len(out.splitlines()) == sum(map(len, VOTES.values())) + 1  # all votes, the changed one twice
+    code, _, err = trifacet("review", "export", "--to", "preferences")
+    assert code == 2 and "--to preferences needs the texts" in err
+    (tmp_path / "b.jsonl").write_text((tmp_path / "b.jsonl").read_text().replace("omega 0", "another"))
+    code, _, err = trifacet(*command, "--export", tmp_path / "x.jsonl", "--to", "preferences")
+    assert code == 2 and "this one differs in the texts of the second model" in err
+    assert not (tmp_path / "x.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("wins", "losses", "said"),
     [(0, 6, "dpo is preferred"), (6, 0, "sft is preferred"), (0, 5, "no difference found"), (3, 3, "no difference")],
@@ -134,6 +196,7 @@ def test_bad_input_is_one_line(tmp_path, trifacet):
     store = tmp_path / "votes.sqlite"
     for arguments, told in [
         (["review", command[1]], "give both models' texts and their test set"),
+        (["review", *command[1:3], command[1], *command[3:]], "one argument too many"),
         (["review", "--summary", "--store", tmp_path / "none.sqlite"], "no such store"),
         (["review", *command[1:3], "--summary"], "read the store alone"),
         ([*command, "--judge", "Ada", "--judge", "ADA"], "each judge's once"),

@@ -112,8 +112,9 @@ def test_ctrl_c_in_the_last_step_still_ends_the_command(tmp_path, world, tiny_fo
             self.received = signal.SIGINT
 
     monkeypatch.setattr(StopOnSignal, "on_step_end", at_once)
-    recipe = recipe_of(tmp_path / "out", world, tiny_folder)
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, {"sft.log_every": 3})
     with pytest.raises(KeyboardInterrupt):
         train(recipe, "sft", tiny_folder)
     assert (tmp_path / "out/models/sft/done.json").exists()
+    assert [line["step"] for line in log_of(tmp_path / "out/models/sft")] == [1, 3, 4]  # the last one is logged too
     assert torch.isfinite(torch.tensor(log_of(tmp_path / "out/models/sft")[-1]["loss"]))

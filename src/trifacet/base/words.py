@@ -9,6 +9,10 @@ from collections.abc import Sequence
 # C0, DEL and C1 but white space; marks that turn the direction of what follows; halves of surrogate pairs.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOT_ASCII = re.compile(r"[^\n\t -~]")
+_PART = r"[^\s\\/\"':=,;()<>]"  # a character of a path's part; a part may hold single blanks
+_FOLDERS = re.compile(
+    rf"(?<![^\s=\"'(\[,])(?:file://)?(?:[A-Za-z]:)?[\\/]{{1,2}}(?:{_PART}+(?: (?!-){_PART}+)*[\\/])+(?={_PART})"
+)
 
 
 def listed(names: Sequence[str], shown: int = 5) -> str:
@@ -32,3 +36,8 @@ def _seen(found: re.Match[str]) -> str:
     if char.isprintable() or unicodedata.category(char) == "Zs":  # a blank of another width
         return char
     return char.encode("unicode_escape").decode("ascii")
+
+
+def without_folders(text: str) -> str:
+    """The text with "…/" for the folders of each absolute path: a page is handed on, the machine is not."""
+    return _FOLDERS.sub("…/", text)

@@ -21,6 +21,7 @@ import yaml
 from trifacet.base.digests import text_number
 from trifacet.base.files import write_atomically
 from trifacet.base.markdown import markdown_text
+from trifacet.base.words import without_folders
 from trifacet.building.output import SET_KINDS
 from trifacet.building.recipe import BuildRecipe
 
@@ -210,7 +211,7 @@ def _steps(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> str:
     parameters = [{}, *(chosen.parameters.model_dump(mode="json") for chosen in recipe.steps), {}]
     lines = ["| Step | Parameters | Rows in | Rows out |", "|---|---|---:|---:|"]
     for step, given in zip(manifest["steps"], parameters, strict=True):
-        told = "; ".join(f"{name} = {_value(value)}" for name, value in given.items())
+        told = without_folders("; ".join(f"{name} = {_value(value)}" for name, value in given.items()))
         lines.append(
             f"| {markdown_text(step['name'])} | {markdown_text(told)} | {step['rows_in']:,} | {step['rows_out']:,} |"
         )

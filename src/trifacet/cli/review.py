@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from trifacet.review.pairs import Review
     from trifacet.review.store import Store
 
+
+class ExportKind(StrEnum):
+    """What ``--export`` writes."""
+
+    VOTES = "votes"
+    PREFERENCES = "preferences"
+
+
 _HERE = "127.0.0.1"
 _STORE = Path("review.sqlite")
 
@@ -29,6 +39,7 @@ def review(
         typer.Argument(metavar="A", help='Texts of model A: [NAME=]PATH, JSONL of {"id", "text"}.', show_default=False),
     ] = None,
     second: Annotated[str | None, typer.Argument(metavar="B", help="Texts of model B.", show_default=False)] = None,
+    third: Annotated[str | None, typer.Argument(hidden=True, metavar="")] = None,
     *,
     data: Annotated[
         Path | None, typer.Option(help="Test set in any data format: posts and images.", show_default=False)
@@ -64,13 +75,30 @@ def review(
         str | None,
         typer.Option(metavar="PATH", help="Write all votes as .jsonl or .csv (- prints JSONL); no server."),
     ] = None,
+    to: Annotated[
+        ExportKind,
+        typer.Option(help="What --export writes: votes, or preferences to train on (.jsonl, .json, .parquet)."),
+    ] = ExportKind.VOTES,
 ) -> None:
     """Let people compare the texts of two models, blind and in random order, on a local page.
 
     Example: trifacet review sft=sft.jsonl dpo=dpo.jsonl --data test.jsonl --images data --store review.sqlite
 
     Then: trifacet review --summary --store review.sqlite --export votes.csv
+
+    And: trifacet review export sft=sft.jsonl dpo=dpo.jsonl --data test.jsonl --to preferences --export pairs.jsonl
     """
+    if first == "export":  # said in words: to standard output unless --export names a file
+        first, second, third, export = second, third, None, export or "-"
+    if third is not None:
+        raise TrifacetError(f"{third!r} is one argument too many; a review is of two models, A and B")
+    if to is ExportKind.PREFERENCES:
+        if not (export and first and second and data):
+            raise TrifacetError(
+                "--to preferences needs the texts: trifacet review export A B --data TEST --to preferences"
+            )
+        _export_preferences(_read(first, second, data, limit), store, Path(export))
+        return
     if summary or json_path or export:
         if first or second or data:
             raise TrifacetError("--summary, --json and --export read the store alone; leave A, B and --data out")
@@ -197,3 +225,27 @@ def _tell(path: Path, *, json_path: str | None, table: bool, export: str | None)
         if table:
             print_summary(document)
     store.close()
+
+
+def _export_preferences(review: Review, path: Path, export: Path) -> None:
+    from trifacet.data.formats import write_samples
+    from trifacet.data.formats.trifacet import LABEL, to_row
+    from trifacet.review.preferences import preference_samples
+    from trifacet.review.store import Store
+
+    if str(export) != "-" and export.suffix not in (".jsonl", ".json"):
+        raise TrifacetError(f"--export {export}: unknown kind of file; name it .jsonl or .json")
+    store = Store(path)
+    try:
+        samples, left = preference_samples(store, review)
+    finally:
+        store.close()
+    said = "".join(f"; left out: {count} {why}" for why, count in left.items())
+    if not samples:
+        raise TrifacetError(f"no sample of {path} has a majority for one text{said}; nothing is written")
+    if str(export) == "-":
+        sys.stdout.write("".join(f"{json.dumps(to_row(one, LABEL), ensure_ascii=False)}\n" for one in samples))
+    else:
+        write_samples(samples, export, "trifacet", "preference")
+    where = "standard output" if str(export) == "-" else plain(str(export))
+    err.print(f"{len(samples)} preference pairs in {where}{said}", soft_wrap=True)

@@ -36,7 +36,7 @@ PROFILES: tuple[Profile, ...] = ("coco", "paper")
 
 @dataclass(frozen=True)
 class _Opened:
-    """One model before it is scored: either its texts or its measures."""
+    """One model before it is scored: its texts, its measures, or both; ``others``: where further parts come from."""
 
     name: str
     source: str
@@ -46,6 +46,12 @@ class _Opened:
     images: Path | None = None
     notes: Sequence[str] = ()
     results: Sequence[Result] = ()
+    others: Sequence[str] = ()
+
+    @property
+    def sources(self) -> str:
+        """Where all of it comes from."""
+        return ", ".join([self.source, *self.others])
 
 
 def read_entries(
@@ -79,7 +85,7 @@ def read_entries(
     told = [one for one in opened if one.texts]
     if not told:
         measured = [
-            Contestant(one.name, one.source, _turned(one.measures, better), results=one.results) for one in opened
+            Contestant(one.name, one.sources, _turned(one.measures, better), results=one.results) for one in opened
         ]
         return Entered(measured, {}, None, _once(opened))
     targets = _targets(told, references)
@@ -105,9 +111,9 @@ def read_entries(
             match_ids(texts, targets, Path(one.source), "--common compares the samples that all have")
             measures, remarks[one.name] = _scored(texts, targets, profiles, extras)
             measures = {**measures, **one.measures}
-            contestants.append(Contestant(one.name, one.source, _turned(measures, better), texts, one.results))
+            contestants.append(Contestant(one.name, one.sources, _turned(measures, better), texts, one.results))
         else:
-            contestants.append(Contestant(one.name, one.source, _turned(one.measures, better), results=one.results))
+            contestants.append(Contestant(one.name, one.sources, _turned(one.measures, better), results=one.results))
     notes += _told_apart(remarks)
     images = next((one.images for one in told if one.images is not None), None) if references is None else None
     return Entered(contestants, {target.id: target for target in targets}, images, list(dict.fromkeys(notes)))
@@ -219,6 +225,7 @@ def _one_model(parts: Sequence[_Opened]) -> _Opened:
         measures={key: measure for part in parts for key, measure in part.measures.items()},
         notes=[note for part in parts for note in part.notes],
         results=[one for part in parts for one in part.results],
+        others=[part.source for part in parts if part is not told],
     )
 
 

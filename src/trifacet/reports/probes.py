@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from trifacet.base.bidi import isolated
 from trifacet.base.files import write_atomically
+from trifacet.base.words import without_folders
 from trifacet.probing.document import read_document
 from trifacet.reports.charts import Chart
 from trifacet.reports.plots import Line, PointCloud, bar_chart, line_chart, pair_chart, swatch
@@ -58,7 +59,9 @@ def write_page(probes: Mapping[str, _Document], path: Path) -> None:
             {},
             sections=probe_sections(probes),
             names=_names(probes),
-            sets=list(dict.fromkeys((document["samples"], document["data"]) for document in probes.values())),
+            sets=list(
+                dict.fromkeys((document["samples"], without_folders(document["data"])) for document in probes.values())
+            ),
         ),
     )
 

@@ -124,6 +124,11 @@ class Store:
         if review is not None:
             self._check(json.loads(facts["fingerprint"]), review.fingerprint())
 
+    def require(self, review: Review) -> None:
+        """Raise TrifacetError where the votes are on another review."""
+        (kept,) = self._read("SELECT value FROM facts WHERE name = 'fingerprint'")
+        self._check(json.loads(kept[0]), review.fingerprint())
+
     def close(self) -> None:
         """Let go of the file."""
         with self._voting:

@@ -22,7 +22,7 @@ from trifacet.statistics.effects import sign_test
 from trifacet.statistics.measures import Array, Measure, ratio
 from trifacet.statistics.significance import percentile_interval
 
-_OUTCOMES: tuple[ReviewOutcome, ...] = ("lose", "tie", "win")  # in the order of their rank
+OUTCOMES: tuple[ReviewOutcome, ...] = ("lose", "tie", "win")  # in the order of their rank
 _SEED, _DRAWS, _LEVEL = 17, 10_000, 0.95
 
 
@@ -34,7 +34,7 @@ def summarise_review(store: Store, *, seed: int = _SEED, draws: int = _DRAWS) ->
     units = tuple(dict.fromkeys(vote.sample for vote in counting))
     table_UJ = _table(counting, units, judges)
     counts_UV = np.stack([(table_UJ == value).sum(axis=1) for value in range(3)], axis=1).astype(np.float64)
-    majority_UV = _majority(counts_UV)
+    majority_UV = majority(counts_UV)
     sample = _Resampling(seed, draws)
     same = {entry.id for entry in store.samples if entry.same}
     return {
@@ -68,17 +68,20 @@ class _Resampling(NamedTuple):
 
 
 def _table(votes: Sequence[Vote], units: Sequence[str], judges: Sequence[str]) -> NDArray[np.int64]:
-    """(U, J): the outcomes' numbers in ``_OUTCOMES``, or MISSING."""
+    """(U, J): the outcomes' numbers in ``OUTCOMES``, or MISSING."""
     row, column = {name: at for at, name in enumerate(units)}, {name: at for at, name in enumerate(judges)}
     table_UJ = np.full((len(units), len(judges)), MISSING, dtype=np.int64)
     for vote in votes:
         assert vote.outcome is not None
-        table_UJ[row[vote.sample], column[vote.judge]] = _OUTCOMES.index(vote.outcome)
+        table_UJ[row[vote.sample], column[vote.judge]] = OUTCOMES.index(vote.outcome)
     return table_UJ
 
 
-def _majority(counts_UV: Array) -> Array:
-    """(U, V) with a single 1 per sample: the outcome with more votes than each other, else a tie."""
+def majority(counts_UV: Array) -> Array:
+    """The outcome with more votes than each other, else a tie: a single 1 per sample.
+
+    Both (U, V), an outcome's votes in the order of ``OUTCOMES``.
+    """
     most_U1 = counts_UV.max(axis=1, keepdims=True, initial=0)
     leads_UV = counts_UV == most_U1
     alone_U1 = leads_UV.sum(axis=1, keepdims=True) == 1
@@ -89,8 +92,8 @@ def _outcomes(units: tuple[str, ...], counts_UV: Array, sample: _Resampling) -> 
     total_U = counts_UV.sum(axis=1)
     document: dict[str, Any] = {"n": int(total_U.sum())}
     for value in (2, 1, 0):
-        measure = Measure(_OUTCOMES[value], units, np.stack([counts_UV[:, value], total_U], axis=1), ratio)
-        document[_OUTCOMES[value]] = {"count": int(counts_UV[:, value].sum()), **_share(sample.described(measure))}
+        measure = Measure(OUTCOMES[value], units, np.stack([counts_UV[:, value], total_U], axis=1), ratio)
+        document[OUTCOMES[value]] = {"count": int(counts_UV[:, value].sum()), **_share(sample.described(measure))}
     return document
 
 
@@ -137,7 +140,7 @@ def _judge(name: str, votes: Sequence[Vote]) -> dict[str, Any]:
         "skipped": choices["skip"],
         "revised": len(own) - len(counting),
         "without_image": sum(not vote.saw for vote in counting),
-        **{value: outcomes[value] for value in reversed(_OUTCOMES)},
+        **{value: outcomes[value] for value in reversed(OUTCOMES)},
         "first_position": choices["first"] / chosen if chosen else None,
     }
 

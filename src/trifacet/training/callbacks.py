@@ -53,7 +53,10 @@ class StepTime(TrainerCallback):
 
 
 class LogFile(TrainerCallback):
-    """Appends each line of the log to a JSONL file; on resumption the lines after the checkpoint are dropped.
+    """Appends each line of the log to a JSONL file, the last step's among them.
+
+    On resumption the lines after the checkpoint are dropped.
+
 
     ``said``: what was warned of at the start, which its first line has where there is anything.
     """
@@ -68,6 +71,10 @@ class LogFile(TrainerCallback):
         lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left the last line without its end
         kept = [line for line in lines if _step_of(line) <= state.global_step]
         write_atomically(self.path, "".join(f"{line}\n" for line in kept))
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step >= state.max_steps:  # of a short run it may be the only line but the first
+            control.should_log = True
 
     def on_log(
         self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any

@@ -87,6 +87,10 @@ def test_every_step_and_reason_is_told_with_its_count(recipe, page):
             assert f"{reason} {times}" in page.text
 
 
+def test_the_page_does_not_tell_where_things_lie_on_the_machine(recipe, file):
+    assert recipe.folder.is_absolute() and str(recipe.folder.parent) not in file.read_text(encoding="utf-8")
+
+
 def test_the_page_loads_nothing_and_runs_nothing(file, page):
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base", "audio", "video", "textarea"}

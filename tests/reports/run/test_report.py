@@ -17,6 +17,7 @@ from fake_run import HOSTILE, make_run, write_json, write_lines
 from typer.testing import CliRunner
 
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.words import without_folders
 from trifacet.cli.report import report
 from trifacet.evaluation.run_folder import read_run
 from trifacet.reports.run.report import write_report
@@ -205,6 +206,37 @@ def test_a_run_with_nothing_but_its_recipe(tmp_path):
     (tmp_path / "recipe.yaml").write_text("name: bare\noutput: x\nmodel: {path: some/model}\n", encoding="utf-8")
     page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
     assert "starts from the checkpoint some/model" in page.text
+
+
+def test_the_page_does_not_tell_where_things_lie_on_the_machine(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(
+        "name: bare\noutput: /home/ana maria/runs/out\nmodel:\n  path: /home/ana maria/models/llava\n", encoding="utf-8"
+    )
+    write_json(tmp_path / "run.json", {"command": ["trifacet", "run", "/home/ana/r.yaml", "--set=output=/srv/ana/out"]})
+    write_lines(tmp_path / "skipped.jsonl", [{"for": "sft", "file": "/home/ana/data/train.json", "row": 3}])
+    html = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "ana" not in re.sub("manage|banana|analy|channel", "", Page(html).text)
+    for shown in (
+        "the checkpoint …/llava",
+        "output: …/out",
+        "trifacet run …/r.yaml --set=output=…/out",
+        "…/train.json",
+    ):
+        assert shown in Page(html).text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("root: '/data/palt'", "root: '…/palt'"),
+        ("C:\\Users\\ana\\x.csv", "…/x.csv"),
+        ("file:///home/ana/x.png", "…/x.png"),
+        ("/home/ana maria/runs/demo (sft)", "…/demo (sft)"),
+        *[(text, text) for text in ("https://h.org/a/b", "and/or <br/> a / b", "runs/demo ~/x/y ../a/b", "/data", "/")],
+    ],
+)
+def test_of_absolute_paths_the_last_part_is_shown(text, shown):
+    assert without_folders(text) == shown
 
 
 def test_a_run_on_files_has_no_columns_and_no_marks_of_facts(tmp_path):

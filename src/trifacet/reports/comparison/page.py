@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from trifacet.base.bidi import isolated
 from trifacet.base.files import write_atomically
-from trifacet.base.words import visible
+from trifacet.base.words import visible, without_folders
 from trifacet.comparing.comparison import Column, Comparison
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.pairs import JudgedPairs
@@ -80,7 +80,7 @@ def render_comparison(
     return render_page(
         __name__,
         "comparison.html.jinja",
-        {"quantity": quantity, "p": p_text, "share": share_text, "interval": _shares},
+        {"quantity": quantity, "p": p_text, "share": share_text, "interval": _shares, "brief": without_folders},
         comparison=comparison,
         contestants=contestants,
         samples=len(samples),
@@ -105,7 +105,7 @@ def render_comparison(
         pairs=len({(one.model, one.other) for one in comparison.differences}),
         findings=findings(comparison),
         official=official_text(comparison),
-        caveats=[*map(visible, comparison.notes), *caveats(comparison)],
+        caveats=[*(visible(without_folders(note)) for note in comparison.notes), *caveats(comparison)],
         judged=judged,
         examples=examples(comparison, {one.name: one.texts for one in contestants}, samples, images),
         items=sections(comparison, contestants, None if samples else images),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from trifacet.base.words import without_folders
 from trifacet.building.examples import BuildExample, image_of
 from trifacet.building.step import Tools
 from trifacet.web.pictures import Picture, picture
@@ -106,7 +107,11 @@ class Showing:
             made=event["verdict"] == "change",
             pictures=[self._picture(name) for name in made[:4]],
             attempts=[_judged(one) for one in _mappings(event["detail"].get("attempts"))],
-            details=[(name, clipped(_said(value), 300)) for name, value in event["detail"].items() if _tells(name)],
+            details=[
+                (name, clipped(without_folders(_said(value)), 300))
+                for name, value in event["detail"].items()
+                if _tells(name)
+            ],
         )
 
     def _seen(self, row: Mapping[str, Any] | None) -> _Seen | None:
@@ -130,7 +135,7 @@ class Showing:
 
     def _small(self, root: Path, name: str) -> Picture:
         found = picture(root, name, side=SIDE, max_pixels=self.tools.max_pixels)
-        return replace(found, problem=clipped(found.problem, 300))
+        return replace(found, problem=clipped(without_folders(found.problem), 300))
 
 
 def pieces(before: str, after: str) -> list[Piece]:

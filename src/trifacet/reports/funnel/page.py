@@ -15,6 +15,7 @@ from typing import Any
 from trifacet.base.bidi import isolated
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
+from trifacet.base.words import without_folders
 from trifacet.building.examples import Reason, examples
 from trifacet.building.output import MANIFEST, SET_KINDS
 from trifacet.building.plan import tools_of
@@ -97,7 +98,7 @@ def render_funnel(recipe: BuildRecipe, *, costs: Sequence[Mapping[str, Any]] = (
         paid=sum(row["spent"] for row in kept),
         faults=[_fault(fault) for fault in audit(recipe)[:FAULTS_SHOWN]],
         audit_field=recipe.audit,
-        recipe_text=dump_build_recipe(recipe),
+        recipe_text=without_folders(dump_build_recipe(recipe)),
         versions=manifest["versions"] if manifest else {},
         verdicts=_VERDICTS,
     )

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from trifacet.base.bidi import isolated
 from trifacet.base.files import write_atomically
+from trifacet.base.words import without_folders
 from trifacet.comparing.comparison import Comparison
 from trifacet.data.source import FilesRead
 from trifacet.evaluation.run_folder import Run, number, read_run
@@ -65,7 +66,8 @@ def _view(run: Run) -> dict[str, Any]:
         "run": run,
         "opening": opening(run, posts),
         "started": _moment(run.facts.get("started")),
-        "command": " ".join(command) if isinstance(command, list) else str(command or ""),
+        "command": without_folders(" ".join(command) if isinstance(command, list) else str(command or "")),
+        "recipe_text": without_folders(run.recipe_text),
         "summary": summary,
         "sure": sureness(summary, run.comparison),
         "not_compared": NOT_COMPARED,
@@ -151,7 +153,7 @@ def _rejected(run: Run, entry: Mapping[str, Any]) -> dict[str, Any]:
 def _skipped(line: Mapping[str, Any]) -> dict[str, str]:
     """A row that was left out, as text; – where something is not known."""
     known = {key: line.get(key) for key in ("for", "file", "row", "id", "field", "reason")}
-    return {key: "–" if value is None else str(value) for key, value in known.items()}
+    return {key: "–" if value is None else without_folders(str(value)) for key, value in known.items()}
 
 
 def _moment(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trifacet.base.bidi import isolated
+from trifacet.base.words import without_folders
 from trifacet.evaluation.run_folder import Run, number
 from trifacet.reports.run.posts import Post
 
@@ -47,7 +48,7 @@ def _start(run: Run) -> str:
     model = run.recipe.get("model")
     model = model if isinstance(model, Mapping) else {}
     if model.get("path"):
-        return f"This run starts from the checkpoint {isolated(str(model['path']))}."
+        return f"This run starts from the checkpoint {isolated(without_folders(str(model['path'])))}."
     tiny = model.get("tiny")
     if isinstance(tiny, Mapping) and tiny.get("warmup_steps"):
         return (
