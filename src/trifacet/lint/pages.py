@@ -40,13 +40,12 @@ _FEW = 100  # children of a figure that are looked at for its caption
 
 
 @dataclass(frozen=True)
-class _Node:
-    """An element on the way down, and what the elements around it make of it.
+class _Around:
+    """What the elements around an element, and its own attributes, make of it; most share one.
 
     ``unsaid``: screen readers skip it ("hidden" by aria-hidden), or say it as a "part" of the image around it.
     """
 
-    element: Any
     control: Any = None
     figure: Any = None
     label: Any = None
@@ -65,8 +64,8 @@ def read_html(data: bytes | str, path: Path) -> Iterator[AltText]:
     """
     text = page_text(data) if isinstance(data, bytes) else data
     page = _Page(_tree(text, path), path)
-    for node in page.nodes:
-        if (found := page.alt_text(node)) is not None:
+    for element, around in page.elements:
+        if (found := page.alt_text(element, around)) is not None:
             yield found
 
 
@@ -87,23 +86,22 @@ class _Page:
 
     def __init__(self, root: Any, path: Path) -> None:
         self.path = path
-        self.nodes = list(_walk(root))
-        self.names = Names(node.element for node in self.nodes)
+        self.elements = list(_walk(root))
+        self.names = Names(element for element, _ in self.elements)
 
-    def alt_text(self, node: _Node) -> AltText | None:
+    def alt_text(self, element: Any, around: _Around) -> AltText | None:
         """The text of an element that shows an image; None for other elements, and for what nobody is told of."""
-        element = node.element
         kind = kind_of(element)
-        if kind is None or node.hidden or not node.visible or node.unsaid == "part":
+        if kind is None or around.hidden or not around.visible or around.unsaid == "part":
             return None
         decorative = is_decoration(element)
         bound = not decorative and is_bound(element.attrs)
-        text = element.attrs.get("alt") if decorative else self.names.of_image(element, kind, node.label)
-        if node.unsaid:
+        text = element.attrs.get("alt") if decorative else self.names.of_image(element, kind, around.label)
+        if around.unsaid:
             text = None
         nameless = decorative or not ((text or "").strip() or bound)
-        needed = self._needed(node, kind, decorative) if nameless else ""
-        if not needed and (node.unsaid or (kind == "svg" and text is None and role_of(element) not in IMAGE_ROLES)):
+        needed = self._needed(element, around, kind, decorative) if nameless else ""
+        if not needed and (around.unsaid or (kind == "svg" and text is None and role_of(element) not in IMAGE_ROLES)):
             return None  # a drawing without a role is no image to a screen reader
         unasked = ""
         if not needed and decorative:
@@ -117,67 +115,68 @@ class _Page:
             column=column,
             id=attribute(element, "id"),
             image=_image(element, self.path),
-            context=self._around(node),
+            context=self._said_with(around),
             unasked=unasked,
             needed=needed,
             brief=kind in ("input", "area")
-            or node.control is not None
+            or around.control is not None
             or (kind == "role" and bool(self.names.words(element))),
         )
 
-    def _needed(self, node: _Node, kind: Kind, decorative: bool) -> str:
+    def _needed(self, element: Any, around: _Around, kind: Kind, decorative: bool) -> str:
         """Why this image needs a text; "" where it may be decorative."""
-        if node.control is not None and not self.names.has_name(node.control):
-            self.names.told(node.control)  # one finding says it, however many images the link has
+        if around.control is not None and not self.names.has_name(around.control):
+            self.names.told(around.control)  # one finding says it, however many images the link has
             return "nothing else names the link or button around it"
-        if node.unsaid or decorative:
+        if around.unsaid or decorative:
             return ""
         if kind == "input":
             return "a button has no other name"
         if kind == "area":
             return "a link on an image map has no other name"
-        says_so = "alt" in node.element.attrs or "role" in node.element.attrs
-        conflict = kind == "img" and says_so and in_conflict(node.element)
+        says_so = "alt" in element.attrs or "role" in element.attrs
+        conflict = kind == "img" and says_so and in_conflict(element)
         return "what can be focused, or has ARIA attributes, is no decoration" if conflict else ""
 
-    def _around(self, node: _Node) -> str | None:
+    def _said_with(self, around: _Around) -> str | None:
         """The words that stand with the image: its figure's caption, else what its link or button says."""
-        if node.figure is not None:
-            children = [*node.figure.children[:_FEW], *node.figure.children[-_FEW:]]
+        if around.figure is not None:
+            children = [*around.figure.children[:_FEW], *around.figure.children[-_FEW:]]
             caption = next((child for child in children if child.name == "figcaption"), None)
             if caption is not None and (words := self.names.words(caption)):
                 return words
-        return self.names.words(node.control) or None if node.control is not None else None
+        return self.names.words(around.control) or None if around.control is not None else None
 
 
-def _walk(root: Any) -> Iterator[_Node]:
+def _walk(root: Any) -> Iterator[tuple[Any, _Around]]:
     """All elements in their order, without recursion: pages may be nested a million deep."""
-    stack = [_Node(root)]
+    stack = [(root, _Around())]
     while stack:
-        node = stack.pop()
-        element, inside = node.element, node
+        element, around = stack.pop()
         if element.attrs is not None:
-            node = _entered(node)
-            yield node
-            inside = replace(node, unsaid=node.unsaid or "part") if role_of(element) in IMAGE_ROLES else node
-            if is_control(element) and not node.unsaid:
-                inside = replace(inside, control=element)
+            around = _entered(element, around)
+            yield element, around
+            if not around.unsaid:
+                if is_control(element):
+                    around = replace(around, control=element)
+                if role_of(element) in IMAGE_ROLES:
+                    around = replace(around, unsaid="part")
             if element.name in ("figure", "label"):
-                inside = replace(inside, **{element.name: element})
+                around = replace(around, **{element.name: element})
         content = element.template_content if element.name == "template" else None
         below = [*(element.children or ()), *([content] if content is not None else ())]
-        stack.extend(replace(inside, element=child) for child in reversed(below) if child.name != "#text")
+        stack.extend((child, around) for child in reversed(below) if child.name != "#text")
 
 
-def _entered(node: _Node) -> _Node:
-    """The node with what its own attributes say."""
-    visible = visibility(node.element)
-    return replace(
-        node,
-        hidden=node.hidden or is_hidden(node.element),
-        visible=node.visible if visible is None else visible,
-        unsaid=node.unsaid or ("hidden" if is_unsaid(node.element) else ""),
-    )
+def _entered(element: Any, around: _Around) -> _Around:
+    """With what the element's own attributes say."""
+    if is_hidden(element) and not around.hidden:
+        around = replace(around, hidden=True)
+    if (visible := visibility(element)) is not None and visible != around.visible:
+        around = replace(around, visible=visible)
+    if is_unsaid(element) and not around.unsaid:
+        around = replace(around, unsaid="hidden")
+    return around
 
 
 def _image(element: Any, path: Path) -> str:
