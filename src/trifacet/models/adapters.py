@@ -100,7 +100,8 @@ def put_on(model: Any, folder: Path) -> Any:
     _refuse_keys(file, "has", set(tensors) - places, "for which the model has no place")
     odd = {key for key, tensor in asked.items() if tensor.shape != tensors[key].shape}
     _refuse_keys(file, "has", odd, "of another shape than the model and its settings say")
-    weights = {_PREFIX + key: tensor.float() for key, tensor in tensors.items()}
+    device = next(model.parameters()).device
+    weights = {_PREFIX + key: tensor.to(device, torch.float32) for key, tensor in tensors.items()}
     unknown = set_peft_model_state_dict(adapted, weights, low_cpu_mem_usage=True).unexpected_keys
     _refuse_keys(file, "has", set(unknown), "for which the model has no place")
     return adapted.eval()
