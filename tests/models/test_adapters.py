@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from searching import searched
 from tiny_adapters import adapt, base_of, edit
-from tiny_families import MAKERS
+from tiny_families import MAKERS, load_copy
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.encode import SampleEncoder
 from trifacet.models.adapters import merged, put_on
 from trifacet.models.loading import load_model, load_processor, save_model
+from trifacet.models.paradigms import LoraSettings, choose_trained
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PEFT's, of tied embeddings and settings that say nothing
 IDS = torch.tensor([[5, 6, 7, 40, 41, 42, 43, 44]])
@@ -44,7 +45,7 @@ def test_merged_is_unmerged_in_every_family(family, tied, family_folders, tmp_pa
     trained = adapt(base, tmp_path, target_modules=["lm_head", "embed_tokens", "q_proj", "down_proj"])
     assert (logits(trained) - logits(base)).abs().max() > 0.1
     whole = check(base, tmp_path, logits(trained))
-    assert not whole.config.tie_word_embeddings
+    assert not (whole.config.tie_word_embeddings or whole.config.get_text_config().tie_word_embeddings)
     assert whole.get_output_embeddings().weight is not whole.get_input_embeddings().weight
 
 
@@ -80,11 +81,17 @@ def test_merged_is_unmerged_whatever_is_adapted(tied, family_folders, tmp_path):
     holds()
 
 
-def test_a_model_with_an_adapter_on_tied_embeddings_is_saved_as_it_is(family_folders, tmp_path):
-    folder = shutil.copytree(family_folders("gemma3"), tmp_path / "base")
-    trained = adapt(load_model(folder).model, tmp_path / "adapter", target_modules=["lm_head"])
-    trained.peft_config["default"].base_model_name_or_path = str(folder)
-    trained.save_pretrained(tmp_path / "adapter")
+@pytest.mark.parametrize("targets", ["lm_head", "embed_tokens"])
+def test_what_a_run_trains_on_tied_embeddings_is_saved_loaded_and_saved_whole(targets, family_folders, tmp_path):
+    start = load_copy(family_folders("gemma3"))
+    settings = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=rf".*({targets}|q_proj)|{targets}")
+    trained, _ = choose_trained(start.model, start.family, train_vision=False, lora=settings)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in trained.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight), alpha=0.05)
+    save_model(trained, start.processor, tmp_path / "adapter")
     loaded = load_model(tmp_path / "adapter")
     save_model(loaded.model, loaded.processor, tmp_path / "whole")
     assert torch.equal(logits(load_model(tmp_path / "whole").model), logits(loaded.model))

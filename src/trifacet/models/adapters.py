@@ -100,7 +100,8 @@ def put_on(model: Any, folder: Path) -> Any:
     _refuse_keys(file, "has", set(tensors) - places, "for which the model has no place")
     odd = {key for key, tensor in asked.items() if tensor.shape != tensors[key].shape}
     _refuse_keys(file, "has", odd, "of another shape than the model and its settings say")
-    weights = {_PREFIX + key: tensor.float() for key, tensor in tensors.items()}
+    device = next(model.parameters()).device
+    weights = {_PREFIX + key: tensor.to(device, torch.float32) for key, tensor in tensors.items()}
     unknown = set_peft_model_state_dict(adapted, weights, low_cpu_mem_usage=True).unexpected_keys
     _refuse_keys(file, "has", set(unknown), "for which the model has no place")
     return adapted.eval()
@@ -109,10 +110,11 @@ def put_on(model: Any, folder: Path) -> Any:
 def merged(adapted: Any, dtype: torch.dtype) -> Any:
     """The model with its adapter merged into its weights, these in ``dtype``; tied embeddings may part."""
     model = adapted.get_base_model()
+    configs = (model.config, model.config.get_text_config())
+    tied = any(getattr(config, "tie_word_embeddings", False) for config in configs)
     ends = model.get_input_embeddings(), model.get_output_embeddings()
     embed, head = map(innermost, ends)
-    tied = head.weight is embed.weight
-    if tied and (embed, head) != ends:  # what is merged into the one is not the other's
+    if head.weight is embed.weight and (embed, head) != ends:  # what is merged into the one is not the other's
         head.weight = nn.Parameter(head.weight.detach().clone(), requires_grad=False)
     model = adapted.merge_and_unload()
     for weight in model.parameters():  # not the buffers: rotary frequencies stay in float32, as transformers has them
@@ -122,7 +124,8 @@ def merged(adapted: Any, dtype: torch.dtype) -> Any:
         same = torch.equal(embed.weight, head.weight)
         if same:
             head.weight = embed.weight
-        model.config.tie_word_embeddings = model.config.get_text_config().tie_word_embeddings = same
+        for config in configs:
+            config.tie_word_embeddings = same
         model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)
     return model
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
+from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE
 from transformers.utils import (
     CHAT_TEMPLATE_FILE,
     IMAGE_PROCESSOR_NAME,
@@ -27,6 +27,8 @@ from transformers.utils.hub import PushToHubMixin
 from trifacet.base.errors import TrifacetError
 from trifacet.models.soundness import file_of
 from trifacet.models.trial import TEXT, try_template, try_tokenizer
+
+_TOKENIZERS = (FULL_TOKENIZER_FILE, "tokenizer.model", "vocab.json")
 
 
 class NoVideos(PushToHubMixin):
@@ -82,7 +84,7 @@ def with_own_parts(folder: Path, processor: Any) -> Any:
     """
     own = copy.copy(processor)
     source = str(folder)
-    if (folder / FULL_TOKENIZER_FILE).is_file() or (folder / TOKENIZER_CONFIG_FILE).is_file():
+    if any((folder / name).is_file() for name in _TOKENIZERS):
         own.tokenizer = read_tokenizer(source)
         ids = own.tokenizer.get_vocab()
         for token, number in processor.tokenizer.get_vocab().items():
@@ -107,7 +109,7 @@ def lacking_part(source: str) -> str:
     folder = Path(source)
     if not folder.is_dir():
         return ""
-    for names in ((PROCESSOR_NAME, IMAGE_PROCESSOR_NAME), (FULL_TOKENIZER_FILE, "tokenizer.model", "vocab.json")):
+    for names in ((PROCESSOR_NAME, IMAGE_PROCESSOR_NAME), _TOKENIZERS):
         if not any((folder / name).is_file() for name in names):
             return f"there is no {' or '.join(names)}"
     return ""
