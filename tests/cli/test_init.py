@@ -47,6 +47,12 @@ def test_a_recipe_fits_model_and_memory(trifacet, write, model, memory, full):
     assert (recipe.data.images, recipe.data.preference) == ("photos", "pairs.jsonl")
 
 
+def test_a_model_that_does_not_fit_is_held_in_four_bits(trifacet, write):
+    for memory in (16, 24):
+        init(trifacet, "--model", "qwen2.5-vl-7b", "--data", write(PAIR), "--memory", memory)
+        assert load_recipe("recipe.yaml").model.four_bit == (memory == 16)
+
+
 @pytest.mark.parametrize(
     ("row", "asked", "objective"),
     [
@@ -74,7 +80,7 @@ def test_the_objective_is_that_of_what_the_data_have(trifacet, write, row, asked
         (("--model", "smolvml", "--data", "pairs.jsonl", "--memory", 24), "did you mean 'smolvlm'?"),
         (("--model", "a/b/c", "--data", "pairs.jsonl", "--memory", 24), "no such folder: 'a/b/c'"),
         (("--model", "photos", "--data", "pairs.jsonl", "--memory", 24), "config.json: no such file"),
-        (("--model", "qwen2.5-vl-7b", "--data", "pairs.jsonl", "--memory", 12), "12 GiB are too little for Qwen/"),
+        (("--model", "qwen2.5-vl-7b", "--data", "pairs.jsonl", "--memory", 8), "8 GiB are too little for Qwen/"),
         (("--model", "smolvlm", "--data", "none.jsonl", "--memory", 24), "none.jsonl: no such file"),
         (("--model", "smolvlm", "--data", "rows.jsonl", "--memory", 24, "--objective", "dpo"), "no rejected version"),
         (("--model", "smolvlm", "--data", "pairs.jsonl", "--memory", 24, "--objective", "dop"), "did you mean 'dpo'?"),

@@ -13,9 +13,11 @@ from tiny_families import MAKERS
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import core
 from trifacet.models.adapters import ADAPTER_WEIGHTS
-from trifacet.models.loading import load_model
+from trifacet.models.asking import WayOfAsking
+from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 from trifacet.models.settings import Model
+from trifacet.training.outcome import CHECKED
 
 LORA = {"rank": 4}
 TOKENS = torch.arange(7, 19)[None]
@@ -26,7 +28,9 @@ def logits_of(loaded):
         return core(loaded.model)(input_ids=TOKENS.to(loaded.model.device)).logits.float()
 
 
-@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "llava" else pytest.mark.endurance) for name in MAKERS]
+)
 def test_an_adapter_is_merged_into_the_weights_that_it_was_trained_over(name, tmp_path):
     folder = MAKERS[name](tmp_path / "base", ["A red gate in our garden.", "Write alt-text"])
     whole, held = load_model(folder), load_model(folder, four_bit=True)
@@ -38,9 +42,6 @@ def test_an_adapter_is_merged_into_the_weights_that_it_was_trained_over(name, tm
         if "lora_B" in key:
             torch.nn.init.normal_(weight, std=0.3)
     held.model = model.eval()
-    from trifacet.models.asking import WayOfAsking
-    from trifacet.models.loading import save_model
-
     save_model(model, held.processor, tmp_path / "adapter", WayOfAsking(four_bit="float32"))
     trained = logits_of(held)
     assert not torch.allclose(trained, logits_of(load_model(folder, four_bit=True)), atol=1e-3)
@@ -51,6 +52,7 @@ def test_an_adapter_is_merged_into_the_weights_that_it_was_trained_over(name, tm
     assert (logits_of(again) - trained).abs().mean() < (logits_of(whole) - trained).abs().mean()
 
 
+@pytest.mark.endurance
 def test_both_stages_train_over_four_bits_and_texts_are_written_with_what_was_trained(tmp_path, world, tiny_folder):
     from trifacet.runs.run import run_recipe
 
@@ -61,7 +63,7 @@ def test_both_stages_train_over_four_bits_and_texts_are_written_with_what_was_tr
     recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
     run_recipe(recipe)
     done = json.loads((tmp_path / "out/models/mcm/done.json").read_text())
-    assert done["trained"]["language"] == "LoRA" and not done["outcome"].get("problem") if "outcome" in done else True
+    assert done["trained"]["language"] == "LoRA" and "problem" not in done[CHECKED]
     model = tmp_path / "out/models/mcm/model"
     assert (model / ADAPTER_WEIGHTS).is_file()
     assert json.loads((model / "trifacet.json").read_text())["four_bit"] == "float32"
@@ -69,7 +71,7 @@ def test_both_stages_train_over_four_bits_and_texts_are_written_with_what_was_tr
 
 @pytest.mark.parametrize("more", [{}, {"lora": LORA, "mixed_precision": True}])
 def test_four_bits_are_for_what_lies_under_adapters(more):
-    with pytest.raises(ValueError, match="holds frozen weights under adapters; set model.lora"):
+    with pytest.raises(ValueError, match="holds frozen weights under adapters"):
         Model(path="x", four_bit=True, **more)
 
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "review": ("fastapi", "uvicorn"),
     "cluster": ("ray",),
     "ner": ("spacy",),
+    "hub": ("datasets",),
     "four-bit": ("bitsandbytes",),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),

@@ -21,7 +21,7 @@ from trifacet.preferences.objectives import OBJECTIVES
 
 _GIB = 2**30
 _BATCH, _SMALL_BATCH = 64, 8  # samples of an optimiser step: MCM-DPO's, and of few rows
-_FULL, _FROZEN = 16, 2  # bytes a weight: with gradient and AdamW's state in float32; frozen in bfloat16
+_FULL, _FROZEN, _FOUR_BIT = 16, 2, 0.6  # bytes a weight: with gradient and AdamW's state; frozen; in four bits
 _ROOM = 6  # GiB beside the weights, at least: activations of one sample, adapters and their optimiser
 _LOOKED_AT = 500  # rows that are read before anything is written
 
@@ -233,12 +233,13 @@ def _text(file: Path, model: _Model, data: dict[str, Path | None], objective: st
     name = file.stem
     weights = model.billions * 1e9 / _GIB
     full, on_gpu = weights and room >= _FULL * weights + 2 * _ROOM, room > 0
-    if on_gpu and room < _FROZEN * weights + _ROOM:
+    four_bit = bool(on_gpu and room < _FROZEN * weights + _ROOM)
+    if four_bit and room < _FOUR_BIT * weights + _ROOM:
         raise TrifacetError(
-            f"{room:g} GiB are too little for {model.path}: its weights take {_FROZEN * weights:.0f} GiB in bfloat16, "
-            f"and training {_ROOM} more at least; choose a smaller model, such as smolvlm"
+            f"{room:g} GiB are too little for {model.path}: its weights take {_FOUR_BIT * weights:.0f} GiB in four "
+            f"bits, and training {_ROOM} more at least; choose a smaller model, such as smolvlm"
         )
-    how = "all weights train" if full else "adapters train (LoRA) on frozen weights"
+    how = "all weights train" if full else f"adapters train on frozen weights ({'QLoRA' if four_bit else 'LoRA'})"
     lines = [
         f"# trifacet run {shlex.quote(str(file))}",
         "#",
@@ -255,6 +256,7 @@ def _text(file: Path, model: _Model, data: dict[str, Path | None], objective: st
         lines += ["  mixed_precision: true # weights in float32, arithmetic in bfloat16"]
     else:
         lines += ["  dtype: bfloat16 # the frozen weights; what trains is kept in float32"] if on_gpu else []
+        lines += ["  four_bit: true # pip install 'trifacet[four-bit]'"] if four_bit else []
         lines += ["  lora: {rank: 64} # scaled by alpha = twice the rank; the vision encoder stays as it is"]
     lines += ["", "data:", *(f"  {key}: {json.dumps(str(path))}" for key, path in data.items() if path is not None)]
     samples = _BATCH if rows == _LOOKED_AT else _SMALL_BATCH

@@ -13,6 +13,7 @@ from typing import Any
 
 from trifacet.base.embedded import MAX_BYTES
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.extras import needed_for
 from trifacet.base.opening import read_bytes
 
 PREFIX = "hub:"
@@ -31,10 +32,8 @@ def hub_rows(path: Path) -> Iterator[dict[str, Any]]:
         DataError: there is none of this name, or it cannot be read.
         TrifacetError: the ``datasets`` library is not installed.
     """
-    try:
+    with needed_for(str(path)):
         import datasets
-    except ImportError:
-        raise TrifacetError(f"{path} needs the datasets library: pip install 'trifacet[hub]'") from None
     name, *rest = str(path).removeprefix(PREFIX).split(":")
     if not name or len(rest) > 2:
         raise DataError("is no name of a data set", fix="write hub:OWNER/NAME:CONFIG:SPLIT", file=path)

@@ -57,7 +57,6 @@ class LogFile(TrainerCallback):
 
     On resumption the lines after the checkpoint are dropped.
 
-
     ``said``: what was warned of at the start, which its first line has where there is anything.
     """
 

@@ -91,7 +91,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
 
     def finish() -> None:
         held = stage.scoring.model
-        read = {"image_tiles": loaded.image_tiles, "image_pixels": loaded.image_pixels}
+        read: dict[str, Any] = {"image_tiles": loaded.image_tiles, "image_pixels": loaded.image_pixels}
         read |= {"four_bit": held.dtype} if held.four_bit else {}
         save_model(model, loaded.processor, folder / "model", stage.asking.model_copy(update=read), whole)
         write_done(folder, done)
