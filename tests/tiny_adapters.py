@@ -7,6 +7,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from tiny_families import load_copy
 
+from trifacet.models.adapters import merged, put_on
+
+IDS = torch.tensor([[5, 6, 7, 40, 41, 42, 43, 44]])
+FILE = "adapter_model.safetensors"
+
 
 def base_of(folder, tied=False):
     """A family's model, head and embeddings one weight or two."""
@@ -34,3 +39,18 @@ def edit(folder, change, file="adapter_config.json"):
     whole = json.loads((folder / file).read_text())
     change(whole)
     (folder / file).write_text(json.dumps(whole))
+
+
+def logits(model):
+    """Of a few tokens of text."""
+    with torch.no_grad():
+        return model(input_ids=IDS, attention_mask=torch.ones_like(IDS), use_cache=False).logits
+
+
+def check(base, folder, expected):
+    """On a model that is as ``base`` was, and merged into it, the adapter of ``folder`` gives the expected logits."""
+    on = put_on(copy.deepcopy(base), folder)
+    torch.testing.assert_close(logits(on), expected, atol=1e-4, rtol=1e-4)
+    whole = merged(on, torch.float32)
+    torch.testing.assert_close(logits(whole), expected, atol=1e-3, rtol=1e-3)
+    return whole

@@ -7,7 +7,9 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from small_runs import STAGE, log_of, recipe_of, train
+from tiny_adapters import FILE, adapt, base_of, check, edit, logits
 from tiny_families import MAKERS, load_copy
 from transformers import AutoModelForImageTextToText
 
@@ -17,6 +19,7 @@ from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter, _decoding
 from trifacet.models.asking import WayOfAsking
+from trifacet.models.difference import compare_checkpoints
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
 from trifacet.models.settings import Lora
@@ -152,3 +155,76 @@ def test_arithmetic_in_bfloat16_is_near_and_trains(dtype, family_folder, posts, 
     scored.sum().backward()
     gradients = [weight.grad for weight in model.parameters() if weight.requires_grad]
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT's, of tied embeddings
+def test_an_adapter_on_anything_is_merged_and_seen_as_it_was_trained(family_folder, tmp_path):
+    """LoRA of language model, embeddings, head and patches, a module trained whole, biases; embeddings tied."""
+    start = shutil.copytree(family_folder, tmp_path / "start")
+    base = base_of(start, tied=True)
+    base.save_pretrained(start)
+    layers = (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)
+    patches = next(name for name, module in base.named_modules() if isinstance(module, layers) and "patch" in name)
+    norm = f"{load_copy(family_folder).family.language}.norm"
+    targets = ["q_proj", patches, "lm_head", "embed_tokens"]
+    trained = adapt(base, tmp_path / "adapter", target_modules=targets, modules_to_save=[norm], bias="all")
+    assert (logits(trained) - logits(base)).abs().max() > 0.1
+    whole = check(base, tmp_path / "adapter", logits(trained))
+    assert not (whole.config.tie_word_embeddings or whole.config.get_text_config().tie_word_embeddings)
+    assert whole.get_output_embeddings().weight is not whole.get_input_embeddings().weight
+
+    edit(tmp_path / "adapter", lambda config: config.update(base_model_name_or_path=str(start)))
+    found = compare_checkpoints(start, tmp_path / "adapter")
+    assert (found.only_base, found.only_aligned) == ([], [])
+    ends = (".q_proj.weight", f"{patches}.weight", "embed_tokens.weight", f"{norm}.weight", "lm_head.weight", ".bias")
+    weights = [name for name, _ in base.named_parameters(remove_duplicate=False)]
+    assert {one.name for one in found.changed} == {n.removeprefix("model.") for n in weights if n.endswith(ends)}
+    before, after = base.state_dict(), whole.state_dict()
+    for one in found.changed:
+        name = one.name if one.name in before else f"model.{one.name}"
+        assert one.largest == pytest.approx((after[name] - before[name]).abs().max().item(), rel=1e-4)
+
+
+# How the releases of transformers before 4.52 named what is now model.language_model ..., and those in between.
+LLAVA = {
+    "lm_head": "language_model.lm_head",
+    "model.language_model": "language_model.model",
+    "model.vision_tower": "vision_tower.vision_model",
+    "model.multi_modal_projector": "multi_modal_projector",
+}
+CLIP = {"model.vision_tower": "model.vision_tower.vision_model"}
+QWEN = {"model.language_model": "model", "model.visual": "visual"}
+OLD = [
+    *[(family, LLAVA) for family in ("llava", "llava_next", "gemma3")],
+    ("gemma3", CLIP),
+    ("internvl", {**LLAVA, "model.vision_tower": "vision_tower"}),
+    ("qwen2_vl", QWEN),
+    ("qwen2_5_vl", QWEN),
+]
+
+
+def renamed(name, names):
+    return next((old + name.removeprefix(new) for new, old in names.items() if name.startswith(f"{new}.")), name)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("family", "names"), OLD)
+def test_the_keys_of_earlier_releases_are_known(family, names, family_folders, tmp_path):
+    base = base_of(family_folders(family))
+    layers = [
+        name for name, module in base.named_modules()
+        if isinstance(module, torch.nn.Linear) and re.search(r"\.(q_proj|qkv|up_proj|fc1|linear_1)$", name)
+    ]  # fmt: skip
+    one = next(name for name in layers if "language_model" in name and ".1." in name)
+    others = {"modules_to_save": ["lm_head", "norm"], "alpha_pattern": {re.escape(one): 64}}
+    trained = adapt(base, tmp_path, target_modules=layers, **others)
+    weights = load_file(tmp_path / FILE)
+    start = "base_model.model."
+    assert any("vision" in key or "visual" in key for key in weights)
+    old = {start + renamed(key.removeprefix(start), names): tensor for key, tensor in weights.items()}
+    assert old.keys() != weights.keys()
+    save_file(old, tmp_path / FILE)
+    asked = "|".join(re.escape(renamed(name, names)) for name in layers)
+    then = {re.escape(renamed(one, names)): 64}
+    edit(tmp_path, lambda config: config.update(target_modules=asked, alpha_pattern=then))
+    check(base, tmp_path, logits(trained))

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from tiny_families import CHATML, MAKERS, load_copy
+from tiny_families import CHATML
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.encode import SampleEncoder
@@ -88,11 +88,6 @@ def test_what_would_be_learned_beside_an_answer_is_shown(case, chat):
 def test_templates_by_which_the_answer_alone_is_learned_pass(template, chat):
     for images in (1, 0, 2):
         try_answer(encoder_of(chat, template), images)
-
-
-@pytest.mark.parametrize("family", MAKERS)
-def test_the_templates_of_all_families_pass(family, family_folders):
-    try_answer(encoder_of(load_copy(family_folders(family)).family), 1)
 
 
 def test_a_tokenizer_that_ends_every_text_is_refused(chat):

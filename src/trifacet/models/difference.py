@@ -86,6 +86,7 @@ class Checkpoint:
         self._base = Checkpoint(bases_of(adapter)[0]) if adapter else None
         self._places: dict[str, tuple[Path, str]] = {}
         self._wrapped: dict[str, nn.Module] = {}  # what the adapter has at a module's place
+        self._whole: dict[str, Tensor] = {}  # what the adapter has of weights themselves
         self._made: tuple[str, dict[str, Tensor]] = ("", {})  # the last module that was merged
         with reading(str(self.folder)):
             if self._base is None:
@@ -97,6 +98,8 @@ class Checkpoint:
             else:
                 self.model = put_on(copy.deepcopy(self._base.model), self.folder).get_base_model()
                 self._wrapped = _wrappers(self.model)
+                named = self.model.named_parameters(remove_duplicate=False)
+                self._whole = {name: weight.detach() for name, weight in named if not _is_hollow(weight)}
                 self.shared = {} if self._parts_embeddings() else self._base.shared
 
     def _parts_embeddings(self) -> bool:
@@ -117,8 +120,7 @@ class Checkpoint:
             return tensor
         place = next((place for place in self._wrapped if name.startswith(f"{place}.")), None)
         if place is None:
-            own = dict(self.model.named_parameters(remove_duplicate=False)).get(name)
-            return self._base.tensor(name) if own is None or _is_hollow(own) else own.detach()
+            return self._whole[name] if name in self._whole else self._base.tensor(name)
         if self._made[0] != place:
             self._made = (place, self._merged(place, self._base))
         return self._made[1][name]
