@@ -183,7 +183,8 @@ def told_recipe(folder: Path, posts: Path, **changes: Any) -> BuildRecipe:
         "audit": "fault",
         "part_rows": 16,
     }
-    return BuildRecipe.model_validate(values | changes)
+    values |= changes
+    return BuildRecipe.model_validate({"max_dropped": dict.fromkeys(values["steps"], 1.0)} | values)
 
 
 def told_build(folder: Path, amount: int = 80, **changes: Any) -> BuildRecipe:

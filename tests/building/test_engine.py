@@ -35,6 +35,8 @@ def model_at(endpoint, **others):
 
 
 def built(tmp_path, name, rows, steps, *, workers=1, **others):
+    named = [next(iter(step)) if isinstance(step, dict) else step for step in steps]
+    others = {"max_dropped": dict.fromkeys([*named, "write"], 1.0)} | others  # what is lost is looked at elsewhere
     recipe = load_build_recipe(write_recipe(tmp_path / name, tmp_path / name / "out", rows, steps, **others))
     return recipe, run_build(recipe, workers=workers)
 
@@ -122,7 +124,7 @@ def test_a_kill_while_lost_parts_are_read_again_leaves_no_id_twice(tmp_path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "_drop_doubled", killed)  # all parts are written, with the id twice
+        patch.setattr(reading, "_settle_ids", killed)  # all parts are written, with the id twice
         with pytest.raises(KeyboardInterrupt):
             run_build(recipe, workers=1)
     run_build(recipe, workers=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 
 import pytest
 from told_build import local_steps, raw_posts, told_build, told_recipe
@@ -49,6 +50,25 @@ def test_a_terminal_shows_all_steps_with_their_rows(tmp_path):
     for place in range(len(names)):
         assert int(rows_in[place]) == int(rows_out[place]) + int(dropped[place]) + int(failed[place])
     assert "told-verify" in written(view)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_every_step_is_one_line_on_a_narrow_terminal_too(width):
+    counts = Counter({"fail: row cannot be used": 1000})
+    steps = [
+        StepProgress(0, "read", state="done", rows_in=20_000, rows_out=19_000, counts=counts, rows_here=20_000,
+                     seconds=1.2),
+        StepProgress(1, "near-duplicates", state="signing", parts=5, parts_done=2),
+        StepProgress(2, "rejected-response", state="running", parts=5, parts_done=2, rows_in=12_000, rows_out=11_000,
+                     rows_here=12_000, seconds=33.0, money=1.25),
+        StepProgress(3, "write"),
+    ]  # fmt: skip
+    view = Console(file=io.StringIO(), width=width, highlight=False)
+    view.print(progress_table(BuildProgress(steps), width))
+    lines = written(view).splitlines()
+    assert [line.split()[0] for line in lines] == ["step", "read", "near-duplicates", "rejected-response", "write"]
+    assert max(map(len, lines)) <= width
+    assert ("left" in lines[0]) and ("failed" in lines[0]) == (width == 120), lines[0]
 
 
 def test_a_log_gets_one_line_a_step(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,17 @@ def write_output(
     index = len(recipe.steps) + 1
     progress.begin([index], "running", len(parts))
     for part in parts:
-        batch = RowBatch(source.read("rows", part), index, WRITE)
+        started, batch = time.monotonic(), RowBatch(source.read("rows", part), index, WRITE)
         for post in batch.posts():
             if not post["alt"].strip() and kind_of(post.values) != "test":
                 post.drop("no alt-text to learn from")
         table, events = batch.result()
         name, digest = stages[-1].write("events", part, events)
-        told = step_record(index, len(batch), table, events, 0.0)
-        stages[-1].add("parts", record := {"part": part, "files": {name: digest}, "steps": [told]})
         kept = {file: digest for stage in stages for file, (_, digest) in stage.pictures(part).items()}
         for row in table.to_pylist():
             writers[kind_of(row)].add(row, tools, kept)
+        told = step_record(index, len(batch), table, events, time.monotonic() - started)
+        stages[-1].add("parts", record := {"part": part, "files": {name: digest}, "steps": [told]})
         progress.add(record)
     for kind, writer in writers.items():
         written[kind] = writer.close()

@@ -5,22 +5,33 @@ Invariant: a trial writes beside the build's folder, never into it; what its que
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from trifacet.building.asking import Asker
 from trifacet.building.build import Show, run_build
 from trifacet.building.counts import StepProgress
 from trifacet.building.losses import loss
+from trifacet.building.plan import StagePlan, plan_stages, stages_of, tools_of
 from trifacet.building.reading import draw_sample
 from trifacet.building.recipe import BuildRecipe
-from trifacet.building.rows import RowBatch
-from trifacet.building.step import READ, WRITE, AskStep
-from trifacet.building.story import steps_told
+from trifacet.building.rows import ROWS, RowBatch
+from trifacet.building.stage_folder import DECISIONS, Record, StageFolder, write_table
+from trifacet.building.step import READ, WRITE, AskStep, Signatures, Tools
+from trifacet.building.steps import STEPS
+from trifacet.building.story import steps_told, wall_seconds
+from trifacet.building.workers import Job, do_part
 from trifacet.llm.books import Books, Tally
 from trifacet.llm.counting import CountingModel
 from trifacet.llm.model import LanguageModel
@@ -82,7 +93,8 @@ def _scaled(chosen: Any, share: float) -> Any:
 class StepCost:
     """What one step of the whole build will cost: rows, seconds of one core, questions, tokens and money.
 
-    ``most`` is the money if every repeated attempt is needed; answers count as long as they may be.
+    The seconds are those of what is done once (by each process), for each row, and in deciding over all rows. ``most``
+    is the money if every repeated attempt is needed; answers count as long as they may be.
     """
 
     step: str
@@ -101,10 +113,90 @@ def estimate_build(recipe: BuildRecipe, rows: int, *, workers: int | None, show:
     Every row is taken to come through the steps that ask. Nothing is sent, and nothing is spent.
     """
     counter = _Counter()
-    trial = dry_run(recipe, rows, workers=workers, show=show, asker=counter)
+    fifths = recipe.model_copy(update={"part_rows": max(1, ceil(rows / 5))})  # the first loads what is loaded once
+    trial = dry_run(fifths, rows, workers=1, show=show, asker=counter)
+    seconds = _seconds(trial, ceil(trial.of / recipe.part_rows), workers or os.cpu_count() or 1)
     return trial, [
-        _cost(step.name, step.rows_in, step.seconds, counter.asked, trial.scale) for step in steps_told(trial.recipe)
+        _cost(step.name, step.rows_in, seconds[step.index], counter.asked, trial.scale)
+        for step in steps_told(trial.recipe)
     ]
+
+
+def _seconds(trial: _Trial, parts: int, workers: int) -> list[float]:
+    """Seconds of one core for each step of the whole build of so many parts, reading and writing included."""
+    recipe, tools = trial.recipe, tools_of(trial.recipe, 1)
+    first, *_, last = stages_of(recipe)
+    found = [0.0] * (len(recipe.steps) + 2)
+    found[0] = wall_seconds(recipe).get(first.folder.name, 0.0)  # a trial reads all rows too
+    scaling = _Scaling(trial.scale, parts, min(workers, parts))
+    with tempfile.TemporaryDirectory(dir=recipe.folder) as folder:
+        nothing = StageFolder(Path(folder) / "nothing")
+        started = time.monotonic()
+        nothing.write("rows", 0, ROWS.empty_table())
+        found[-1] = scaling([one["steps"][0] for one in _in_turn(last)], time.monotonic() - started)
+        for plan in plan_stages(recipe):
+            stage = StageFolder(plan.folder)
+            told = [one["steps"] for one in _in_turn(stage)]
+            links = plan.links
+            if plan.looks_at_all:
+                links = (replace(links[0], decisions=stage.folder / DECISIONS), *links[1:])
+                signed = [
+                    {"in": steps[0]["in"], "seconds": one["seconds"]}
+                    for steps, one in zip(told, _in_turn(stage, "signatures"), strict=True)
+                ]
+                idle = do_part(Job(nothing.folder, Path(folder) / "signed", links[:1], tools, sign=True), 0)["seconds"]
+                found[plan.indices[0]] = scaling(signed, idle)
+                files = [stage.path("signatures", one["part"]) for one in _in_turn(stage, "signatures")]
+                found[plan.indices[0]] += _deciding(plan, files, Path(folder), tools, trial.scale)
+            idle = [0.0] * len(links)
+            if not plan.asks:
+                idle = [one["seconds"] for one in do_part(Job(nothing.folder, Path(folder), links, tools), 0)["steps"]]
+            for place, index in enumerate(plan.indices):
+                found[index] += scaling([steps[place] for steps in told], idle[place])
+    return found
+
+
+def _in_turn(stage: StageFolder, log: str = "parts") -> list[Record]:
+    return [record for _, record in sorted(stage.records(log).items())]
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    """From what a trial took to what the whole will take.
+
+    Three costs are told apart: what a process loads once, what a part takes even if it has no rows, what a row takes.
+    """
+
+    scale: float
+    parts: int
+    processes: int
+
+    def __call__(self, told: list[dict[str, Any]], idle: float) -> float:
+        """Seconds, from ``in`` and ``seconds`` of parts of which the first had to load what is loaded once."""
+        warm = [one for one in told[1:] if one["in"]] or told[:1]
+        each = median(max(0.0, one["seconds"] - idle) / max(1, one["in"]) for one in warm)
+        once = max(0.0, told[0]["seconds"] - idle - each * told[0]["in"])
+        return once * self.processes + idle * self.parts + each * self.scale * sum(one["in"] for one in told)
+
+
+def _deciding(plan: StagePlan, signatures: list[Path], folder: Path, tools: Tools, scale: float) -> float:
+    """Seconds of a decision over all rows, from decisions over the rows of the trial and over half of them."""
+    step: Any = STEPS[plan.links[0].name]
+    table = pa.concat_tables([pq.read_table(file) for file in signatures])
+
+    def took(rows: int) -> float:
+        file = folder / f"first-{rows}.parquet"
+        write_table(file, table.slice(0, rows))
+        started = time.process_time()
+        decided = step.decide(Signatures((file,)), plan.links[0].parameters, tools)
+        if isinstance(decided, pa.RecordBatchReader):
+            decided.read_all()
+        return time.process_time() - started
+
+    half = table.num_rows // 2
+    whole, part = (min(took(rows) for _ in range(3)) for rows in (table.num_rows, half))
+    each = max(0.0, whole - part) / max(1, table.num_rows - half)
+    return whole + each * (scale - 1) * table.num_rows
 
 
 def _cost(name: str, rows: int, seconds: float, asked: Mapping[tuple[str, str, str], Tally], scale: float) -> StepCost:
@@ -120,7 +212,7 @@ def _cost(name: str, rows: int, seconds: float, asked: Mapping[tuple[str, str, s
     return StepCost(
         name,
         round(rows * scale),
-        seconds * scale,
+        seconds,
         round(questions * scale),
         round(tokens_in * scale),
         round(tokens_out * scale),

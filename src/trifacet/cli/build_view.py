@@ -41,7 +41,7 @@ def live_view(console: Terminal = err) -> Iterator[Callable[[BuildProgress], Non
         return
     latest: list[BuildProgress] = []
     with Live(
-        get_renderable=lambda: progress_table(latest[0]) if latest else "",
+        get_renderable=lambda: progress_table(latest[0], console.width) if latest else "",
         console=console,
         refresh_per_second=REFRESH,
         redirect_stdout=False,
@@ -80,16 +80,28 @@ class _Lines:
         self.console.print(f"{cells['']}: {cells['state']}" + (f", {told}" if told else "") + cost, soft_wrap=True)
 
 
-def progress_table(progress: BuildProgress) -> Table:
-    """All steps with their rows, rates and time left; below it what the language models have cost."""
+def progress_table(progress: BuildProgress, width: int | None = None) -> Table:
+    """All steps with their rows, rates and time left; below it what the language models have cost.
+
+    Where ``width`` has no room for all columns, those that are empty or can be done without are left out.
+    """
+    columns = ["step", "state", "rows in", "out", "dropped", "failed", "rows/s", "cost", "left"]
+    rows = [_cells(progress, step) for step in progress.steps]
+    longest = {
+        name: max(map(len, cells)) for name, cells in zip(columns, zip(columns, *rows, strict=True), strict=True)
+    }
+    shown, room = list(columns), width or sum(longest.values()) + 2 * len(columns)
+    empty = [name for name, *cells in zip(columns, *rows, strict=True) if not any(cells)]
+    for name in [*empty, "failed", "dropped", "rows in", "cost", "rows/s", "out", "left"]:
+        if name in shown and sum(longest[one] + 2 for one in shown) > room:
+            shown.remove(name)
     table = Table(box=None, pad_edge=False, header_style="bold", caption=_cost(progress), caption_justify="left")
-    table.add_column("step", overflow="fold")
-    table.add_column("state")
-    for name in ("rows in", "out", "dropped", "failed", "rows/s", "cost", "left"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for step in progress.steps:
+    for name in shown:
+        numeric = name not in ("step", "state")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for step, cells in zip(progress.steps, rows, strict=True):
         style = {"waiting": "dim", "done": ""}.get(step.state, "bold")
-        table.add_row(*_cells(progress, step), style=style)
+        table.add_row(*(cell for name, cell in zip(columns, cells, strict=True) if name in shown), style=style)
     return table
 
 

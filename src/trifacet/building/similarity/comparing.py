@@ -98,8 +98,8 @@ class Pictures:
     def _from_afar(self, outer: _Ints, inner: _Ints, cuts: _Floats) -> tuple[_Floats, _Floats]:
         similar, best = np.zeros(len(outer)), np.zeros_like(cuts)
         for block in _blocks(np.arange(len(outer))):
-            pair = (self._thumbnails.matrix(places[block]).reshape(-1, THUMBNAIL) for places in (outer, inner))
-            similar[block], best[block] = similarity(*pair, cuts[block])
+            one, other = (self._thumbnails.matrix(places[block]).reshape(-1, THUMBNAIL) for places in (outer, inner))
+            similar[block], best[block] = similarity(one, other, cuts[block])
         return similar, best
 
     def _same(self, outer: _Ints, inner: _Ints, cuts: _Floats) -> NDArray[np.bool_]:

@@ -77,11 +77,11 @@ def same_details(outer: Shown, inner: Shown, cuts: NDArray[np.float64]) -> bool:
 
 def rest(outer: Shown, inner: Shown, cuts: NDArray[np.float64]) -> float:
     """By how many 8-bit steps the worst spot differs beyond what copies do."""
-    for (side, steps), *greys in zip(_SIZES, outer.greys, inner.greys, strict=True):
+    for (side, steps), one, other in zip(_SIZES, outer.greys, inner.greys, strict=True):
         size = _grid(outer, inner, cuts, side)
-        cuts = _refined(*greys, cuts, size, steps)
+        cuts = _refined(one, other, cuts, size, steps)
     half = max(1, size[0] // 2), max(1, size[1] // 2)  # compression spares the colours' details
-    pairs = ((greys, size), *((pair, half) for pair in zip(outer.colours, inner.colours, strict=True)))
+    pairs = (((one, other), size), *((pair, half) for pair in zip(outer.colours, inner.colours, strict=True)))
     return max(_rest(_seen(one, cuts, grid), _seen(other, None, grid)) for (one, other), grid in pairs)
 
 

@@ -181,7 +181,7 @@ class Likeness:
         return Pairs.all(found + [self._by_vectors(name, first, second) for name in self._vectors])
 
     def _by_vectors(self, name: str, first: _Ints, second: _Ints) -> Pairs:
-        kind, least = next(rest for known, *rest in _by_meaning(self._parameters) if known == name)
+        kind, least = next((kind, least) for known, kind, least in _by_meaning(self._parameters) if known == name)
         there = self._vectors[name].there(first) & self._vectors[name].there(second)
         first, second = first[there], second[there]
         similarity = embeddings.cosines(self._vectors[name], first, second)
