@@ -34,12 +34,14 @@ _STORE = Path("review.sqlite")
 
 
 def review(
-    first: Annotated[
-        str | None,
-        typer.Argument(metavar="A", help='Texts of model A: [NAME=]PATH, JSONL of {"id", "text"}.', show_default=False),
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="A B",
+            help='Texts of both models: [NAME=]PATH, JSONL of {"id", "text"}. Behind the word "export": no server.',
+            show_default=False,
+        ),
     ] = None,
-    second: Annotated[str | None, typer.Argument(metavar="B", help="Texts of model B.", show_default=False)] = None,
-    third: Annotated[str | None, typer.Argument(hidden=True, metavar="")] = None,
     *,
     data: Annotated[
         Path | None, typer.Option(help="Test set in any data format: posts and images.", show_default=False)
@@ -88,15 +90,19 @@ def review(
 
     And: trifacet review export sft=sft.jsonl dpo=dpo.jsonl --data test.jsonl --to preferences --export pairs.jsonl
     """
-    if first == "export":  # said in words: to standard output unless --export names a file
-        first, second, third, export = second, third, None, export or "-"
-    if third is not None:
-        raise TrifacetError(f"{third!r} is one argument too many; a review is of two models, A and B")
+    models = list(texts or ())
+    if models[:1] == ["export"]:  # in words what --export says: to standard output unless that names a file
+        models, export = models[1:], export or "-"
+    if len(models) > 2:
+        raise TrifacetError(f"{models[2]!r} is one argument too many; a review is of two models, A and B")
+    first, second = (*models, None, None)[:2]
     if to is ExportKind.PREFERENCES:
         if not (export and first and second and data):
             raise TrifacetError(
                 "--to preferences needs the texts: trifacet review export A B --data TEST --to preferences"
             )
+        if summary or json_path:
+            raise TrifacetError("--to preferences writes pairs alone; ask for --summary or --json by another command")
         _export_preferences(_read(first, second, data, limit), store, Path(export))
         return
     if summary or json_path or export:
