@@ -175,6 +175,16 @@ def test_kin_of_the_examples_are_found(text, rule):
     assert found(text) == [rule]
 
 
+def test_the_name_of_the_image_itself_is_no_text():
+    for name, rules in (
+        ("harbour-at-night", ["file-name"]),
+        ("top_weather", ["file-name"]),
+        ("Harbour", ["very-short"]),
+    ):
+        assert found(name, image=f"https://a.example/{name.lower()}.jpg?w=3") == rules
+    assert found("top-of-the-weather", image="a/other.jpg") == []
+
+
 def test_limits_of_platforms_and_graphemes():
     for platform, limit in PLATFORMS.items():
         for letters, rules in ((limit, []), (limit + 1, ["over-limit"])):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,14 @@ class TextColumns:
 
 @dataclass
 class Known:
-    """What is known of a file's rows: the first one, and the columns with whether any row has something there.
+    """What is known of a file's rows: the columns, with whether any row has something there, and the data format.
 
-    ``complete``: the names are all there, by a schema; ``embedded`` are columns of pictures that come as nothing, but
-    are there.
+    ``looked``: the rows were looked over. ``complete``: the columns are all there, by a schema. ``embedded`` are those
+    of pictures that are read as nothing, but are there.
     """
 
-    first: Row | None = None
+    looked: bool = False
+    format: str | None = None
     names: dict[str, bool] = field(default_factory=dict)
     complete: bool = False
     embedded: frozenset[str] = frozenset()
@@ -78,17 +80,19 @@ class Chosen:
 
 
 def look_over(rows: Rows, known: Known) -> None:
-    """Note the columns of all rows, where they are not known yet. What cannot be read is told when it is read."""
-    try:
-        for row in rows(lambda problem: None):
-            known.first = known.first or row
-            if known.complete:
-                return
+    """Note the columns of all rows. What cannot be read is told when it is read."""
+    known.looked = True
+    first: Values = {}  # a format shows in the kind of what these hold
+    with suppress(DataError):
+        for number, row in enumerate(rows(lambda problem: None)):
             for name, value in row.values.items():
                 if not known.names.get(name) and len(known.names) < _MOST:
                     known.names[name] = _is_filled(value)
-    except DataError:
-        pass
+            if number == 0:
+                first = {name: value for name, value in row.values.items() if name in ("chosen", "messages", "prompt")}
+            if known.complete:
+                break
+    known.format = format_of(dict.fromkeys(known.names) | first)
 
 
 def choose(known: Known, columns: TextColumns, path: Path) -> Chosen:
@@ -101,11 +105,10 @@ def choose(known: Known, columns: TextColumns, path: Path) -> Chosen:
     bare = _bare(names)
     images = [bare[name] for name in _IMAGE if name in bare and (names[bare[name]] or bare[name] in known.embedded)]
     exported = (EXPORTED,) if images and not {*_OF_GOODS, *_ANSWERS} & bare.keys() else ()
-    has = dict.fromkeys(names) | (known.first.values if known.first else {})
     if named := columns.text or _column(names, (*ALT, *exported)):
         return _by_column(named, context, images, known)
-    if (format := format_of(has)) is not None:
-        module = FORMATS[format]
+    if known.format is not None:
+        module = FORMATS[known.format]
         return Chosen(_by_format(module.reader(path, LABEL)), str(module.NAMES.get("response", "response")))
     if named := _column(names, PREDICTED):
         return _by_column(named, context, images, known)

@@ -67,7 +67,8 @@ def file_name(case: Case) -> str | None:
     if len(name) >= _LONGEST:
         return None
     stem = _address(case.image).rpartition("/")[2].rpartition(".")[0]
-    is_stem = name.casefold() == stem.casefold() and "_" in name  # one word may be a file's name and a description
+    joined = re.search(r"_|-.*-", name)  # one word may be a file's name and a description
+    is_stem = joined is not None and name.casefold() == stem.casefold()
     path = name if " " in name else _address(name)
     return name[:80] if is_stem or _PATH.fullmatch(path) or _is_given(name) else None
 

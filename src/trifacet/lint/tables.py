@@ -121,7 +121,7 @@ def _not_a_row(error: csv.Error, path: Path, line: int) -> DataError:
 def _texts(
     rows: Rows, path: Path, columns: TextColumns, on_problem: OnProblem, known: Known, by_lines: bool
 ) -> Iterator[AltText]:
-    if known.first is None:
+    if not known.looked:
         look_over(rows, known)
     chosen: Chosen | None = None
     for number, values in rows(on_problem):
