@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # uv compiles what it does not install too, torch above all, on all cores
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable
 
-.PHONY: demo build-demo test endurance lint parity bench clean
+.PHONY: demo build-demo test endurance cases lint parity bench clean
 
 demo: $(DEMO)
 	$(BIN)/trifacet run recipes/demo.yaml
@@ -30,6 +30,13 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# situations in other people's files: rows, adapters, templates, pages, builds, answers; each with the right outcome
+cases: $(READY)
+	$(BIN)/python bench/parity --only act
+	$(BIN)/pytest -q tests/data/formats/test_what_rows_say.py tests/models/test_adapters.py tests/models/test_templates.py \
+		tests/lint/test_pages.py tests/building/test_near_duplicates.py tests/building/test_names.py \
+		tests/building/test_losses.py tests/benchmarks/test_pope.py tests/benchmarks/test_chair.py
 
 parity: $(READY)
 	$(BIN)/python bench/parity

@@ -34,7 +34,8 @@ EXCEPTIONS = {
     ),
     "files of the package, docs and corpora": "cli/build_demo cli/pages cli/recipes llm/prompts metrics/meteor_jar "
     "metrics/wordnet metrics/wordnet_synonyms review/app web/page",
-    "files of a checkpoint": "models/asking models/difference models/loading models/processors models/soundness",
+    "files of a checkpoint": "models/adapters models/asking models/difference models/loading models/processors "
+    "models/soundness",
 }
 EXCEPTED = {f"{file}.py" for files in EXCEPTIONS.values() for file in files.split()}
 

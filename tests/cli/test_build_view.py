@@ -63,7 +63,7 @@ def test_every_step_is_one_line_on_a_narrow_terminal_too(width):
                      rows_here=12_000, seconds=33.0, money=1.25),
         StepProgress(3, "write"),
     ]  # fmt: skip
-    view = Console(file=io.StringIO(), width=width, highlight=False)
+    view = Terminal(file=io.StringIO(), width=width)
     view.print(progress_table(BuildProgress(steps), width))
     lines = written(view).splitlines()
     assert [line.split()[0] for line in lines] == ["step", "read", "near-duplicates", "rejected-response", "write"]

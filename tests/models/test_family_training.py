@@ -32,8 +32,18 @@ LORA = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=Lora().targets)
 NUMBERS = re.compile(r"\.\d+\.")
 
 
+def some(*names):
+    """These families, and in `make endurance` the others too."""
+    return [pytest.param(name, marks=() if name in names else pytest.mark.endurance) for name in MAKERS]
+
+
 @pytest.fixture(params=MAKERS)
 def family_folder(request, family_folders):
+    return family_folders(request.param)
+
+
+@pytest.fixture(params=some("llava", "qwen2_vl", "gemma3"))
+def some_family(request, family_folders):
     return family_folders(request.param)
 
 
@@ -158,14 +168,14 @@ def test_arithmetic_in_bfloat16_is_near_and_trains(dtype, family_folder, posts, 
 
 
 @pytest.mark.filterwarnings("ignore")  # PEFT's, of tied embeddings
-def test_an_adapter_on_anything_is_merged_and_seen_as_it_was_trained(family_folder, tmp_path):
+def test_an_adapter_on_anything_is_merged_and_seen_as_it_was_trained(some_family, tmp_path):
     """LoRA of language model, embeddings, head and patches, a module trained whole, biases; embeddings tied."""
-    start = shutil.copytree(family_folder, tmp_path / "start")
+    start = shutil.copytree(some_family, tmp_path / "start")
     base = base_of(start, tied=True)
     base.save_pretrained(start)
     layers = (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)
     patches = next(name for name, module in base.named_modules() if isinstance(module, layers) and "patch" in name)
-    norm = f"{load_copy(family_folder).family.language}.norm"
+    norm = f"{load_copy(some_family).family.language}.norm"
     targets = ["q_proj", patches, "lm_head", "embed_tokens"]
     trained = adapt(base, tmp_path / "adapter", target_modules=targets, modules_to_save=[norm], bias="all")
     assert (logits(trained) - logits(base)).abs().max() > 0.1
@@ -194,12 +204,14 @@ LLAVA = {
 }
 CLIP = {"model.vision_tower": "model.vision_tower.vision_model"}
 QWEN = {"model.language_model": "model", "model.visual": "visual"}
+LONG = pytest.mark.endurance
 OLD = [
-    *[(family, LLAVA) for family in ("llava", "llava_next", "gemma3")],
-    ("gemma3", CLIP),
+    ("llava", LLAVA),
+    *[pytest.param(family, LLAVA, marks=LONG) for family in ("llava_next", "gemma3")],
+    pytest.param("gemma3", CLIP, marks=LONG),
     ("internvl", {**LLAVA, "model.vision_tower": "vision_tower"}),
     ("qwen2_vl", QWEN),
-    ("qwen2_5_vl", QWEN),
+    pytest.param("qwen2_5_vl", QWEN, marks=LONG),
 ]
 
 

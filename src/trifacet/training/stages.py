@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from transformers import set_seed
 from transformers.trainer_callback import PrinterCallback
 
@@ -51,7 +50,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
             note_skipped(stage.run, stage.name, left_out, len(examples) + len(left_out))
         said = concerns(examples.objective, examples.without, stage.samples.source.lost(), len(examples))
         for one in said if ranks.is_first() else ():
-            console.print(f"[bold yellow]warning:[/] {stage.name}: {escape(visible_line(one))}")
+            console.tell(("warning:", "bold yellow"), f" {stage.name}: {visible_line(one)}")
         weights = weights_fingerprint(loaded.model)  # before adapters are added
         set_seed(stage.seed)  # adapters begin with random weights, on all processes the same
         model, table = choose_trained(loaded.model, loaded.family, train_vision=trained.vision, lora=trained.lora)
