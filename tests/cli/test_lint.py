@@ -134,7 +134,8 @@ def test_attributes_of_quarto_and_kramdown_give_the_text_and_brackets_a_caption(
 in {{1}}." .column-margin}} ![]( f.png){{width=50%}} ![]( g.png){{fig-alt=""}} ![]( h.png) {{alt="x"}}
 ![]( i.png){{data-alt="x"}}
 """.replace("( ", "(")
-    _, findings, document = lint("-", "--format", "markdown", "--min-words", 0, stdin=page.encode())
+    Path("post.qmd").write_text(page)
+    _, findings, document = lint(".", "--min-words", 0)
     assert [(one["image"], one["rule"]) for one in findings] == [
         ("c.png", "placeholder"),
         ("d.png", "repeats-post"),
@@ -297,7 +298,7 @@ def test_options_choose_rules_levels_and_limits(lint):
         assert lint("-", *wrong, stdin=texts)[0] == 2
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_checked(lint, tmp_path):
+def test_what_cannot_be_read_is_named_and_the_rest_is_checked(lint, trifacet, tmp_path):
     (tmp_path / "binary.md").write_bytes(b"\x89PNG\r\n\0\0")
     (tmp_path / "latin.csv").write_bytes("alt\nUn caf\xe9 au coin\n".encode("latin-1"))
     (tmp_path / "broken.jsonl").write_text('{"alt": "photo"}\n{"alt": \n{"alt": 3}\n{"alt": "logo"}\n')
@@ -315,6 +316,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_checked(lint, tmp_path):
                   "row 3, field 'alt': is no text but int", "other.csv, row 2: has no column",
                   "huge.html: is larger"):  # fmt: skip
         assert told.count(words) == 1, words
+    assert len(document["problems"]) == 6  # one cause, one line
+    assert trifacet("lint", *names, "--quiet")[1].endswith("; 6 files or rows could not be read\n")
     for missing in ("none.html", "program.py"):
         (tmp_path / "program.py").write_text("")
         assert lint(missing)[0] == 2

@@ -133,7 +133,7 @@ def _check(
     if json_path:
         write_json(_document(found, settings, counts, problems), json_path)
     if printed:
-        out.print(_summary(counts))
+        out.print(_summary(counts, len(problems)))
     return counts, problems
 
 
@@ -156,7 +156,7 @@ def _line(told: Told) -> tuple[str, tuple[str, str], str]:
     return f"{plain(':'.join(places))}:{which} ", (finding.level, _COLOURS[finding.level]), said
 
 
-def _summary(counts: LintCounts) -> str:
+def _summary(counts: LintCounts, problems: int) -> str:
     """One line; the rules behind it, the most frequent first."""
     unasked = [(counts.decorative, "decorative"), (counts.templates, "filled in by a template")]
     beside = "".join(f", {count} {words}" for count, words in unasked if count)
@@ -168,6 +168,7 @@ def _summary(counts: LintCounts) -> str:
         f"{counts.texts} text{'s' * (counts.texts != 1)}{columns}{beside}: "
         f"{counts.errors} error{'s' * (counts.errors != 1)}, {counts.warnings} warning{'s' * (counts.warnings != 1)}, "
         f"{counts.clean} clean{f' ({rules})' if rules else ''}"
+        f"{f'; {problems} files or rows could not be read' if problems else ''}"
     )
 
 

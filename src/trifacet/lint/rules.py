@@ -98,7 +98,8 @@ def _all_capitals(case: Case) -> str | None:
 def _very_short(case: Case) -> str | None:
     if UNSPACED.search(case.plain):
         length = len(UNSPACED.findall(case.plain))
-        return f"{length} characters" if length < 2 * case.min_words else None  # a word has about two
+        least = 2 * case.min_words  # a word has about two
+        return f"{length} of at least {least} characters" if length < least else None
     count = sum(1 + word.count("-") for word in case.words)
     named = _NAME.fullmatch(case.plain) and not case.plain.isupper()
     return f"{count} of at least {case.min_words} words" if count < case.min_words and not named else None

@@ -32,6 +32,8 @@ _SUFFIXES = {
     ".xht": "html",
     ".md": "markdown",
     ".markdown": "markdown",
+    ".qmd": "markdown",
+    ".rmd": "markdown",
     ".txt": "text",
 }
 DOCUMENT_FORMATS = ("auto", *dict.fromkeys(_SUFFIXES.values()))

@@ -124,7 +124,13 @@ def _texts(
     if not known.looked:
         look_over(rows, known)
     chosen: Chosen | None = None
-    for number, values in rows(on_problem):
+    unread: list[DataError] = []
+
+    def told(problem: DataError) -> None:
+        unread.append(problem)
+        on_problem(problem)
+
+    for number, values in rows(told):
         try:
             chosen = chosen or choose(known, columns, path)
             found = list(chosen.read(values))
@@ -145,5 +151,5 @@ def _texts(
                 unasked="template" if text is not None and template_in(text) else "",
                 field=chosen.name,
             )
-    if chosen is None:
+    if chosen is None and not unread:  # else why nothing was read is said already
         on_problem(DataError("has no row", fix="give one row per image", file=path))
