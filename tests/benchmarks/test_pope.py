@@ -56,6 +56,7 @@ def test_each_part_has_numbers_of_its_own(tmp_path):
     assert values["random/yes_ratio"] == 2 / 3
     assert values["gqa/random/accuracy"] == 1.0
     assert np.isnan(values["gqa/random/precision"])  # nothing was answered by yes
+    assert outcome.notes == [] and "an empty answer" in pope.score([Answered(items[0], " ")]).notes[0]
 
 
 def test_files_of_other_sources_are_read_under_the_names_of_their_release(tmp_path):

@@ -144,7 +144,13 @@ def test_votes_become_preference_pairs_that_a_run_reads(tmp_path, trifacet):
         "votes": {"chosen": 2, "tie": 1, "rejected": 0}, "chosen_model": NAMES[1], "rejected_model": NAMES[0],
     }  # fmt: skip
     code, _, err = trifacet(*command, "--export", tmp_path / "x.csv", "--to", "preferences")
-    assert code == 2 and "name it .jsonl or .json" in err
+    assert code == 2 and "name it .jsonl, .json or .parquet" in err
+    (tmp_path / "sub").mkdir()
+    code, _, told = trifacet(*command, "--export", tmp_path / "sub" / "x.parquet", "--to", "preferences")
+    assert code == 0 and f"image paths are relative to {tmp_path}: say so by data.images" in told
+    assert "image paths" not in trifacet(*command, "--export", tmp_path / "y.json", "--to", "preferences")[2]
+    elsewhere = Data(root=str(tmp_path / "sub"), preference="x.parquet", images=str(tmp_path))
+    assert [one.id for one in source_of(elsewhere, tmp_path, "preference").read()] == list(pairs)
     code, out, err = trifacet("review", "export", *command[1:], "--to", "preferences")
     assert (code, out) == (0, (tmp_path / "pairs.jsonl").read_text()) and "in standard output" in err
     code, out, _ = trifacet("review", "export", "--store", tmp_path / "votes.sqlite")

@@ -103,7 +103,7 @@ def review(
             )
         if summary or json_path:
             raise TrifacetError("--to preferences writes pairs alone; ask for --summary or --json by another command")
-        _export_preferences(_read(first, second, data, limit), store, Path(export))
+        _export_preferences(_read(first, second, data, limit), store, Path(export), images or data.parent)
         return
     if summary or json_path or export:
         if first or second or data:
@@ -233,14 +233,14 @@ def _tell(path: Path, *, json_path: str | None, table: bool, export: str | None)
     store.close()
 
 
-def _export_preferences(review: Review, path: Path, export: Path) -> None:
+def _export_preferences(review: Review, path: Path, export: Path, images: Path) -> None:
     from trifacet.data.formats import write_samples
     from trifacet.data.formats.trifacet import LABEL, to_row
     from trifacet.review.preferences import preference_samples
     from trifacet.review.store import Store
 
-    if str(export) != "-" and export.suffix not in (".jsonl", ".json"):
-        raise TrifacetError(f"--export {export}: unknown kind of file; name it .jsonl or .json")
+    if str(export) != "-" and export.suffix not in (".jsonl", ".json", ".parquet"):
+        raise TrifacetError(f"--export {export}: unknown kind of file; name it .jsonl, .json or .parquet")
     store = Store(path)
     try:
         samples, left = preference_samples(store, review)
@@ -255,3 +255,5 @@ def _export_preferences(review: Review, path: Path, export: Path) -> None:
         write_samples(samples, export, "trifacet", "preference")
     where = "standard output" if str(export) == "-" else plain(str(export))
     err.print(f"{len(samples)} preference pairs in {where}{said}", soft_wrap=True)
+    if str(export) != "-" and export.parent.resolve() != images.resolve() and any(one.image for one in samples):
+        err.print(f"their image paths are relative to {plain(str(images))}: say so by data.images", soft_wrap=True)

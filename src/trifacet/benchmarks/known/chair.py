@@ -104,6 +104,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
     any_wrong = [int(row.hallucinated > 0) for row in counts]
     recalled, truth = [row.recalled for row in counts], [row.truth for row in counts]
     ones = [1] * len(units)
+    empty = any(not one.answer.strip() for one in answered)
     return Outcome(
         [
             share_measure("chair_i", units, wrong, mentions, better="lower", unofficial=why),
@@ -118,7 +119,7 @@ def score(answered: Sequence[Answered], options: Options | None = None) -> Outco
             "truth": sum(truth),
             "recalled": sum(recalled),
         },
-        ["an empty caption counts as one without a hallucination, as in CHAIR's own program"],
+        ["an empty caption counts as one without a hallucination, as in CHAIR's own program"] if empty else [],
         {unit: {"hallucinated": float(number)} for unit, number in zip(units, wrong, strict=True)},
     )
 

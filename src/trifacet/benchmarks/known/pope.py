@@ -89,7 +89,9 @@ def score(answered: Sequence[Answered], options: Any = None) -> Outcome:
         ]
         totals = sums_N4.sum(axis=0).astype(int).tolist()
         counts |= {f"{part}/{name}": total for name, total in zip(yes_no.YES_NO_COUNTS, totals, strict=True)}
-    return Outcome(measures, counts, ["an empty answer counts as yes, as in POPE's own program"], of_items)
+    empty = any(not one.answer.strip() for one in answered)
+    notes = ["an empty answer counts as yes, as in POPE's own program"] if empty else []
+    return Outcome(measures, counts, notes, of_items)
 
 
 def _items(path: Path, part: str) -> list[Item]:
