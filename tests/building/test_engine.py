@@ -363,6 +363,14 @@ def test_a_trial_takes_a_sample_and_an_estimate_asks_nothing(tmp_path):
     assert not (tmp_path / "a" / "out" / "nothing").exists()
 
 
+def test_a_package_that_a_step_lacks_is_named_before_a_row_is_read(tmp_path, monkeypatch, trifacet):
+    path = write_recipe(tmp_path, tmp_path / "out", posts(3), ["language"])
+    monkeypatch.setitem(sys.modules, "lingua", None)  # as where it is not installed
+    code, _, err = trifacet("build", path)
+    assert code == 2
+    assert err == "error: step 'language' needs lingua, which is not installed; pip install 'trifacet[build]'\n"
+
+
 def test_fields_beyond_ours_are_written_as_the_recipe_says(tmp_path):
     rows = [row | {"author": "Ada", "likes": 3} for row in posts(20)]
     everything, _ = built(tmp_path, "all", rows, STEPS)

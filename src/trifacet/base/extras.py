@@ -6,7 +6,8 @@ Invariant: where one is missing, one line names it and the command that installs
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Iterable, Iterator
 
 from trifacet.base.errors import TrifacetError
 
@@ -55,3 +56,11 @@ def needed_for(what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise missing_package(error, what) or error from None
+
+
+def require(packages: Iterable[str], what: str) -> None:
+    """Raise TrifacetError where ``what`` needs a package that is not installed; nothing is imported."""
+    for name in packages:
+        if importlib.util.find_spec(name) is None:
+            with needed_for(what):
+                raise ModuleNotFoundError(name=name)

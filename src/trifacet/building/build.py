@@ -16,6 +16,7 @@ from typing import Any
 
 from trifacet.base.claims import Claim
 from trifacet.base.digests import sha256_of
+from trifacet.base.extras import require
 from trifacet.base.files import write_atomically
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
@@ -73,6 +74,8 @@ def run_build(
                     progress.add(record, here=False)
             return manifest
         refuse_other_versions(claim)
+        for chosen in recipe.steps:
+            require(chosen.step.packages, f"step {chosen.name!r}")
         cores = connect(ray) if ray else os.cpu_count() or 1
         with ExitStack() as closing:
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None

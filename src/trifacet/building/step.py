@@ -57,6 +57,7 @@ class _Step:
     """``needs`` and ``gives`` are facts about rows, such as "files" or "split": what is needed must have been given.
 
     ``outside``: versions of what the step reads besides rows and parameters (prompts, lists, models), by what it is.
+    ``packages`` of an extra that it always needs, as they are imported: looked for before the first row is read.
     """
 
     name: str
@@ -71,6 +72,7 @@ class MapStep(_Step):
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
     outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class GlobalStep(_Step):
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
     outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class AskStep(_Step):
     needs: Callable[[Any], frozenset[str]] = field(default=lambda parameters: frozenset())
     gives: frozenset[str] = frozenset()
     outside: Callable[[Any], dict[str, str]] = field(default=lambda parameters: {})
+    packages: tuple[str, ...] = ()
 
 
 Step = MapStep | GlobalStep | AskStep

@@ -165,4 +165,4 @@ def _detector(among: tuple[str, ...], accuracy: str) -> Any:
     return (builder.with_low_accuracy_mode() if accuracy == "low" else builder).build()
 
 
-STEP = MapStep("language", Parameters, apply)
+STEP = MapStep("language", Parameters, apply, packages=("lingua",))

@@ -250,5 +250,13 @@ def _outside(parameters: Parameters) -> dict[str, str]:
 
 
 STEP = GlobalStep(
-    "near-duplicates", Parameters, sign, decide, apply, needs=_needs, gives=frozenset({"cluster"}), outside=_outside
+    "near-duplicates",
+    Parameters,
+    sign,
+    decide,
+    apply,
+    needs=_needs,
+    gives=frozenset({"cluster"}),
+    outside=_outside,
+    packages=("scipy",),
 )
