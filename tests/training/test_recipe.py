@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from trifacet.base.errors import TrifacetError
+from trifacet.settings.reading import overridden
 from trifacet.settings.tables import recipe_keys
 from trifacet.training.recipe import Recipe, dump_recipe, load_recipe, recipe_fingerprint
 
@@ -167,6 +168,16 @@ def test_set_overrides_any_key(minimal, override, value):
         found = found[part] if isinstance(found, dict) else getattr(found, part)
     assert found == value
     assert type(found) is type(value)
+
+
+def test_an_override_goes_into_a_list_by_its_place():
+    values = {"sources": [{"path": "a"}, {"path": "b", "limit": 3}], "steps": ["images"]}
+    changed = overridden(values, ["sources.1.path=c", "sources.1.images=d", "steps.0=lint"])
+    assert changed == {"sources": [{"path": "a"}, {"path": "c", "limit": 3, "images": "d"}], "steps": ["lint"]}
+    assert values["sources"][1] == {"path": "b", "limit": 3}
+    for wrong in ("sources.2.path=x", "sources.path=x", "sources.-1.path=x", "steps.1=x"):
+        with pytest.raises(TrifacetError, match=r"is no place in a list of \d; give 0 for the first"):
+            overridden(values, [wrong])
 
 
 def test_later_overrides_win_and_siblings_stay(minimal):

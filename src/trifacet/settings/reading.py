@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -75,11 +76,21 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = read_yaml(text, "YAML")
     except TrifacetError as error:
         raise TrifacetError(f"--set {shown}: the value is not YAML; put it in quotes ({error})") from None
-    place = values
+    place: Any = values
     for part in parts[:-1]:
-        below = place.get(part)
-        place[part] = place = dict(below) if isinstance(below, dict) else {}
-    place[parts[-1]] = value
+        key = _key(place, part, shown)
+        below = place.get(key) if isinstance(place, dict) else place[key]
+        place[key] = place = copy(below) if isinstance(below, dict | list) else {}
+    place[_key(place, parts[-1], shown)] = value
+
+
+def _key(place: Any, part: str, shown: str) -> Any:
+    """``part`` of an override as a key of a mapping, or as a place in a list, counted from 0 as messages do."""
+    if isinstance(place, dict):
+        return part
+    if part.isdecimal() and len(part) < 10 and int(part) < len(place):
+        return int(part)
+    raise TrifacetError(f"--set {shown}: {_shown(part)} is no place in a list of {len(place)}; give 0 for the first")
 
 
 def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
