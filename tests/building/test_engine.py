@@ -363,6 +363,13 @@ def test_a_trial_takes_a_sample_and_an_estimate_asks_nothing(tmp_path):
     assert not (tmp_path / "a" / "out" / "nothing").exists()
 
 
+def test_a_trial_of_either_kind_tells_what_the_build_would_stop_for(tmp_path, trifacet):
+    path = write_recipe(tmp_path, tmp_path / "out", posts(6), [{"alt-length": {"min_words": 60}}])
+    for trial in ("--dry-run", "--estimate"):
+        code, _, err = trifacet("build", path, trial)
+        assert code == 0 and "the build would stop: step 1, 'alt-length', has lost 6 of 6 rows" in err
+
+
 def test_a_package_that_a_step_lacks_is_named_before_a_row_is_read(tmp_path, monkeypatch, trifacet):
     path = write_recipe(tmp_path, tmp_path / "out", posts(3), ["language"])
     monkeypatch.setitem(sys.modules, "lingua", None)  # as where it is not installed

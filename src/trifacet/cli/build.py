@@ -102,8 +102,7 @@ def build(
         with live_view() as show:
             tried = trial.dry_run(loaded, sample, workers=workers, show=show)
         err.print(f"{tried.rows} of {tried.of} rows, as a trial")
-        for said in trial.losses(loaded, tried.manifest):
-            err.print(f"the build would stop: {plain(said)}", soft_wrap=True)
+        _foretell(loaded, tried)
         _told(tried.recipe, tried.manifest, json_path)
     else:
         from trifacet.building.build import run_build
@@ -155,6 +154,13 @@ def _why(step: Mapping[str, Any]) -> str:
     return ", ".join(told + [f"{more} for other reasons"] * bool(more))
 
 
+def _foretell(recipe: BuildRecipe, tried: Any) -> None:
+    from trifacet.building.trial import losses
+
+    for said in losses(recipe, tried.manifest):
+        err.print(f"the build would stop: {plain(said)}", soft_wrap=True)
+
+
 def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: str | None) -> None:
     from dataclasses import asdict
 
@@ -163,6 +169,7 @@ def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: 
 
     with live_view() as show:
         tried, costs = trial.estimate_build(recipe, sample, workers=workers, show=show)
+    _foretell(recipe, tried)
     columns = ("step", "rows", "core seconds", "questions", "tokens in", "tokens out", "cost", "at most")
     rows = [
         [plain(one.step), one.rows, one.core_seconds]

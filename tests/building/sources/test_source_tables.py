@@ -206,6 +206,9 @@ def test_a_source_that_cannot_be_read_is_refused_before_the_first_row(tmp_path):
 
     refused("no such file", tmp_path / "none.jsonl")
     refused("has no files", tmp_path)
+    (tmp_path / "y").mkdir()
+    (tmp_path / "y" / "a.csv").write_text("alt\nA dog\n")
+    refused("nopics, field 'images': no such folder", tmp_path / "y" / "a.csv", images=str(tmp_path / "nopics"))
     refused("has no files", tmp_path / "*.csv")
     (tmp_path / "empty.jsonl").write_bytes(b"")
     refused("has no rows", tmp_path / "empty.jsonl")

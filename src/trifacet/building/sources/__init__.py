@@ -56,6 +56,8 @@ def read_source(source: Source, number: int, on_bad: Callable[[BadRow], None]) -
 
 def read_in_turn(source: Source, number: int, on_bad: Callable[[BadRow], None]) -> Iterator[dict[str, Any] | None]:
     """As ``read_source``, with None after a row that can't be used: time to put away what ``on_bad`` was told."""
+    if source.images is not None and not Path(source.images).is_dir():
+        raise DataError("no such folder", fix="correct the path", file=source.images, field="images")
     readers = [(file, _reader(source, file)) for file in source_files(source)]
     posts = (post for file, (read, tweets) in readers for post in _file(file, read, tweets, number, on_bad))
     return _limited(posts, source.limit)
