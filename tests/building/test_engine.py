@@ -246,7 +246,8 @@ def test_an_output_without_a_name_is_refused_since_answers_lie_beside_it(tmp_pat
 
 
 def test_empty_sources_make_empty_sets(tmp_path):
-    _, manifest = built(tmp_path, "a", [{"id": "x", "context": "no alt-text", "alt": ""}], STEPS)
+    row = {"id": "x", "context": "no alt-text", "alt": ""}
+    _, manifest = built(tmp_path, "a", [row], STEPS, max_dropped={"alt-length": 1})
     assert manifest["rows"] == {"sft": 0, "preference": 0, "test": 0}
     assert manifest["shards"] == []
 
@@ -271,7 +272,7 @@ def test_parts_of_which_no_row_is_left_go_through_all_steps_that_see_all_rows(tm
     steps += [{"rejected-image": {"strategy": "randomness"}}]
     _, manifest = built(tmp_path, "a", rows, steps, part_rows=1)  # the second part is left without a row
     assert manifest["rows"]["preference"] == 2
-    _, manifest = built(tmp_path, "b", rows[1:2], steps, sources=[
+    _, manifest = built(tmp_path, "b", rows[1:2], steps, max_dropped={"alt-length": 1}, sources=[
         {"path": str(tmp_path / "b" / "posts.jsonl"), "images": str(tmp_path / "a")}
     ])  # fmt: skip
     assert sum(manifest["rows"].values()) == 0
