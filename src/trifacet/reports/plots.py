@@ -67,6 +67,9 @@ class Line:
     style: int
 
 
+_NOTHING = 1e-6  # no bar: NLTK's BLEU of texts that share no four words is 1e-308 and told as 0.0
+
+
 @dataclass(frozen=True)
 class PointCloud:
     """Pairs of points, ((x, y) full, (x, y) hollow), and the index that fixes their colour and marker."""
@@ -110,7 +113,8 @@ def bar_chart(
             end = (max(ends[name], 0.0), row)
             axes.annotate(texts[name], end, (5, 0), textcoords="offset points", va="center", color=INK)
         low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
-        high = max([*ends.values(), reach, 0.0]) or 1.0
+        high = max([*ends.values(), reach])
+        high = high if high > _NOTHING else 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks(range(len(names)), [isolated(shorten(name, 18)) for name in names], color=INK)
