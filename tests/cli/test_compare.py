@@ -14,6 +14,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.progress import Terminal
 from trifacet.cli import common, compare_view
 from trifacet.comparing.comparison import ComparisonSettings, compare
+from trifacet.evaluation.entries import _named_apart, _Opened
 
 
 @pytest.fixture
@@ -165,3 +166,10 @@ def test_each_metric_is_one_line_and_no_interval_is_broken(monkeypatch, width):
     assert len(values) == (2 if width == 60 else 1)  # the third model has no room
     differences = [line for line in lines if re.search(r"\baccuracy [^↑]", line)]
     assert len(differences) == 2 and all(re.search(r"\[\S+, \S+\]", line) for line in differences)
+
+
+def test_models_of_two_runs_are_told_apart_by_the_runs_folders():
+    given = [_Opened("base", f"runs/{name} (base)") for name in ("one", "two")]
+    assert [one.name for one in _named_apart(given)] == ["one/base", "two/base"]
+    with pytest.raises(TrifacetError, match=r"name them apart: A=a/run B=b/run$"):
+        _named_apart([_Opened("base", f"{above}/run (base)") for above in "ab"])

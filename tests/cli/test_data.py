@@ -113,7 +113,17 @@ def test_findings_beyond_the_limit_are_counted(tmp_path):
     rows = [json.dumps({"id": str(n), "image": "none.png", "response": f"text {n}"}) for n in range(9)]
     (tmp_path / "d.jsonl").write_text("\n".join(rows))
     result = run("check", tmp_path / "d.jsonl", "--kind", "sft", "--lines", 4)
-    assert "... and 14 more findings" in result.stdout
+    assert "... and 6 more findings" in result.stdout
+
+
+def test_a_note_that_is_the_same_in_many_rows_is_one_line_and_an_error_a_line_for_each_row(tmp_path):
+    rows = [{"id": str(n), "image": "none.png", "response": f"text {n}"} for n in range(5)]
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = run("check", tmp_path / "d.jsonl", "--kind", "sft", "--json", tmp_path / "all.json")
+    assert result.stdout.count("post is empty") == 1
+    assert "field 'context': post is empty, in 5 rows (1, 2, 3, ...); fine if" in " ".join(result.stdout.split())
+    assert result.stdout.count("give the image folder") == 5  # what the cure names is an option of this command
+    assert json.loads((tmp_path / "all.json").read_text())["notes"] == 5
 
 
 def test_check_counts_the_tokens_of_a_recipes_model(tiny_folder, tmp_path):

@@ -66,6 +66,12 @@ def test_what_is_no_number_is_one_line(trifacet_code, value):
         refused(trifacet_code, *words.split(), value)
 
 
+def test_a_word_that_is_no_choice_is_told_beside_those_that_are(trifacet_code):
+    code, told = trifacet_code("score", "a.jsonl", "--references", "b.jsonl", "--profile", "cocoo")
+    assert code == 2
+    assert told.startswith("error: Invalid value for '--profile': 'cocoo' is not one of 'coco', 'paper'; see ")
+
+
 def refused(trifacet_code, *words):
     code, told = trifacet_code(*words)
     assert code == 2, words

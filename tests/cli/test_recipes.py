@@ -35,6 +35,7 @@ def test_the_list_is_the_repositorys_folder_with_first_lines(trifacet):
     }
     code, out, _ = trifacet("recipes")
     assert code == 0 and "ablations/without-pair" in out
+    assert len(out.split("\n")) < 3.5 * len(NAMES)  # at 80 columns: what a preset is has room
 
 
 @pytest.mark.parametrize("name", NAMES)

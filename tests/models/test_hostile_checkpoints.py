@@ -143,6 +143,7 @@ CASES = {
     "pipe": (pipe, r"generation_config\.json: is no regular file"),
     "link": (circle, r"config\.json: cannot be read \(Too many levels"),
     "its own base": (adapter(""), r"adapter_config\.json: base_model_name_or_path leads in a circle"),
+    "a moved base": (adapter("/nowhere/model"), r"base_model_name_or_path is /nowhere/model, which"),
 }  # fmt: skip
 
 

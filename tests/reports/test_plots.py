@@ -51,6 +51,21 @@ def test_the_room_of_bars_holds_their_whiskers():
     assert max(ends) - min(ends) > 0.3 * width
 
 
+def test_names_of_curves_that_end_together_stand_apart_and_steps_are_whole():
+    lines = [Line("chosen", [1, 2], [0.0, 0.0], 0), Line("rejected", [1, 2], [0.5, 0.0], 1)]
+    svg = line_chart(lines, alternative="x", chart_id="c", named=True)
+    places = [re.findall(rf'<text[^>]*y="([\d.]+)"[^>]*>[^<]*{name}', svg) for name in ("chosen", "rejected")]
+    assert all(places) and places[0] != places[1]
+    assert ">1.25<" not in svg
+
+
+def test_a_value_that_is_told_as_nothing_has_no_bar():
+    def drawn(value):
+        return bar_chart({"a": value, "b": 0.0}, alternative="x", texts={"a": "0.0", "b": "0.0"}, chart_id="c")
+
+    assert drawn(1e-77) == drawn(0.0)
+
+
 def test_the_lines_of_a_stage_are_its_terms():
     rows = [
         {"step": step, "loss": 0.7, "rewards/margins": 0.1 * step, "rewards/accuracies": 0.5}

@@ -70,7 +70,7 @@ def test_defaults_are_filled_in(minimal):
         ("model.rank=8", "unknown key 'model.rank'; it belongs into model.lora"),
         ("rejected.image.xyz=1", "known keys here are strategy, t, versions"),
         ("extends=other.yaml", "unknown key 'extends'"),
-        ("name=null", "name: Input should be a valid string, got None"),
+        ("name=null", "name: Input should be a valid string, got null"),
         ("seed=many", "seed: Input should be a valid integer"),
         ("align.dpo.learning_rate=0", "align.dpo.learning_rate: Input should be greater than 0, got 0"),
         ("align.dpo.learning_rate=.inf", "finite"),

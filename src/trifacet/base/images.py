@@ -82,7 +82,10 @@ def resolve_inside(root: str | Path, name: str) -> Path:
         problem = f"path {shortened(name, 120)} lies outside the data root {base}"
         raise DataError(problem, fix="use a path below the data root")
     if not found:
-        raise DataError(f"no image file {shortened(name, 120)} under {base}", fix="correct the path or set data.images")
+        raise DataError(
+            f"no image file {shortened(name, 120)} under {base}",
+            fix="correct the path or give the image folder (--images; data.images in a recipe)",
+        )
     return path
 
 

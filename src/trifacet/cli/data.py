@@ -254,10 +254,13 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def _print_findings(report: Report, lines: int) -> None:
-    for finding in report.findings[:lines]:
+    from trifacet.data.checking.findings import together
+
+    findings = together(report.findings)
+    for finding in findings[:lines]:
         out.tell((f"{finding.severity}:", _COLOURS[finding.severity]), f" {plain(finding.line)}")
-    if len(report.findings) > lines:
-        out.print(f"... and {len(report.findings) - lines} more findings: see --json or --lines")
+    if len(findings) > lines:
+        out.print(f"... and {len(findings) - lines} more findings: see --json or --lines")
 
 
 def _print_summary(report: Report, budget: dict[str, Any] | None) -> None:

@@ -97,6 +97,7 @@ def init(
         raise TrifacetError(f"{recipe} is there already; name another file, or say --overwrite")
     chosen = _model(model or _asked("model (folder, hub id or one of the names in --help)", "--model"))
     file = data or Path(_asked("file of the data", "--data"))
+    images = images or Path(_asked("folder that image paths are relative to", "--images", str(file.parent)))
     found = _looked_at(file, images)
     named = _objective(objective, found)
     files = {"root": file.parent, "images": _below(images, file.parent), found.kind: Path(file.name), "test": None}

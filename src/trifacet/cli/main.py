@@ -71,7 +71,8 @@ def _one_line() -> Iterator[None]:
             raise
         context = getattr(error, "ctx", None)
         helps = f"; see '{context.command_path} --help'" if context else ""
-        raise TrifacetError(f"{error.format_message().rstrip('.')[:_LONGEST]}{helps}") from None
+        message = error.format_message().replace(": Value error, ", ": ").rstrip(".")
+        raise TrifacetError(f"{message[:_LONGEST]}{helps}") from None
 
 
 app = typer.Typer(

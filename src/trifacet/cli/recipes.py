@@ -57,7 +57,7 @@ def recipes(
         str | None, typer.Option("--json", metavar="PATH", help="Write the list as JSON; - for standard output.")
     ] = None,
 ) -> None:
-    """The presets, with what each is and the command that it is for; `copy` writes one.
+    """The presets, with what each is; `copy` writes one, whose first line is the command that starts it.
 
     Example: trifacet recipes
     """
@@ -65,8 +65,8 @@ def recipes(
         return
     found = [_read(name) for name in preset_names()]
     rows = [{"recipe": one.name, "what": one.what, "command": one.command} for one in found]
-    table = [[plain(row["recipe"]), plain(row["what"]), plain(row["command"])] for row in rows]
-    json_or_table({"recipes": rows}, json_path, "presets", ("recipe", "what it is", "a copy is for"), table)
+    table = [[plain(row["recipe"]), plain(row["what"])] for row in rows]
+    json_or_table({"recipes": rows}, json_path, "presets", ("recipe", "what it is"), table)
 
 
 @app.command()

@@ -229,21 +229,25 @@ def _one_model(parts: Sequence[_Opened]) -> _Opened:
     )
 
 
+def _place(one: _Opened) -> tuple[str, str]:
+    """What a command calls it by, and the name of the folder that it is a file or a model of."""
+    path = Path(one.source.removesuffix(f" ({one.name})"))
+    return str(path), path.name if str(path) != str(Path(one.source)) else path.parent.name
+
+
 def _named_apart(opened: Sequence[_Opened]) -> list[_Opened]:
     """The same, where names are each once; of files in different folders, the folder goes before the name."""
     names = [one.name for one in opened]
     if len(set(names)) == len(names):
         return list(opened)
     twice = {name for name in names if names.count(name) > 1}
-    longer = [
-        replace(one, name=f"{Path(one.source).parent.name}/{one.name}") if one.name in twice else one for one in opened
-    ]
+    longer = [replace(one, name=f"{_place(one)[1]}/{one.name}") if one.name in twice else one for one in opened]
     again = [one.name for one in longer]
     doubled = [one for one, name in zip(opened, again, strict=True) if again.count(name) > 1]
     if doubled:
         first, second, *_ = doubled
         raise TrifacetError(
-            f"two models are called {first.name!r}; name them apart: A={first.source} B={second.source}"
+            f"two models are called {first.name!r}; name them apart: A={_place(first)[0]} B={_place(second)[0]}"
         )
     return longer
 

@@ -92,14 +92,17 @@ def read_run(folder: Path, files: FilesRead | None = None) -> Run:
     recipe, recipe_text = _recipe(folder / "recipe.yaml")
     scores = _scores(folder / "scores.json")
     compared = scores.get("comparison")
+    models = [_model(folder, name, scores) for name in _model_names(folder, recipe, scores)]
     samples, image_root = _samples(folder, recipe, files)
+    if scores.get("models") and (described := {name for model in models for name in model.texts}):
+        samples = [sample for sample in samples if sample.id in described]  # neither beyond a limit nor left out
     rejected = _json(folder / "rejected" / "index.json", [])
     return Run(
         folder=folder,
         facts=facts,
         recipe=recipe,
         recipe_text=recipe_text,
-        models=[_model(folder, name, scores) for name in _model_names(folder, recipe, scores)],
+        models=models,
         samples=samples,
         image_root=image_root,
         notes=[str(note) for note in scores.get("notes") or []],
@@ -170,7 +173,7 @@ def _model_names(folder: Path, recipe: dict[str, Any], scores: dict[str, Any]) -
 
 
 def _samples(folder: Path, recipe: dict[str, Any], files: FilesRead | None) -> tuple[list[TestSample], Path]:
-    """The described posts in the order of their file (or shards), and the folder that image paths are relative to.
+    """The posts to describe in the order of their file (or shards), and the folder that image paths are relative to.
 
     [] where the run has no such file or its data have moved away since.
     """

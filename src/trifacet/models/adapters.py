@@ -59,6 +59,8 @@ def bases_of(adapter: Path) -> list[str]:
             raise TrifacetError(f"{folder}: {ADAPTER} cannot be read ({first_line(error)})") from None
         if not isinstance(base, str) or not base:
             raise TrifacetError(f"{file}: base_model_name_or_path is {base!r}; name the folder or hub id of its base")
+        if Path(base).is_absolute() and not Path(base).exists():
+            raise TrifacetError(f"{file}: base_model_name_or_path is {base}, which is not there; correct the path")
         found.append(base)
         below = adapter_at(base)
         if below is None:

@@ -67,6 +67,9 @@ class Line:
     style: int
 
 
+_NOTHING = 1e-6  # no bar: NLTK's BLEU of texts that share no four words is 1e-308 and told as 0.0
+
+
 @dataclass(frozen=True)
 class PointCloud:
     """Pairs of points, ((x, y) full, (x, y) hollow), and the index that fixes their colour and marker."""
@@ -110,7 +113,8 @@ def bar_chart(
             end = (max(ends[name], 0.0), row)
             axes.annotate(texts[name], end, (5, 0), textcoords="offset points", va="center", color=INK)
         low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
-        high = max([*ends.values(), reach, 0.0]) or 1.0
+        high = max([*ends.values(), reach])
+        high = high if high > _NOTHING else 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks(range(len(names)), [isolated(shorten(name, 18)) for name in names], color=INK)
@@ -148,6 +152,7 @@ def line_chart(
         axes.set_axisbelow(True)
         if level is not None:
             axes.axhline(level, color=QUIET, linewidth=1)
+        ends: list[tuple[float, float]] = []
         for line in lines:
             axes.plot(
                 line.steps,
@@ -157,8 +162,10 @@ def line_chart(
             )
             if named and line.steps and _is_finite(line.values[-1]):
                 end = (line.steps[-1], line.values[-1])
+                aside = (6, -9 * ends.count(end))  # below the name of a curve that ends there too
+                ends.append(end)
                 axes.annotate(
-                    isolated(shorten(line.label, 14)), end, (6, 0), textcoords="offset points", va="center", color=INK
+                    isolated(shorten(line.label, 14)), end, aside, textcoords="offset points", va="center", color=INK
                 )
         if from_zero:
             tops = [value for line in lines for value in line.values if _is_finite(value)]
@@ -166,6 +173,7 @@ def line_chart(
             axes.set_ylim(-0.03 * top, 1.1 * top)  # room for a marker at 0
         axes.set_xlabel(across)
         axes.locator_params(axis="both", nbins=5)
+        axes.locator_params(axis="x", integer=True)
         figure.subplots_adjust(left=0.15, right=0.81 if named else 0.97, top=0.97, bottom=0.19)
         return _svg(figure, alternative, chart_id)
 

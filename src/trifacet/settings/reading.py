@@ -6,6 +6,7 @@ Invariant: every error names the file and the key, and the nearest key that is k
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
@@ -149,8 +150,8 @@ def _spelled(keys: Sequence[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """``value`` as Python spells it, cut where it is long."""
-    text = repr(value)
+    """``value`` as Python spells it, but null, true and false as YAML does; cut where it is long."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 

@@ -170,6 +170,18 @@ def test_posts_are_the_first_of_the_test_file_in_its_order(tmp_path):
     assert shown == [f"post-{number}" for number in range(1, 25)]
 
 
+def test_the_posts_of_a_finished_run_are_those_that_were_described(tmp_path):
+    """``generate.limit`` takes the first, ``on_bad_row: skip`` leaves some out: a comparison misses none."""
+    folder = make_run(tmp_path / "run", posts=5, models=("sft", "dpo"))
+    for name, last in (("sft", 3), ("dpo", 2)):
+        texts = folder / "generations" / f"{name}.jsonl"
+        texts.write_text("".join(texts.read_text(encoding="utf-8").splitlines(keepends=True)[:last]), encoding="utf-8")
+    run = read_run(folder)
+    assert len(run.samples) == 3  # what one model alone lacks stays
+    (folder / "scores.json").unlink()
+    assert len(read_run(folder).samples) == 5  # not finished
+
+
 def test_a_missing_image_is_said_in_its_place(tmp_path):
     folder = make_run(tmp_path / "run", posts=2, models=("sft",))
     (folder / "data" / "images" / "test-00001.png").write_bytes(b"GIF89a")

@@ -5,13 +5,15 @@ Invariant: a finding is one line that names file, row, field, cause and cure; on
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from trifacet.base.errors import DataError
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+ROWS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,23 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """The finding for ``--json``."""
         return asdict(self)
+
+
+def together(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings with one in place of the warnings or notes that say the same of more rows than it names.
+
+    So data of a kind, such as pairs that have no posts, get a line and not one for each row. Errors stay: each is
+    a row to mend.
+    """
+    alike: dict[Finding, list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault(finding if finding.severity == "error" else replace(finding, row=None), []).append(finding)
+    told: list[Finding] = []
+    for same, members in alike.items():
+        rows = list(dict.fromkeys(finding.row for finding in members))
+        if same.severity == "error" or len(rows) <= ROWS_NAMED:
+            told += members
+            continue
+        named = ", ".join(map(str, rows[:ROWS_NAMED]))
+        told.append(replace(same, cause=f"{same.cause}, in {len(rows)} rows ({named}, ...)"))
+    return told
