@@ -34,7 +34,7 @@ class _Model(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
-_PIXELS = ("image_pixels: [50176, 602112] # pictures are scaled to 64 to 768 tokens",)
+_PIXELS = ("image_pixels: [50176, 602112] # of a picture; 28 x 28 of them are a token",)
 MODELS = {
     "llava-1.5-7b": _Model("llava-hf/llava-1.5-7b-hf", 7.1),
     "llava-1.6-7b": _Model("llava-hf/llava-v1.6-vicuna-7b-hf", 7.1),
