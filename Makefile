@@ -35,7 +35,7 @@ lint: $(READY)
 cases: $(READY)
 	$(BIN)/python bench/parity --only act
 	$(BIN)/pytest -q tests/data/formats/test_what_rows_say.py tests/models/test_adapters.py tests/models/test_templates.py \
-		tests/lint/test_pages.py tests/building/test_near_duplicates.py tests/building/test_names.py \
+		tests/lint/test_read_pages.py tests/building/test_near_duplicates.py tests/building/test_names.py \
 		tests/building/test_losses.py tests/benchmarks/test_pope.py tests/benchmarks/test_chair.py
 
 parity: $(READY)

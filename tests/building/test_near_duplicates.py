@@ -179,7 +179,12 @@ def test_a_pair_is_wanted_once_and_of_a_row_enough_are():
     assert ENOUGH < 28
 
 
-@pytest.mark.parametrize("edit", EDITS)
+def some(names, *always):
+    """These, and in `make endurance` the others too."""
+    return [pytest.param(name, marks=() if name in always else pytest.mark.endurance) for name in names]
+
+
+@pytest.mark.parametrize("edit", some(EDITS, "resized", "cropped and resized"))
 def test_an_edited_picture_is_found_and_another_is_not(tmp_path, edit):
     posts = []
     for seed in range(12):
@@ -227,7 +232,7 @@ TEMPLATES = {
 }
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
+@pytest.mark.parametrize("kind", some(TEMPLATES, "page", "meme", "mark of another colour"))
 def test_pictures_of_one_template_that_say_other_things_stay(tmp_path, kind):
     posts = []
     for k, say in enumerate(TEMPLATES[kind]):

@@ -96,6 +96,7 @@ def test_what_cannot_be_is_told_and_nothing_written(trifacet, write, tmp_path, o
     assert not (tmp_path / "recipe.yaml").exists()
 
 
+@pytest.mark.endurance
 def test_a_recipe_trains(trifacet, tiny_folder, world, tmp_path, monkeypatch):
     from trifacet.runs.run import run_stages
 

@@ -37,7 +37,8 @@ def some(*names):
     return [pytest.param(name, marks=() if name in names else pytest.mark.endurance) for name in MAKERS]
 
 
-@pytest.fixture(params=MAKERS)
+# of two families with the same code, or nearly so, one; tests/engine has all of them
+@pytest.fixture(params=some("llava", "qwen2_5_vl", "qwen3_vl", "idefics3", "internvl", "gemma3"))
 def family_folder(request, family_folders):
     return family_folders(request.param)
 

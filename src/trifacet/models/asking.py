@@ -59,7 +59,8 @@ class WayOfAsking(Section):
 
     def write(self, folder: Path) -> None:
         """Put the file into a checkpoint's folder."""
-        (folder / FILE).write_text(json.dumps(self.model_dump(), indent=2), encoding="utf-8")
+        left_out = {"four_bit"} if self.four_bit is None else set()
+        (folder / FILE).write_text(json.dumps(self.model_dump(exclude=left_out), indent=2), encoding="utf-8")
 
     def encoder(self, family: Family) -> SampleEncoder:
         """What asks a model of ``family`` so."""
