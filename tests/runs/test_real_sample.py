@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from trifacet.runs.run import run_recipe
 from trifacet.training.recipe import load_recipe
 
@@ -22,6 +24,7 @@ SHORTER = [  # fewer steps than the recipe's: what is held here is the way, not 
 ]
 
 
+@pytest.mark.endurance
 def test_real_posts_go_through_every_stage(pinterest, tmp_path):
     output = tmp_path / "run"
     recipe = load_recipe(RECIPE, [f"data.root={pinterest}", f"output={output}", *SHORTER])
