@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file, save_file
-from searching import searched
+from searching import searched, some
 
 from trifacet.base.errors import TrifacetError
 from trifacet.building.rows import ROWS
@@ -177,11 +177,6 @@ def test_a_pair_is_wanted_once_and_of_a_row_enough_are():
     assert not len(partners.wanted(np.array([1]), np.array([0]) + 29)[0])
     assert len(partners.wanted(np.array([1]), np.array([99]))[0])
     assert ENOUGH < 28
-
-
-def some(names, *always):
-    """These, and in `make endurance` the others too."""
-    return [pytest.param(name, marks=() if name in always else pytest.mark.endurance) for name in names]
 
 
 @pytest.mark.parametrize("edit", some(EDITS, "resized", "cropped and resized"))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from searching import some
 from small_runs import STAGE, log_of, recipe_of, train
 from tiny_adapters import FILE, adapt, base_of, check, edit, logits
 from tiny_families import MAKERS, load_copy
@@ -32,18 +33,13 @@ LORA = LoraSettings(rank=4, alpha=8, dropout=0.0, targets=Lora().targets)
 NUMBERS = re.compile(r"\.\d+\.")
 
 
-def some(*names):
-    """These families, and in `make endurance` the others too."""
-    return [pytest.param(name, marks=() if name in names else pytest.mark.endurance) for name in MAKERS]
-
-
 # of two families with the same code, or nearly so, one; tests/engine has all of them
-@pytest.fixture(params=some("llava", "qwen2_5_vl", "qwen3_vl", "idefics3", "internvl", "gemma3"))
+@pytest.fixture(params=some(MAKERS, "llava", "qwen2_5_vl", "qwen3_vl", "idefics3", "internvl", "gemma3"))
 def family_folder(request, family_folders):
     return family_folders(request.param)
 
 
-@pytest.fixture(params=some("llava", "qwen2_vl", "gemma3"))
+@pytest.fixture(params=some(MAKERS, "llava", "qwen2_vl", "gemma3"))
 def some_family(request, family_folders):
     return family_folders(request.param)
 

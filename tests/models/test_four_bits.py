@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("bitsandbytes", reason="pip install 'trifacet[four-bit]'")
 
 import torch
+from searching import some
 from small_runs import STAGE, recipe_of
 from tiny_families import MAKERS
 
@@ -28,9 +29,7 @@ def logits_of(loaded):
         return core(loaded.model)(input_ids=TOKENS.to(loaded.model.device)).logits.float()
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "llava" else pytest.mark.endurance) for name in MAKERS]
-)
+@pytest.mark.parametrize("name", some(MAKERS, "llava"))
 def test_an_adapter_is_merged_into_the_weights_that_it_was_trained_over(name, tmp_path):
     folder = MAKERS[name](tmp_path / "base", ["A red gate in our garden.", "Write alt-text"])
     whole, held = load_model(folder), load_model(folder, four_bit=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.extras import needed_for
+from trifacet.base.extras import require
 from trifacet.cli.common import ERROR, WARNING, err, out, plain, write_json
 from trifacet.cli.options import a_number
 from trifacet.cli.review_tables import print_summary
@@ -114,14 +114,8 @@ def review(
         raise TrifacetError(
             "give both models' texts and their test set: trifacet review A B --data TEST; or --summary --store PATH"
         )
-    _needs_server()
+    require(("fastapi", "uvicorn"), "the review page")
     _serve(_read(first, second, data, limit), images or data.parent, store, judge or [], host, port, minutes)
-
-
-def _needs_server() -> None:
-    with needed_for("the review page"):
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
 
 
 def _read(first: str, second: str, data: Path, limit: int | None) -> Review:

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import AutoModel
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.extras import needed_for
+from trifacet.base.extras import require
 from trifacet.metrics.scores import Extra, Part, with_references
 from trifacet.metrics.target import Target
 from trifacet.models.checkpoint import read_weights, reading
@@ -56,8 +56,7 @@ class BertScorer:
         Raises:
             TrifacetError: no package, no such model, no encoder, or a layer that is not known or not there.
         """
-        with needed_for("BERTScore"):
-            import bert_score  # noqa: F401
+        require(["bert_score"], "BERTScore")
         model = read_weights(AutoModel, source, device=pick_device(device), may_lack=_POOLER, may_add=_HEAD)
         config = model.config
         if getattr(config, "is_encoder_decoder", False):

@@ -67,8 +67,8 @@ def load_model(
             By default as the checkpoint says.
         trust_remote_code: run code that comes with the checkpoint.
         four_bit: hold the language model's layers in four bits: to train an adapter over them.
-        merge: merge an adapter into its base. Over four bits that rounds anew, as a new training needs it; to write
-            texts leave the adapter as it is.
+        merge: merge an adapter into its base also over four bits, which rounds anew, as a new training needs it; to
+            write texts leave the adapter as it is. Without four bits an adapter is always merged.
 
     Raises:
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, weights that
@@ -183,17 +183,18 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
 def _load_adapter(source: str, path: Path, *, four_bit: bool, merge: bool, **options: Any) -> LoadedModel:
     """An adapter over four bits is merged into the base as it was rounded, or stays on a base in four bits."""
     over, device = WayOfAsking.read(path).four_bit, options["device"]
-    if four_bit and merge:
+    stays, rounds_anew = four_bit and not merge, four_bit and merge
+    if rounds_anew:
         options["device"] = "cpu"
-    loaded = load_model(bases_of(path)[0], four_bit=four_bit and not merge, **options)
+    loaded = load_model(bases_of(path)[0], four_bit=stays, **options)
     with reading(str(path)):
         family = _of_adapter(path, loaded.family, loaded.image_pixels)
-        if over and not (four_bit and not merge):
+        if over and not stays:
             rounded(loaded.model, family, getattr(torch, over))
         model = put_on(loaded.model, path)
-        model = merged(model, getattr(torch, options["dtype"])) if merge or not four_bit else model
+        model = model if stays else merged(model, getattr(torch, options["dtype"]))
         refuse_infinite_weights(model, str(path), stored_in(path / ADAPTER_WEIGHTS))
-    if four_bit and merge:
+    if rounds_anew:
         in_four_bits(model, family, pick_device(device))
     model.name_or_path = _lasting(source)  # an adapter that is trained on this model stands on this one
     return LoadedModel(model, family.processor, family, loaded.image_tiles, loaded.image_pixels)

@@ -99,11 +99,10 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
 
     Unknown keys are told all at once, all else one by one: what is missing may be a key that is mistyped.
     """
+    errors = error.errors(include_url=False)
     # the most particular; of one level an unknown key
-    first = max(
-        error.errors(include_url=False), key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden")
-    )
-    unknown = [one["loc"] for one in error.errors(include_url=False) if one["type"] == "extra_forbidden"]
+    first = max(errors, key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden"))
+    unknown = [one["loc"] for one in errors if one["type"] == "extra_forbidden"]
     if first["type"] == "extra_forbidden" and len(unknown) > 1:
         return f"unknown keys: {', '.join(dict.fromkeys(_unknown(model, place, '(', ')') for place in unknown))}"
     if first["type"] == "extra_forbidden":

@@ -79,7 +79,7 @@ def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> 
         image_pixels=model.image_pixels,
         trust_remote_code=model.trust_remote_code,
         four_bit=model.four_bit,
-        merge=to_train or not model.four_bit,
+        merge=to_train,
     )
 
 

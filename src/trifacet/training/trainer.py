@@ -6,7 +6,6 @@ hold the trained weights only: the frozen ones come from the model that the stag
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from collections import defaultdict
@@ -23,7 +22,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.extras import needed_for
+from trifacet.base.extras import require
 from trifacet.base.tensors import OfTensors
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.preferences.losses import objective_loss
@@ -231,8 +230,7 @@ def trackers(settings: Optimisation) -> list[str]:
     """Who is told of the log. Raises TrifacetError where the package of one is not installed."""
     told = [*settings.report_to, *(["tensorboard"] if settings.tensorboard else [])]
     for name in told:
-        with needed_for(f"report_to: {name}"):
-            importlib.import_module(name)
+        require([name], f"report_to: {name}")
     return list(dict.fromkeys(told))
 
 
