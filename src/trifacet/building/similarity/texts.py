@@ -5,7 +5,8 @@ has no signature, so it is never found to be alike another one ("Good morning!")
 
 MinHash: A. Broder, "On the Resemblance and Containment of Documents", 1997. Two texts are as similar as the share of
 pairs of neighbouring words that they have in common (Jaccard): by count, and with each pair weighted by how rare it is
-among all texts (K. Sparck Jones, 1972), so that the words of a template do not make its texts the same.
+among all texts (K. Sparck Jones, 1972), so that the words of a template do not make its texts the same. Texts put
+together from what many texts say, each from another choice of it, say different things however much they share.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Texts:
             found, amounts = np.unique(pairs.flatten().to_numpy() % _BINS, return_counts=True)
             self._seen[found] += amounts.astype(np.uint32)
             self._texts += len(pairs) - pairs.null_count
+        self._rare = RARE + 4 * self._seen.sum(dtype=np.int64) / _BINS  # what else lies in a bin, of many millions
         self._spool = Spool(signatures, "pairs", np.uint32, folder)
 
     def __enter__(self) -> Texts:
@@ -102,7 +104,8 @@ class Texts:
         """[n]: Jaccard similarity of the sets of word pairs, by count or by rarity, whichever is less.
 
         Exact up to ``MOST_PAIRS`` different ones in the two; of more than that the ones with the smallest hashes, an
-        even sample of the union, are looked at.
+        even sample of the union, are looked at. 0 where each has pairs that the other lacks, and all of these as well
+        as all that they share stand in more texts than a post and its copies: an edit leaves a pair of its own.
         """
         blocks = [self._block(one, other) for one, other in _blocks(first, second)]
         return np.concatenate(blocks) if blocks else np.empty(0)
@@ -111,24 +114,25 @@ class Texts:
         amount = len(first)
         values, lengths = self._spool.ragged(np.concatenate([first, second]))
         owner = np.repeat(np.tile(np.arange(amount), 2), lengths).astype(np.uint64)
-        keys = np.sort((owner << np.uint64(32)) | values)
-        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.intp)
-        once, in_both = keys[starts], np.diff(np.append(starts, len(keys))) == 2
+        side = np.repeat(np.arange(2, dtype=np.uint64), [lengths[:amount].sum(), lengths[amount:].sum()])
+        keys = np.sort((owner << np.uint64(33)) | (values.astype(np.uint64) << np.uint64(1)) | side)
+        pairs = keys >> np.uint64(1)
+        starts = np.flatnonzero(np.diff(pairs, prepend=~pairs[:1]))
+        once, in_both = pairs[starts], np.diff(np.append(starts, len(keys))) == 2
         owner = (once >> np.uint64(32)).astype(np.intp)
         kept = np.arange(len(once)) - np.searchsorted(owner, owner) < MOST_PAIRS
-        both = kept & in_both
-        shares = [np.ones(len(once)), self._weights(once)]
+        both, seen = kept & in_both, self._seen[(once % np.uint64(_BINS)).astype(np.intp)]
+        # how much a pair counts: the rarer among all texts, the more (squared, as in products of tf-idf)
+        rarity = np.log1p(self._texts / np.maximum(seen, RARE)) ** 2
         found = [
             np.bincount(owner[both], weight[both], amount)
             / np.maximum(np.bincount(owner[kept], weight[kept], amount), 1e-9)
-            for weight in shares
+            for weight in (np.ones(len(once)), rarity)
         ]
-        return np.minimum(*found)
-
-    def _weights(self, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """How much word pairs count: the rarer among all texts, the more (squared, as in products of tf-idf)."""
-        seen = self._seen[(keys % np.uint64(_BINS)).astype(np.intp)]
-        return np.asarray(np.log1p(self._texts / np.maximum(seen, RARE)) ** 2)
+        second_only = (keys[starts] & np.uint64(1)).astype(bool)
+        own = [np.bincount(owner[kept & ~in_both & (second_only == k)], minlength=amount) > 0 for k in (False, True)]
+        stock = np.bincount(owner[kept & (seen <= self._rare)], minlength=amount) == 0
+        return np.where(own[0] & own[1] & stock, 0.0, np.minimum(*found))
 
 
 def _blocks(first: _Ints, second: _Ints) -> Iterator[tuple[_Ints, _Ints]]:
