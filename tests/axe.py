@@ -41,10 +41,14 @@ def inspect_page(path: Path, *, dark: bool = False) -> dict[str, Any]:
 
 def launch(driver: Any) -> Any:
     """The installed Chromium; skips where there is none."""
+    return driver.chromium.launch(executable_path=_program(), args=_ARGUMENTS)
+
+
+def _program() -> str:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
-    return driver.chromium.launch(executable_path=program, args=_ARGUMENTS)
+    return program
 
 
 def violations(page: Any, rules: Sequence[str] = ()) -> tuple[list[dict[str, Any]], int]:
@@ -87,4 +91,5 @@ def _browser() -> Any:
     """One for all pages of this process, which it ends with."""
     from playwright.sync_api import sync_playwright
 
+    _program()  # before Playwright starts its loop, which a skip would leave running
     return launch(sync_playwright().start())

@@ -33,6 +33,7 @@ def in_four_bits(model: Any, family: TransformersFamily, device: torch.device) -
         )
         held.weight = bnb.nn.Params4bit(layer.weight.detach(), requires_grad=False, **_HOW).to(device)
         held.bias = layer.bias
+        held.support_avx512bf16_for_cpu = False  # a kernel for some CPUs that would compute in bfloat16 all the same
         setattr(parent, name, held)
     model.to(device)
     model.is_loaded_in_4bit = True  # by which PEFT knows it
