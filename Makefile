@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo
 BUILD := $(VENV)/.build
 READY := $(VENV)/.ready
-# uv compiles what it does not install too, torch above all, on all cores
-INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
+# on all cores, once: each process that finds no bytecode spends 20 seconds on torch's (some packages hold a file for
+# another Python, which does not compile)
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 
 .PHONY: demo build-demo test endurance cases lint parity bench clean
 
@@ -49,14 +51,17 @@ $(DEMO): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt torch uv
 	$(INSTALL) '.[train]'
+	$(COMPILE)
 	touch $@
 
 $(BUILD): $(DEMO)
 	$(INSTALL) '.[train,build,ner]'
+	$(COMPILE)
 	touch $@
 
 $(READY): $(DEMO)
 	$(INSTALL) '.[dev]'
+	$(COMPILE)
 	touch $(BUILD) $@
 
 clean:
