@@ -371,6 +371,13 @@ def test_a_trial_of_either_kind_tells_what_the_build_would_stop_for(tmp_path, tr
         assert code == 0 and "the build would stop: step 1, 'alt-length', has lost 6 of 6 rows" in err
 
 
+def test_a_trial_says_which_steps_may_drop_more_of_all_rows(tmp_path, trifacet):
+    path = write_recipe(tmp_path, tmp_path / "out", posts(6), [{"exact-duplicates": {"same": ["context"]}}])
+    note = "note: exact-duplicates compares rows with each other: of 6 a larger share may go than of 3"
+    assert note in trifacet("build", path, "--dry-run", "--sample", "3")[2]
+    assert "note:" not in trifacet("build", path, "--dry-run")[2]  # of all rows all is told
+
+
 def test_a_package_that_a_step_lacks_is_named_before_a_row_is_read(tmp_path, monkeypatch, trifacet):
     path = write_recipe(tmp_path, tmp_path / "out", posts(3), ["language"])
     monkeypatch.setitem(sys.modules, "lingua", None)  # as where it is not installed

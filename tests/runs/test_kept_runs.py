@@ -199,6 +199,6 @@ def test_the_command_names_what_is_damaged_and_changes_nothing(recipe, tmp_path,
     before = {path: path.stat().st_mtime_ns for path in recipe.folder.rglob("*")}
     code, out, err = trifacet(*options)
     assert (code, out) == (1, f"{recipe.folder / WEIGHTS}: is not as it was written\n")
-    assert "1 files are damaged" in err
+    assert "1 file is damaged" in err
     assert {path: path.stat().st_mtime_ns for path in recipe.folder.rglob("*")} == before
     assert trifacet("run", path, "--set", f"output={tmp_path / 'none'}", "--verify")[0] == 2

@@ -36,6 +36,7 @@ from trifacet.llm.books import Books, Tally
 from trifacet.llm.counting import CountingModel
 from trifacet.llm.model import LanguageModel
 
+COMPARING = ("lint", "exact-duplicates", "near-duplicates")  # of more rows they drop a larger share
 AGAIN = "rejected-again"  # the prompt of attempts after the first: asked only where the judge was not convinced
 
 
@@ -78,6 +79,15 @@ def losses(recipe: BuildRecipe, manifest: Mapping[str, Any]) -> list[str]:
         for index, told in enumerate(manifest["steps"])
     )
     return [said for step in steps if (said := loss(recipe, step))]
+
+
+def untold(recipe: BuildRecipe, tried: int, of: int) -> str:
+    """What a trial of ``tried`` rows of ``of`` cannot tell; empty where it can: steps that drop a row for others."""
+    names = [chosen.name for chosen in recipe.steps if chosen.name in COMPARING]
+    if not names or tried >= of:
+        return ""
+    verb = "compares" if len(names) == 1 else "compare"
+    return f"{', '.join(names)} {verb} rows with each other: of {of} a larger share may go than of {tried}"
 
 
 def _scaled(chosen: Any, share: float) -> Any:

@@ -155,10 +155,12 @@ def _why(step: Mapping[str, Any]) -> str:
 
 
 def _foretell(recipe: BuildRecipe, tried: Any) -> None:
-    from trifacet.building.trial import losses
+    from trifacet.building.trial import losses, untold
 
     for said in losses(recipe, tried.manifest):
         err.print(f"the build would stop: {plain(said)}", soft_wrap=True)
+    if said := untold(recipe, tried.rows, tried.of):
+        err.print(f"note: {plain(said)}", soft_wrap=True)
 
 
 def _estimate(recipe: BuildRecipe, sample: int, workers: int | None, json_path: str | None) -> None:

@@ -56,7 +56,8 @@ def tell_damage(damaged: Sequence[tuple[Path, str]], cure: str) -> None:
     """The files that are damaged, a line each; with any the command ends with exit code 1."""
     for path, problem in damaged:
         out.print(f"{plain(str(path))}: {plain(problem)}")
-    err.print(f"{len(damaged)} files are damaged: {cure}" if damaged else "no file is damaged", soft_wrap=True)
+    count = "1 file is" if len(damaged) == 1 else f"{len(damaged)} files are"
+    err.print(f"{count} damaged: {cure}" if damaged else "no file is damaged", soft_wrap=True)
     if damaged:
         sys.exit(EXIT_FINDINGS)
 

@@ -163,12 +163,13 @@ def _summary(counts: LintCounts, problems: int) -> str:
     names = [repr(name[:40]) for name, _ in counts.columns.most_common()]
     columns = f" from column{'s' * (len(names) != 1)} {plain(listed(names))}" if names else ""
     rules = ", ".join(f"{plain(name)} {count}" for name, count in counts.rules.most_common())
+    unread = "1 file or row" if problems == 1 else f"{problems} files or rows"
     return (
         f"{counts.files} file{'s' * (counts.files != 1)}, "
         f"{counts.texts} text{'s' * (counts.texts != 1)}{columns}{beside}: "
         f"{counts.errors} error{'s' * (counts.errors != 1)}, {counts.warnings} warning{'s' * (counts.warnings != 1)}, "
         f"{counts.clean} clean{f' ({rules})' if rules else ''}"
-        f"{f'; {problems} files or rows could not be read' if problems else ''}"
+        f"{f'; {unread} could not be read' if problems else ''}"
     )
 
 

@@ -133,11 +133,13 @@ def _texts(
     for number, values in rows(told):
         try:
             chosen = chosen or choose(known, columns, path)
+        except DataError as problem:  # of all rows, not of this one
+            on_problem(DataError(problem.problem, fix=problem.fix, file=path, field=problem.field))
+            return
+        try:
             found = list(chosen.read(values))
         except DataError as problem:
             on_problem(DataError(problem.problem, fix=problem.fix, file=path, row=number, field=problem.field))
-            if chosen is None:
-                return
             continue
         name = values.get("id")
         for text, context, image in found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -22,6 +22,7 @@ from trifacet.settings.yaml_values import read_yaml
 MAX_BYTES = 300_000  # of a recipe: what is read in a second
 _DEEPEST = 40  # keys of --set, recipes that extend each other
 _SHOWN = 100  # characters of a value in a message
+_KNOWN = "known keys here are "
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -104,7 +105,8 @@ def explain_invalid(error: ValidationError, model: type[BaseModel]) -> str:
     first = max(errors, key=lambda found: (len(found["loc"]), found["type"] == "extra_forbidden"))
     unknown = [one["loc"] for one in errors if one["type"] == "extra_forbidden"]
     if first["type"] == "extra_forbidden" and len(unknown) > 1:
-        return f"unknown keys: {', '.join(dict.fromkeys(_unknown(model, place, '(', ')') for place in unknown))}"
+        said = dict.fromkeys(_unknown(model, place, "(", ")") for place in unknown)
+        return f"unknown keys: {', '.join(_each_once(said))}"
     if first["type"] == "extra_forbidden":
         return f"unknown key {_unknown(model, first['loc'], '; ')}"
     keys, _ = _place(model, first["loc"])
@@ -130,9 +132,18 @@ def _unknown(model: type[BaseModel], location: Sequence[int | str], before: str,
     elif elsewhere:
         hint = f"it belongs into {' or '.join(place.rpartition('.')[0] or 'the top level' for place in elsewhere)}"
     else:
-        hint = f"known keys here are {', '.join(known) or 'none'}"
+        hint = f"{_KNOWN}{', '.join(known) or 'none'}"
     between = " " if before == "(" else ""
     return f"{_spelled(keys)!r}{between}{before}{hint}{after}"
+
+
+def _each_once(said: Iterable[str]) -> Iterator[str]:
+    """Unknown keys as ``_unknown`` tells them; which keys are known in a section is told with the first of it."""
+    before: set[str] = set()
+    for one in said:
+        key, found, known = one.partition(f" ({_KNOWN}")
+        yield key if found and known in before else one
+        before.add(known)
 
 
 def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
