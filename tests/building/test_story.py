@@ -160,7 +160,7 @@ def test_all_rows_that_share_an_id_are_told(recipe):
 
 
 def test_an_unknown_id_names_its_neighbours(recipe, tmp_path):
-    with pytest.raises(TrifacetError, match=r"no row .* 'p00123'; the nearest ids are .*'p0012'"):
+    with pytest.raises(TrifacetError, match=r"no row .* 'p00123'; the nearest ids are .*'p0012'.*go by FILE-ROW"):
         explain(recipe, "p00123")
     with pytest.raises(TrifacetError, match="no row"):
         explain(recipe, "")

@@ -21,7 +21,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.seals import first_damage
 from trifacet.building.examples import KEPT, ExampleRow, kept_row, rows_with, with_detail
 from trifacet.building.folder import STATE_FILE
-from trifacet.building.output import SET_KINDS, kind_of, read_manifest
+from trifacet.building.output import FAILED, SET_KINDS, kind_of, read_manifest
 from trifacet.building.plan import stages_of
 from trifacet.building.reading import numbered
 from trifacet.building.recipe import BuildRecipe
@@ -145,7 +145,9 @@ def explain(recipe: BuildRecipe, row_id: str) -> list[RowStory]:
     found = [(row, part) for part in parts for row in sorted(_rows_named(stages[0], part, row_id))] if row_id else []
     if not found:
         near = ", ".join(repr(one) for one in _nearest(stages[0], parts, row_id)) or "none"
-        raise TrifacetError(f"no row of {recipe.folder} has the id {row_id!r}; the nearest ids are {near}")
+        unread = any(verdict == "fail" for verdict, _ in steps_told(recipe)[0].counts)
+        beside = f"; rows that could not be read go by FILE-ROW, as {FAILED} has them" if unread else ""
+        raise TrifacetError(f"no row of {recipe.folder} has the id {row_id!r}; the nearest ids are {near}{beside}")
     return [_story(recipe, stages, row_id, row, part) for row, part in found[:_TOLD]]
 
 

@@ -78,8 +78,8 @@ def diff(
         if names:
             err.print(f"note: {len(names)} weights are in {side} alone, {plain(names[0])} first", soft_wrap=True)
     if not found.relative >= LEAST and not found.only_aligned:
-        told = f" {plain(aligned)} is {plain(base)} but for rounding; see docs/curves.md"
-        err.tell(("nothing was learned:", "bold yellow"), told)
+        told = f" {plain(aligned)} is {plain(base)} but for rounding; of a trained model: nothing was learned"
+        err.tell(("the same:", "bold yellow"), f"{told} (docs/curves.md)")
         raise typer.Exit(EXIT_FINDINGS)
 
 

@@ -155,4 +155,4 @@ class ShowProgress(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs and "loss" in logs:
-            self.note = f"loss {logs['loss']:.3f}"
+            self.note = f"loss {logs['loss']:.3f} at step {state.global_step}"
