@@ -37,7 +37,7 @@ def open_embedder(settings: KeyWords, model: Any = None, tokenizer: Any = None) 
         return text_embedder(settings.embeddings)
     if model is None or tokenizer is None:
         raise TrifacetError(
-            "regions.words.embeddings: 'policy' needs a model; name a text encoder, or set it to none to rank by place alone"
+            "regions.words.embeddings: 'policy' needs a model; name a text encoder, or none to rank by place alone"
         )
     return policy_embedder(model, tokenizer)
 
@@ -104,7 +104,9 @@ def text_embedder(source: str, device: str = "auto") -> Embed:
         tokenizer = read_tokenizer(source)
     pairs = hasattr(model, "get_text_features")
     if tokenizer.pad_token is None or not (pairs or model.main_input_name == "input_ids"):
-        raise TrifacetError(f"regions.words.embeddings: {source!r} is no encoder of texts; use one of the CLIP or BERT family")
+        raise TrifacetError(
+            f"regions.words.embeddings: {source!r} is no encoder of texts; use one of the CLIP or BERT family"
+        )
     longest = _longest(model, tokenizer)
     # SigLIP was trained on padded texts; a mean over tokens leaves padding out
     how = {"padding": "max_length" if pairs else True, "truncation": True, "max_length": longest}
