@@ -17,7 +17,7 @@ FLOORS = (
     ("preferences",),
     ("data", "engine"),
     ("lint", "models"),
-    ("generation", "llm"),
+    ("generation", "llm", "regions"),
     ("demo", "metrics"),
     ("benchmarks", "building", "probing", "review", "training"),
     ("comparing",),
