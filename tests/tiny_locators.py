@@ -45,15 +45,17 @@ def clip_text(length=16, **others):
     return {"vocab_size": size, "max_position_embeddings": length, **SMALL, **ids, **others}
 
 
-def saved(folder: Path, model, *parts, sharper: float = 1.0) -> Path:
-    """With weights so many times as large, for scores that differ."""
+def saved(folder: Path, model, *parts, sharper: float = 1.0, only: str = "") -> Path:
+    """With weights (of a name that holds ``only``) so many times as large, for scores and boxes that differ."""
     model.save_pretrained(folder)
     for part in parts:
         part.save_pretrained(folder)
     if sharper != 1:
         file = folder / "model.safetensors"
         weights = load_file(file)
-        larger = {name: weight * sharper if weight.ndim > 1 else weight for name, weight in weights.items()}
+        larger = {
+            name: weight * sharper if weight.ndim > 1 and only in name else weight for name, weight in weights.items()
+        }
         save_file(larger, file, metadata={"format": "pt"})
     return folder
 
@@ -82,7 +84,7 @@ def owlv2(folder: Path) -> Path:
         text_config=clip_text(), vision_config={**SMALL, "image_size": 32, "patch_size": 8}, projection_dim=32
     )
     images = hf.Owlv2ImageProcessorPil(size={"height": 32, "width": 32})
-    return saved(folder, hf.Owlv2ForObjectDetection(config), images, clip_tokenizer()[0])
+    return saved(folder, hf.Owlv2ForObjectDetection(config), images, clip_tokenizer()[0], sharper=0.1, only="box_head")
 
 
 def sam(folder: Path) -> Path:

@@ -93,7 +93,7 @@ def open_checkpoint(
             processor = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
             refuse_odd_normalisation(source, processor)
         tokenizer = read_tokenizer(source) if tokens else None
-    prepared = {} if processor is None else {"images": text_digest(repr(sorted(processor.to_dict().items())))}
+    prepared = {} if processor is None else {"images": text_digest(processor.to_json_string())}
     if tokenizer is not None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         prepared["tokens"] = text_digest(backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items())))
