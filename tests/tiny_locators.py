@@ -60,7 +60,7 @@ def saved(folder: Path, model, *parts, sharper: float = 1.0, only: str = "") -> 
     return folder
 
 
-def grounding_dino(folder: Path) -> Path:
+def grounding_dino(folder: Path, max_text_len: int = 16) -> Path:
     torch.manual_seed(0)
     backbone = hf.SwinConfig(
         image_size=64, patch_size=4, embed_dim=8, depths=[1] * 4, num_heads=[1] * 4, window_size=4,
@@ -72,7 +72,7 @@ def grounding_dino(folder: Path) -> Path:
     config = hf.GroundingDinoConfig(
         backbone_config=backbone, text_config=text, d_model=32, num_queries=8, encoder_layers=1, decoder_layers=2,
         encoder_ffn_dim=16, decoder_ffn_dim=16, encoder_attention_heads=2, decoder_attention_heads=2,
-        num_feature_levels=4, max_text_len=16, disable_custom_kernels=True,
+        num_feature_levels=4, max_text_len=max_text_len, disable_custom_kernels=True,
     )  # fmt: skip
     images = hf.GroundingDinoImageProcessorPil(size={"shortest_edge": 128, "longest_edge": 256})
     return saved(folder, hf.GroundingDinoForObjectDetection(config), images, bert_tokenizer(), sharper=4)

@@ -369,6 +369,20 @@ def test_sam3_reads_the_released_checkpoints_layout(folder_of, opened, tmp_path)
         open_locator(LocatorSettings(name="sam3", model=str(folder), device="cpu"))
 
 
+def test_grounding_dino_reads_the_released_checkpoints_layout(folder_of, opened, tmp_path):
+    """Written when the places of Swin's windows, which the code makes by itself, were kept with the weights."""
+    folder = shutil.copytree(folder_of("grounding-dino"), tmp_path / "released")
+    weights = load_file(folder / "model.safetensors")
+    tables = [name for name in weights if name.endswith("relative_position_bias_table")]
+    weights |= {name.replace("_bias_table", "_index"): torch.zeros(16, 16, dtype=torch.long) for name in tables}
+    weights["model.text_backbone.embeddings.position_ids"] = torch.arange(12)[None]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    settings = {"threshold": 0.0, "text_threshold": 0.0, "device": "cpu"}
+    released = open_locator(LocatorSettings(name="grounding-dino", model=str(folder), **settings))
+    assert tables
+    same(released.locate(look_at(picture_of())), opened("grounding-dino").locate(look_at(picture_of())))
+
+
 # --- prompts of Grounding DINO ----------------------------------------------------------------------------------------
 
 

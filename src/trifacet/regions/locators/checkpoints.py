@@ -44,10 +44,10 @@ class Checkpoint(NamedTuple):
         """Digests of the weights, and of the settings of the image processor and the tokenizer."""
         return {"weights": weights_fingerprint(self.model), **self.prepared}
 
-    def tokenized(self, texts: Sequence[str]) -> Any:
-        """Ids and mask of texts for a CLIP-like text encoder, each padded and cut to its full length."""
+    def tokenized(self, texts: Sequence[str], most: int = 1_000_000) -> Any:
+        """Ids and mask of texts for a CLIP-like text encoder, padded and cut to its length, or to ``most`` tokens."""
         config = self.model.config
-        longest = getattr(config, "text_config", config).max_position_embeddings
+        longest = min(getattr(config, "text_config", config).max_position_embeddings, most)
         return self.tokens(
             list(texts), padding="max_length", truncation=True, max_length=longest, return_tensors="pt"
         ).to(self.model.device)

@@ -88,7 +88,7 @@ class GroundingDino(BoxLocator):
         ]
         output = model(
             pixel_values=self.checkpoint.pixels(inputs["pixel_values"]),
-            pixel_mask=inputs["pixel_mask"].to(model.device),
+            pixel_mask=inputs["pixel_mask"].to(model.device) if "pixel_mask" in inputs else None,
             **encoded.to(model.device),
         )
         return output.logits[0].float().sigmoid().T, output.pred_boxes[0].float(), own

@@ -26,6 +26,7 @@ from trifacet.regions.looking import Look, Region
 
 _KINDS = {"sam3": Sam3Model, "sam3_lite_text": Sam3LiteTextModel}
 _OF_VIDEOS = "sam3_video"  # what the released checkpoint says that it is; its detector is the model
+_TOKENS = 32  # to which its processor pads a word, whatever the text encoder could take
 _TRACKER = r"^tracker_(model|neck)\."
 
 
@@ -81,7 +82,7 @@ class Sam3:
         seen = model.get_vision_features(pixel_values=self.checkpoint.pixels(self.pixel_values(picture)))
         regions = []
         for word, phrase in asked.items():
-            output = model(vision_embeds=seen, **self.checkpoint.tokenized([phrase]))
+            output = model(vision_embeds=seen, **self.checkpoint.tokenized([phrase], _TOKENS))
             regions += best_regions(word, self._instances(output, picture.size), kept_count(self.settings))
         return regions
 
