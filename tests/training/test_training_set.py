@@ -16,7 +16,7 @@ from trifacet.data.formats import read_samples, write_samples
 from trifacet.models.asking import WayOfAsking
 from trifacet.preferences.facets import Facet
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen
+from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
 from trifacet.runs.run import run_recipe
 from trifacet.training.batches import Groups
 from trifacet.training.concerns import concerns
@@ -137,7 +137,7 @@ def test_the_strategy_of_the_docs_works_as_it_stands():
     shown: dict = {}
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], shown)
     picture = Image.new("RGB", (40, 30))
-    seen = Seen(picture, "two words", Draw(1, "a"), lambda: None, (0.5,) * 3, (0.5,) * 3, lambda: picture)
+    seen = Seen(picture, "two words", Draw(1, "a"), lambda picture: None, (0.5,) * 3, (0.5,) * 3, lambda: picture)
     made = shown["Stripes"]().reject(seen)
     assert made.size == picture.size
     assert made.tobytes() != picture.tobytes()
