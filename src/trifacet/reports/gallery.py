@@ -198,7 +198,7 @@ def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> 
 def _made_images(
     samples: Sequence[Sample], index: int, images: Path, sample: PreferenceSample, making: Making
 ) -> list[Version]:
-    from trifacet.preferences.rejected.images import rejected_image, shown
+    from trifacet.preferences.rejected.images import rejected_image, shown, told
     from trifacet.preferences.rejected.samples import image_donors
     from trifacet.preferences.rejected.strategy import Draw, Seen
 
@@ -207,7 +207,7 @@ def _made_images(
     looked = making.masks if sees else None
 
     def made(version: int) -> Version:
-        spoilt_whole = False
+        located = True
 
         def donor() -> Image.Image:
             others = image_donors(
@@ -216,17 +216,17 @@ def _made_images(
             return load_image(images, paths[others[-1]])
 
         def make() -> Image.Image:
-            nonlocal spoilt_whole
+            nonlocal located
             chosen = load_image(images, paths[index])
             mask = looked(sample) if looked else None
             draw = Draw(making.seed, sample.id, version)
             seen = Seen(chosen, sample.response, draw, _pixels, _MEAN, _STD, donor, mask=mask, versions=making.versions)
-            spoilt_whole = strategy.needs_regions and seen.located is None
+            located = seen.located is not None
             return shown(rejected_image(strategy, seen), seen)
 
-        by = f"made by {strategy.describe()}" + (f", version {version}" if making.versions > 1 else "")
-        found = _picture(make, by, f"Rejected image {by}")
-        return replace(found, origin=f"{by}: nothing located, so all of it") if spoilt_whole else found
+        found = _picture(make, "", "")
+        by = f"made by {told(strategy, version, making.versions, located=located)}"
+        return replace(found, origin=by, alternative=f"Rejected image {by}")
 
     return [made(version) for version in range(1, min(making.versions, MOST) + 1)]
 

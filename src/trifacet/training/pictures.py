@@ -19,7 +19,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.images import load_image
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.engine.family import Family, ImageInput
-from trifacet.preferences.rejected.images import rejected_image, shown
+from trifacet.preferences.rejected.images import rejected_image, shown, told
 from trifacet.preferences.rejected.masks import Mask, area
 from trifacet.preferences.rejected.samples import image_donors
 from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
@@ -126,6 +126,11 @@ class Pictures:
         chosen = self.chosen(index)
         made, seen = self._rejected(index, version, chosen, self.family.read(chosen), self.mask(index))
         return shown(made, seen)
+
+    def told(self, index: int, version: int = 1) -> str:
+        """How a rejected image of a sample is made, for its caption."""
+        rejection, located = self.rejection, self.mask(index) is not None
+        return told(rejection.strategy, version, rejection.image_versions, located=located)
 
     def mask(self, index: int) -> Mask | None:
         """Where the key regions of a sample are, if the strategy looks at them; None where nothing was located."""

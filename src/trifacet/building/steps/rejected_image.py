@@ -21,9 +21,9 @@ from trifacet.base.files import replacing
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Post, RowBatch
 from trifacet.building.step import MADE, GlobalStep, Signatures, Tools
-from trifacet.preferences.rejected.images import image_strategy, rejected_image, shown
+from trifacet.preferences.rejected.images import STRATEGIES, image_strategy, rejected_image, shown
 from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
-from trifacet.preferences.settings import STRATEGY_NAMES, StrategyName
+from trifacet.preferences.settings import StrategyName
 from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # CLIP's, since LLaVA and most models that are trained on such files read pictures through CLIP
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_OF_BUILDS = ", ".join(name for name, one in STRATEGIES.items() if not one.needs_regions)
 
 
 class Parameters(Section):
@@ -38,7 +39,8 @@ class Parameters(Section):
 
     strategy: StrategyName = Field(
         "diffusion",
-        description=f"how a rejected image is made ({STRATEGY_NAMES}); see docs/rejected-versions.md",
+        description=f"how a rejected image is made ({_OF_BUILDS}, or a class of your own as package.module:Name); "
+        "see docs/rejected-versions.md",
     )
     t: int = Field(700, ge=0, le=1000, description="noise steps")
     versions: int = Field(1, ge=1, le=100, description="rejected images a row")

@@ -151,3 +151,10 @@ def rejected_image(strategy: ImageStrategy, seen: Seen) -> Image.Image | Tensor:
 def shown(made: Image.Image | Tensor, seen: Seen) -> Image.Image:
     """A rejected image to look at; of frames what the encoder sees (its size, its padding), clamped to 0..255."""
     return made if isinstance(made, Image.Image) else to_picture(made, seen.mean, seen.std)
+
+
+def told(strategy: ImageStrategy, version: int, versions: int, *, located: bool) -> str:
+    """How a rejected image was made, for its caption; ``located``: something was found in the sample's picture."""
+    which = f", version {version} of {versions}" if versions > 1 else ""
+    whole = ": nothing located, so all of it" if strategy.needs_regions and not located else ""
+    return f"{strategy.describe()}{which}{whole}"
