@@ -126,6 +126,11 @@ def test_a_mask_of_another_size_names_the_sample(tiny, posts, photos):
     examples = examples_of(posts, photos, tiny, "region-blur", masks=lambda sample: np.ones((5, 5), np.bool_))
     with pytest.raises(DataError, match=f"sample '{posts[2].id}': its regions are of a picture of 5 x 5 pixels, and "):
         examples[2]
+    with pytest.raises(DataError, match=f"sample '{posts[0].id}': its regions are of a picture of 5 x 5 pixels"):
+        examples.check()
+    given = [post.model_copy(update={"rejected_images": ("3.png",)}) for post in posts[:3]]
+    examples_of(given, photos, tiny, "region-blur", masks=examples.rejection.masks).check()  # they are not looked at
+    examples_of(given, photos, tiny, "region-blur", masks=None).check()
 
 
 def test_key_regions_that_nobody_has_looked_for_are_refused_at_the_start(tiny, posts, photos):
