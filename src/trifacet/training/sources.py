@@ -21,11 +21,11 @@ from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.models.settings import Model
 from trifacet.preferences.objectives import OBJECTIVES, Objective
-from trifacet.preferences.rejected.images import image_strategy
 from trifacet.preferences.settings import Rejected
 from trifacet.training.bad_rows import Bad, rows_left_out, usable_examples
 from trifacet.training.batches import Groups
-from trifacet.training.examples import Examples, Rejection
+from trifacet.training.examples import Examples
+from trifacet.training.pictures import Rejection
 from trifacet.training.recipe import Align, Recipe, Supervised
 
 
@@ -86,7 +86,7 @@ def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> 
 def rejection_of(rejected: Rejected, seed: int) -> Rejection:
     """The recipe's rejected versions."""
     return Rejection(
-        strategy=image_strategy(rejected.image.strategy, rejected.image.t),
+        strategy=rejected.image.made_by(),
         image_versions=rejected.image.versions,
         context_versions=rejected.context.versions,
         resample=rejected.resample,

@@ -82,6 +82,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
+        **({"rejected_images": counts} if (counts := examples.drawn_counts()) else {}),
     }
     trainer.refuse_broken_weights()
     whole = None
