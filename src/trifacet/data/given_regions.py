@@ -54,18 +54,23 @@ def given_regions(
     Raises:
         DataError: what cannot be read, is of another size, or lies outside the picture, with its field.
     """
-    regions = []
-    for number, one in enumerate(listed_regions(value, field)):
-        where = f"{field}[{number}]"
-        word = region_word(one, where)
-        if one.get("mask") is not None:
-            regions.append(GivenRegion(word, _png_mask(one["mask"], size, images, max_pixels, f"{where}.mask")))
-        elif one.get("box") is not None:
-            box = corners_of(one["box"], f"{where}.box")
-            regions.append(GivenRegion(word, _inside(box_mask(size, box), size, f"{where}.box"), box))
-        else:
-            regions.append(GivenRegion(word, *coco_region(one, size, where)))
-    return regions
+    return [
+        given_region(one, size, images, max_pixels=max_pixels, field=f"{field}[{number}]")
+        for number, one in enumerate(listed_regions(value, field))
+    ]
+
+
+def given_region(
+    one: Mapping[str, Any], size: tuple[int, int], images: Path, *, max_pixels: int, field: str
+) -> GivenRegion:
+    """One of them, as ``listed_regions`` lets through. Raises as ``given_regions``."""
+    word = region_word(one, field)
+    if one.get("mask") is not None:
+        return GivenRegion(word, _png_mask(one["mask"], size, images, max_pixels, f"{field}.mask"))
+    if one.get("box") is not None:
+        box = corners_of(one["box"], f"{field}.box")
+        return GivenRegion(word, _inside(box_mask(size, box), size, f"{field}.box"), box)
+    return GivenRegion(word, *coco_region(one, size, field))
 
 
 def listed_regions(value: Any, field: str = FIELD) -> Sequence[Mapping[str, Any]]:

@@ -28,7 +28,7 @@ from trifacet.data.records import PreferenceSample
 from trifacet.preferences.rejected.masks import Mask, area, union
 from trifacet.regions.given import Given
 from trifacet.regions.looking import KeyWord, Locator, Look, Region
-from trifacet.regions.settings import GivenSettings, Regions
+from trifacet.regions.settings import Regions
 
 Status = Literal["located", "nothing found", "whole picture", "no words", "no picture", "unusable"]
 
@@ -115,14 +115,12 @@ class Looking:
     Args:
         chooser: of the words (None: those by which the data name their regions).
         locator: finds them.
-        union: "all" regions of a word, or the "best" one.
         largest: a union of this share of the picture, or more, counts as the whole.
         seed: of what is drawn.
     """
 
     chooser: Chooser | None
     locator: Locator
-    union: str = "all"
     largest: float = 1.0
     seed: int = 17
 
@@ -131,7 +129,6 @@ class Looking:
         return {
             "words": self.chooser.fingerprint() if self.chooser else {"method": "those of the data"},
             "locator": self.locator.fingerprint(),
-            "union": self.union,
             "largest": self.largest,
             "seed": self.seed,
         }
@@ -154,8 +151,6 @@ class Looking:
             with _one_thread():
                 regions = self.locator.locate(Look(sample, picture, words, self.seed))
         regions = [one for one in regions if one.mask.any()]
-        if self.union == "best":
-            regions = list({one.word: one for one in sorted(regions, key=lambda one: one.score)}.values())[::-1]
         for one in regions:
             if one.mask.shape != (picture.height, picture.width):
                 raise TrifacetError(
@@ -191,10 +186,9 @@ Opener = Callable[[], Looking]  # can be pickled: each process that looks opens 
 
 def open_looking(settings: Regions, place: Place, seed: int) -> Looking:
     """What the section ``regions`` asks for, ready to look. Raises TrifacetError: it lacks what it needs."""
-    locator = settings.locator or GivenSettings()
-    annotations = place.root / locator.annotations if locator.annotations else None
+    annotations = place.root / settings.annotations if settings.annotations else None
     given = Given(place.images, max_pixels=place.max_pixels, annotations=annotations)
-    return Looking(None, given, settings.union, settings.largest, seed)
+    return Looking(None, given, settings.largest, seed)
 
 
 def look_at(

@@ -340,7 +340,7 @@ def read_located(folder: Path) -> Iterator[Located]:
     """The lines of a store. Raises DataError for one that is none."""
     for number, row in enumerate(_lines(folder / LINES), start=1):
         try:
-            yield Located.model_validate({key: value for key, value in row.items() if key != SECONDS})
+            yield Located.model_validate_json(json.dumps({key: one for key, one in row.items() if key != SECONDS}))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))

@@ -9,7 +9,7 @@ import filecmp
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +33,7 @@ from trifacet.preferences.facets import Cell, Facet
 from trifacet.preferences.losses import make_plan
 from trifacet.preferences.objectives import Objective
 from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen, rejected_image, shown
+from trifacet.preferences.rejected.masks import Mask
 from trifacet.preferences.rejected.samples import image_donors, partners, rejected_contexts
 from trifacet.training.batches import Groups, LossInputs
 
@@ -41,13 +42,17 @@ _EQUAL = "replace it, or leave such rows out with data.on_bad_row: skip"
 
 @dataclass(frozen=True)
 class Rejection:
-    """How rejected versions are made where the data give none; ``resample`` draws anew in each epoch."""
+    """How rejected versions are made where the data give none; ``resample`` draws anew in each epoch.
+
+    ``masks``: where the key regions of a sample are; its ``fingerprint``, if it has one, says what that depends on.
+    """
 
     strategy: ImageStrategy
     image_versions: int = 1
     context_versions: int = 1
     resample: bool = False
     seed: int = 0
+    masks: Callable[[PreferenceSample], Mask | None] | None = None
 
 
 @dataclass(frozen=True)
