@@ -18,6 +18,7 @@ PAGES = {
     "funnel.html.jinja": "tests/reports/funnel/test_funnel.py",
     "probes.html.jinja": "tests/reports/test_hostile_data.py",
     "gallery.html.jinja": "tests/cli/test_data.py",
+    "regions.html.jinja": "tests/cli/test_regions_command.py",
     "base.html.jinja": "tests/review/test_review_app.py",
     "welcome.html.jinja": "tests/review/test_review_app.py",
     "sample.html.jinja": "tests/review/test_review_app.py",

@@ -33,6 +33,7 @@ from trifacet.cli import (
     lint,
     probe,
     recipes,
+    regions,
     report,
     review,
     rewards,
@@ -45,7 +46,7 @@ from trifacet.cli.streams import STANDARD_OUTPUT
 from trifacet.cli.unforeseen import write_report
 
 # What keeps on the disk what it has done.
-CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks")
+CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks", "regions")
 
 _LONGEST = 1000  # characters of a line about an option
 
@@ -99,6 +100,7 @@ for panel, name, function in (  # in the order of the work
     (EVALUATION, "probe", probe.probe),
     (EVALUATION, "review", review.review),
     (EVALUATION, "lint", lint.lint),
+    (LOOKING, "regions", regions.regions),
     (LOOKING, "rewards", rewards.rewards),
     (LOOKING, "diff", diff.diff),
     (LOOKING, "families", families.families),

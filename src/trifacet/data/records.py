@@ -34,7 +34,7 @@ class _Sample(BaseModel):
     ``more_images`` are the post's further pictures, shown after it in this order and the same in every version of the
     sample: the image facet speaks of ``image`` alone. ``context`` may be empty: a post without words is legal.
     ``prompt`` is None where the recipe's request is to be used. ``extra`` keeps the fields a format has beyond ours;
-    of these ``system`` is used.
+    of these ``system`` and ``regions`` are used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -17,8 +17,10 @@ from PIL import Image
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
-from trifacet.base.images import load_image
+from trifacet.base.images import MAX_PIXELS, load_image
+from trifacet.data.given_regions import COLUMN, given_regions
 from trifacet.data.records import PreferenceSample, Sample, TestSample
+from trifacet.reports.region_pictures import Drawn, with_regions
 from trifacet.web.page import render_page
 from trifacet.web.pictures import Picture
 
@@ -178,9 +180,27 @@ def _shown(sample: Sample, images: Path, alternative: str) -> list[Version]:
         )
         version = _picture(lambda name=name: load_image(images, name), origin, text)  # type: ignore[misc]
         versions.append(replace(version, further=number > 0))
+        if number == 0 and sample.extra.get(COLUMN):
+            versions.append(_with_given_regions(sample, images))
     if (more := len(sample.pictures) - MOST) > 0:
         versions.append(Version(f"{more} more are not shown"))
     return versions
+
+
+def _with_given_regions(sample: Sample, images: Path) -> Version:
+    """The picture with the regions that its row gives drawn on it."""
+    named: list[str] = []
+
+    def drawn() -> Image.Image:
+        picture = load_image(images, sample.image or "")
+        given = given_regions(sample.extra[COLUMN], picture.size, images, max_pixels=MAX_PIXELS)[:MOST]
+        named.extend(f"{number} {cut(one.word) or 'without a name'}" for number, one in enumerate(given, start=1))
+        return with_regions(picture, [Drawn(number, *one[1:]) for number, one in enumerate(given, start=1)], _SIDE)
+
+    version = _picture(drawn, "regions given by the data", "The image with the regions that the data give")
+    return (
+        replace(version, origin=f"regions given by the data: {', '.join(named)}", further=False) if named else version
+    )
 
 
 def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> Version:

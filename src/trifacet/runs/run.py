@@ -22,8 +22,10 @@ from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, has_split, source_of
 from trifacet.generation.settings import settings_path
 from trifacet.models.loading import pick_device
+from trifacet.regions.store import LINES, MARK, TIMES
 from trifacet.reports.run.report import write_report
 from trifacet.runs.folder import FILES, claimed
+from trifacet.runs.regions import locate_regions, refuse_without_section
 from trifacet.runs.steps import (
     base_model,
     describe,
@@ -40,7 +42,7 @@ from trifacet.training.bad_rows import SKIPPED
 from trifacet.training.checkpoints import remove_all
 from trifacet.training.outcome import check_outcome
 from trifacet.training.recipe import Align, Recipe
-from trifacet.training.sources import Start
+from trifacet.training.sources import REGIONS, Start, looks_at_regions
 from trifacet.training.stage import stage_key, stage_of
 from trifacet.training.stages import train_stage
 from trifacet.training.trainer import trackers
@@ -85,7 +87,7 @@ def run_stages(recipe: Recipe, names: Sequence[str], *, overwrite: bool = False)
     _check_files(recipe, ["sft", "preference"], files)
     with _claimed(recipe, overwrite=overwrite) as record:
         base = _prepared(recipe, record, files)
-        return [_stage(recipe, name, base, record, files) for name in names]
+        return list(_stages(recipe, names, base, record, files).values())
 
 
 def _meet(recipe: Recipe, names: Sequence[str]) -> None:
@@ -98,6 +100,7 @@ def _meet(recipe: Recipe, names: Sequence[str]) -> None:
             if stage is not None:
                 trackers(stage)
                 ranks.share_of(stage.accumulation, stage_key(name))
+        refuse_without_section(recipe)
 
 
 @contextlib.contextmanager
@@ -138,8 +141,7 @@ def _run(recipe: Recipe, record: Claim | None, files: FilesRead) -> Finished:
     base = _prepared(recipe, record, files)
     expanded = _expanded(recipe)
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
-    for name in expanded.stages:
-        models[name] = _stage(expanded, name, base, record, files)
+    models |= _stages(expanded, expanded.stages, base, record, files)
 
     def finish() -> Finished:
         assert record is not None  # the first process's
@@ -177,6 +179,26 @@ def _evaluated(
         scores = score_all(recipe, texts, split, samples)
         _seal(record, recipe.folder / "scores.json")
         return scores
+
+
+def _stages(
+    recipe: Recipe, names: Sequence[str], base: Start, record: Claim | None, files: FilesRead
+) -> dict[str, Path]:
+    """Train these stages, key regions located before the first that looks at them; their models' folders."""
+    located = recipe.regions is None
+    models = {}
+    for name in names:
+        if not located and name in recipe.align and looks_at_regions(recipe, recipe.align[name]):
+            _locate(recipe, name, base, record, files)
+            located = True
+        models[name] = _stage(recipe, name, base, record, files)
+    return models
+
+
+def _locate(recipe: Recipe, name: str, base: Start, record: Claim | None, files: FilesRead) -> None:
+    with _timed(record, "regions"):
+        ranks.first_does(lambda: locate_regions(recipe, start_of(recipe, name, base).path, files))
+        _seal(record, *(recipe.folder / REGIONS / file for file in (MARK, LINES, TIMES)))
 
 
 def _stage(recipe: Recipe, name: str, base: Start, record: Claim | None, files: FilesRead) -> Path:

@@ -19,6 +19,7 @@ from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
 from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, resolve_objective, reweighted
 from trifacet.preferences.settings import Rejected, RejectedImage
+from trifacet.regions.settings import Regions
 from trifacet.settings.reading import explain_invalid, read_values
 from trifacet.settings.section import MOST, Section, Seed
 from trifacet.settings.yaml_values import as_yaml
@@ -140,6 +141,9 @@ class Recipe(Section):
     model: Model
     data: Data
     rejected: Rejected = Rejected()
+    regions: Regions | None = Field(
+        None, description="where key words are in the pictures, for strategies that change these regions"
+    )
     sft: Supervised | None = Field(None, description="stage 1; left out: start from the model as it is")
     align: dict[StageName, Align] = Field(default_factory=dict, description="stage 2: alignments by name")
     generate: Generation = Generation()
@@ -263,6 +267,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for key in ("soft_edge", "share", "perturbation"):
         if values["rejected"]["image"][key] == RejectedImage.model_fields[key].default:
             del values["rejected"]["image"][key]
+    if recipe.regions is None:
+        del values["regions"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():

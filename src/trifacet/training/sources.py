@@ -20,13 +20,17 @@ from trifacet.engine.family import Family
 from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.models.settings import Model
+from trifacet.preferences.facets import Facet
 from trifacet.preferences.objectives import OBJECTIVES, Objective
 from trifacet.preferences.settings import Rejected
+from trifacet.regions.store import Masks, open_masks
 from trifacet.training.bad_rows import Bad, rows_left_out, usable_examples
 from trifacet.training.batches import Groups
 from trifacet.training.examples import Examples
 from trifacet.training.pictures import Rejection
 from trifacet.training.recipe import Align, Recipe, Supervised
+
+REGIONS = "regions"  # the folder of a run's own
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,29 @@ def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> 
     )
 
 
-def rejection_of(rejected: Rejected, seed: int) -> Rejection:
-    """The recipe's rejected versions."""
+def rejection_of(rejected: Rejected, seed: int, masks: Masks | None = None) -> Rejection:
+    """The recipe's rejected versions; ``masks``: where the key regions of the samples are."""
     return Rejection(
         strategy=rejected.image.made_by(),
         image_versions=rejected.image.versions,
         context_versions=rejected.context.versions,
         resample=rejected.resample,
         seed=seed,
+        masks=masks,
     )
+
+
+def looks_at_regions(recipe: Recipe, stage: Align, *, needs: bool = False) -> bool:
+    """Whether the rejected images of an alignment are others for other regions; with ``needs``: make none without."""
+    strategy = recipe.rejected.image.made_by()
+    looks = strategy.needs_regions or (not needs and recipe.regions is not None and strategy.sees_regions)
+    return looks and Facet.IMAGE in stage.resolved_objective().rejected_facets
+
+
+def regions_folder(recipe: Recipe) -> Path:
+    """Where the key regions of a recipe's samples are: the run's own, or those that it names."""
+    given = recipe.regions.file if recipe.regions else None
+    return recipe.folder / REGIONS if given is None else Path(given)
 
 
 @dataclass(frozen=True)
@@ -180,11 +198,15 @@ def training_set(
     data, align = recipe.data, settings if isinstance(settings, Align) else None
     kind = "sft" if isinstance(settings, Supervised) or split == "sft" else "preference"
     there = split or ("sft" if kind == "sft" and has_split(data, "sft") else "preference")
+    source = source_of(data, recipe.folder, there, kind, files=files)
+    masks = None
+    if align and there == "preference" and recipe.regions and looks_at_regions(recipe, align):
+        masks = open_masks(regions_folder(recipe), max_pixels=data.max_pixels, files=source.files)
     return TrainingSet(
         name,
-        source_of(data, recipe.folder, there, kind, files=files),
+        source,
         objective or (align.resolved_objective() if align else OBJECTIVES["sft"]),
-        rejection_of(recipe.rejected, recipe.seed),
+        rejection_of(recipe.rejected, recipe.seed, masks),
         data.max_pixels,
         data.workers,
         align.limit if align else None,

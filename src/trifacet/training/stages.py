@@ -19,6 +19,7 @@ from trifacet.base.words import visible_line
 from trifacet.engine.scoring import TrieScorer
 from trifacet.models.loading import pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import TrainedPart, choose_trained
+from trifacet.regions.store import Masks
 from trifacet.training import ranks
 from trifacet.training.bad_rows import note_skipped
 from trifacet.training.callbacks import EpochOfExamples, LogFile, OneTrackedRun, ShowProgress, StepTime, StopOnSignal
@@ -83,6 +84,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
         **({"rejected_images": counts} if (counts := examples.drawn_counts()) else {}),
+        **_regions(examples),
     }
     trainer.refuse_broken_weights()
     whole = None
@@ -101,6 +103,12 @@ def train_stage(stage: Stage) -> dict[str, Any]:
     if ranks.any_of(stop.received is not None):  # in the last step
         raise stop.interruption()
     return done
+
+
+def _regions(examples: Examples) -> dict[str, Any]:
+    """How many of the examples have key regions, and why the others have none, where anybody looked."""
+    masks = examples.rejection.masks
+    return {"regions": masks.totals([one.id for one in examples.samples]).as_dict()} if isinstance(masks, Masks) else {}
 
 
 def _show_trained(name: str, table: list[TrainedPart]) -> None:

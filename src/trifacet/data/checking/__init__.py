@@ -16,11 +16,14 @@ from trifacet.base.embedded import plain_name
 from trifacet.base.images import MAX_PIXELS
 from trifacet.data.checking.findings import SEVERITIES, Finding
 from trifacet.data.checking.images import ImageReport, inspect_images
+from trifacet.data.checking.regions import region_findings
 from trifacet.data.checking.texts import Duplicates, check_texts
 from trifacet.data.formats import detect_format, format_called, iter_samples
 from trifacet.data.formats.chat import LABEL
+from trifacet.data.given_regions import COLUMN
 from trifacet.data.records import Sample
 
+_READ = ("system", COLUMN)  # what is used of ``extra``
 __all__ = ["Finding", "Report", "Spread", "check_file"]
 
 
@@ -166,6 +169,8 @@ def check_file(
     used = list(dict.fromkeys(name for sample in report.samples.values() for name, _ in _image_names(sample)))
     report.images = list(track(inspect_images(used, root, max_pixels, workers), len(used)))
     problems.extend(_image_findings(report, names))
+    sizes = {image.name: image.size for image in report.images if image.size}
+    problems.extend(region_findings(report.file, report.samples, sizes, root, max_pixels))
     report.sort()
     return report
 
@@ -179,7 +184,7 @@ def _unread(report: Report) -> Iterable[Finding]:
             f"no request of its own in {bare} of {len(report.samples)} rows: that of the recipe is put (data.prompt)"
         )
         yield Finding("note", report.file, None, None, cause, "fine if it is meant so; else see --label")
-    counts = Counter(name for sample in report.samples.values() for name in sample.extra if name != "system")
+    counts = Counter(name for sample in report.samples.values() for name in sample.extra if name not in _READ)
     if counts:
         columns = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(20))
         more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""

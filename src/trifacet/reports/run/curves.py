@@ -14,7 +14,7 @@ from markupsafe import Markup
 from trifacet.evaluation.run_folder import ModelRun, number
 from trifacet.reports.charts import Chart, chart, short
 from trifacet.reports.plots import Line, swatch
-from trifacet.reports.run.watched import Watched, changed, watched
+from trifacet.reports.run.watched import Watched, changed, regions_told, watched
 from trifacet.training.drift import chosen_drop
 
 LOSS, MARGIN, ACCURACY = "loss", "rewards/margins", "rewards/accuracies"
@@ -40,7 +40,7 @@ class Stage:
     """All curves of one training stage; ``outcome`` sums it up as (metric, from where to where).
 
     ``warnings`` are what the stage, or its log so far, gives reason to say; ``changed`` says how far the saved model is
-    from its start; ``watched`` is what the model wrote meanwhile.
+    from its start, ``regions`` how many samples have key regions; ``watched`` is what the model wrote meanwhile.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Stage:
     outcome: list[tuple[str, str]]
     warnings: list[str]
     changed: str
+    regions: str
     watched: Watched | None
 
 
@@ -100,6 +101,7 @@ def stage(model: ModelRun, chart_id: str, drop_limit: float | None = None) -> St
         [(title, way) for title, key in METRICS.items() if (way := _way(log, key))],
         warnings_of(model, drop_limit),
         changed(model.done),
+        regions_told(model.done),
         watched(model.watched, f"{chart_id}-own"),
     )
 

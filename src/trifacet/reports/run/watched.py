@@ -121,3 +121,17 @@ def changed(done: Mapping[str, Any]) -> str:
         f"their size in all; the chosen responses of {known['samples']:.0f} samples are {short(known['logp_change'])} "
         "nats per token more or less likely, in the mean."
     )
+
+
+def regions_told(done: Mapping[str, Any]) -> str:
+    """In words how many samples had noise in their key regions alone, and why the others did not; "" of no regions."""
+    found = done.get("regions")
+    if not isinstance(found, Mapping) or (located := number(found.get("located"))) is None:
+        return ""
+    why = found.get("global noise")
+    counts = {str(key): number(count) for key, count in why.items()} if isinstance(why, Mapping) else {}
+    share = number(found.get("mean area"))
+    covered = "" if share is None else f", which cover {share:.1%} of the picture in the mean"
+    others = ", ".join(f"{count:.0f} {isolated(reason)}" for reason, count in counts.items() if count is not None)
+    rest = f"; the whole picture of the others: {others}" if others else ""
+    return f"{located:.0f} samples have key regions{covered}{rest}."
