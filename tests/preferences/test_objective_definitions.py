@@ -7,7 +7,7 @@ import yaml
 
 from trifacet.base.errors import TrifacetError
 from trifacet.preferences.facets import Corner, Facet
-from trifacet.preferences.objectives import OBJECTIVES, AnchorTerm, NLLTerm, resolve_objective
+from trifacet.preferences.objectives import OBJECTIVES, AnchorTerm, NLLTerm, redefined, resolve_objective
 
 
 def test_an_own_objective_in_yaml():
@@ -46,6 +46,21 @@ def test_base_and_drop():
     assert resolve_objective({"base": "mcm-dpo", "combine": "joint"}).terms == OBJECTIVES["mcm-dpo-joint"].terms
 
 
+def test_weights_and_offsets_by_the_short_names_of_the_papers():
+    mfpo = redefined(OBJECTIVES["mfpo"], "weight", {"text": 0.5, "image": 2, "margin": 0})
+    assert {term.name: term.weight for term in mfpo.terms} == {"rpo": 0.5, "vpo": 2, "anchor": 0}
+    mfpo = redefined(OBJECTIVES["mfpo"], "offset", {"margin": 0.3, "vpo": 0.1})
+    assert {term.name: term.offset for term in mfpo.terms} == {"rpo": 0, "vpo": 0.1, "anchor": 0.3}
+    assert redefined(OBJECTIVES["mfpo"], "offset", {}) is OBJECTIVES["mfpo"]
+    for objective, name, message in (
+        ("mfpo", "cpo", "offsets: mfpo has no term 'cpo'; it has rpo, vpo, anchor"),
+        ("sft", "nll", "offsets: term 'nll' of sft is a nll and has none"),
+        ("mcm-dpo-joint", "text", "leave link, offset, smoothing out"),
+    ):
+        with pytest.raises(TrifacetError, match=message):
+            redefined(OBJECTIVES[objective], "offset", {name: 0.5})
+
+
 PAIR = {"name": "a", "over": "response"}
 
 
@@ -62,6 +77,13 @@ PAIR = {"name": "a", "over": "response"}
         ({"name": "x", "terms": [{"name": "a"}]}, r"key 'terms\.0\.over' is missing"),
         ({"name": "x", "terms": [{**PAIR, "weigth": 2}]}, r"unknown key 'terms\.0\.weigth'; did you mean 'weight'"),
         ({"name": "x", "terms": [{**PAIR, "kind": "anchr"}]}, "'anchor'"),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list"}]}, "either 'facet', whose versions are ranked, or 'order'"),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "order": ["image"]}]}, "either 'facet'"),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["chosen"]}]}, "two or more corners, each once"),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["image", "image"]}]}, "each once, the best"),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "picture"}]}, "'image', 'context' or 'response'"),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "link": "hinge"}]}, "unknown key"),
+        ({"name": "x", "combine": "joint", "terms": [{"name": "a", "kind": "list", "facet": "image"}]}, "one pair term"),
         ({"name": "x", "betta": 1, "terms": [PAIR]}, "unknown key 'betta'; did you mean 'beta'"),
         ({"name": "x", "terms": [PAIR, PAIR]}, "two terms are named 'a'; give each its own"),
         ({"name": "x", "terms": [{**PAIR, "weight": 0}]}, "weight 0; give at least one"),
