@@ -86,7 +86,13 @@ def comparisons(term, versions):
     if term.kind == "list" and term.facet:
         versions_of = [Cell(**{term.facet.value: version}) for version in range(versions[term.facet] + 1)]
         return [versions_of] if len(versions_of) > 1 else []
-    corners = list(term.order) if term.kind == "list" else [term.preferred, term.over] if term.kind == "pair" else [term.corner]
+    corners = (
+        list(term.order)
+        if term.kind == "list"
+        else [term.preferred, term.over]
+        if term.kind == "pair"
+        else [term.corner]
+    )
     choices = [range(1, versions[facet] + 1) if any(c[k] for c in corners) else [0] for k, facet in enumerate(FACETS)]
     return [[Cell(*(v * c[k] for k, v in enumerate(choice))) for c in corners] for choice in product(*choices)]
 

@@ -77,13 +77,28 @@ PAIR = {"name": "a", "over": "response"}
         ({"name": "x", "terms": [{"name": "a"}]}, r"key 'terms\.0\.over' is missing"),
         ({"name": "x", "terms": [{**PAIR, "weigth": 2}]}, r"unknown key 'terms\.0\.weigth'; did you mean 'weight'"),
         ({"name": "x", "terms": [{**PAIR, "kind": "anchr"}]}, "'anchor'"),
-        ({"name": "x", "terms": [{"name": "a", "kind": "list"}]}, "either 'facet', whose versions are ranked, or 'order'"),
-        ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "order": ["image"]}]}, "either 'facet'"),
-        ({"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["chosen"]}]}, "two or more corners, each once"),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list"}]},
+            "either 'facet', whose versions are ranked, or 'order'",
+        ),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "order": ["image"]}]},
+            "either 'facet'",
+        ),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["chosen"]}]},
+            "two or more corners, each once",
+        ),
         ({"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["image", "image"]}]}, "each once, the best"),
-        ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "picture"}]}, "'image', 'context' or 'response'"),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "picture"}]},
+            "'image', 'context' or 'response'",
+        ),
         ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "link": "hinge"}]}, "unknown key"),
-        ({"name": "x", "combine": "joint", "terms": [{"name": "a", "kind": "list", "facet": "image"}]}, "one pair term"),
+        (
+            {"name": "x", "combine": "joint", "terms": [{"name": "a", "kind": "list", "facet": "image"}]},
+            "one pair term",
+        ),
         ({"name": "x", "betta": 1, "terms": [PAIR]}, "unknown key 'betta'; did you mean 'beta'"),
         ({"name": "x", "terms": [PAIR, PAIR]}, "two terms are named 'a'; give each its own"),
         ({"name": "x", "terms": [{**PAIR, "weight": 0}]}, "weight 0; give at least one"),

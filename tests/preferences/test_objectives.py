@@ -81,12 +81,15 @@ terms = st.one_of(
         lambda term: term["preferred"] != term["over"]
     ),
     st.fixed_dictionaries({"kind": st.just("anchor"), "corner": corner_names, **linked}),
-    st.fixed_dictionaries({
-        "kind": st.just("list"), "facet": st.sampled_from(list(Facet)), "weight": st.sampled_from([0.0, 0.7])
-    }),
-    st.fixed_dictionaries({
-        "kind": st.just("list"), "order": st.lists(corner_names, min_size=2, max_size=5, unique=True),
-    }),
+    st.fixed_dictionaries(
+        {"kind": st.just("list"), "facet": st.sampled_from(list(Facet)), "weight": st.sampled_from([0.0, 0.7])}
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("list"),
+            "order": st.lists(corner_names, min_size=2, max_size=5, unique=True),
+        }
+    ),
     st.fixed_dictionaries({"kind": st.just("nll"), "corner": corner_names, "weight": st.sampled_from([0.0, 0.4])}),
 )
 
@@ -305,14 +308,15 @@ def test_how_far_the_policy_moved_is_logged_per_token_of_given_responses():
 
 def test_the_text_and_image_margins_are_told_apart_where_there_are_both():
     listed = own({"name": "t", "kind": "list", "facet": "response"}, {"name": "i", "kind": "list", "facet": "image"})
-    for objective, text, image in ((OBJECTIVES["mdpo"], "rpo", "vpo"), (OBJECTIVES["mfpo"], "rpo", "vpo"), (listed, "t", "i")):
+    both = {"rpo": "vpo", "t": "i"}
+    for objective, of_text in ((OBJECTIVES["mdpo"], "rpo"), (OBJECTIVES["mfpo"], "rpo"), (listed, "t")):
         metrics = {name: value.item() for name, value in run(objective, [MANY] * 8)[0].metrics.items()}
-        text, image = metrics[f"rewards/margins/{text}"], metrics[f"rewards/margins/{image}"]
-        balance = facet_balance(objective, metrics)
-        assert balance == {
-            "rewards/text_minus_image": pytest.approx(text - image), "rewards/text_over_image": pytest.approx(text / image),
-        }  # fmt: skip
+        text, image = metrics[f"rewards/margins/{of_text}"], metrics[f"rewards/margins/{both[of_text]}"]
         assert text != image
+        balance = facet_balance(objective, metrics)
+        assert balance.keys() == {"rewards/text_minus_image", "rewards/text_over_image"}
+        assert balance["rewards/text_minus_image"] == pytest.approx(text - image)
+        assert balance["rewards/text_over_image"] == pytest.approx(text / image)
     for objective in (OBJECTIVES["dpo"], own({"name": "v", "over": "image"}), OBJECTIVES["sft"]):
         assert facet_balance(objective, run(objective, [ONE])[0].metrics) == {}
 

@@ -124,7 +124,9 @@ def make_plan(objective: Objective, versions_S: Sequence[dict[Facet, int]]) -> P
         for term_index, term in enumerate(objective.active):
             met = [[number[cell] for cell in cells] for cells in term_cells(term, versions)]
             if isinstance(term, ListTerm):
-                of_term = [_Choice(cells[at:], len(cells) - 1, at == 0) for cells in met for at in range(len(cells) - 1)]
+                of_term = [
+                    _Choice(cells[at:], len(cells) - 1, at == 0) for cells in met for at in range(len(cells) - 1)
+                ]
                 met = [choice.cells for choice in of_term]
             else:
                 of_term = [_Choice([], 0, False)] * len(met)
@@ -179,7 +181,7 @@ def objective_loss(
         objective: what to compute.
         policy_logps_C: summed log-probs of each cell's response under the policy (nats), with gradient.
         reference_logps_C: the same under the reference; may be None when the objective has NLL terms only.
-        lengths_C: response tokens of each cell.
+        lengths_C: response tokens of each cell, or the sum of their weights.
         plan: from ``make_plan`` for the same samples.
 
     Raises:

@@ -17,6 +17,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.data.settings import Data
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
+from trifacet.preferences.changed import ChangedTokens
 from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, redefined, resolve_objective
 from trifacet.preferences.settings import Rejected
 from trifacet.settings.reading import explain_invalid, read_values
@@ -104,6 +105,9 @@ class Align(Optimisation):
         None,
         description="what pairs' margins and anchors' rewards have to exceed, by the same names (margin: 0.2 is eta of "
         "MFPO's paper, delta of mDPO's)",
+    )
+    changed_tokens: ChangedTokens | None = Field(
+        None, description="let tokens in which chosen and rejected responses differ count more (null: all count alike)"
     )
     start: Literal["auto", "base", "sft"] = Field("auto", description="model to start from; auto: sft if there is one")
     reference: Literal["cache", "online"] = Field(
@@ -270,7 +274,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
-        for key in ("weights", "offsets"):
+        for key in ("weights", "offsets", "changed_tokens"):
             if stage[key] is None:
                 del stage[key]
     return text_digest(as_yaml(values))

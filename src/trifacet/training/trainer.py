@@ -64,7 +64,7 @@ class LatticeTrainer(Trainer):
         if reference_C is None and self.reference_scorer is not None:
             reference_C = self.reference_scorer(batch)
         policy_C = model(batch)
-        loss, metrics = objective_loss(self.objective, policy_C, reference_C, batch.lengths_C, needed.plan)
+        loss, metrics = objective_loss(self.objective, policy_C, reference_C, batch.mass_C, needed.plan)
         if not math.isfinite(loss.item()) and self._failure is None:
             self._failure = self._not_finite(f"the loss is {loss.item()}", needed.indices)
         if self.accelerator.sync_gradients:  # the processes meet in the backward pass of this forward
