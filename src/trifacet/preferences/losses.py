@@ -128,16 +128,15 @@ def make_plan(objective: Objective, versions_S: Sequence[dict[Facet, int]]) -> P
                     _Choice(cells[at:], len(cells) - 1, at == 0) for cells in met for at in range(len(cells) - 1)
                 ]
                 met = [choice.cells for choice in of_term]
-            else:
-                of_term = [_Choice([], 0, False)] * len(met)
-            choices += of_term
+                choices += of_term
+            elif objective.has_lists:
+                choices += [_Choice([], 0, False)] * len(met)
             indices += [(cells[0], cells[1] if len(cells) > 1 else -1, term_index, sample) for cells in met]
             shares += [1 / len(met) for _ in met]
         start += len(number)
     first, second, term_of, sample_of = torch.tensor(indices, dtype=torch.long).reshape(-1, 4).T.contiguous()
-    lists = any(isinstance(term, ListTerm) for term in objective.active)
-    share_P = torch.tensor(shares, dtype=torch.float32)
-    return Plan(first, second, term_of, sample_of, share_P, len(versions_S), _choices(choices) if lists else None)
+    share_P, lists = torch.tensor(shares, dtype=torch.float32), _choices(choices) if objective.has_lists else None
+    return Plan(first, second, term_of, sample_of, share_P, len(versions_S), lists)
 
 
 class _Choice(NamedTuple):

@@ -190,6 +190,11 @@ class Objective(Section):
         return tuple(facet for facet in FACETS if any(facet in corner.rejected for corner in self.corners))
 
     @cached_property
+    def has_lists(self) -> bool:
+        """Whether any term is a list."""
+        return any(isinstance(term, ListTerm) for term in self.active)
+
+    @cached_property
     def needs_reference(self) -> bool:
         """Whether any term uses the reference model's log-probs."""
         return any(not isinstance(term, NLLTerm) for term in self.active)
