@@ -1,12 +1,13 @@
 """Objectives as users write them: names, YAML, ablations, and what a bad definition gets."""
 
 import math
+from pathlib import Path
 
 import pytest
 import yaml
 
 from trifacet.base.errors import TrifacetError
-from trifacet.preferences.facets import Corner, Facet
+from trifacet.preferences.facets import Cell, Corner, Facet
 from trifacet.preferences.objectives import OBJECTIVES, AnchorTerm, NLLTerm, redefined, resolve_objective
 
 
@@ -59,6 +60,16 @@ def test_weights_and_offsets_by_the_short_names_of_the_papers():
     ):
         with pytest.raises(TrifacetError, match=message):
             redefined(OBJECTIVES[objective], "offset", {name: 0.5})
+
+
+def test_lpoi_of_the_docs_is_data():
+    page = Path(__file__).parents[2].joinpath("docs/objectives.md").read_text()
+    blocks = [yaml.safe_load(text.partition("```")[0]) for text in page.split("```yaml")[1:]]
+    stages = {name: stage for block in blocks for name, stage in block["align"].items()}
+    objectives = {name: resolve_objective(stage["objective"]) for name, stage in stages.items()}
+    lpoi = objectives["lpoi"].cells({Facet.IMAGE: 4, Facet.CONTEXT: 0, Facet.RESPONSE: 1})
+    assert [cell for cell in lpoi if not cell.response] == [Cell(image=version) for version in range(5)]
+    assert objectives["ranked"].rejected_facets == (Facet.RESPONSE,)
 
 
 PAIR = {"name": "a", "over": "response"}
