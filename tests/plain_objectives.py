@@ -82,8 +82,17 @@ def link_slope(link, z, beta, smoothing):
 
 
 def comparisons(term, versions):
-    """Tuples of cells, one version of each facet that any corner of the term rejects."""
-    corners = [term.preferred, term.over] if term.kind == "pair" else [term.corner]
+    """Tuples of cells, one version of each facet that any corner of the term rejects; or all versions of one."""
+    if term.kind == "list" and term.facet:
+        versions_of = [Cell(**{term.facet.value: version}) for version in range(versions[term.facet] + 1)]
+        return [versions_of] if len(versions_of) > 1 else []
+    corners = (
+        list(term.order)
+        if term.kind == "list"
+        else [term.preferred, term.over]
+        if term.kind == "pair"
+        else [term.corner]
+    )
     choices = [range(1, versions[facet] + 1) if any(c[k] for c in corners) else [0] for k, facet in enumerate(FACETS)]
     return [[Cell(*(v * c[k] for k, v in enumerate(choice))) for c in corners] for choice in product(*choices)]
 
@@ -121,7 +130,14 @@ def plain(objective, versions_S, seed=0, same=False):  # noqa: PLR0912
         for s, all_ in found:
             for meeting in all_:
                 share = term.weight / len(all_) / samples
-                if term.kind == "nll":
+                if term.kind == "list":
+                    for place in range(len(meeting) - 1):  # the best of those that are left, again and again
+                        left = [math.exp(beta * h[s, cell]) for cell in meeting[place:]]
+                        loss -= share * math.log(left[0] / sum(left))
+                        slope[s, meeting[place]] -= share * beta
+                        for cell, value in zip(meeting[place:], left, strict=True):
+                            slope[s, cell] += share * beta * value / sum(left)
+                elif term.kind == "nll":
                     tokens = len(RESPONSES[meeting[0].response])
                     loss -= share * logp[s, meeting[0]] / tokens
                     slope[s, meeting[0]] -= share / tokens
@@ -174,6 +190,17 @@ LINKED = {
     "smoothed anchor": own({"name": "a", "kind": "anchor", "label_smoothing": 0.3}, beta=2.0),
     "nll of samples": own({"name": "a", "kind": "nll", "corner": "response"}),
     "nll of tokens": own({"name": "a", "kind": "nll", "corner": "response", "mean_over": "tokens", "weight": 0.5}),
+    "list of responses": own({"name": "a", "kind": "list", "facet": "response", "weight": 0.7}, beta=0.5),
+    "list of images": own({"name": "a", "kind": "list", "facet": "image"}, {"name": "b", "over": "response"}),
+    "list of contexts": own({"name": "a", "kind": "list", "facet": "context"}),
+    "list of corners": own({"name": "a", "kind": "list", "order": ["chosen", "image", "image+response", "context"]}),
+    "two lists": own(
+        {"name": "a", "kind": "list", "facet": "response"}, {"name": "b", "kind": "list", "facet": "image"},
+        {"name": "c", "kind": "anchor"}, beta=0.4,
+    ),
+    "joint and a list": own(
+        {"name": "a", "over": "response"}, {"name": "b", "kind": "list", "facet": "image"}, combine="joint",
+    ),
     "two rejected corners": own({"name": "a", "preferred": "image+response", "over": "context"}),
     "shared rejected facet": own({"name": "a", "preferred": "response", "over": "image+response"}),
     "joint and more": own(

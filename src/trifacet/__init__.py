@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trifacet.lint.rule import Rule as Rule
     from trifacet.preferences.objectives import OBJECTIVES as OBJECTIVES
     from trifacet.preferences.objectives import AnchorTerm as AnchorTerm
+    from trifacet.preferences.objectives import ListTerm as ListTerm
     from trifacet.preferences.objectives import NLLTerm as NLLTerm
     from trifacet.preferences.objectives import Objective as Objective
     from trifacet.preferences.objectives import PairTerm as PairTerm
@@ -62,7 +63,7 @@ _FACE = {
     "trifacet.data.records": ("PreferenceSample", "SupervisedSample", "TestSample"),
     "trifacet.lint.check": ("lint_text",),
     "trifacet.lint.rule": ("Rule",),
-    "trifacet.preferences.objectives": ("OBJECTIVES", "AnchorTerm", "NLLTerm", "Objective", "PairTerm"),
+    "trifacet.preferences.objectives": ("OBJECTIVES", "AnchorTerm", "ListTerm", "NLLTerm", "Objective", "PairTerm"),
     "trifacet.preferences.rejected.strategy": ("ImageStrategy",),
     "trifacet.statistics.measures": ("Measure", "mean_measure", "share_measure"),
     "trifacet.training.recipe": ("Recipe", "load_recipe", "make_recipe"),

@@ -64,6 +64,24 @@ def test_all_pairs_are_a_larger_family():
     assert one(uncorrected, "good", "accuracy").p_corrected == one(uncorrected, "good", "accuracy").chance.p
 
 
+@pytest.mark.parametrize(("rate", "beside"), [("chair_i", "recall"), ("chair_s", "recall"), ("hal", "cover")])
+def test_a_rate_of_hallucinations_brings_what_silence_costs(rate, beside):
+    def model(name, wrong):
+        units = [f"u{number}" for number in range(30)]
+        measures = {
+            ("one", key): share_measure(key, units, [number % wrong == 0 for number in range(30)], [1] * 30)
+            for key in (rate, "length", beside)
+        }
+        return Contestant(name, name, measures)
+
+    models = [model("base", 3), model("silent", 7)]
+    comparison = compare(models, replace(FAST, baseline="base", metrics=(rate,)))
+    assert [row.column.name for row in comparison.differences] == [rate, beside]
+    assert f"one/{beside}: since who says less hallucinates less, it stands beside the rate" in comparison.notes
+    alone = compare(models, replace(FAST, baseline="base", metrics=("length",)))
+    assert [row.column.name for row in alone.differences] == ["length"]
+
+
 def test_a_baseline_and_metrics_can_be_chosen():
     comparison = compare(contestants(), replace(FAST, baseline="good", metrics=("accuracy",)))
     assert {(row.model, row.other, row.column.name) for row in comparison.differences} == {

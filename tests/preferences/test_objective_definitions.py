@@ -1,13 +1,14 @@
 """Objectives as users write them: names, YAML, ablations, and what a bad definition gets."""
 
 import math
+from pathlib import Path
 
 import pytest
 import yaml
 
 from trifacet.base.errors import TrifacetError
-from trifacet.preferences.facets import Corner, Facet
-from trifacet.preferences.objectives import OBJECTIVES, AnchorTerm, NLLTerm, resolve_objective
+from trifacet.preferences.facets import Cell, Corner, Facet
+from trifacet.preferences.objectives import OBJECTIVES, AnchorTerm, NLLTerm, redefined, resolve_objective
 
 
 def test_an_own_objective_in_yaml():
@@ -46,6 +47,31 @@ def test_base_and_drop():
     assert resolve_objective({"base": "mcm-dpo", "combine": "joint"}).terms == OBJECTIVES["mcm-dpo-joint"].terms
 
 
+def test_weights_and_offsets_by_the_short_names_of_the_papers():
+    mfpo = redefined(OBJECTIVES["mfpo"], "weight", {"text": 0.5, "image": 2, "margin": 0})
+    assert {term.name: term.weight for term in mfpo.terms} == {"rpo": 0.5, "vpo": 2, "anchor": 0}
+    mfpo = redefined(OBJECTIVES["mfpo"], "offset", {"margin": 0.3, "vpo": 0.1})
+    assert {term.name: term.offset for term in mfpo.terms} == {"rpo": 0, "vpo": 0.1, "anchor": 0.3}
+    assert redefined(OBJECTIVES["mfpo"], "offset", {}) is OBJECTIVES["mfpo"]
+    for objective, name, message in (
+        ("mfpo", "cpo", "offsets: mfpo has no term 'cpo'; it has rpo, vpo, anchor"),
+        ("sft", "nll", "offsets: term 'nll' of sft is a nll and has none"),
+        ("mcm-dpo-joint", "text", "leave link, offset, smoothing out"),
+    ):
+        with pytest.raises(TrifacetError, match=message):
+            redefined(OBJECTIVES[objective], "offset", {name: 0.5})
+
+
+def test_lpoi_of_the_docs_is_data():
+    page = Path(__file__).parents[2].joinpath("docs/objectives.md").read_text()
+    blocks = [yaml.safe_load(text.partition("```")[0]) for text in page.split("```yaml")[1:]]
+    stages = {name: stage for block in blocks for name, stage in block["align"].items()}
+    objectives = {name: resolve_objective(stage["objective"]) for name, stage in stages.items()}
+    lpoi = objectives["lpoi"].cells({Facet.IMAGE: 4, Facet.CONTEXT: 0, Facet.RESPONSE: 1})
+    assert [cell for cell in lpoi if not cell.response] == [Cell(image=version) for version in range(5)]
+    assert objectives["ranked"].rejected_facets == (Facet.RESPONSE,)
+
+
 PAIR = {"name": "a", "over": "response"}
 
 
@@ -62,6 +88,28 @@ PAIR = {"name": "a", "over": "response"}
         ({"name": "x", "terms": [{"name": "a"}]}, r"key 'terms\.0\.over' is missing"),
         ({"name": "x", "terms": [{**PAIR, "weigth": 2}]}, r"unknown key 'terms\.0\.weigth'; did you mean 'weight'"),
         ({"name": "x", "terms": [{**PAIR, "kind": "anchr"}]}, "'anchor'"),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list"}]},
+            "either 'facet', whose versions are ranked, or 'order'",
+        ),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "order": ["image"]}]},
+            "either 'facet'",
+        ),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["chosen"]}]},
+            "two or more corners, each once",
+        ),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "order": ["image", "image"]}]}, "each once, the best"),
+        (
+            {"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "picture"}]},
+            "'image', 'context' or 'response'",
+        ),
+        ({"name": "x", "terms": [{"name": "a", "kind": "list", "facet": "image", "link": "hinge"}]}, "unknown key"),
+        (
+            {"name": "x", "combine": "joint", "terms": [{"name": "a", "kind": "list", "facet": "image"}]},
+            "one pair term",
+        ),
         ({"name": "x", "betta": 1, "terms": [PAIR]}, "unknown key 'betta'; did you mean 'beta'"),
         ({"name": "x", "terms": [PAIR, PAIR]}, "two terms are named 'a'; give each its own"),
         ({"name": "x", "terms": [{**PAIR, "weight": 0}]}, "weight 0; give at least one"),

@@ -26,7 +26,7 @@ from searching import searched
 
 from trifacet.base.errors import TrifacetError
 from trifacet.preferences.facets import CHOSEN, CORNERS, Cell, Facet
-from trifacet.preferences.losses import lead_term, link_loss, make_plan, objective_loss
+from trifacet.preferences.losses import facet_balance, lead_term, link_loss, make_plan, objective_loss
 from trifacet.preferences.objectives import OBJECTIVES, AnchorTerm, PairTerm, resolve_objective
 
 # --- values and gradients ---------------------------------------------------------------------------------------
@@ -81,13 +81,22 @@ terms = st.one_of(
         lambda term: term["preferred"] != term["over"]
     ),
     st.fixed_dictionaries({"kind": st.just("anchor"), "corner": corner_names, **linked}),
+    st.fixed_dictionaries(
+        {"kind": st.just("list"), "facet": st.sampled_from(list(Facet)), "weight": st.sampled_from([0.0, 0.7])}
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("list"),
+            "order": st.lists(corner_names, min_size=2, max_size=5, unique=True),
+        }
+    ),
     st.fixed_dictionaries({"kind": st.just("nll"), "corner": corner_names, "weight": st.sampled_from([0.0, 0.4])}),
 )
 
 
 @searched(50)
 @given(
-    st.lists(terms, min_size=1, max_size=4).filter(lambda drawn: any(term["weight"] for term in drawn)),
+    st.lists(terms, min_size=1, max_size=4).filter(lambda drawn: any(term.get("weight", 1) for term in drawn)),
     st.lists(st.sampled_from([ONE, NO_POST, MANY]), min_size=1, max_size=3),
     st.sampled_from([0.1, 0.5]),
 )
@@ -298,11 +307,99 @@ def test_how_far_the_policy_moved_is_logged_per_token_of_given_responses():
 
 
 def test_the_text_and_image_margins_are_told_apart_where_there_are_both():
-    metrics = run(OBJECTIVES["mdpo"], [ONE] * 8)[0].metrics
-    gap = metrics["rewards/margins/rpo"] - metrics["rewards/margins/vpo"]
-    assert metrics["rewards/text_minus_image"].item() == pytest.approx(gap.item()) != 0
+    listed = own({"name": "t", "kind": "list", "facet": "response"}, {"name": "i", "kind": "list", "facet": "image"})
+    both = {"rpo": "vpo", "t": "i"}
+    for objective, of_text in ((OBJECTIVES["mdpo"], "rpo"), (OBJECTIVES["mfpo"], "rpo"), (listed, "t")):
+        metrics = {name: value.item() for name, value in run(objective, [MANY] * 8)[0].metrics.items()}
+        text, image = metrics[f"rewards/margins/{of_text}"], metrics[f"rewards/margins/{both[of_text]}"]
+        assert text != image
+        balance = facet_balance(objective, metrics)
+        assert balance.keys() == {"rewards/text_minus_image", "rewards/text_over_image"}
+        assert balance["rewards/text_minus_image"] == pytest.approx(text - image)
+        assert balance["rewards/text_over_image"] == pytest.approx(text / image)
     for objective in (OBJECTIVES["dpo"], own({"name": "v", "over": "image"}), OBJECTIVES["sft"]):
-        assert "rewards/text_minus_image" not in run(objective, [ONE])[0].metrics
+        assert facet_balance(objective, run(objective, [ONE])[0].metrics) == {}
+
+
+def test_nothing_is_divided_by_an_image_margin_that_is_all_but_nothing():
+    for image in (0.0, 0.0009, -0.0009):
+        margins = {"rewards/margins/rpo": 0.5, "rewards/margins/vpo": image}
+        assert facet_balance(OBJECTIVES["mfpo"], margins) == {"rewards/text_minus_image": 0.5 - image}
+    assert facet_balance(OBJECTIVES["mfpo"], {**margins, "rewards/margins/vpo": -0.25})["rewards/text_over_image"] == -2
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
+
+THREE = {Facet.IMAGE: 2, Facet.CONTEXT: 0, Facet.RESPONSE: 1}
+
+
+@pytest.mark.parametrize("facet", list(Facet))
+def test_a_list_of_two_is_the_pair_with_the_sigmoid(facet):
+    pair, listed = own({"name": "a", "over": facet.value}), own({"name": "a", "kind": "list", "facet": facet.value})
+    ordered = own({"name": "a", "kind": "list", "order": ["chosen", facet.value]})
+    (expected, wanted), *lists = (run(objective, [ONE, NO_POST, ONE]) for objective in (pair, listed, ordered))
+    for output, gradient in lists:
+        assert output.loss.item() == pytest.approx(expected.loss.item(), rel=1e-12)
+        assert torch.allclose(gradient, wanted, rtol=1e-12)
+        assert output.metrics.keys() == expected.metrics.keys()
+        for name, value in expected.metrics.items():
+            assert output.metrics[name].item() == pytest.approx(value.item(), rel=1e-12), name
+
+
+def test_a_list_of_n_begins_at_the_logarithm_of_all_its_orders():
+    for images in range(1, 6):
+        versions = {Facet.IMAGE: images, Facet.CONTEXT: 0, Facet.RESPONSE: 1}
+        objective = own({"name": "a", "kind": "list", "facet": "image"})
+        zeros = torch.zeros(images + 1)
+        output = objective_loss(objective, zeros, zeros, zeros + 2, make_plan(objective, [versions]))
+        assert output.loss.item() == pytest.approx(math.log(math.factorial(images + 1)), rel=1e-6)
+
+
+def test_the_orders_of_a_list_are_a_distribution():
+    """exp(-loss) summed over all orders of the same cells is 1: the likelihood of Plackett and Luce."""
+    logps = torch.tensor([-3.0, -1.0, -14.0, 2.0], dtype=torch.float64)
+    corners = ["chosen", "response", "context", "image"]
+    total = 0.0
+    for order in permutations(corners):
+        objective = own({"name": "a", "kind": "list", "order": list(order)}, beta=0.3)
+        assert [str(cell.corner) for cell in objective.cells(ONE)] == corners
+        total += math.exp(-objective_loss(objective, logps, logps * 0, logps * 0 + 2, make_plan(objective, [ONE])).loss)
+    assert total == pytest.approx(1, rel=1e-6)  # shares are float32
+
+
+def test_a_list_is_told_by_neighbours_in_order_and_by_the_best_against_the_rest():
+    objective = own({"name": "a", "kind": "list", "facet": "image"}, beta=0.5)
+    plan = make_plan(objective, [THREE, ONE])
+    assert (plan.first_P.tolist(), plan.second_P.tolist()) == ([0, 1, 3], [1, 2, 4])
+    logps = torch.tensor([-1.0, -5.0, -2.0, -4.0, -6.0])
+    metrics = objective_loss(objective, logps, torch.zeros(5), torch.full((5,), 2), plan).metrics
+    assert metrics["rewards/accuracies/a"].item() == pytest.approx((1 / 2 + 1) / 2)
+    margin = 0.5 * ((-1 - (-5 - 2) / 2) + (-4 + 6)) / 2
+    assert metrics["rewards/margins/a"].item() == pytest.approx(margin)
+    assert metrics["rewards/chosen"].item() == pytest.approx(0.5 * (-1 - 4) / 2)
+    assert (metrics["rewards/chosen"] - metrics["rewards/rejected"]).item() == pytest.approx(margin)
+    assert metrics["logps/rejected/a"].item() == pytest.approx(((-5 - 2) / 2 - 6) / 2)
+
+
+def test_a_list_survives_large_and_equal_rewards():
+    objective = own({"name": "a", "kind": "list", "facet": "image"}, beta=1.0)
+    for values, loss in (([1e5, 0.0, -1e5], 0.0), ([-1e5, 0.0, 1e5], 3e5), ([7.0, 7.0, 7.0], math.log(6))):
+        logps = torch.tensor(values, requires_grad=True)
+        output = objective_loss(objective, logps, torch.zeros(3), torch.ones(3), make_plan(objective, [THREE])).loss
+        output.backward()
+        assert output.item() == pytest.approx(loss, abs=1e-6)
+        assert torch.isfinite(logps.grad).all()
+
+
+def test_an_objective_without_lists_has_none_of_their_parts():
+    assert make_plan(OBJECTIVES["mcm-dpo"], [ONE, MANY]).choices is None
+
+
+def test_mfpo_is_mdpo_under_its_own_name():
+    for versions_S in ([ONE], [MANY, ONE, NO_POST]):
+        (mfpo, gradient), (mdpo, expected) = run(OBJECTIVES["mfpo"], versions_S), run(OBJECTIVES["mdpo"], versions_S)
+        assert mfpo.loss == mdpo.loss
+        assert torch.equal(gradient, expected)
 
 
 def test_a_tie_is_no_success():

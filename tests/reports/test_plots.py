@@ -88,6 +88,16 @@ def test_margins_of_the_facets_stand_in_one_chart():
     shown = stage(ModelRun("mcm-dpo", log=rows, done={"objective": {"terms": terms}}), "c")
     (chart,) = [chart for chart in shown.charts if chart.title == "Margin by facet"]
     assert "text from 0.10 to 0.20; image from 0.10 to 0.20." in chart.svg
+    lists = [{"kind": "list", "name": "vpo", "facet": "image"}, {"kind": "list", "name": "rpo", "facet": "response"}]
+    lists.append({"kind": "list", "name": "mtpo", "facet": None, "order": ["chosen", "image"]})
+    balance = [row | {"rewards/text_minus_image": 0.5, "rewards/text_over_image": row["step"]} for row in rows]
+    ranked = stage(ModelRun("lists", log=balance, done={"objective": {"terms": lists}}), "c")
+    (chart,) = [chart for chart in ranked.charts if chart.title == "Margin by facet"]
+    assert "text from 0.10 to 0.20; image from 0.10 to 0.20." in chart.svg
+    assert ranked.outcome[1:] == [("Text minus image", "0.50 → 0.50"), ("Text over image", "1.00 → 2.00")]
+    compares = {row.label: row.compares for row in ranked.rows}
+    assert compares["vpo"] == "chosen over each rejected image, these in their order"
+    assert compares["mtpo"] == "in this order: chosen, image"
     alone = stage(ModelRun("dpo", log=rows, done={"objective": {"terms": terms[:1]}}), "c")
     assert "Margin by facet" not in [chart.title for chart in alone.charts]
 

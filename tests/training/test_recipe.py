@@ -297,9 +297,12 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
     assert recipe_fingerprint(load_recipe(minimal, ["output=elsewhere"])) == fingerprint
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.epochs=1.0"])) == fingerprint  # the default, spelled out
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.report_to=[wandb]"])) == fingerprint
+    for key in ("weights", "offsets", "changed_tokens"):
+        assert recipe_fingerprint(load_recipe(minimal, [f"align.dpo.{key}=null"])) == fingerprint
     # runs that were begun before a key was there go on
     assert fingerprint == "b6de755e545f49622d0afe743368fadb3a144d3a470c1e16596d417159080977"
-    for override in ("seed=18", "name=other", "align.dpo.beta=0.3", "data.root=x", "rejected.image.t=500"):
+    younger = ("align.dpo.offsets={rpo: 0.1}", "align.dpo.changed_tokens={}", "align.dpo.weights={rpo: 2}")
+    for override in ("seed=18", "name=other", "align.dpo.beta=0.3", "data.root=x", "rejected.image.t=500", *younger):
         assert recipe_fingerprint(load_recipe(minimal, [override])) != fingerprint
 
 
@@ -324,7 +327,9 @@ def test_the_keys_are_those_that_a_dump_holds():
         "sft": {},
         "regions": {},
     }
-    full = Recipe.model_validate({**values, "align": {"any": {}}, "sweep": {"learning_rates": [1]}, "seeds": [1]})
+    full = Recipe.model_validate(
+        {**values, "align": {"any": {"changed_tokens": {}}}, "sweep": {"learning_rates": [1]}, "seeds": [1]}
+    )
 
     def paths(values, prefix=""):
         for key, value in values.items():

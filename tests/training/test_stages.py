@@ -58,8 +58,10 @@ def test_the_log_has_the_fields_names_and_every_term(aligned):
     per_term = {f"{metric}/{term}" for term in terms for metric in metrics}
     lines = log_of(aligned("mcm"))
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert "rewards/text_over_image" not in lines[0]  # 0 by 0
+    assert "rewards/text_over_image" in lines[-1]
     for line in lines:
-        assert line.keys() == COMMON_KEYS | FIELD_KEYS | per_term
+        assert line.keys() - {"rewards/text_over_image"} == COMMON_KEYS | FIELD_KEYS | per_term
         assert line["rewards/margins"] == pytest.approx(line["rewards/chosen"] - line["rewards/rejected"], abs=1e-5)
         assert line["loss"] == pytest.approx(
             sum(term.weight * line[f"loss/{term.name}"] for term in OBJECTIVES["mcm-dpo"].terms), rel=1e-4

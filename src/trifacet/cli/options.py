@@ -17,8 +17,8 @@ RecipeArgument = Annotated[
 FormatOption = Annotated[
     str,
     typer.Option(
-        help="Format of the file: trifacet, mcm-dpo, trl, ms-swift, llama-factory, or package.module:name of your own, "
-        "which is run; auto looks at the first row."
+        help="Format of the file: trifacet, mcm-dpo, trl, ms-swift, llama-factory, rlhf-v, rlaif-v, vlfeedback, or "
+        "package.module:name of your own, which is run; auto looks at the first row."
     ),
 ]
 OwnFormatOption = Annotated[

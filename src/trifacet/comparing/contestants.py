@@ -20,6 +20,9 @@ from trifacet.statistics.measures import Measure, in_order
 if TYPE_CHECKING:
     from trifacet.benchmarks.benchmark import Result
 
+# What a model that says less gains by itself never stands without what it then loses.
+_BESIDE = {"chair_i": "recall", "chair_s": "recall", "chair": "cover", "hal": "cover", "cog": "cover"}
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -38,6 +41,8 @@ class Contestant:
 def shared_keys(contestants: Sequence[Contestant], metrics: Sequence[str], notes: list[str]) -> list[Key]:
     """The metrics that all models have, in the first one's order, of those asked for; what is left out is noted.
 
+    A rate of hallucinations brings the recall or coverage of its benchmark, which is noted too.
+
     Raises:
         TrifacetError: there is none, or one is asked for that not all have.
     """
@@ -53,7 +58,11 @@ def shared_keys(contestants: Sequence[Contestant], metrics: Sequence[str], notes
         if unknown:
             known_names = listed([title(key) for key in everywhere], 40)
             raise TrifacetError(f"no metric {unknown[0]!r} in all models; there are {known_names}")
-        wanted = [key for key in everywhere if title(key) in metrics or key[1] in metrics]
+        asked = {key for key in everywhere if title(key) in metrics or key[1] in metrics}
+        beside = {(of, _BESIDE[name]) for of, name in asked if name in _BESIDE}
+        wanted = [key for key in everywhere if key in asked | beside]
+        if added := [title(key) for key in wanted if key not in asked]:
+            notes.append(f"{listed(added)}: since who says less hallucinates less, it stands beside the rate")
     else:
         partly = dict.fromkeys(key for one in contestants for key in one.measures if key not in everywhere)
         if partly:

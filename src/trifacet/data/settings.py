@@ -29,8 +29,8 @@ class Data(Section):
     )
     format: str = Field(
         "auto",
-        description="format of the files: trifacet, mcm-dpo, trl, ms-swift, llama-factory, or package.module:name of "
-        "your own; auto looks at the first row",
+        description="format of the files: trifacet, mcm-dpo, trl, ms-swift, llama-factory, rlhf-v, rlaif-v, "
+        "vlfeedback, or package.module:name of your own; auto looks at the first row",
     )
     sft: str | None = Field(None, description="file of supervised samples (a preference file serves too: its chosen)")
     preference: str | None = Field(None, description="file of preference samples")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.engine.control_tokens import ControlTokens
 from trifacet.engine.family import Family, ImageInput
-from trifacet.engine.trie import Ints, Path
+from trifacet.engine.trie import Floats, Ints, Path
+from trifacet.preferences.changed import Changes, segment_spans
 from trifacet.preferences.facets import Cell
 
 
@@ -246,6 +248,7 @@ class SampleEncoder:
         images: Sequence[ImageInput],
         shown: Sequence[Sequence[int]],
         cells: Iterable[Cell],
+        changes: Changes | None = None,
     ) -> tuple[list[Path], int]:
         """One path per cell, and the tokens cut from posts.
 
@@ -256,14 +259,62 @@ class SampleEncoder:
             images: the distinct images of the sample.
             shown: by version of the image facet, which of ``images`` the sample shows, in order.
             cells: which versions meet.
+            changes: how the tokens of responses are weighed (None: all alike).
         """
         tokens = [self.family.image_tokens(image) for image in images]
         longest = max(sum(len(tokens[image]) for image in version) for version in shown)
         table, cut = self.texts(prompt, contexts, responses, image_tokens=longest, images=len(shown[0]))
+        weights = {} if changes is None else self._weights(changes, table, responses)
         paths = [
-            table[cell.context, cell.response].path(shown[cell.image], images, tokens, self.family) for cell in cells
+            table[cell.context, cell.response]
+            .path(shown[cell.image], images, tokens, self.family)
+            ._replace(weights=weights.get((cell.context, cell.response)))
+            for cell in cells
         ]
         return paths, cut
+
+    def _weights(
+        self, changes: Changes, table: dict[tuple[int, int], TextIds], responses: Sequence[str]
+    ) -> dict[tuple[int, int], Floats]:
+        """The weights of the response's tokens for every (context, response) of ``table``."""
+        found: dict[tuple[int, int], Floats] = {}
+        for number in sorted({context for context, _ in table}):
+            ids_VL = [
+                (text := table[number, version]).ids_L[text.response_start :] for version in range(len(responses))
+            ]
+            changed_VL = None
+            if changes.segments is not None:
+                sides = zip(*changes.segments, strict=True)
+                changed_VL = [
+                    self._inside(response, segments, ids_L)
+                    for response, segments, ids_L in zip(responses, sides, ids_VL, strict=False)
+                ]
+            if changed_VL is None or any(changed_L is None for changed_L in changed_VL):
+                changed_VL = list(changes.changed(ids_VL))
+            for version, changed_L in enumerate(changed_VL):
+                assert changed_L is not None
+                found[number, version] = changes.weights(changed_L)
+        return found
+
+    def _inside(self, response: str, segments: Sequence[str], ids_L: Ints) -> NDArray[np.bool_] | None:
+        """Which of a response's tokens hold a character of its ``segments``.
+
+        None where the template renders the response otherwise alone than behind its post: then nobody can tell.
+        """
+        alone, text = (self.rendered(None, "", answer, images=0) for answer in (None, response))
+        encoded = self.tokenizer(
+            text, add_special_tokens=self._adds_start(text), return_offsets_mapping=True, verbose=False
+        )
+        shown = self.neutral(response).strip()
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(alone, text, strict=False)))
+        at = text.find(shown, same)
+        if at < 0 or len(ids_L) > len(encoded["input_ids"]) or encoded["input_ids"][-len(ids_L) :] != ids_L.tolist():
+            return None
+        spans_R2 = np.asarray(encoded["offset_mapping"], dtype=np.int64)[-len(ids_L) :] - at
+        inside_R = np.zeros(len(ids_L), dtype=bool)
+        for start, stop in segment_spans(shown, [self.neutral(segment) for segment in segments]):
+            inside_R |= (spans_R2[:, 0] < stop) & (spans_R2[:, 1] > start) & (spans_R2[:, 0] < spans_R2[:, 1])
+        return inside_R
 
     def images_at(self, ids: Ints, expected: int) -> Ints:
         """Where the placeholders of images stand. Raises TrifacetError if there are not as many as ``expected``."""

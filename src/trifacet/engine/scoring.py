@@ -59,6 +59,14 @@ class Batch(OfTensors):
     images: dict[str, Tensor]  # as the family's vision encoder takes them; empty without images
     one_by_one: bool  # a row per path
     plain_BN: Tensor | None = None  # which tokens are no padding, where the model makes its own masks
+    weight_M: Tensor | None = None  # how much each of a cell's response tokens counts; None: once
+
+    @property
+    def mass_C(self) -> Tensor:  # noqa: N802 - a tensor's name
+        """What each cell's score is divided by to be one per token: response tokens, or the sum of their weights."""
+        if self.weight_M is None:
+            return self.lengths_C
+        return self.weight_M.new_zeros(len(self.lengths_C)).index_add(0, self.cell_M, self.weight_M)
 
 
 def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows = "batch") -> Batch:
@@ -92,7 +100,7 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
     return Batch(**tensors, images=family.collate(images), one_by_one=rows == "path", plain_BN=plain_BN)
 
 
-def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str, Tensor]:
+def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str, Any]:
     """One row per trie, padded at the right; padding is a run of its own that sees and is seen by itself."""
     width = max(len(trie.tokens_N) for trie in tries)
     ids_BN = np.full((len(tries), width), pad_id)
@@ -113,6 +121,8 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str,
         moved = parts if offsets is None else [part + offset for part, offset in zip(parts, offsets, strict=False)]
         return torch.from_numpy(np.concatenate(moved))
 
+    weights = [trie.weight_M for trie in tries if trie.weight_M is not None]
+    assert len(weights) in (0, len(tries)), "all samples of a batch are weighed, or none is"
     return {
         "input_ids": torch.from_numpy(ids_BN),
         "position_ids": torch.from_numpy(positions),
@@ -125,6 +135,7 @@ def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str,
         "read_M": joined([trie.read_M for trie in tries], reads),
         "cell_M": joined([trie.path_M for trie in tries], cells),
         "lengths_C": joined([trie.lengths_P for trie in tries]),
+        "weight_M": joined(weights) if weights else None,
     }
 
 
@@ -216,14 +227,18 @@ class TrieScorer(nn.Module):
         return self.family.dense_masks(visible(ends_BN), batch.images_BN, batch.position_ids)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths."""
+        """Summed log-probs (nats, float32) of each cell's response, shape (C,), in the order of the batch's paths.
+
+        Where the batch has weights each token's log-prob counts as its weight in that cell says.
+        """
         with self._precision(batch.input_ids.device):
             images = batch.images or (self._blank(batch.input_ids.device) if self._encoder_always() else {})
             with left_out(self.family.unread(self.model)), self._light():
                 features = self.family.features(self.model, **images) if images else []
             logps_R = torch.cat([self._computed(part, features, part is batch) for part in _parts(batch)])
         logps_C = logps_R.new_zeros(len(batch.lengths_C))
-        logps_C = logps_C.index_add(0, batch.cell_M, logps_R[batch.read_M])
+        logps_M = logps_R[batch.read_M]
+        logps_C = logps_C.index_add(0, batch.cell_M, logps_M if batch.weight_M is None else logps_M * batch.weight_M)
         if features and not batch.images:  # of the blank: in the graph, and of no weight
             logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
         return logps_C

@@ -19,20 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 class Path(NamedTuple):
     """One token sequence.
 
     ``images_L`` says which image a token stands for (-1: text), so that equal placeholder ids of different images
-    differ. The response is what comes from ``response_start`` on. ``positions_L`` are the model's own position ids of
-    this sequence, (L,) or (axes, L).
+    differ. The response is what comes from ``response_start`` on; ``weights``, one for each of its tokens, say how much
+    each counts in the path's log-prob (None: 1). ``positions_L`` are the model's own position ids of this sequence,
+    (L,) or (axes, L).
     """
 
     tokens_L: Ints
     images_L: Ints
     positions_L: Ints
     response_start: int
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Trie:
 
     ``tokens_N``, ``images_N``, ``positions_N`` describe the row; ``ends_N`` is where each token's descendants end.
     ``parent_R`` and ``token_R``: the log-prob of response token ``token_R`` is read from the hidden state at
-    ``parent_R``. ``path_M`` and ``read_M``: the log-probs ``read_M`` of the row belong to path ``path_M``.
+    ``parent_R``. ``path_M`` and ``read_M``: the log-probs ``read_M`` of the row belong to path ``path_M``, and count
+    there as ``weight_M`` says (None: once).
     ``lengths_P``: response tokens per path. ``total_tokens``: what one-by-one scoring would process.
     """
 
@@ -55,6 +59,7 @@ class Trie:
     read_M: Ints
     lengths_P: Ints
     total_tokens: int
+    weight_M: Floats | None = None
 
     def image_order(self, tokens_I: Ints) -> Ints:
         """The images in the order in which their token runs stand in the row; one that occurs twice is named twice.
@@ -72,7 +77,8 @@ def build_trie(paths: Sequence[Path]) -> Trie:
     """Flatten ``paths`` into one row.
 
     Raises:
-        ValueError: no path, or a response that starts at the first token (nothing could predict it).
+        ValueError: no path, a response that starts at the first token (nothing could predict it), or weights of
+            another number than its tokens, or of some paths only.
     """
     if not paths or any(not 0 < path.response_start <= len(path.tokens_L) for path in paths):
         raise ValueError("a trie needs paths, and a response needs at least one token before it")
@@ -98,6 +104,9 @@ def build_trie(paths: Sequence[Path]) -> Trie:
     tokens_N = row([path.tokens_L for path in paths])
     reads = [nodes[path.response_start :] for nodes, path in zip(nodes_PL, paths, strict=True)]
     parents = [nodes[path.response_start - 1 : -1] for nodes, path in zip(nodes_PL, paths, strict=True)]
+    weights = [path.weights for path in paths if path.weights is not None]
+    if weights and [len(one) for one in weights] != [len(read) for read in reads]:
+        raise ValueError("each path of a trie has a weight for every token of its response, or none has")
     node_R, first_R, read_M = np.unique(np.concatenate(reads), return_index=True, return_inverse=True)
     lengths_P = np.array([len(read) for read in reads], dtype=np.int64)
     return Trie(
@@ -111,6 +120,7 @@ def build_trie(paths: Sequence[Path]) -> Trie:
         read_M=read_M,
         lengths_P=lengths_P,
         total_tokens=sum(len(path.tokens_L) for path in paths),
+        weight_M=np.concatenate(weights) if weights else None,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
-from trifacet.data.formats import FORMATS, format_of
+from trifacet.data.formats import format_called, format_of
 from trifacet.data.formats.chat import LABEL
 from trifacet.data.rows import OnProblem, Row, Values
 
@@ -108,7 +108,7 @@ def choose(known: Known, columns: TextColumns, path: Path) -> Chosen:
     if named := columns.text or _column(names, (*ALT, *exported)):
         return _by_column(named, context, images, known)
     if known.format is not None:
-        module = FORMATS[known.format]
+        module = format_called(known.format)
         return Chosen(_by_format(module.reader(path, LABEL)), str(module.NAMES.get("response", "response")))
     if named := _column(names, PREDICTED):
         return _by_column(named, context, images, known)

@@ -6,17 +6,19 @@ Shape letters: C cells of a batch, P comparisons of a batch (a term may have sev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, logsumexp
 from torch.nn.functional import logsigmoid
 
 from trifacet.base.tensors import OfTensors
-from trifacet.preferences.facets import CHOSEN, Facet
-from trifacet.preferences.objectives import AnchorTerm, Link, NLLTerm, Objective, PairTerm, term_cells
+from trifacet.preferences.facets import CHOSEN, Corner, Facet
+from trifacet.preferences.objectives import AnchorTerm, Link, ListTerm, NLLTerm, Objective, PairTerm, term_cells
+
+LEAST_MARGIN = 0.001  # of images: by less the text's is not divided, since chance would decide the sign
 
 
 def link_loss(
@@ -44,6 +46,37 @@ def link_loss(
             return ((margin - 0.5) / beta) ** 2
 
 
+def list_loss(reward_C: Tensor, first_P: Tensor, below_PK: Tensor) -> Tensor:
+    """The Plackett-Luce loss of each choice: -log softmax of its cell's reward among its own and those below it.
+
+    The choices of a list, best first, add up to the negative log-likelihood of its order; with one cell below it a
+    choice is -log sigmoid(r - r_below), the pair term's loss.
+
+    Args:
+        reward_C: beta * log pi / pi_ref of each cell.
+        first_P: the cell that is chosen.
+        below_PK: those that it is chosen over; -1 for none.
+
+    Returns:
+        losses of shape (P,).
+    """
+    gap_PK = (reward_C[below_PK.clamp(min=0)] - reward_C[first_P, None]).masked_fill(below_PK < 0, -torch.inf)
+    return logsumexp(torch.cat([gap_PK.new_zeros(len(gap_PK), 1), gap_PK], dim=1), dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Choices(OfTensors):
+    """What comparisons that belong to lists have beyond pairs; a comparison of another term has 0 and -1 here.
+
+    A list of n cells is n - 1 choices, each a comparison of a cell with the next one: the best cell over all others,
+    the second over those below it, and so on.
+    """
+
+    below_PK: Tensor  # all cells that the first one is chosen over, the next one first; -1 for none
+    of_list_P: Tensor  # how many choices the list has
+    is_best_P: Tensor  # whether it is the list's first
+
+
 @dataclass(frozen=True, eq=False)
 class Plan(OfTensors):
     """Which cells of a batch meet in which term.
@@ -68,11 +101,12 @@ class Plan(OfTensors):
     """
 
     first_P: Tensor  # number of the preferred cell in the batch
-    second_P: Tensor  # number of the other; -1 for anchors and NLL
+    second_P: Tensor  # number of the other, in a list the next; -1 for anchors and NLL
     term_P: Tensor  # place of the term in ``objective.active``
     sample_P: Tensor
     share_P: Tensor  # 1 / (comparisons of that term for that sample)
     samples: int
+    choices: Choices | None = None  # where the objective has lists
 
     def of_term(self, number: int) -> Tensor:
         """Which comparisons are the term's (P,)."""
@@ -83,18 +117,42 @@ def make_plan(objective: Objective, versions_S: Sequence[dict[Facet, int]]) -> P
     """The plan of a batch whose cells are those of ``objective.cells`` sample after sample."""
     indices: list[tuple[int, int, int, int]] = []
     shares: list[float] = []
+    choices: list[_Choice] = []
     start = 0
     for sample, versions in enumerate(versions_S):
         number = {cell: start + index for index, cell in enumerate(objective.cells(versions))}
         for term_index, term in enumerate(objective.active):
-            comparisons = term_cells(term, versions)
-            for cells in comparisons:
-                second_cell = number[cells[1]] if len(cells) > 1 else -1
-                indices.append((number[cells[0]], second_cell, term_index, sample))
-                shares.append(1 / len(comparisons))
+            met = [[number[cell] for cell in cells] for cells in term_cells(term, versions)]
+            if isinstance(term, ListTerm):
+                of_term = [
+                    _Choice(cells[at:], len(cells) - 1, at == 0) for cells in met for at in range(len(cells) - 1)
+                ]
+                met = [choice.cells for choice in of_term]
+                choices += of_term
+            elif objective.has_lists:
+                choices += [_Choice([], 0, False)] * len(met)
+            indices += [(cells[0], cells[1] if len(cells) > 1 else -1, term_index, sample) for cells in met]
+            shares += [1 / len(met) for _ in met]
         start += len(number)
     first, second, term_of, sample_of = torch.tensor(indices, dtype=torch.long).reshape(-1, 4).T.contiguous()
-    return Plan(first, second, term_of, sample_of, torch.tensor(shares, dtype=torch.float32), len(versions_S))
+    share_P, lists = torch.tensor(shares, dtype=torch.float32), _choices(choices) if objective.has_lists else None
+    return Plan(first, second, term_of, sample_of, share_P, len(versions_S), lists)
+
+
+class _Choice(NamedTuple):
+    cells: list[int]  # the one that is chosen, then those below it
+    of_list: int
+    is_best: bool
+
+
+def _choices(choices: Sequence[_Choice]) -> Choices:
+    longest = max((len(choice.cells) for choice in choices), default=1)
+    padded = [[*choice.cells, *[-1] * (longest - len(choice.cells))] for choice in choices]
+    return Choices(
+        torch.tensor(padded, dtype=torch.long).reshape(len(choices), -1)[:, 1:],
+        torch.tensor([choice.of_list for choice in choices], dtype=torch.float32),
+        torch.tensor([choice.is_best for choice in choices], dtype=torch.bool),
+    )
 
 
 class ObjectiveOutput(NamedTuple):
@@ -122,7 +180,7 @@ def objective_loss(
         objective: what to compute.
         policy_logps_C: summed log-probs of each cell's response under the policy (nats), with gradient.
         reference_logps_C: the same under the reference; may be None when the objective has NLL terms only.
-        lengths_C: response tokens of each cell.
+        lengths_C: response tokens of each cell, or the sum of their weights.
         plan: from ``make_plan`` for the same samples.
 
     Raises:
@@ -151,15 +209,18 @@ def loss_of_terms(objective: Objective, scores: TermScores, plan: Plan) -> Tenso
         if isinstance(term, NLLTerm):
             value = _nll(term, scores, plan, mine)
         else:
-            value = (_losses(objective, term, scores.log_ratio_P[mine]) * plan.share_P[mine]).sum() / samples
+            value = (_losses(objective, term, scores, plan, mine) * plan.share_P[mine]).sum() / samples
         loss = loss + term.weight * value
     return loss
 
 
 def metrics_of_terms(objective: Objective, scores: TermScores, plan: Plan) -> dict[str, Tensor]:
-    """The field's names for the lead pair term (the first that rejects the response alone, else the first pair), and
-    the same per term as ``<metric>/<term>``: means over the samples that have it. ``log_ratio/..`` is log pi / pi_ref
-    in nats per token, a mean over given responses and so no KL divergence.
+    """The field's names for the lead term (the first that rejects the response alone, else the first of two cells or
+    more), and the same per term as ``<metric>/<term>``: means over the samples that have it. ``log_ratio/..`` is
+    log pi / pi_ref in nats per token, a mean over given responses and so no KL divergence.
+
+    A list's accuracy is the share of neighbours in the right order, its margin the best cell's reward less the mean of
+    the others', as that of a pair term with several versions is.
     """
     metrics: dict[str, Tensor] = {}
     for number, term in enumerate(objective.active):
@@ -172,21 +233,42 @@ def metrics_of_terms(objective: Objective, scores: TermScores, plan: Plan) -> di
         share, log_ratio_P = plan.share_P[mine], scores.log_ratio_P[mine]
         present = share.sum()
         told = {
-            "loss": _losses(objective, term, log_ratio_P),
+            "loss": _losses(objective, term, scores, plan, mine),
             "rewards/margins": objective.beta * log_ratio_P,
             "rewards/accuracies": (log_ratio_P > 0).float(),
         }
-        if isinstance(term, PairTerm):
+        if not isinstance(term, AnchorTerm):
             told["logps/rejected"] = scores.logps_C[plan.second_P[mine]]
+        if isinstance(term, ListTerm):
+            best, others = (scores.log_ratio_C[cells[mine]] for cells in (plan.first_P, plan.second_P))
+            told["rewards/margins"] = objective.beta * (best * _of_best(plan, mine) - others)
         metrics |= {f"{name}/{term.name}": (values * share).sum() / present for name, values in told.items()}
-    return metrics | _field_metrics(objective, scores, plan, metrics) | _facet_gap(objective, metrics)
+    return metrics | _field_metrics(objective, scores, plan, metrics)
 
 
-def _losses(objective: Objective, term: PairTerm | AnchorTerm, log_ratio_P: Tensor) -> Tensor:
-    """A term's loss of each of its comparisons."""
+def _losses(
+    objective: Objective, term: PairTerm | ListTerm | AnchorTerm, scores: TermScores, plan: Plan, mine: Tensor
+) -> Tensor:
+    """A term's loss of each of its comparisons, such that their mean over a list's choices is the list's."""
+    if isinstance(term, ListTerm):
+        assert plan.choices is not None
+        losses = list_loss(objective.beta * scores.log_ratio_C, plan.first_P[mine], plan.choices.below_PK[mine])
+        return losses * plan.choices.of_list_P[mine]
     return link_loss(
-        term.link, log_ratio_P, beta=objective.beta, offset=term.offset, label_smoothing=term.label_smoothing
+        term.link,
+        scores.log_ratio_P[mine],
+        beta=objective.beta,
+        offset=term.offset,
+        label_smoothing=term.label_smoothing,
     )
+
+
+def _of_best(plan: Plan, mine: Tensor) -> Tensor | float:
+    """What weighs the first cells of comparisons such that of a list the best cell counts alone."""
+    if plan.choices is None:
+        return 1.0
+    of_list = plan.choices.of_list_P[mine]
+    return torch.where(of_list > 0, of_list * plan.choices.is_best_P[mine], 1.0)
 
 
 def _nll(term: NLLTerm, scores: TermScores, plan: Plan, mine: Tensor) -> Tensor:
@@ -211,27 +293,37 @@ def _joint_loss(objective: Objective, log_ratio_P: Tensor, plan: Plan, samples: 
     return (losses_S * (total_S > 0)).sum() / samples
 
 
-def lead_term(objective: Objective) -> PairTerm | None:
-    """The pair term that ``rewards/chosen`` and ``rewards/rejected`` speak of, as DPO's trainers do."""
-    pairs = [term for term in objective.active if isinstance(term, PairTerm)]
-    plain = [term for term in pairs if term.preferred == CHOSEN and term.over.rejected == (Facet.RESPONSE,)]
-    return next(iter(plain or pairs), None)
+def lead_term(objective: Objective) -> PairTerm | ListTerm | None:
+    """The term that ``rewards/chosen`` and ``rewards/rejected`` speak of, as DPO's trainers do."""
+    terms = [term for term in objective.active if isinstance(term, PairTerm | ListTerm)]
+    pairs = [term for term in terms if isinstance(term, PairTerm)]
+    plain = facet_term(objective, Facet.RESPONSE)
+    return plain if plain is not None else next(iter(pairs or terms), None)
 
 
-def facet_term(objective: Objective, facet: Facet) -> PairTerm | None:
-    """The pair term that rejects ``facet`` alone against the all-chosen corner: RPO, VPO or CPO, whatever its name."""
-    pairs = (term for term in objective.active if isinstance(term, PairTerm) and term.preferred == CHOSEN)
-    return next((term for term in pairs if term.over.rejected == (facet,)), None)
+def facet_term(objective: Objective, facet: Facet) -> PairTerm | ListTerm | None:
+    """The term that rejects ``facet`` alone against the all-chosen corner: RPO, VPO or CPO, whatever its name.
+
+    A pair term where there is one, else a list of nothing but that facet's versions.
+    """
+    corners = (CHOSEN, Corner.rejecting([facet]))
+    terms = [term for term in objective.active if isinstance(term, PairTerm | ListTerm) and term.corners == corners]
+    return min(terms, key=lambda term: isinstance(term, ListTerm), default=None)
 
 
-def _facet_gap(objective: Objective, metrics: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Text margin minus image margin, where the objective has both: above 0, the text is learned before the picture.
+def facet_balance(objective: Objective, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Text margin minus image margin, and divided by it, of means over batches, where the objective has both.
 
-    MFPO (arXiv 2410.15334) wants the two in balance; the difference as a measure of it is ours.
+    Above 0 (or 1) the text is learned before the picture: MFPO (arXiv 2410.15334) wants the two in balance; difference
+    and ratio as measures of it are ours. There is no ratio while the image margin is below ``LEAST_MARGIN``.
     """
     names = [term.name for facet in (Facet.RESPONSE, Facet.IMAGE) if (term := facet_term(objective, facet))]
     margins = [metrics[key] for name in names if (key := f"rewards/margins/{name}") in metrics]
-    return {"rewards/text_minus_image": margins[0] - margins[1]} if len(margins) == 2 else {}
+    if len(margins) != 2:
+        return {}
+    text, image = margins
+    ratio = {"rewards/text_over_image": text / image} if abs(image) >= LEAST_MARGIN else {}
+    return {"rewards/text_minus_image": text - image, **ratio}
 
 
 def _field_metrics(
@@ -244,16 +336,17 @@ def _field_metrics(
     if not bool(mine.any()):
         return {}
     share = plan.share_P[mine] / plan.share_P[mine].sum()
+    share_first = share * _of_best(plan, mine)
     first, second = plan.first_P[mine], plan.second_P[mine]
     logps_C, log_ratio_C = scores.logps_C, scores.log_ratio_C
     per_token_C = log_ratio_C / scores.lengths_C.clamp(min=1)
     return {
-        "rewards/chosen": (objective.beta * log_ratio_C[first] * share).sum(),
+        "rewards/chosen": (objective.beta * log_ratio_C[first] * share_first).sum(),
         "rewards/rejected": (objective.beta * log_ratio_C[second] * share).sum(),
         "rewards/margins": per_term[f"rewards/margins/{lead.name}"],
         "rewards/accuracies": per_term[f"rewards/accuracies/{lead.name}"],
-        "logps/chosen": (logps_C[first] * share).sum(),
+        "logps/chosen": (logps_C[first] * share_first).sum(),
         "logps/rejected": (logps_C[second] * share).sum(),
-        "log_ratio/chosen": (per_token_C[first] * share).sum(),
+        "log_ratio/chosen": (per_token_C[first] * share_first).sum(),
         "log_ratio/rejected": (per_token_C[second] * share).sum(),
     }

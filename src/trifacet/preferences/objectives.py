@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, m
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
-from trifacet.preferences.facets import CHOSEN, FACETS, Cell, Corner, Facet, cells_of
+from trifacet.preferences.facets import CHOSEN, CORNERS, FACETS, Cell, Corner, Facet, cells_of
 from trifacet.settings.reading import explain_invalid
 from trifacet.settings.section import Section
 
@@ -109,21 +109,46 @@ class NLLTerm(_Term):
         return (self.corner,)
 
 
+class ListTerm(_Term):
+    """Cells in descending order of preference: the Plackett-Luce likelihood of that order.
+
+    Either ``facet``: the all-chosen cell, then the rejected versions of that facet as they come, the best first; or
+    ``order``: corners, the best first. Of two cells it is a pair term with the sigmoid link.
+    """
+
+    kind: Literal["list"] = "list"
+    facet: Facet | None = None
+    order: tuple[CornerField, ...] = Field(default=(), max_length=len(CORNERS))
+
+    @model_validator(mode="after")
+    def _ranks(self) -> ListTerm:
+        if (self.facet is None) == (not self.order):
+            raise ValueError("a list has either 'facet', whose versions are ranked, or 'order', a list of corners")
+        if self.facet is None and not 2 <= len(set(self.order)) == len(self.order):
+            raise ValueError("'order' has two or more corners, each once, the best first")
+        return self
+
+    @property
+    def corners(self) -> tuple[Corner, ...]:
+        return self.order if self.facet is None else (CHOSEN, Corner.rejecting([self.facet]))
+
+
 def _kind(value: Any) -> Any:
     return {"kind": "pair", **value} if isinstance(value, dict) else value
 
 
 Term = Annotated[
-    Annotated[PairTerm | AnchorTerm | NLLTerm, Field(discriminator="kind")],
+    Annotated[PairTerm | ListTerm | AnchorTerm | NLLTerm, Field(discriminator="kind")],
     BeforeValidator(_kind),
 ]
+AnyTerm = PairTerm | ListTerm | AnchorTerm | NLLTerm
 
 
 class Objective(Section):
     """A named list of terms.
 
     ``combine`` is ``separate`` (the sum of weighted losses; MCM-DPO's paper, eq. 2) or ``joint`` (one link over the
-    weighted mean of the pair terms' margins; MCM-DPO's released code). Anchors and NLL terms are added in both.
+    weighted mean of the pair terms' margins; MCM-DPO's released code). Lists, anchors and NLL terms are added in both.
     """
 
     name: str = Field(min_length=1)
@@ -150,7 +175,7 @@ class Objective(Section):
         return self
 
     @cached_property
-    def active(self) -> tuple[PairTerm | AnchorTerm | NLLTerm, ...]:
+    def active(self) -> tuple[AnyTerm, ...]:
         """The terms with a weight above zero: the others cost nothing."""
         return tuple(term for term in self.terms if term.weight)
 
@@ -165,22 +190,30 @@ class Objective(Section):
         return tuple(facet for facet in FACETS if any(facet in corner.rejected for corner in self.corners))
 
     @cached_property
+    def has_lists(self) -> bool:
+        """Whether any term is a list."""
+        return any(isinstance(term, ListTerm) for term in self.active)
+
+    @cached_property
     def needs_reference(self) -> bool:
         """Whether any term uses the reference model's log-probs."""
         return any(not isinstance(term, NLLTerm) for term in self.active)
 
     def cells(self, versions: dict[Facet, int]) -> list[Cell]:
         """The cells to be scored for a sample with so many rejected versions of each facet, in a fixed order."""
-        needed = {cell for term in self.active for pair in term_cells(term, versions) for cell in pair}
+        needed = {cell for term in self.active for meeting in term_cells(term, versions) for cell in meeting}
         return sorted(needed)
 
 
-def term_cells(term: PairTerm | AnchorTerm | NLLTerm, versions: dict[Facet, int]) -> list[tuple[Cell, ...]]:
-    """The comparisons of one term for one sample: pairs of cells, or single cells for anchors and NLL.
+def term_cells(term: AnyTerm, versions: dict[Facet, int]) -> list[tuple[Cell, ...]]:
+    """The comparisons of one term for one sample: pairs of cells, lists, or single cells for anchors and NLL.
 
-    A facet that both corners reject is rejected by the same version in both. A term that rejects a facet of which the
-    sample has no rejected version has no comparison.
+    A facet that several corners reject is rejected by the same version in all. A term that rejects a facet of which
+    the sample has no rejected version has no comparison.
     """
+    if isinstance(term, ListTerm) and term.facet is not None:
+        rejected = tuple(cells_of(term.corners[1], versions))
+        return [(Cell(), *rejected)] if rejected else []
     rejected_anywhere = Corner.rejecting({facet for corner in term.corners for facet in corner.rejected})
     return [
         tuple(
@@ -204,7 +237,14 @@ _SEVEN = [  # METHODS: lambda = 1, alpha = 0.5, gamma = 0.2
     _pair("vcpo", "image+context", 0.2),
     _pair("mtpo", "image+context+response", 0.2),
 ]
-WEIGHTS = {"lambda": ("rpo",), "alpha": ("vpo", "cpo"), "gamma": ("vrpo", "crpo", "vcpo", "mtpo")}  # of the paper
+GROUPS = {  # short names of terms: MCM-DPO's paper weighs three groups, MFPO's three losses
+    "lambda": ("rpo",),
+    "alpha": ("vpo", "cpo"),
+    "gamma": ("vrpo", "crpo", "vcpo", "mtpo"),
+    "text": ("rpo",),
+    "image": ("vpo",),
+    "margin": ("anchor",),
+}
 _ANCHOR = {"name": "anchor", "kind": "anchor"}
 _NAMED: dict[str, dict[str, Any]] = {
     "sft": {"terms": [{"name": "nll", "kind": "nll", "mean_over": "tokens"}]},
@@ -220,28 +260,34 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def reweighted(objective: Objective, weights: Mapping[str, float]) -> Objective:
-    """``objective`` with other weights for some terms, by their names or those of ``WEIGHTS``, whose own names win.
+def redefined(objective: Objective, key: Literal["weight", "offset"], given: Mapping[str, float]) -> Objective:
+    """``objective`` with another weight or offset for some terms, by their names or those of ``GROUPS``.
+
+    A term's own name wins over that of a group.
 
     Raises:
-        TrifacetError: no term of that name, or no term is left with a weight.
+        TrifacetError: no term of that name, one that has no offset, or an objective that does not hold.
     """
-    if not weights:
+    if not given:
         return objective
     names = [term.name for term in objective.terms]
-    given: dict[str, float] = {}
-    for key, weight in sorted(weights.items(), key=lambda one: one[0] in names):  # what names a term itself comes last
-        meant = [key] if key in names else [name for name in WEIGHTS.get(key, ()) if name in names]
+    values: dict[str, float] = {}
+    for name, value in sorted(given.items(), key=lambda one: one[0] in names):  # what names a term itself comes last
+        meant = [name] if name in names else [term for term in GROUPS.get(name, ()) if term in names]
         if not meant:
-            raise TrifacetError(f"weights: {objective.name} has no term {key!r}; it has {', '.join(names)}")
-        given |= dict.fromkeys(meant, weight)
+            raise TrifacetError(f"{key}s: {objective.name} has no term {name!r}; it has {', '.join(names)}")
+        values |= dict.fromkeys(meant, value)
     definition = objective.model_dump()
     for term in definition["terms"]:
-        term["weight"] = given.get(term["name"], term["weight"])
+        if term["name"] not in values:
+            continue
+        if key not in term:
+            raise TrifacetError(f"{key}s: term {term['name']!r} of {objective.name} is a {term['kind']} and has none")
+        term[key] = values[term["name"]]
     try:
         return Objective.model_validate(definition)
     except ValidationError as error:
-        raise TrifacetError(f"weights: {explain_invalid(error, Objective)}") from None
+        raise TrifacetError(f"{key}s: {explain_invalid(error, Objective)}") from None
 
 
 def resolve_objective(value: str | dict[str, Any]) -> Objective:

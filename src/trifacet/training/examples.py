@@ -28,6 +28,7 @@ from trifacet.data.source import FilesRead
 from trifacet.engine.encode import Asked, SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import Batch, Encoded, Rows, collate
+from trifacet.preferences.changed import SEGMENTS, ChangedTokens, Changes, segment_spans, segments_of
 from trifacet.preferences.facets import Cell, Facet
 from trifacet.preferences.losses import make_plan
 from trifacet.preferences.objectives import Objective
@@ -59,6 +60,7 @@ class Examples(Dataset[Example]):
         rejection: how rejected versions are made; unused by objectives that reject nothing.
         max_pixels: largest image.
         groups: who is in a batch with whom, where members lend each other contexts and images.
+        changed_tokens: what counts for more in responses (None: all tokens count alike).
         file: where the samples are from, for messages.
         rows: their row numbers in it.
     """
@@ -73,6 +75,7 @@ class Examples(Dataset[Example]):
         *,
         max_pixels: int,
         groups: Groups | None = None,
+        changed_tokens: ChangedTokens | None = None,
         file: Path | None = None,
         rows: Sequence[int] | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class Examples(Dataset[Example]):
             lenders=self._partners,
             naming=self._naming,
         )
+        self.changed_tokens = changed_tokens
         self.epoch = 0
         self.without: Counter[Facet] = Counter()  # samples without a facet that the objective rejects; of ``check``
         self._contexts = [sample.context for sample in samples]
@@ -126,8 +130,30 @@ class Examples(Dataset[Example]):
         cells = self.objective.cells(versions)
         shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
         asked = Asked(sample.prompt, sample.system)
-        paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells)
+        changes = self.changes(sample)
+        paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells, changes)
         return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
+
+    def changes(self, sample: SupervisedSample | PreferenceSample) -> Changes | None:
+        """How the sample's tokens are weighed; its segments count where it has one rejected response.
+
+        Raises:
+            DataError: segments that are none, or that are not in the responses; none where the recipe asks for them.
+        """
+        settings = self.changed_tokens
+        if settings is None:
+            return None
+        rejected = sample.rejected_responses if isinstance(sample, PreferenceSample) else ()
+        if settings.source == "diff":
+            return Changes(settings)
+        segments = segments_of(sample.extra) if len(rejected) == 1 else None
+        if segments is None and settings.source == "segments":
+            fix = "set changed_tokens.source: auto, or give the row its segments and one rejected response"
+            raise DataError("is missing", fix=fix, field=SEGMENTS)
+        if segments is not None:
+            for text, side in zip((sample.response, *rejected), zip(*segments, strict=True), strict=False):
+                segment_spans(text, side)
+        return Changes(settings, segments or None)
 
     def versions(self, index: int) -> dict[Facet, int]:
         """How many rejected versions of each facet the sample has, without opening an image."""
@@ -157,6 +183,7 @@ class Examples(Dataset[Example]):
             self.pictures.refuse_lacking_regions()
         for index, sample in enumerate(self.samples):
             with self._naming(index):
+                self.changes(sample)
                 versions = self.versions(index)
                 self.without.update(facet for facet in self.objective.rejected_facets if not versions[facet])
                 if not self.objective.cells(versions):
@@ -313,6 +340,8 @@ class Examples(Dataset[Example]):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             if sample.system is not None:
                 digest.update(json.dumps({"system": sample.system}).encode())
+            if (changes := self.changes(sample)) is not None and changes.segments:
+                digest.update(json.dumps({"segments": changes.segments}).encode())
             digest.update(str(self.cells(index)).encode())
             names = [*sample.pictures, *(sample.rejected_images if isinstance(sample, PreferenceSample) else ())]
             with self._naming(index, "image"):
@@ -331,6 +360,7 @@ class Examples(Dataset[Example]):
             "rejected versions": json.dumps(rejected, sort_keys=True),
             "corners": ", ".join(str(corner) for corner in self.objective.corners),
             "prompt and length": json.dumps(asking),
+            **({"changed tokens": self.changed_tokens.model_dump_json()} if self.changed_tokens else {}),
             "processor": _processor_fingerprint(self.encoder.family.processor),
         }
 

@@ -17,7 +17,8 @@ from trifacet.base.errors import TrifacetError
 from trifacet.data.settings import Data
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
-from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, resolve_objective, reweighted
+from trifacet.preferences.changed import ChangedTokens
+from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, redefined, resolve_objective
 from trifacet.preferences.settings import Rejected, RejectedImage
 from trifacet.regions.settings import Regions
 from trifacet.settings.reading import explain_invalid, read_values
@@ -98,7 +99,16 @@ class Align(Optimisation):
     weights: dict[str, Annotated[float, Field(ge=0, le=MOST_WEIGHT)]] | None = Field(
         None,
         description="other weights for the objective's terms, by term (mtpo: 0.1; 0 switches it off) or as MCM-DPO's "
-        "paper groups them: lambda (rpo), alpha (vpo, cpo), gamma (vrpo, crpo, vcpo, mtpo)",
+        "paper groups them: lambda (rpo), alpha (vpo, cpo), gamma (vrpo, crpo, vcpo, mtpo), or as MFPO's names its "
+        "losses: text (rpo), image (vpo), margin (anchor)",
+    )
+    offsets: dict[str, Annotated[float, Field(ge=-MOST_WEIGHT, le=MOST_WEIGHT)]] | None = Field(
+        None,
+        description="what pairs' margins and anchors' rewards have to exceed, by the same names (margin: 0.2 is eta of "
+        "MFPO's paper, delta of mDPO's)",
+    )
+    changed_tokens: ChangedTokens | None = Field(
+        None, description="let tokens in which chosen and rejected responses differ count more (null: all count alike)"
     )
     start: Literal["auto", "base", "sft"] = Field("auto", description="model to start from; auto: sft if there is one")
     reference: Literal["cache", "online"] = Field(
@@ -114,12 +124,13 @@ class Align(Optimisation):
     )
 
     def resolved_objective(self) -> Objective:
-        """The objective with this stage's beta and weights.
+        """The objective with this stage's beta, weights and offsets.
 
         Raises:
-            TrifacetError: an unknown name, a bad definition, or no term of a name that is weighed.
+            TrifacetError: an unknown name, a bad definition, or no term of a name that is given.
         """
-        objective = reweighted(resolve_objective(self.objective), self.weights or {})
+        objective = redefined(resolve_objective(self.objective), "weight", self.weights or {})
+        objective = redefined(objective, "offset", self.offsets or {})
         return objective if self.beta is None else objective.model_copy(update={"beta": self.beta})
 
 
@@ -272,6 +283,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
-        if stage["weights"] is None:
-            del stage["weights"]
+        for key in ("weights", "offsets", "changed_tokens"):
+            if stage[key] is None:
+                del stage[key]
     return text_digest(as_yaml(values))

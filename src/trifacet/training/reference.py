@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from trifacet.base.digests import text_digest
 from trifacet.base.files import append_durably, cannot_write
 from trifacet.base.progress import Bar, console
 from trifacet.data.source import FilesRead
@@ -111,7 +112,9 @@ def reference_scores(
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     first = f"-first-{settings.limit}" if settings.limit else ""
-    path = stage.run / "reference" / f"{start.name}-{'all' if everything else corners}{first}.safetensors"
+    weighed = examples.changed_tokens
+    told = f"-weighed-{text_digest(weighed.model_dump_json())[:8]}" if weighed else ""
+    path = stage.run / "reference" / f"{start.name}-{'all' if everything else corners}{first}{told}.safetensors"
     values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
     cells = [len(examples.cells(index)) for index in range(len(examples))]
     size = settings.batch_size

@@ -91,9 +91,9 @@ def reward_rows(
     examples = scored.examples(loaded)
     scores = list(scored.scores("policy", examples, loaded))
     rows = []
-    for index, (logps_C, lengths_C) in enumerate(scores):
+    for index, (logps_C, lengths_C, mass_C) in enumerate(scores):
         reference_C = None if references_S is None else references_S[index]
-        rows.append(_row(examples, index, logps_C, lengths_C, reference_C))
+        rows.append(_row(examples, index, logps_C, reference_C, lengths_C, mass_C))
     return rows
 
 
@@ -151,15 +151,15 @@ class _Scored:
                 continue  # made for something else
             console.print(f"reference: scores from {path}")
             return scores
-        scores = [logps_C for logps_C, _ in self.scores("reference", examples, loaded)]
+        scores = [logps_C for logps_C, *_ in self.scores("reference", examples, loaded)]
         del loaded, scorer
         gc.collect()
         if torch.accelerator.is_available():
             torch.accelerator.empty_cache()
         return scores
 
-    def scores(self, title: str, examples: Examples, loaded: LoadedModel) -> Iterator[tuple[Tensor, Tensor]]:
-        """Log-probs and lengths in tokens of each sample's cells."""
+    def scores(self, title: str, examples: Examples, loaded: LoadedModel) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Of each sample's cells log-probs, lengths in tokens, and what makes the first ones per token."""
         scorer = self.scoring.scorer(loaded.model, loaded.family)
         count = min(self.limit or len(examples), len(examples))
         loader: Any = DataLoader(
@@ -168,11 +168,11 @@ class _Scored:
             collate_fn=Collator(examples, rows=self.scoring.rows).of_loader,
             num_workers=self.samples.workers,
         )
-        lengths: list[Tensor] = []
+        sizes: list[tuple[Tensor, Tensor]] = []
 
         def noted() -> Iterator[Batch]:
             for batch, _ in map(sound, loader):
-                lengths.append(batch.lengths_C)
+                sizes.append((batch.lengths_C, batch.mass_C))
                 yield batch
 
         done = 0
@@ -180,17 +180,17 @@ class _Scored:
             for logps_C in score_batches(scorer, noted(), next(scorer.parameters()).device):
                 here = range(done, min(done + self.batch_size, count))
                 counts = [len(examples.cells(index)) for index in here]
-                yield from zip(logps_C.split(counts), lengths.pop().split(counts), strict=True)
+                yield from zip(*(part.split(counts) for part in (logps_C, *sizes.pop())), strict=True)
                 done += len(here)
                 bar.update(done, count)
 
 
 def _row(
-    examples: Examples, index: int, logps_C: Tensor, lengths_C: Tensor, reference_C: Tensor | None
+    examples: Examples, index: int, logps_C: Tensor, reference_C: Tensor | None, lengths_C: Tensor, mass_C: Tensor
 ) -> dict[str, Any]:
     objective = examples.objective
     plan = make_plan(objective, [examples.versions(index)])
-    metrics = objective_loss(objective, logps_C, reference_C, lengths_C, plan).metrics
+    metrics = objective_loss(objective, logps_C, reference_C, mass_C, plan).metrics
     cells: dict[str, dict[str, float]] = {}
     for number, cell in enumerate(examples.cells(index)):
         values = {"logp": logps_C[number].item(), "tokens": int(lengths_C[number])}

@@ -20,6 +20,7 @@ from trifacet.engine.family import Family
 from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.models.settings import Model
+from trifacet.preferences.changed import ChangedTokens
 from trifacet.preferences.facets import Facet
 from trifacet.preferences.objectives import OBJECTIVES, Objective
 from trifacet.preferences.settings import Rejected
@@ -125,6 +126,7 @@ class TrainingSet:
         workers: processes that decode.
         limit: only the first so many rows that can be read (None: all); versions are drawn among these.
         in_batches_of: the size of the groups whose members lend each other versions (None: drawn from the whole set).
+        changed_tokens: what counts for more in responses (None: nothing).
     """
 
     name: str
@@ -135,6 +137,7 @@ class TrainingSet:
     workers: int = 0
     limit: int | None = None
     in_batches_of: int | None = None
+    changed_tokens: ChangedTokens | None = None
 
     def examples(self, encoder: SampleEncoder) -> tuple[Examples, list[Bad]]:
         """The examples that can be used, checked, and the rows that are left out. Raises as ``Examples.check``."""
@@ -168,6 +171,7 @@ class TrainingSet:
             self.rejection,
             max_pixels=self.max_pixels,
             groups=Groups(len(samples), size, self.rejection.seed) if size else None,
+            changed_tokens=self.changed_tokens,
             file=self.source.file,
             rows=[rows[sample.id] for sample in samples],
         )
@@ -211,4 +215,5 @@ def training_set(
         data.workers,
         align.limit if align else None,
         align.batch_size if align and recipe.rejected.in_batch else None,
+        align.changed_tokens if align else None,
     )

@@ -25,7 +25,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import require
 from trifacet.base.tensors import OfTensors
 from trifacet.engine.scoring import Batch, TrieScorer
-from trifacet.preferences.losses import objective_loss
+from trifacet.preferences.losses import facet_balance, objective_loss
 from trifacet.preferences.objectives import Objective
 from trifacet.training import ranks
 from trifacet.training.batches import GroupSampler, LossInputs
@@ -64,7 +64,7 @@ class LatticeTrainer(Trainer):
         if reference_C is None and self.reference_scorer is not None:
             reference_C = self.reference_scorer(batch)
         policy_C = model(batch)
-        loss, metrics = objective_loss(self.objective, policy_C, reference_C, batch.lengths_C, needed.plan)
+        loss, metrics = objective_loss(self.objective, policy_C, reference_C, batch.mass_C, needed.plan)
         if not math.isfinite(loss.item()) and self._failure is None:
             self._failure = self._not_finite(f"the loss is {loss.item()}", needed.indices)
         if self.accelerator.sync_gradients:  # the processes meet in the backward pass of this forward
@@ -133,6 +133,7 @@ class LatticeTrainer(Trainer):
         parts = ranks.gather((dict(self._sums), dict(self._batches)))
         sums, batches = (_added(part) for part in zip(*parts, strict=True))
         logs |= {name: sums[name] / batches[name] for name in sums}
+        logs |= facet_balance(self.objective, logs)
         self._sums.clear()
         self._batches.clear()
         super().log(logs, start_time)

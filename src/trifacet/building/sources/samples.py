@@ -33,7 +33,7 @@ def detect(path: Path, start: Peek) -> str | None:
         return "llama-factory"
     row = start.first
     name = format_of(row)
-    if name is None or (name == "trifacet" and not row.keys() <= _KNOWN):
+    if name not in _TELLING or (name == "trifacet" and not row.keys() <= _KNOWN):
         return None
     inside = name == "mcm-dpo" and str(row.get("text", "")).startswith("{")
     return name if inside or _TELLING[name] & row.keys() else None

@@ -2,8 +2,8 @@
 
 A format is a module with ``reader(path, label, lost)`` (a function from a row to a record's values, which tells what
 of it is lost), ``to_row(sample, label)`` (None where the format has no row for the sample), ``LABEL`` (the line before
-a post), ``NAMES`` (our field -> the file's) and ``NEEDS`` (what a row must have); one of the user's own is a
-``Format``.
+a post), ``NAMES`` (our field -> the file's) and ``NEEDS`` (what a row must have); one that is only read (``READ_ONLY``)
+has no ``to_row``, and one of the user's own is a ``Format``.
 Invariant: ids are unique in a file, and made of the row's number where it has none. Code of the user's own is run only
 where its name came from the user: what a run's folder names is not imported.
 """
@@ -20,7 +20,7 @@ from types import ModuleType
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.base.opening import is_file
-from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl
+from trifacet.data.formats import llama_factory, mcm_dpo, ms_swift, trifacet, trl, vlfeedback
 from trifacet.data.formats.chat import LABEL, OnLost, ignore
 from trifacet.data.formats.losses import Losses
 from trifacet.data.formats.pictures import refuse_addresses, with_pictures
@@ -30,6 +30,7 @@ from trifacet.data.rows import OnProblem, Row, Values, iter_rows, plain, stop, w
 
 __all__ = [
     "FORMATS",
+    "READ_ONLY",
     "Format",
     "detect_format",
     "format_called",
@@ -74,6 +75,8 @@ FORMATS: dict[str, ModuleType] = {
     "ms-swift": ms_swift,
     "llama-factory": llama_factory,
 }
+READ_ONLY: dict[str, ModuleType] = {"rlhf-v": mcm_dpo, "rlaif-v": mcm_dpo, "vlfeedback": vlfeedback}
+_KNOWN = {**FORMATS, **READ_ONLY}
 _LIKE_IMAGES = re.compile(r"image|img|picture|photo|pixel|video|media", re.IGNORECASE)
 _OWN: dict[str, Format] = {}  # those that were named
 _OF_ANY_KIND = {name for sample_type in SAMPLE_TYPES.values() for name in sample_type.model_fields}
@@ -94,8 +97,8 @@ def read_samples(
     Args:
         path: the file.
         kind: which records to make of its rows.
-        format: a name of ``FORMATS``, that of one of the user's own (which is imported), or "auto" to look at the
-            first row.
+        format: a name of ``FORMATS`` or ``READ_ONLY``, that of one of the user's own (which is imported), or "auto" to
+            look at the first row.
         label: the line that separates request and post, where the format has one user text for both.
         on_lost: as in ``iter_samples``.
 
@@ -115,18 +118,18 @@ def use_format(name: str) -> None:
     Raises:
         TrifacetError: there is no such format.
     """
-    if name in ("auto", *FORMATS):
+    if name in ("auto", *_KNOWN):
         return
     if not is_extension(name, "format"):
-        near = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are auto, {', '.join(FORMATS)}"
+        near = difflib.get_close_matches(name, _KNOWN, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are auto, {', '.join(_KNOWN)}"
         raise TrifacetError(f"unknown format {name!r}; {hint}")
     _OWN[name] = load_extension(name, "format", Format)
 
 
 def format_called(name: str) -> ModuleType | Format:
     """The format of this name. Raises TrifacetError for one of the user's own that was not named in this process."""
-    found = FORMATS.get(name) or _OWN.get(name)
+    found = _KNOWN.get(name) or _OWN.get(name)
     if found is None:
         raise TrifacetError(f"the format {name!r} is code of somebody's own; name it with --format to have it run")
     return found
@@ -281,7 +284,7 @@ def detect_format(path: str | Path) -> str:
         fields = ", ".join([*named[:12], *(["..."] if len(named) > 12 else [])]) or "none"
         raise DataError(
             f"the format is not known by its fields ({fields})",
-            fix=f"give one of {' | '.join(FORMATS)}; where the command has --format, say which it is",
+            fix=f"give one of {' | '.join(_KNOWN)}; where the command has --format, say which it is",
             file=path,
             row=row.number,
         )
@@ -298,9 +301,10 @@ def _first_row(path: Path) -> Row:
 def format_of(row: Values) -> str | None:
     """The format that a row belongs to by its fields; None is none of them."""
     has = row.keys()
+    rated = {"prompt", "completions"} <= has
     rejected = {"rejected_response", "rejected_messages", "rejected_images"} & has
-    if ("messages" in has and rejected) or ("query" in has and {"response", "rejected_response"} & has):
-        return "ms-swift"
+    if rated or ("messages" in has and rejected) or ("query" in has and {"response", "rejected_response"} & has):
+        return "vlfeedback" if rated else "ms-swift"
     in_turns = isinstance(row.get("prompt"), list) or isinstance(row.get("chosen"), list)
     if ("question" in has and not in_turns) or ("text" in has and {"image", "image_path"} & has):
         return "mcm-dpo"

@@ -1,9 +1,11 @@
-"""The format of MCM-DPO's published data: one JSON object per row, in an array or in lines.
+"""The layout of MCM-DPO's published data, which is that of RLHF-V's and RLAIF-V's: an object per row.
 
 ``question`` holds the request, a line break, ``context:`` and the post. In some rows ``question``, ``chosen`` and
 ``rejected`` stand only inside ``text``, a JSON string; ``image.path`` and ``image_path`` are file names. Test rows
-have no ``rejected``. Invariant: every other field travels in ``extra`` and comes back on writing.
-Source: github.com/LVUGAI/MCM-DPO, its data for Pinterest.
+have no ``rejected``. In RLHF-V's first layout (it has ``origin_split_inner_idx``) ``image`` may be the name of a split.
+Invariant: every other field travels in ``extra`` and comes back on writing, RLHF-V's corrected ``segments`` too.
+Source: github.com/LVUGAI/MCM-DPO, its data for Pinterest; the cards of huggingface.co/datasets/openbmb/RLHF-V-Dataset
+and RLAIF-V-Dataset.
 """
 
 from __future__ import annotations
@@ -30,19 +32,24 @@ NAMES = {
     "rejected_responses": "rejected",
 }
 NEEDS = ""
+_FIRST_LAYOUT = "origin_split_inner_idx"  # of RLHF-V's data, by this column
 _CONSUMED = frozenset({"image", "image_path", "question", "chosen", "rejected", "text"})
 
 
 def reader(path: Path, label: str, lost: OnLost = ignore) -> Callable[[Values], Values]:
     """A function from a row to a record's values."""
-    return lambda row: _values(row, label)
+    return lambda row: _values(row, label, lost)
 
 
-def _values(row: Values, label: str) -> Values:
+def _values(row: Values, label: str, lost: OnLost) -> Values:
     row = _inner(row) | {name: value for name, value in row.items() if value is not None or name not in _CONSUMED}
     question = row.get("question")
     if not isinstance(question, str):
         raise DataError("is missing", fix="give it at the top level or inside 'text'", field="question")
+    if _FIRST_LAYOUT in row and row.get("image_path") and row.get("image") != row["image_path"]:
+        if row.get("image"):
+            lost("the column 'image' beside 'image_path': the name of a split")
+        row = {**row, "image": None}
     paths = set()
     for field in ("image", "image_path"):
         found = images_of(row, field)

@@ -19,6 +19,7 @@ from trifacet.training.drift import chosen_drop
 
 LOSS, MARGIN, ACCURACY = "loss", "rewards/margins", "rewards/accuracies"
 METRICS = {"Loss": LOSS, "Margin": MARGIN, "Accuracy": ACCURACY}
+BALANCE = {"Text minus image": "rewards/text_minus_image", "Text over image": "rewards/text_over_image"}
 WHOLE = "whole loss"
 
 
@@ -98,7 +99,7 @@ def stage(model: ModelRun, chart_id: str, drop_limit: float | None = None) -> St
         list(METRICS) if aligned else [],
         rows,
         max(int(row["step"]) for row in log),
-        [(title, way) for title, key in METRICS.items() if (way := _way(log, key))],
+        [(title, way) for title, key in {**METRICS, **BALANCE}.items() if (way := _way(log, key))],
         warnings_of(model, drop_limit),
         changed(model.done),
         regions_told(model.done),
@@ -126,6 +127,10 @@ def _comparisons(done: Mapping[str, Any]) -> dict[str, str]:
         match term:
             case {"kind": "pair", "name": name, "preferred": "chosen", "over": over}:
                 said[name] = f"chosen over rejected {over}".replace("+", " + ")
+            case {"kind": "list", "name": name, "facet": str(facet)}:
+                said[name] = f"chosen over each rejected {facet}, these in their order"
+            case {"kind": "list", "name": name, "order": list(order)}:
+                said[name] = "in this order: " + ", ".join(map(str, order))
             case {"kind": "pair", "name": name, "preferred": preferred, "over": over}:
                 said[name] = f"rejected {preferred} over rejected {over}".replace("rejected chosen", "chosen")
             case {"kind": "anchor", "name": name, "corner": corner}:
@@ -144,6 +149,10 @@ def _facet_terms(done: Mapping[str, Any]) -> dict[str, str]:
         for term in terms or []:
             match term:
                 case {"kind": "pair", "name": name, "preferred": "chosen", "over": over} if over == facet:
+                    found.setdefault(label, str(name))
+        for term in terms or []:
+            match term:
+                case {"kind": "list", "name": name, "facet": ranked} if ranked == facet:
                     found.setdefault(label, str(name))
     return found
 
