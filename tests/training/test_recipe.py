@@ -317,7 +317,9 @@ def test_every_key_is_described():
 
 def test_the_keys_are_those_that_a_dump_holds():
     values = {"name": "n", "output": "o", "model": {"path": "m", "lora": {}}, "data": {"world": {}}, "sft": {}}
-    full = Recipe.model_validate({**values, "align": {"any": {}}, "sweep": {"learning_rates": [1]}, "seeds": [1]})
+    full = Recipe.model_validate(
+        {**values, "align": {"any": {"curriculum": {}}}, "sweep": {"learning_rates": [1]}, "seeds": [1]}
+    )
 
     def paths(values, prefix=""):
         for key, value in values.items():
