@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from trifacet.evaluation.run_folder import ModelRun, number
 from trifacet.reports.charts import Chart, chart, short
 from trifacet.reports.plots import Line, swatch
+from trifacet.reports.run.phases import Phases, borders, phases
 from trifacet.reports.run.watched import Watched, changed, watched
 from trifacet.training.drift import chosen_drop
 
@@ -52,6 +54,7 @@ class Stage:
     warnings: list[str]
     changed: str
     watched: Watched | None
+    phases: Phases | None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def stage(model: ModelRun, chart_id: str, drop_limit: float | None = None) -> St
         warnings_of(model, drop_limit),
         changed(model.done),
         watched(model.watched, f"{chart_id}-own"),
+        phases(model.done),
     )
 
 
@@ -157,23 +161,24 @@ def _alignment_charts(
         lines = [_line(log, f"{metric}/chosen", "chosen", 2), _line(log, f"{metric}/rejected", "rejected", 1)]
         return [line for line in lines if line.steps]
 
+    draw = partial(chart, borders=borders(log))
     charts = [
-        chart("Loss", "Lower: the model tells chosen from rejected more surely.", per_term(LOSS), f"{chart_id}-loss"),
-        chart(
+        draw("Loss", "Lower: the model tells chosen from rejected more surely.", per_term(LOSS), f"{chart_id}-loss"),
+        draw(
             "Reward margin",
             "Above 0: chosen is preferred more than before.",
             per_term(MARGIN),
             f"{chart_id}-margin",
             level=0.0,
         ),
-        chart(
+        draw(
             "Accuracy",
             "Share of pairs with a margin above 0; the thin line is chance.",
             per_term(ACCURACY),
             f"{chart_id}-acc",
             level=0.5,
         ),
-        chart(
+        draw(
             "Reward of each side",
             "Chosen should not sink far below the thin line, the reference.",
             sides("rewards"),
@@ -181,7 +186,7 @@ def _alignment_charts(
             level=0.0,
             named=True,
         ),
-        chart(
+        draw(
             "Log-prob of each side",
             "Nats of a whole response. Both falling together: good texts are unlearned as well.",
             sides("logps"),
@@ -191,7 +196,7 @@ def _alignment_charts(
     ]
     if moved := sides("log_ratio"):
         charts.append(
-            chart(
+            draw(
                 "Moved from the reference",
                 "Nats per token of given responses, so no KL. Chosen far below the thin line: too far.",
                 moved,
@@ -205,7 +210,7 @@ def _alignment_charts(
     by_facet = [line for line in by_facet if line.steps]
     if len(by_facet) > 1:
         charts.append(
-            chart(
+            draw(
                 "Margin by facet",
                 "Text rises and image stays at 0: the model judges texts without looking.",
                 by_facet,
