@@ -2,17 +2,24 @@
 
 import json
 import math
+import signal
 from itertools import pairwise
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from searching import some
-from small_runs import STAGE, log_of, recipe_of, train, weights_of
+from small_runs import STAGE, Command, log_of, recipe_file, recipe_of, train, weights_of
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.scoring import TrieScorer
+from trifacet.generation import writer
+from trifacet.metrics.rouge import rouge_l
+from trifacet.models.asking import WayOfAsking
+from trifacet.models.loading import load_processor
+from trifacet.training.difficulty import semantic_entropy
 from trifacet.training.reference import ReferenceParts
+from trifacet.training.sources import training_set
 from trifacet.training.trainer import LatticeTrainer
 
 # 13 samples in batches of 2, two forwards a step: in three phases of 5, 4 and 4 samples passes of 2, 1 and 1 steps
@@ -68,10 +75,15 @@ def indices(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(
-    ("changes", "stage"), [({}, {"epochs": 2}), ({"rejected.in_batch": True}, {"epochs": 1.5, "objective": "mdpo"})]
-)
-def test_one_group_trains_as_no_curriculum_does_bit_by_bit(trained, changes, stage):
+WHOLE = {
+    "drawn": ({}, {"epochs": 2}),
+    "in batch": ({"rejected.in_batch": True}, {"epochs": 1.5, "objective": "mdpo"}),
+}
+
+
+@pytest.mark.parametrize("name", some(WHOLE, "drawn"))
+def test_one_group_trains_as_no_curriculum_does_bit_by_bit(trained, name):
+    changes, stage = WHOLE[name]
     assert_same(trained({"groups": 1}, changes, **stage), trained(None, changes, **stage))
 
 
@@ -86,19 +98,19 @@ def test_phases_go_from_easy_to_hard(tmp_path, world, tiny_folder, indices):
     assert first != second
     assert [len(batch) for batch in indices] == [2, 2, 1, 2, 2, 1, 2, 2, 2, 2]
     assert sorted(flat(first + later)) == list(range(13))
+    told = [json.loads(line) for line in (folder / "difficulties.jsonl").read_text().splitlines()]
+    for number, batches in ((1, first), (2, indices[6:8]), (3, indices[8:])):
+        assert [at for at, line in enumerate(told) if line["group"] == number] == sorted(flat(batches))
+    assert {line["difficulty"] for line in told} >= {row["easiest"] for row in rows}
 
 
-def test_the_controls_and_mixed_phases(tmp_path, world, tiny_folder, trained, indices):
-    easy = phases(trained({}))
-    hard = phases(trained({"order": "hard-to-easy"}))
-    assert [(row["easiest"], row["hardest"]) for row in hard] == [(row["easiest"], row["hardest"]) for row in easy][
-        ::-1
-    ]
-    indices.clear()
-    train(recipe_with(tmp_path / "out", world, tiny_folder, {"mixed": True}), "mcm", tiny_folder)
-    assert [len(part) for part in (indices[:3], indices[3:8], indices[8:])] == [3, 5, 7]
-    first, second, third = (set(flat(part)) for part in (indices[:3], indices[3:8], indices[8:]))
+def test_mixed_phases_keep_the_samples_of_those_before(tmp_path, world, tiny_folder, indices):
+    curriculum = {"mixed": True, "order": "hard-to-easy"}
+    rows = phases(train(recipe_with(tmp_path / "out", world, tiny_folder, curriculum), "mcm", tiny_folder))
+    first, second, third = (set(flat(part)) for part in (indices[:2], indices[2:6], indices[6:]))
     assert first < second < third == set(range(13))
+    assert [row["hardest"] for row in rows] == [rows[2]["hardest"]] * 3
+    assert rows[0]["easiest"] > rows[1]["easiest"] > rows[2]["easiest"]
 
 
 def forwards(monkeypatch):
@@ -119,11 +131,12 @@ def test_difficulty_costs_no_pass_beyond_the_references(tmp_path, world, tiny_fo
 
     def run(name, curriculum, **stage):
         calls.clear()
-        train(recipe_with(tmp_path / name, world, tiny_folder, curriculum, **stage), "mcm", tiny_folder)
+        recipe = recipe_with(tmp_path / name, world, tiny_folder, curriculum, **stage, limit=5)
+        train(recipe, "mcm", tiny_folder)
         return list(calls)
 
     alone = run("alone", None)
-    assert len(alone) == 7  # 13 samples by twos
+    assert len(alone) == 3  # 5 samples by twos
     assert run("entropy", {}) == alone
     assert run("margin", {"difficulty": "margin"}) == alone
     assert "once more" not in capfd.readouterr().err
@@ -131,10 +144,10 @@ def test_difficulty_costs_no_pass_beyond_the_references(tmp_path, world, tiny_fo
     assert run("entropy", {}) == []
     # a cache of before there were entropies: one pass over the chosen responses alone
     (tmp_path / "alone/models/mcm/done.json").unlink()
-    assert run("alone", {}) == [2] * 6 + [1]
+    assert run("alone", {}) == [2, 2, 1]
     assert "mcm: the reference is scored once more, for the entropy of each sample" in capfd.readouterr().err
     online = run("online", {}, reference="online")
-    assert online[:7] == [2] * 6 + [1]
+    assert online[:3] == [2, 2, 1]
     wanted = phases(tmp_path / "entropy/models/mcm")
     for name in ("alone", "online"):  # other tries than those of the whole pass, so rounded in another way
         for row, other in zip(phases(tmp_path / name / "models/mcm"), wanted, strict=True):
@@ -155,12 +168,7 @@ def test_the_previous_phases_model_is_the_next_ones_reference(trained, kind):
         assert nothing_moved == (line["step"] in borders), line["step"]
 
 
-def test_a_fixed_reference_stays_the_start(trained):
-    borders = [row["first_step"] for row in phases(trained({"epochs": 2}))]
-    off = [line["step"] for line in log_of(trained({"epochs": 2})) if abs(line["loss"] - math.log(2)) > 2e-5]
-    assert set(borders[1:]) < set(off)
-
-
+@pytest.mark.endurance
 def test_cached_and_online_references_of_phases_agree(trained):
     curriculum = {"reference": "previous", "mixed": True}
     gentle = {"learning_rate": 1e-5}  # Adam divides by the gradient's size: larger steps blow up rounding
@@ -169,31 +177,99 @@ def test_cached_and_online_references_of_phases_agree(trained):
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-5)
 
 
+@pytest.mark.endurance
+def test_a_loaders_workers_get_each_phases_reference(trained):
+    curriculum = {"reference": "previous", "mixed": True}
+    usual, other = trained(curriculum), trained(curriculum, {"data.workers": 1})
+    assert_same(usual, other)
+
+
+def test_groups_that_lend_each_other_versions_stay_in_their_phase(tmp_path, world, tiny_folder, indices):
+    """Of 13 samples in phases of 5, 4 and 4 no batch of two crosses a border, and the same two meet in every pass."""
+    changes = {"rejected.in_batch": True}
+    recipe = recipe_with(
+        tmp_path / "out", world, tiny_folder, {"mixed": True}, changes, objective="mdpo", reference="online"
+    )
+    train(recipe, "mcm", tiny_folder)
+    first, second, third = ({frozenset(batch) for batch in part} for part in (indices[:3], indices[3:8], indices[8:]))
+    assert first < second < third
+    assert sorted(map(len, third)) == [1, 2, 2, 2, 2, 2, 2]
+    samples = training_set(recipe, "mcm", recipe.align["mcm"])
+    encoder = WayOfAsking.of(recipe.data).encoder(load_processor(tiny_folder))
+    shown = samples.trained_on(encoder, recipe.folder).groups  # to those who show what was trained on
+    assert {frozenset(group) for group in shown.members} == third
+
+
+def test_an_objective_without_a_reference_has_a_pass_for_its_difficulty(tmp_path, world, tiny_folder, monkeypatch):
+    calls = forwards(monkeypatch)
+    nll = {"name": "likely", "terms": [{"name": "nll", "kind": "nll"}]}
+    for kind, cells in (("entropy", 1), ("margin", 2)):
+        calls.clear()
+        curriculum = {"difficulty": kind}
+        folder = train(recipe_with(tmp_path / kind, world, tiny_folder, curriculum, objective=nll), "mcm", tiny_folder)
+        assert calls == [2 * cells] * 6 + [cells]
+        assert len(phases(folder)) == 3
+
+
+def test_difficulty_by_the_meanings_of_sampled_answers(tmp_path, world, tiny_folder, monkeypatch):
+    curriculum = {"difficulty": "semantic-entropy", "groups": 2, "answers": {"count": 3, "max_new_tokens": 6}}
+    recipe = recipe_with(tmp_path / "out", world, tiny_folder, curriculum, limit=5)
+    folder = train(recipe, "mcm", tiny_folder)
+    files = [tmp_path / "out" / "reference" / f"mcm-answers-{draw}.jsonl" for draw in (1, 2, 3)]
+    texts = [[json.loads(line)["text"] for line in file.read_text().splitlines()] for file in files]
+    assert len({*texts[0], *texts[1], *texts[2]}) > 5  # of five samples
+
+    def rouge(ours, theirs):
+        return [rouge_l(one, other) for one, other in zip(ours, theirs, strict=True)]
+
+    wanted = sorted(semantic_entropy(answers, rouge, 0.7) for answers in zip(*texts, strict=True))
+    rows = phases(folder)
+    assert [rows[0]["easiest"], rows[0]["hardest"], rows[1]["easiest"], rows[1]["hardest"]] == pytest.approx(
+        [wanted[0], wanted[2], wanted[3], wanted[4]]
+    )
+    assert all(0 <= value <= math.log(3) + 1e-9 for value in wanted)
+    (folder / "done.json").unlink()
+    monkeypatch.setattr(writer, "_generate_batch", None)  # nothing is drawn again
+    train(recipe, "mcm", tiny_folder)
+    assert phases(folder) == rows
+
+
+LINEAR = {"scheduler": "linear", "warmup": 0.0, "epochs": 2}
+
+
 def test_a_schedule_that_restarts_has_its_peak_in_each_phase(trained):
-    common = {"scheduler": "linear", "warmup": 0.0, "epochs": 2}
-    going_on = [line["learning_rate"] for line in log_of(trained({}, **common))]
-    anew = [line["learning_rate"] for line in log_of(trained({"schedule": "restart"}, **common))]
+    going_on = [line["learning_rate"] for line in log_of(trained({}, **LINEAR))]
+    anew = [line["learning_rate"] for line in log_of(trained({"schedule": "restart"}, **LINEAR))]
     peak = SMALL["learning_rate"]
     assert going_on == pytest.approx([peak * (8 - step) / 8 for step in range(8)])
     assert anew == pytest.approx([peak * (steps - step) / steps for steps in (4, 2, 2) for step in range(steps)])
 
 
 def test_an_optimizer_that_is_reset_forgets(trained):
-    kept, reset = log_of(trained({"epochs": 2})), log_of(trained({"optimizer": "reset", "epochs": 2}))
-    border = phases(trained({"epochs": 2}))[1]["first_step"]
+    kept, reset = log_of(trained({}, **LINEAR)), log_of(trained({"optimizer": "reset"}, **LINEAR))
     same = [one["loss"] == other["loss"] for one, other in zip(kept, reset, strict=True)]
-    assert same == [line["step"] <= border for line in kept]  # the first step of the second phase goes another way
+    border = phases(trained({}, **LINEAR))[1]["first_step"]
+    assert same == [line["step"] <= border for line in kept]  # its first step goes another way
+
+
+def test_a_fixed_reference_stays_the_start(trained):
+    borders = {row["first_step"] for row in phases(trained({}, **LINEAR))[1:]}
+    moved = {line["step"] for line in log_of(trained({}, **LINEAR)) if abs(line["loss"] - math.log(2)) > 2e-5}
+    assert borders < moved
 
 
 # --- stopped and started again ----------------------------------------------------------------------------------
 
 ALL = {"reference": "previous", "optimizer": "reset", "schedule": "restart", "mixed": True, "epochs": [2, 1, 1]}
 STOPS = {  # in the middle of a phase, at a border, and in the pass over a phase's samples
-    "going on": ({"epochs": 2}, {}, [3, 4, 6]),
-    "renewed": (ALL, {}, [1, "phase-2", 4, 5, "phase-3", 7]),
+    "going on": ({"epochs": 2}, {}, [3, 4]),
+    "renewed": (ALL, {}, ["phase-2", 5]),
+    "renewed, often": (ALL, {}, [1, "phase-2", 4, 5, "phase-3", 7]),
     "online": (ALL, {"reference": "online"}, [4, 5, 8]),
-    "in batch": (ALL, {"reference": "cache", "objective": "mdpo"}, [4, "phase-3", 8]),
+    "in batch": (ALL, {"objective": "mdpo"}, [4, "phase-3", 8]),
+    "resampled": ({"epochs": 2}, {"reference": "online", "objective": "mdpo"}, [3, 5]),
 }
+RECIPES = {"in batch": {"rejected.in_batch": True}, "resampled": {"rejected.resample": True}}
 
 
 class Killed(BaseException):
@@ -228,7 +304,7 @@ def test_stopped_anywhere_it_ends_with_the_same_weights_bit_by_bit(
 ):
     curriculum, stage, stops = STOPS[name]
     stage = {**stage, "save_every": save_every, "scheduler": "cosine", "warmup": 0.1}
-    changes = {**LORA, **({"rejected.in_batch": True} if name == "in batch" else {})}
+    changes = {**LORA, **RECIPES.get(name, {})}
     whole = trained(curriculum, changes, **stage)
     recipe = recipe_with(tmp_path / "out", world, tiny_folder, curriculum, changes, **stage)
     for stop in stops:
@@ -242,6 +318,27 @@ def test_stopped_anywhere_it_ends_with_the_same_weights_bit_by_bit(
     assert [line["loss"] for line in log_of(folder)] == [line["loss"] for line in log_of(whole)]
     assert phases(folder) == phases(whole)
     assert not list(folder.glob("*.safetensors"))
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize("name", ["going on", "renewed", "online"])
+def test_killed_as_a_process_it_ends_with_the_same_weights(tmp_path, world, tiny_folder, trained, name):
+    curriculum, stage, _ = STOPS[name]
+    stage = {**stage, "save_every": 2, "scheduler": "cosine", "warmup": 0.1}
+    whole = trained(curriculum, LORA, **stage)
+    values = {"sft": None, "align.mcm": {**SMALL, "curriculum": curriculum, **stage}, **LORA}
+    recipe = recipe_file(tmp_path, tmp_path / "out", world, tiny_folder, values)
+    folder = tmp_path / "out/models/mcm"
+    seen = [
+        (tmp_path / "out/reference/mcm-phase-2.parts").exists,
+        (folder / "checkpoint-4/trainer_state.json").exists,
+        (folder / "checkpoint-6").exists,
+    ]
+    for appears in seen[name != "renewed" :]:
+        assert Command(tmp_path, "align", recipe).stop_when(appears, signal.SIGKILL) == -signal.SIGKILL
+    assert Command(tmp_path, "align", recipe).wait() == 0
+    assert_adapters_same(folder, whole)
+    assert phases(folder) == phases(whole)
 
 
 def assert_adapters_same(folder, other):
@@ -263,17 +360,18 @@ def test_other_difficulties_are_another_training(tmp_path, world, tiny_folder, s
         train(recipe, "mcm", tiny_folder)
 
 
-def test_a_lost_reference_of_a_half_trained_phase_is_told(tmp_path, world, tiny_folder, stopping):
-    for kind, file in (("cache", "reference/mcm-phase-2.safetensors"), ("online", "models/mcm/previous.safetensors")):
-        output = tmp_path / kind
-        recipe = recipe_with(output, world, tiny_folder, {**ALL, "epochs": [1, 2, 1]}, reference=kind, save_every=1)
-        stopping[:] = [3]  # the first phase has two steps
-        with pytest.raises(Killed):
-            train(recipe, "mcm", tiny_folder)
-        stopping.clear()
-        (output / file).unlink()
-        with pytest.raises(TrifacetError, match=r"half trained, cannot be used .*delete .*models/mcm to train"):
-            train(recipe, "mcm", tiny_folder)
+@pytest.mark.parametrize("kind", some(["cache", "online"], "cache"))
+def test_a_lost_reference_of_a_half_trained_phase_is_told(tmp_path, world, tiny_folder, stopping, kind):
+    file = {"cache": "reference/mcm-phase-2.safetensors", "online": "models/mcm/previous.safetensors"}[kind]
+    curriculum = {**ALL, "epochs": [1, 2, 1]}
+    recipe = recipe_with(tmp_path, world, tiny_folder, curriculum, reference=kind, save_every=1)
+    stopping[:] = [3]  # the first phase has two steps
+    with pytest.raises(Killed):
+        train(recipe, "mcm", tiny_folder)
+    stopping.clear()
+    (tmp_path / file).unlink()
+    with pytest.raises(TrifacetError, match=r"half trained, cannot be used .*delete .*models/mcm to train"):
+        train(recipe, "mcm", tiny_folder)
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------

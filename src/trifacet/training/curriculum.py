@@ -6,18 +6,21 @@ that come first in the data count as easier.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from trifacet.base.draws import generator
-from trifacet.base.errors import TrifacetError
-from trifacet.settings.section import Section
+from trifacet.base.errors import DataError, TrifacetError
+from trifacet.settings.section import MOST, Section
 
+DIFFICULTIES = "difficulties.jsonl"  # in a stage's folder
 Epochs = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
@@ -48,7 +51,7 @@ class Curriculum(Section):
     column: str | None = Field(None, min_length=1, description="field of the rows that has the difficulty, of `given`")
     answers: Answers = Answers()
     groups: int = Field(3, ge=1, le=1_000, description="groups of equal size by rank (bounds, where set, win)")
-    bounds: list[float] | None = Field(
+    bounds: list[Annotated[float, Field(ge=-MOST, le=MOST)]] | None = Field(
         None, min_length=1, max_length=999, description="rising difficulties at which the next group begins"
     )
     order: Literal["easy-to-hard", "hard-to-easy", "random"] = Field(
@@ -139,6 +142,29 @@ def difficulty_groups(difficulties: Sequence[float], settings: Curriculum, seed:
     elif settings.order == "hard-to-easy":
         groups = groups[::-1]
     return [tuple(sorted(group.tolist())) for group in groups]
+
+
+def difficulty_lines(ids: Sequence[str], difficulties: Sequence[float], groups: Sequence[tuple[int, ...]]) -> str:
+    """JSON lines {"id", "difficulty", "group"} of the samples, in the data's order; groups count from 1 as trained."""
+    group_of = {index: number for number, group in enumerate(groups, start=1) for index in group}
+    rows = zip(ids, difficulties, strict=True)
+    lines = [
+        json.dumps({"id": name, "difficulty": difficulty, "group": group_of[index]}, ensure_ascii=False) + "\n"
+        for index, (name, difficulty) in enumerate(rows)
+    ]
+    return "".join(lines)
+
+
+def read_groups(path: Path) -> list[tuple[int, ...]]:
+    """The groups that ``difficulty_lines`` has written down. Raises DataError where the file is damaged."""
+    try:
+        numbers = [int(json.loads(line)["group"]) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"is not what the training wrote ({error})", fix="train the stage anew", file=path) from None
+    return [
+        tuple(index for index, number in enumerate(numbers) if number == group)
+        for group in range(1, max(numbers, default=0) + 1)
+    ]
 
 
 def phases_of(

@@ -93,8 +93,7 @@ class CurriculumTrainer(LatticeTrainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The stage's schedule over all phases, or once in each."""
-        scheduler: Any = self.lr_scheduler
-        if self.curriculum.schedule == "restart" and scheduler is None:
+        if self.curriculum.schedule == "restart" and getattr(self, "lr_scheduler", None) is None:
             factors = [self._factor(self.course.phase_steps(phase)) for phase in range(len(self.course.phases))]
             first = self.course.first
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.engine.scoring import TrieScorer
+from trifacet.training import ranks
 from trifacet.training.batches import Groups
 from trifacet.training.course import Course
-from trifacet.training.curriculum import Curriculum, difficulty_groups, phases_of
+from trifacet.training.curriculum import (
+    DIFFICULTIES,
+    Curriculum,
+    difficulty_groups,
+    difficulty_lines,
+    phases_of,
+)
 from trifacet.training.difficulty import difficulties
 from trifacet.training.examples import Examples
 from trifacet.training.recipe import Align
@@ -84,6 +92,8 @@ def plan(
         reference = reference_scores(stage, examples, scorer, weights, entropies=wanted)
     hard = difficulties(stage, curriculum, examples, scorer, weights, reference)
     parts = difficulty_groups(hard, curriculum, stage.seed)
+    told = difficulty_lines([sample.id for sample in examples.samples], hard, parts)
+    ranks.first_does(lambda: write_atomically(stage.folder / DIFFICULTIES, told))
     if examples.groups is not None:
         examples.groups = Groups(len(examples), examples.groups.size, examples.rejection.seed, parts)
         reference = reference_scores(stage, examples, scorer, weights)

@@ -6,6 +6,7 @@ import re
 from fake_run import HOSTILE, make_run, write_lines
 
 from trifacet.evaluation.run_folder import read_run
+from trifacet.reports.plots import Line, line_chart
 from trifacet.reports.run.phases import borders, phases
 from trifacet.reports.run.report import render
 
@@ -23,10 +24,8 @@ DONE = {
 
 
 def test_a_report_shows_the_phases(tmp_path):
-    folder = make_run(tmp_path / "run", posts=2, models=("sft", "dpo"), scored=False)
+    folder = make_run(tmp_path / "run", posts=1, models=("dpo",), scored=False)
     home = folder / "models" / "dpo"
-    plain = render(read_run(folder))
-    assert "The phases" not in plain
     (home / "done.json").write_text(json.dumps({**json.loads((home / "done.json").read_text()), "curriculum": DONE}))
     rows = [json.loads(line) for line in (home / "log.jsonl").read_text().splitlines()]
     write_lines(home / "log.jsonl", [{**row, "phase": 1 + (row["step"] > 50)} for row in rows])
@@ -38,9 +37,16 @@ def test_a_report_shows_the_phases(tmp_path):
     assert cells[9] == "1.5 to –"
     assert "<script>" not in table
     assert "<img" not in table
-    assert page.count("in 2 phases") > plain.count("in 2 phases")
-    dots = r"stroke-dasharray"
-    assert len(re.findall(dots, page)) > len(re.findall(dots, plain))
+    assert page.count("150 steps in 2 phases") >= 5  # charts
+
+
+def test_borders_are_dotted_lines():
+    line = Line("loss", [1.0, 2.0, 3.0], [3.0, 2.0, 1.0], 0)
+    plain, marked = (
+        line_chart([line], alternative="", chart_id="one", borders=borders) for borders in ((), (1.5, 2.5))
+    )
+    dashes = "stroke-dasharray"
+    assert marked.count(dashes) == plain.count(dashes) + 2
 
 
 def test_what_is_no_curriculum_has_no_table():
