@@ -29,8 +29,8 @@ EXCEPTIONS = {
         "review/store reports/funnel/page runs/folder runs/keeping building/asking building/build building/card "
         "building/downloads building/examples building/folder building/keeping building/output building/shard_writer "
         "building/stage_folder building/step building/story building/trial building/workers training/bad_rows "
-        "training/callbacks training/checkpoints training/outcome training/reference training/trainer "
-        "training/watching regions/store "
+        "training/callbacks training/checkpoints training/curriculum training/outcome training/phase_reference "
+        "training/reference training/trainer training/watching regions/store "
     ),
     "files of the package, docs and corpora": "cli/build_demo cli/pages cli/recipes llm/prompts metrics/meteor_jar "
     "metrics/wordnet metrics/wordnet_synonyms review/app web/page",

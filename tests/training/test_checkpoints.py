@@ -156,7 +156,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, world, tiny_folde
     def breaks(self, *arguments, **options):
         if self.state.global_step == step:
             with torch.no_grad():
-                next(iter(self._trained().values())).view(-1)[0] = torch.nan
+                next(iter(self.trained().values())).view(-1)[0] = torch.nan
         plain(self, *arguments, **options)
 
     monkeypatch.setattr(LatticeTrainer, "_maybe_log_save_evaluate", breaks)

@@ -9,6 +9,7 @@ import socket
 
 import pytest
 import torch
+from searching import some
 from small_runs import STAGE, Command, log_of, recipe_file, weights_of
 from torch.utils.data import BatchSampler, SequentialSampler
 
@@ -148,6 +149,30 @@ def test_sharded_weights_take_the_way_of_one_process_and_resume(runs):
     commands = launch(base, "align", path, **FSDP)
     assert ends(commands) == [0, 0], commands[0].stderr[-3000:]
     assert_same_way(base / "sharded", base / "one", "mcm")
+
+
+CURRICULA = {
+    "renewed": {"reference": "previous", "optimizer": "reset", "schedule": "restart", "epochs": 2},
+    "going-on": {"mixed": True},
+}
+
+
+@pytest.mark.parametrize("name", some(CURRICULA, "renewed"))
+@pytest.mark.parametrize("reference", some(["cache", "online"], "cache"))
+def test_two_processes_take_the_way_of_one_through_a_curriculum(runs, name, reference):
+    base, recipe = runs
+    stage = {**CHANGES["align.mcm"], "max_steps": None, "curriculum": CURRICULA[name], "reference": reference}
+    one, two = (f"{name}-{reference}-{count}" for count in ("one", "two"))
+    paths = [recipe(run, sft=None, **{"align.mcm": stage}) for run in (one, two)]
+    alone = Command(base, "align", paths[0])
+    commands = launch(base, "align", paths[1])
+    assert [alone.wait(), *ends(commands)] == [0, 0, 0], commands[0].stderr[-3000:]
+    assert_same_way(base / two, base / one, "mcm")
+    rows, wanted = (
+        json.loads((base / run / "models/mcm/done.json").read_text())["curriculum"]["phases"] for run in (two, one)
+    )
+    for row, other in zip(rows, wanted, strict=True):
+        assert row == {**other, **{key: pytest.approx(other[key], abs=1e-5) for key in ("easiest", "hardest")}}
 
 
 def test_a_refusal_ends_all_processes_with_one_message(runs, world, tmp_path):

@@ -327,9 +327,8 @@ def test_the_keys_are_those_that_a_dump_holds():
         "sft": {},
         "regions": {},
     }
-    full = Recipe.model_validate(
-        {**values, "align": {"any": {"changed_tokens": {}}}, "sweep": {"learning_rates": [1]}, "seeds": [1]}
-    )
+    stages = {"any": {"changed_tokens": {}, "curriculum": {}}}
+    full = Recipe.model_validate({**values, "align": stages, "sweep": {"learning_rates": [1]}, "seeds": [1]})
 
     def paths(values, prefix=""):
         for key, value in values.items():

@@ -14,6 +14,7 @@ from trifacet.building.step import AskStep, GlobalStep
 from trifacet.building.steps import STEPS
 from trifacet.cli.families import markdown
 from trifacet.settings.tables import recipe_keys, table, with_table
+from trifacet.training.curriculum import Curriculum
 from trifacet.training.recipe import Recipe
 
 
@@ -35,8 +36,14 @@ def building_keys() -> str:
     return "\n\n".join(parts)
 
 
+def curriculum_keys() -> str:
+    """The keys of an alignment's curriculum."""
+    return table(recipe_keys(Curriculum))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "recipes.md": training_keys,
+    "curriculum.md": curriculum_keys,
     "building-recipe.md": building_keys,
     "families.md": markdown,
 }

@@ -8,7 +8,7 @@ Shape letters: B rows, N tokens of the longest row, R response tokens, M reads, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -179,6 +179,13 @@ class TokenLogps(torch.autograd.Function):
         return gradient_RV.scatter_add_(-1, token_R[:, None], gradient_R1), None
 
 
+def logps_and_entropies(logits_RV: Tensor, token_R: Tensor) -> Tensor:
+    """Log-probs of tokens (R,) under logits (R, V), and the entropies (nats) of what was expected there: (R, 2)."""
+    logps_RV = logits_RV.log_softmax(-1)
+    logp_R = logps_RV.gather(-1, token_R[:, None]).squeeze(-1)
+    return torch.stack([logp_R, torch.special.entr(logps_RV.exp_()).sum(-1)], dim=-1)  # 0 log 0 is 0
+
+
 class TrieScorer(nn.Module):
     """Wraps a model so that its forward takes a batch of tries and gives summed log-probs per cell.
 
@@ -203,6 +210,7 @@ class TrieScorer(nn.Module):
         if attention == "auto":
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
         self._blank_images: dict[str, Tensor] | None = None
+        self._read: Callable[[Tensor, Tensor], Tensor] = TokenLogps.apply  # what is wanted of logits and tokens
         self.attention: _Attention = "dense" if family.needs_dense_mask else attention
         names = {"segments": SEGMENTS, "flex": "flex_attention", "dense": "sdpa"}
         core(model).set_attn_implementation({"text_config": names[self.attention]})
@@ -236,12 +244,27 @@ class TrieScorer(nn.Module):
             with left_out(self.family.unread(self.model)), self._light():
                 features = self.family.features(self.model, **images) if images else []
             logps_R = torch.cat([self._computed(part, features, part is batch) for part in _parts(batch)])
-        logps_C = logps_R.new_zeros(len(batch.lengths_C))
-        logps_M = logps_R[batch.read_M]
-        logps_C = logps_C.index_add(0, batch.cell_M, logps_M if batch.weight_M is None else logps_M * batch.weight_M)
+        logps_C = logps_R.new_zeros(len(batch.lengths_C), *logps_R.shape[1:])
+        read_M = logps_R[batch.read_M]
+        if (weight_M := batch.weight_M) is not None:  # of log-probs: entropies are those of all tokens alike
+            read_M = read_M * (weight_M if read_M.ndim == 1 else torch.stack([weight_M, torch.ones_like(weight_M)], -1))
+        logps_C = logps_C.index_add(0, batch.cell_M, read_M)
         if features and not batch.images:  # of the blank: in the graph, and of no weight
             logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
         return logps_C
+
+    @torch.no_grad()
+    def with_entropies(self, batch: Batch) -> Tensor:
+        """The scores of ``forward`` and, of each cell's response, the mean entropy of its tokens in nats: (2, C).
+
+        The entropy of a token is that of the model's distribution where the token stands, whichever token it is.
+        """
+        self._read = logps_and_entropies
+        try:
+            logps_C, entropies_C = self(batch).unbind(-1)
+        finally:
+            self._read = TokenLogps.apply
+        return torch.stack([logps_C, entropies_C / batch.lengths_C])
 
     def _computed(self, part: Batch, features: list[Any], whole: bool) -> Tensor:
         """Log-probs of the response tokens of some rows; rows that are not all are computed again going backwards."""
@@ -313,7 +336,7 @@ class TrieScorer(nn.Module):
         """Log-probs of single tokens; logits of many tokens over a large vocabulary never exist all at once."""
 
         def logps(hidden_Rd: Tensor, token_R: Tensor) -> Tensor:
-            return TokenLogps.apply(self.family.logits(self.model, hidden_Rd).float(), token_R)
+            return self._read(self.family.logits(self.model, hidden_Rd).float(), token_R)
 
         vocabulary = core(self.model).config.get_text_config().vocab_size
         chunk = max(LOGITS_AT_ONCE // vocabulary, 1)

@@ -30,18 +30,25 @@ def chart(
     level: float | None = None,
     named: bool = False,
     from_zero: bool = False,
+    borders: Sequence[float] = (),
 ) -> Chart:
-    """The lines drawn; the text alternative says where each began and ended."""
+    """The lines drawn; the text alternative says where each began and ended, and how many ``borders`` are between."""
     said = "; ".join(
         f"{isolated(line.label)} from {short(line.values[0])} to {short(line.values[-1])}" for line in lines
     )
     last = max((line.steps[-1] for line in lines), default=0)
-    alternative = f"{title} over {last:.0f} steps: {said}." if said else f"{title}: nothing logged."
-    return Chart(
-        title,
-        hint,
-        line_chart(lines, alternative=alternative, chart_id=chart_id, level=level, named=named, from_zero=from_zero),
+    marked = f" in {len(borders) + 1} phases" if borders else ""
+    alternative = f"{title} over {last:.0f} steps{marked}: {said}." if said else f"{title}: nothing logged."
+    drawn = line_chart(
+        lines,
+        alternative=alternative,
+        chart_id=chart_id,
+        level=level,
+        named=named,
+        from_zero=from_zero,
+        borders=borders,
     )
+    return Chart(title, hint, drawn)
 
 
 def short(value: float) -> str:

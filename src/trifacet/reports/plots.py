@@ -134,6 +134,7 @@ def line_chart(
     named: bool = False,
     from_zero: bool = False,
     across: str = "optimiser step",
+    borders: Sequence[float] = (),
 ) -> Markup:
     """Curves over steps, without a legend of their own: the page has one for all charts of a stage.
 
@@ -145,6 +146,7 @@ def line_chart(
         named: write each curve's name at its end.
         from_zero: the vertical axis begins at 0: for lengths and shares, of which a small change is to look small.
         across: what the horizontal axis counts.
+        borders: places on the horizontal axis that are marked by a dotted line.
     """
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": chart_id}):
         figure, axes = empty_figure(210)
@@ -152,6 +154,8 @@ def line_chart(
         axes.set_axisbelow(True)
         if level is not None:
             axes.axhline(level, color=QUIET, linewidth=1)
+        for border in borders:
+            axes.axvline(border, color=QUIET, linewidth=1, linestyle=":")
         ends: list[tuple[float, float]] = []
         for line in lines:
             axes.plot(

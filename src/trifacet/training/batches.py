@@ -6,7 +6,7 @@ samples, batch size, seed) alone, so reference scores can be cached; the order o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,12 +30,17 @@ class LossInputs(OfTensors):
 
 
 class Groups:
-    """The samples in groups of ``size``; the last one holds what is left over."""
+    """The samples in groups of ``size``; the last one holds what is left over.
 
-    def __init__(self, samples: int, size: int, seed: int) -> None:
-        order = generator("groups", seed).permutation(samples).tolist()
-        self.size = size
-        self.members: list[list[int]] = [order[at : at + size] for at in range(0, samples, size)]
+    ``parts``: samples of different parts share no group, and each part has a last one (None: all are of one).
+    """
+
+    def __init__(self, samples: int, size: int, seed: int, parts: Sequence[Sequence[int]] | None = None) -> None:
+        self.size, self.parts = size, parts
+        self.members: list[list[int]] = []
+        for part in parts or [range(samples)]:
+            order = [part[place] for place in generator("groups", seed).permutation(len(part)).tolist()]
+            self.members += [order[at : at + size] for at in range(0, len(order), size)]
         self._place = {
             index: (number, at) for number, group in enumerate(self.members) for at, index in enumerate(group)
         }

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from trifacet.base.digests import text_digest
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.images import check_image, resolve_inside
 from trifacet.data.checking.texts import rejects_chosen
@@ -353,6 +354,7 @@ class Examples(Dataset[Example]):
             "seed": rejection.seed,
             **self.pictures.fingerprint(),
             **({"in batches of": self.groups.size} if self.groups else {}),
+            **({"parts": text_digest(str(self.groups.parts))} if self.groups and self.groups.parts else {}),
         }
         asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]
         return {

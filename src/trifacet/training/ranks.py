@@ -201,11 +201,15 @@ class ShareOfBatches(BatchSampler):
             yield batch[:1]
 
 
-def shared(loader: Any) -> Any:
-    """``loader``, as accelerate has prepared it for one process of several, with this process's ``ShareOfBatches``."""
-    if _waiting is None:
+def shared(loader: Any, batches: BatchSampler | None = None) -> Any:
+    """``loader``, as accelerate has prepared it for one process of several, with this process's ``ShareOfBatches``.
+
+    ``batches``: what all processes share instead of the loader's own batches.
+    """
+    if _waiting is not None:
+        batches = ShareOfBatches(batches or loader.batch_sampler.batch_sampler, rank(), count())
+    if batches is None:
         return loader
-    batches = ShareOfBatches(loader.batch_sampler.batch_sampler, rank(), count())
     kept = ("num_workers", "collate_fn", "pin_memory", "worker_init_fn", "prefetch_factor", "persistent_workers")
     return DataLoaderShard(
         loader.dataset,

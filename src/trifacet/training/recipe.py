@@ -24,6 +24,7 @@ from trifacet.regions.settings import Regions
 from trifacet.settings.reading import explain_invalid, read_values
 from trifacet.settings.section import MOST, Section, Seed
 from trifacet.settings.yaml_values import as_yaml
+from trifacet.training.curriculum import Curriculum
 
 
 def _stage_name(name: str) -> str:
@@ -122,6 +123,16 @@ class Align(Optimisation):
         description="warn when chosen responses have become less likely than under the reference by more than this "
         "many nats per token (null: never)",
     )
+
+    curriculum: Curriculum | None = Field(
+        None, description="train on groups of samples by difficulty, one after the other (null: on all at once)"
+    )
+
+    @model_validator(mode="after")
+    def _counts_once(self) -> Align:
+        if self.curriculum and self.max_steps:
+            raise ValueError("max_steps: a curriculum counts the passes of each phase; leave it out and set epochs")
+        return self
 
     def resolved_objective(self) -> Objective:
         """The objective with this stage's beta, weights and offsets.
@@ -244,7 +255,11 @@ def make_recipe(values: Mapping[str, Any]) -> Recipe:
     align = {}
     for name, stage in recipe.align.items():
         try:
-            stage.resolved_objective()
+            objective = stage.resolved_objective()
+            if stage.curriculum and stage.curriculum.reference == "previous" and not objective.needs_reference:
+                raise TrifacetError(
+                    f"curriculum.reference: objective {objective.name!r} has no reference; set fixed, or leave it out"
+                )
             align[name] = stage.model_copy(update={"objective": _as_data(stage.objective)})
         except TrifacetError as error:
             raise TrifacetError(f"align.{name}: {error}") from None
@@ -283,7 +298,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
-        for key in ("weights", "offsets", "changed_tokens"):
+        for key in ("weights", "offsets", "changed_tokens", "curriculum"):
             if stage[key] is None:
                 del stage[key]
     return text_digest(as_yaml(values))

@@ -12,7 +12,7 @@ import shutil
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,13 +22,13 @@ from trifacet.base.digests import text_digest
 from trifacet.base.files import append_durably, cannot_write
 from trifacet.base.progress import Bar, console
 from trifacet.data.source import FilesRead
-from trifacet.engine.reference import load_reference, refuse_broken_scores, save_reference, score_batches
+from trifacet.engine.reference import Scores, load_scores, refuse_broken_scores, save_reference, score_batches
 from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.preferences.facets import CORNERS
 from trifacet.training import ranks
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.loader_workers import OutliveSignal, sound
-from trifacet.training.recipe import Supervised
+from trifacet.training.recipe import Align, Supervised
 from trifacet.training.stage import Stage
 
 
@@ -45,8 +45,11 @@ def score_missing(
     collator: Collator,
     *,
     workers: int = 0,
+    entropies: bool = False,
 ) -> list[Tensor]:
     """The scores of every batch of ``plan``: each process scores its share of those that ``parts`` lacks.
+
+    A tensor per batch: (C,) log-probs or, with ``entropies``, (2, C) of ``TrieScorer.with_entropies``.
 
     What the first process finds in ``parts`` counts, so that all agree on what is missing.
 
@@ -67,7 +70,8 @@ def score_missing(
     )
     device = next(scorer.parameters()).device
     with ranks.agreed(), Bar("reference") as bar:
-        for position, logps_C in enumerate(score_batches(scorer, (batch for batch, _ in map(sound, loader)), device)):
+        batches = (batch for batch, _ in map(sound, loader))
+        for position, logps_C in enumerate(score_batches(scorer, batches, device, entropies=entropies)):
             number = share[position]
             refuse_broken_scores(logps_C, [examples.samples[index].id for index in plan[number]])
             parts.add(number, logps_C)
@@ -93,44 +97,89 @@ def reference_fingerprint(
     return {**examples.fingerprint(files), "weights": weights, "dtype": told}
 
 
+class Reference(NamedTuple):
+    """What is known of a stage's reference before training: its scores, or the way to compute them in each step.
+
+    Neither where the objective has no reference. ``entropies``: the mean token entropies of the same cells.
+    """
+
+    logps: list[Tensor] | None = None
+    online: OnlineReference | None = None
+    entropies: list[Tensor] | None = None
+
+
 def reference_scores(
-    stage: Stage, examples: Examples, scorer: TrieScorer, weights: str
-) -> tuple[list[Tensor] | None, OnlineReference | None]:
-    """Cached scores, or the way to compute them in each step, or neither where the objective has no reference."""
+    stage: Stage, examples: Examples, scorer: TrieScorer, weights: str, *, entropies: bool = False
+) -> Reference:
+    """Cached scores, or the way to compute them in each step, or neither where the objective has no reference.
+
+    ``entropies``: where the scores are yet to be cached, the same pass gives the entropies too.
+    """
     settings, start, scoring = stage.settings, stage.start, stage.scoring
     if isinstance(settings, Supervised) or not examples.objective.needs_reference:
-        return None, None
+        return Reference()
     if settings.reference == "online":
         adapter_off = getattr(scorer.model, "disable_adapter", None)
         if adapter_off is not None:
-            return None, OnlineReference(scorer, adapter_off)
+            return Reference(online=OnlineReference(scorer, adapter_off))
         frozen = scoring.load(start.path).model
         frozen.requires_grad_(False)
-        return None, OnlineReference(scoring.scorer(frozen, scorer.family))
-    dtype = scoring.model.dtype
-    fingerprint = ranks.first_does(lambda: reference_fingerprint(examples, scorer, dtype, weights, stage.files))
+        return Reference(online=OnlineReference(scoring.scorer(frozen, scorer.family)))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
-    first = f"-first-{settings.limit}" if settings.limit else ""
+    name = f"{start.name}-{'all' if everything else corners}"
+    known = kept_scores(stage, examples, scorer, weights, name, entropies=entropies)
+    return Reference(known.logps, entropies=known.entropies)
+
+
+def kept_scores(
+    stage: Stage, examples: Examples, scorer: TrieScorer, weights: str, name: str, *, entropies: bool = False
+) -> Scores:
+    """The scores of ``examples``, from the run's folder ``reference`` or computed and kept there under ``name``.
+
+    Scores that were kept without entropies are given without.
+
+    Raises:
+        TrifacetError: what is kept is damaged or stale, a score is not finite, a full disk.
+    """
+    assert isinstance(stage.settings, Align)
+    first = f"-first-{stage.settings.limit}" if stage.settings.limit else ""
     weighed = examples.changed_tokens
     told = f"-weighed-{text_digest(weighed.model_dump_json())[:8]}" if weighed else ""
-    path = stage.run / "reference" / f"{start.name}-{'all' if everything else corners}{first}{told}.safetensors"
-    values = ranks.first_does(lambda: torch.cat(load_reference(path, fingerprint)) if path.exists() else None)
-    cells = [len(examples.cells(index)) for index in range(len(examples))]
-    size = settings.batch_size
-    parts = ReferenceParts(path.with_suffix(".parts"), {**fingerprint, "batch size": str(size)}, ranks.rank())
-    if values is not None:
+    path = stage.run / "reference" / f"{name}{first}{told}.safetensors"
+    dtype = stage.scoring.model.dtype
+    fingerprint = ranks.first_does(lambda: reference_fingerprint(examples, scorer, dtype, weights, stage.files))
+    known = ranks.first_does(lambda: load_scores(path, fingerprint) if path.exists() else None)
+    size = stage.settings.batch_size
+    made_for = {**fingerprint, "batch size": str(size), **({"entropies": "too"} if entropies else {})}
+    parts = ReferenceParts(path.with_suffix(".parts"), made_for, ranks.rank())
+    if known is not None:
         ranks.first_does(parts.remove)  # left by a kill between the cache's last byte and its removal
-        return list(values.split(cells)), None
+        return known
     plan = examples.groups.members if examples.groups else batches_in_order(len(examples), size)
-    collator = Collator(examples, rows=scoring.rows)
-    batches = score_missing(examples, scorer, plan, parts, collator, workers=stage.samples.workers)
-    order = [index for batch in plan for index in batch]
-    scored = dict(zip(order, torch.cat(batches).split([cells[index] for index in order]), strict=True))
-    scores = [scored[index] for index in range(len(examples))]
-    ranks.first_does(lambda: save_reference(path, scores, fingerprint))
+    found = score_in_batches(stage, examples, scorer, plan, parts, entropies=entropies)
+    scores = [found[index] for index in range(len(examples))]
+    made = Scores([one[0] for one in scores], [one[1] for one in scores]) if entropies else Scores(scores)
+    ranks.first_does(lambda: save_reference(path, made.logps, fingerprint, made.entropies))
     ranks.first_does(parts.remove)
-    return scores, None
+    return made
+
+
+def score_in_batches(
+    stage: Stage,
+    examples: Examples,
+    scorer: TrieScorer,
+    plan: Sequence[list[int]],
+    parts: ReferenceParts,
+    *,
+    entropies: bool = False,
+) -> dict[int, Tensor]:
+    """The scores of the samples in the batches of ``plan``, by index: (cells,), or with entropies (2, cells)."""
+    collator = Collator(examples, rows=stage.scoring.rows)
+    batches = score_missing(examples, scorer, plan, parts, collator, workers=stage.samples.workers, entropies=entropies)
+    order = [index for batch in plan for index in batch]
+    cells = [len(examples.cells(index)) for index in order]
+    return dict(zip(order, torch.cat(batches, -1).split(cells, -1), strict=True))
 
 
 class OnlineReference:
@@ -180,7 +229,7 @@ class ReferenceParts:
                 self.done.update(known for line in lines if (known := _parsed(line)) is not None)
 
     def add(self, number: int, logps_C: Tensor) -> None:
-        """Keep the scores (float32, one per cell) of batch ``number``: on disk when this returns.
+        """Keep the scores (float32, one or two per cell) of batch ``number``: on disk when this returns.
 
         Raises:
             TrifacetError: it cannot be written.

@@ -27,6 +27,7 @@ from trifacet.preferences.settings import Rejected
 from trifacet.regions.store import Masks, open_masks
 from trifacet.training.bad_rows import Bad, rows_left_out, usable_examples
 from trifacet.training.batches import Groups
+from trifacet.training.curriculum import DIFFICULTIES, read_groups
 from trifacet.training.examples import Examples
 from trifacet.training.pictures import Rejection
 from trifacet.training.recipe import Align, Recipe, Supervised
@@ -158,7 +159,12 @@ class TrainingSet:
     def trained_on(self, encoder: SampleEncoder, run: Path) -> Examples:
         """The examples that the stage of the run in the folder ``run`` used: less the rows that it lists."""
         gone = rows_left_out(run, self.name, self.source)
-        return self._of([one for one in self.source.read()[: self.limit] if one.id not in gone], encoder)
+        examples = self._of([one for one in self.source.read()[: self.limit] if one.id not in gone], encoder)
+        by_difficulty = run / "models" / self.name / DIFFICULTIES
+        if examples.groups and by_difficulty.is_file():
+            parts = read_groups(by_difficulty)
+            examples.groups = Groups(len(examples), examples.groups.size, self.rejection.seed, parts)
+        return examples
 
     def _of(self, samples: Sequence[Any], encoder: SampleEncoder) -> Examples:
         size = self.in_batches_of

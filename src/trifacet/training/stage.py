@@ -23,6 +23,7 @@ from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import WEIGHTS
 from trifacet.models.paradigms import LoraSettings, vision_trains
 from trifacet.models.settings import Model
+from trifacet.training.curriculum import DIFFICULTIES
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import Scoring, Start, TrainingSet, scoring_of, training_set
 
@@ -160,7 +161,8 @@ def read_done(folder: Path) -> dict[str, Any]:
 
 def write_done(folder: Path, done: Mapping[str, Any]) -> None:
     """Write ``done.json`` with its seal, and those of what training wrote beside it."""
-    files = {name: seal_of(folder / name) for name in ("log.jsonl", "samples.jsonl") if (folder / name).exists()}
+    names = ("log.jsonl", "samples.jsonl", DIFFICULTIES)
+    files = {name: seal_of(folder / name) for name in names if (folder / name).exists()}
     write_atomically(folder / DONE, json.dumps(sealed({**done, "files": files}), indent=2) + "\n")
 
 

@@ -25,8 +25,14 @@ from trifacet.training.bad_rows import note_skipped
 from trifacet.training.callbacks import EpochOfExamples, LogFile, OneTrackedRun, ShowProgress, StepTime, StopOnSignal
 from trifacet.training.checkpoints import last_checkpoint, remove_all, remove_torn_checkpoints
 from trifacet.training.concerns import concerns
+from trifacet.training.curriculum_trainer import CurriculumTrainer
+from trifacet.training.difficulty import refuse_bad_column
 from trifacet.training.examples import Collator, Examples
-from trifacet.training.reference import OnlineReference, reference_scores
+from trifacet.training.phase_reference import WEIGHTS as PREVIOUS
+from trifacet.training.phase_reference import PhaseReference
+from trifacet.training.planning import Planned, plan, show
+from trifacet.training.recipe import Align
+from trifacet.training.reference import OnlineReference
 from trifacet.training.stage import Stage, write_done
 from trifacet.training.trainer import LatticeTrainer, training_arguments
 from trifacet.training.watching import watched_posts, watchers
@@ -50,6 +56,9 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         if stage.samples.source.skip and ranks.is_first():
             note_skipped(stage.run, stage.name, left_out, len(examples) + len(left_out))
         said = concerns(examples.objective, examples.without, stage.samples.source.lost(), len(examples))
+        curriculum = settings.curriculum if isinstance(settings, Align) else None
+        if curriculum:
+            refuse_bad_column(curriculum, examples)
         for one in said if ranks.is_first() else ():
             console.tell(("warning:", "bold yellow"), f" {stage.name}: {visible_line(one)}")
         weights = weights_fingerprint(loaded.model)  # before adapters are added
@@ -57,9 +66,12 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         model, table = choose_trained(loaded.model, loaded.family, train_vision=trained.vision, lora=trained.lora)
         scorer = stage.scoring.scorer(model, loaded.family)
     _show_trained(stage.name, table)
-    reference, online = reference_scores(stage, examples, scorer, weights)
-    collator = Collator(examples, reference, rows=stage.scoring.rows)
-    trainer, stop = _trainer(stage, scorer, examples, collator, online, said)
+    reference, planned = plan(stage, examples, scorer, weights, forwards=settings.accumulation)
+    if planned:
+        show(stage.name, planned)
+    online = reference.online
+    collator = Collator(examples, reference.logps, rows=stage.scoring.rows)
+    trainer, stop = _trainer(stage, scorer, examples, collator, online, said, planned)
     step_time = StepTime()
     trainer.add_callback(step_time)
     posts = watched_posts(stage.watch, examples.encoder) if stage.watch else None
@@ -83,8 +95,8 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
-        **({"rejected_images": counts} if (counts := examples.drawn_counts()) else {}),
         **_regions(examples),
+        **({"curriculum": planned.facts()} if planned else {}),
     }
     trainer.refuse_broken_weights()
     whole = None
@@ -98,6 +110,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         save_model(model, loaded.processor, folder / "model", stage.asking.model_copy(update=read), whole)
         write_done(folder, done)
         remove_all(folder)
+        (folder / PREVIOUS).unlink(missing_ok=True)
 
     ranks.first_does(finish)
     if ranks.any_of(stop.received is not None):  # in the last step
@@ -135,6 +148,7 @@ def _trainer(
     collator: Collator,
     online: OnlineReference | None,
     said: list[str],
+    planned: Planned | None,
 ) -> tuple[LatticeTrainer, StopOnSignal]:
     settings, folder = stage.settings, stage.folder
     if settings.gradient_checkpointing:
@@ -149,22 +163,25 @@ def _trainer(
         accumulation=ranks.share_of(settings.accumulation, stage.key),
     )
     stop = StopOnSignal()
-    trainer = LatticeTrainer(
-        scorer,
-        arguments,
-        examples,
-        collator,
-        reference_scorer=online,
-        callbacks=[LogFile(folder / "log.jsonl", said), EpochOfExamples(examples), OneTrackedRun(), stop],
-    )
+    options: dict[str, Any] = {
+        "reference_scorer": online,
+        "callbacks": [LogFile(folder / "log.jsonl", said), EpochOfExamples(examples), OneTrackedRun(), stop],
+    }
+    if planned is None:
+        trainer = LatticeTrainer(scorer, arguments, examples, collator, **options)
+    else:
+        previous = None
+        if planned.curriculum.reference == "previous":
+            previous = PhaseReference(stage, examples, collator, planned.course, online=online is not None)
+        options |= {"planned": planned, "previous": previous}
+        trainer = CurriculumTrainer(scorer, arguments, examples, collator, **options)
     trainer.remove_callback(PrinterCallback)
     return trainer, stop
 
 
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
     try:
-        ids = [sample.id for sample in trainer.train_dataset.samples]
-        checkpoint = ranks.first_does(lambda: last_checkpoint(folder, ids))
+        checkpoint = ranks.first_does(lambda: last_checkpoint(folder, trainer.samples_in_order))
         if not (checkpoint and trainer.finished_at(checkpoint)):
             trainer.train(resume_from_checkpoint=checkpoint)
     except DataError:

@@ -17,6 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.utils.data import BatchSampler
 from transformers import Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -46,6 +47,7 @@ class LatticeTrainer(Trainer):
         self.reference_scorer: Any = options.pop("reference_scorer", None)
         self.objective: Objective = examples.objective
         self.cut: set[int] = set()  # samples whose post was cut
+        self.notes: dict[str, str] = {}  # what else a checkpoint says of itself
         self._step_samples: list[int] = []  # of the forwards since the last optimizer step
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
@@ -84,16 +86,28 @@ class LatticeTrainer(Trainer):
         loader: Any = super().get_train_dataloader()
         inner = loader.base_dataloader  # accelerate wraps the one that starts the workers
         inner.worker_init_fn = OutliveSignal(inner.worker_init_fn)
-        return ranks.shared(loader)
+        return ranks.shared(loader, self._own_batches())
+
+    def _own_batches(self) -> BatchSampler | None:
+        """The batches of all processes, where they are not the loader's own."""
+        return None
+
+    def _forwards_left(self, of_step: int) -> int:
+        """How many forwards the epoch still has, over all processes; ``of_step``: those of a whole step."""
+        of_epoch = math.ceil(len(self.train_dataset) / self.args.per_device_train_batch_size)
+        return of_epoch - self.state.global_step % math.ceil(of_epoch / of_step) * of_step
+
+    @property
+    def samples_in_order(self) -> list[str]:
+        """What a checkpoint is tied to: the samples' ids, from which the order of training follows."""
+        return [sample.id for sample in self.train_dataset.samples]
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """The process's batches of one step, each with its weight in the loss; bad data anywhere end all processes."""
         with ranks.agreed():
             batches, items = super().get_batch_samples(map(sound, epoch_iterator), num_batches, device)
-        of_epoch = math.ceil(len(self.train_dataset) / self.args.per_device_train_batch_size)
-        of_step = self.args.gradient_accumulation_steps * ranks.count()
-        before = self.state.global_step % math.ceil(of_epoch / of_step) * of_step
-        weights = ranks.weights(of_epoch - before, len(batches), ranks.rank(), ranks.count())
+        left = self._forwards_left(self.args.gradient_accumulation_steps * ranks.count())
+        weights = ranks.weights(left, len(batches), ranks.rank(), ranks.count())
         for (_, needed), weight in zip(batches, weights, strict=True):
             needed.weight = weight
         return batches, items
@@ -121,7 +135,7 @@ class LatticeTrainer(Trainer):
     def refuse_broken_weights(self) -> None:
         """Raise TrifacetError if a trained weight is not finite: such a model is never saved."""
         with ranks.agreed():
-            for name, weight in self._trained().items():
+            for name, weight in self.trained().items():
                 if not torch.isfinite(ranks.held(weight)).all():
                     raise TrifacetError(
                         f"weight {name} is not finite after step {self.state.global_step}; lower the learning rate. "
@@ -151,7 +165,7 @@ class LatticeTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         ranks.gather(None)  # the files of all processes are there
         folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        ranks.first_does(lambda: seal(folder, [sample.id for sample in self.train_dataset.samples]))
+        ranks.first_does(lambda: seal(folder, self.samples_in_order))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
@@ -160,8 +174,8 @@ class LatticeTrainer(Trainer):
         if not self.args.should_save:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        header = {"cut": json.dumps(sorted(self.cut)), "sharding": self.sharding}
-        save_file({name: weights[name].detach().contiguous() for name in self._trained()}, folder / WEIGHTS, header)
+        header = {"cut": json.dumps(sorted(self.cut)), "sharding": self.sharding, **self.notes}
+        save_file({name: weights[name].detach().contiguous() for name in self.trained()}, folder / WEIGHTS, header)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """The trained weights alone, however they are sharded; the parent saves whole models."""
@@ -197,14 +211,15 @@ class LatticeTrainer(Trainer):
         file = Path(resume_from_checkpoint) / WEIGHTS
         stored = load_file(file)
         with safe_open(file, framework="pt") as header:
-            notes = header.metadata()
-        self.cut.update(json.loads(notes["cut"]))
-        if (before := notes.get("sharding", "none")) != self.sharding:
+            notes: dict[str, str] = header.metadata()
+        self.cut.update(json.loads(notes.pop("cut")))
+        before, self.notes = notes.pop("sharding", "none"), notes
+        if before != self.sharding:
             raise TrifacetError(
                 f"{resume_from_checkpoint} was written with sharding {before!r} and this launch has {self.sharding!r}, "
                 "so its optimizer state cannot be read; launch as before, or use --overwrite"
             )
-        trained = self._trained()
+        trained = self.trained()
         if stored.keys() != trained.keys():
             raise TrifacetError(
                 f"{resume_from_checkpoint} holds other weights than this recipe trains; use --overwrite to start anew"
@@ -213,7 +228,8 @@ class LatticeTrainer(Trainer):
             for name, weight in trained.items():
                 ranks.fill(weight, stored[name])
 
-    def _trained(self) -> dict[str, Tensor]:
+    def trained(self) -> dict[str, Tensor]:
+        """The weights that train, by name."""
         named = self.accelerator.unwrap_model(self.model).named_parameters(remove_duplicate=True)
         return {name: weight for name, weight in named if weight.requires_grad}
 

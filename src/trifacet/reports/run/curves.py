@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from trifacet.evaluation.run_folder import ModelRun, number
 from trifacet.reports.charts import Chart, chart, short
 from trifacet.reports.plots import Line, swatch
+from trifacet.reports.run.phases import Phases, borders, phases
 from trifacet.reports.run.watched import Watched, changed, regions_told, watched
 from trifacet.training.drift import chosen_drop
 
@@ -54,6 +56,7 @@ class Stage:
     changed: str
     regions: str
     watched: Watched | None
+    phases: Phases | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def stage(model: ModelRun, chart_id: str, drop_limit: float | None = None) -> St
         changed(model.done),
         regions_told(model.done),
         watched(model.watched, f"{chart_id}-own"),
+        phases(model.done),
     )
 
 
@@ -168,23 +172,24 @@ def _alignment_charts(
         lines = [_line(log, f"{metric}/chosen", "chosen", 2), _line(log, f"{metric}/rejected", "rejected", 1)]
         return [line for line in lines if line.steps]
 
+    draw = partial(chart, borders=borders(log))
     charts = [
-        chart("Loss", "Lower: the model tells chosen from rejected more surely.", per_term(LOSS), f"{chart_id}-loss"),
-        chart(
+        draw("Loss", "Lower: the model tells chosen from rejected more surely.", per_term(LOSS), f"{chart_id}-loss"),
+        draw(
             "Reward margin",
             "Above 0: chosen is preferred more than before.",
             per_term(MARGIN),
             f"{chart_id}-margin",
             level=0.0,
         ),
-        chart(
+        draw(
             "Accuracy",
             "Share of pairs with a margin above 0; the thin line is chance.",
             per_term(ACCURACY),
             f"{chart_id}-acc",
             level=0.5,
         ),
-        chart(
+        draw(
             "Reward of each side",
             "Chosen should not sink far below the thin line, the reference.",
             sides("rewards"),
@@ -192,7 +197,7 @@ def _alignment_charts(
             level=0.0,
             named=True,
         ),
-        chart(
+        draw(
             "Log-prob of each side",
             "Nats of a whole response. Both falling together: good texts are unlearned as well.",
             sides("logps"),
@@ -202,7 +207,7 @@ def _alignment_charts(
     ]
     if moved := sides("log_ratio"):
         charts.append(
-            chart(
+            draw(
                 "Moved from the reference",
                 "Nats per token of given responses, so no KL. Chosen far below the thin line: too far.",
                 moved,
@@ -216,7 +221,7 @@ def _alignment_charts(
     by_facet = [line for line in by_facet if line.steps]
     if len(by_facet) > 1:
         charts.append(
-            chart(
+            draw(
                 "Margin by facet",
                 "Text rises and image stays at 0: the model judges texts without looking.",
                 by_facet,

@@ -22,6 +22,7 @@ from trifacet.data.source import FilesRead
 from trifacet.evaluation.run_folder import Run, number, read_run
 from trifacet.reports.plots import bar_chart
 from trifacet.reports.run.curves import stage
+from trifacet.reports.run.phases import COLUMNS
 from trifacet.reports.run.posts import held_out_posts
 from trifacet.reports.run.story import opening
 from trifacet.reports.run.sureness import NOT_COMPARED, marked, sureness
@@ -85,6 +86,7 @@ def _view(run: Run) -> dict[str, Any]:
             if any(cells[index].value is not None for _, cells in summary.rows)
         ],
         "stages": [shown for shown in stages if shown],
+        "phase_columns": COLUMNS,
         "posts": posts,
         "marked": any(told.facts for post in posts for told in post.told),
         "rejected": [_rejected(run, entry) for entry in run.rejected],
