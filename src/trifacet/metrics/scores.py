@@ -19,6 +19,7 @@ from trifacet.metrics.cider import ONE_SAMPLE
 from trifacet.metrics.grounding import ground
 from trifacet.metrics.lint import clean_measures
 from trifacet.metrics.matching import match_ids
+from trifacet.metrics.objects import object_measures
 from trifacet.metrics.target import Target
 from trifacet.statistics.keys import TEXTS, Key
 from trifacet.statistics.measures import Better, Measure, mean_measure
@@ -96,6 +97,7 @@ def score_texts(
         *(_PROFILES[profile](written, samples) for profile in dict.fromkeys(profiles)),
         *(extra(written, samples) for extra in extras),
         _facts(written, samples),
+        Part(object_measures(written, samples)),
         _lint(written, samples),
         _alone(written, samples),
     ]

@@ -260,6 +260,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         del values["generate"]["filter"]
     if not recipe.model.four_bit:
         del values["model"]["four_bit"]
+    if recipe.data.world and recipe.data.world.kind == "posts":
+        del values["data"]["world"]["kind"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
