@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import (
     CLIPSegConfig,
@@ -40,6 +40,8 @@ _BATCH = 32  # pictures of a step
 _WORDS = 2  # prompts of a picture: one of a thing that is there, one of none
 _PICTURES = 6000  # drawn once; more steps than these fill pass over them again
 _PEAK_RATE = 2e-3
+_COVERED = 0.2  # share of a patch that a thing covers at least, for the patch to show it
+_SCALE = 10.0  # of similarities, -1 to 1, as logits
 _SPECIAL = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
 _FORMS = ("{thing}", "a {thing}", "the {thing}", "{colour} {thing}", "a {colour} {thing}")
 
@@ -49,11 +51,11 @@ class LocatorSize:
     """Widths and layers; ``steps`` optimiser steps of 32 pictures with two prompts each."""
 
     width: int = 64
-    layers: int = 2
+    layers: int = 3
     heads: int = 4
     image_size: int = 64
     patch_size: int = 8
-    steps: int = 800
+    steps: int = 600
 
 
 def make_locator(folder: Path, seed: int, size: LocatorSize = LocatorSize()) -> Path:
@@ -85,7 +87,10 @@ def _train(
 ) -> None:
     scenes = [draw_things(scene_generator(seed, "locator", k)) for k in range(min(_PICTURES, size.steps * _BATCH))]
     pixels_NCHW = normalised([render_things(scene, size.image_size) for scene in scenes])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_PEAK_RATE, weight_decay=0.01)
+    heads = nn.ModuleList(nn.Linear(size.width, len(values) + 1) for values in (SHAPES, COLOURS))
+    labels_N2P = torch.from_numpy(np.stack([_patches(scene, size) for scene in scenes]))
+    trained = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, total_steps=max(size.steps, 20))
     model.train()
     for step in range(size.steps):
@@ -93,27 +98,63 @@ def _train(
         asked = [one for at in batch for one in _asked(scenes[at], scene_generator(seed, "words", step * 10**6 + at))]
         true_masks = [_truth(scenes[at], shape, size.image_size) for at, shape in _each(batch, asked)]
         truth_NHW = torch.from_numpy(np.stack(true_masks))
-        logits_NHW = _logits(model, tokenizer, pixels_NCHW[batch], [text for text, _ in asked])
-        loss = F.binary_cross_entropy_with_logits(logits_NHW, truth_NHW) + _dice(logits_NHW.sigmoid(), truth_NHW)
+        hidden = model.clip.vision_model(pixels_NCHW[batch], output_hidden_states=True).hidden_states
+        words_NW = _embedded(model, tokenizer, [text for text, _ in asked])
+        logits_NHW = _logits(model, hidden, words_NW)
+        patches = sum(
+            F.cross_entropy(head(hidden[-1][:, 1:]).flatten(0, 1), labels_N2P[batch, k].flatten())
+            for k, head in enumerate(heads)
+        ) + _words_at_patches(model, hidden[-1], words_NW, truth_NHW, size)
+        masks = F.binary_cross_entropy_with_logits(logits_NHW, truth_NHW) + _dice(logits_NHW.sigmoid(), truth_NHW)
         optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        (masks + patches).backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
     model.zero_grad()
     model.eval()
 
 
-def _logits(
-    model: CLIPSegForImageSegmentation, tokenizer: PreTrainedTokenizerFast, pixels_BCHW: Tensor, texts: Sequence[str]
-) -> Tensor:
-    """The model's own forward, which keeps its encoders frozen, with gradients; the same number of texts a picture."""
-    hidden = model.clip.vision_model(pixels_BCHW, output_hidden_states=True).hidden_states
-    each = len(texts) // len(pixels_BCHW)
-    words = model.clip.get_text_features(**tokenizer(list(texts), padding=True, return_tensors="pt")).pooler_output
-    seen = [hidden[layer + 1].repeat_interleave(each, dim=0) for layer in model.extract_layers]
-    logits: Tensor = model.decoder(seen, words).logits
+def _embedded(model: CLIPSegForImageSegmentation, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Tensor:
+    """What the decoder is told of texts, (N, W)."""
+    words_NW: Tensor = model.clip.get_text_features(
+        **tokenizer(list(texts), padding=True, return_tensors="pt")
+    ).pooler_output
+    return words_NW
+
+
+def _logits(model: CLIPSegForImageSegmentation, hidden: Sequence[Tensor], words_NW: Tensor) -> Tensor:
+    """What the model's own forward gives, which keeps its encoders frozen, with gradients: from the pictures' states
+    by layer and the same number of words a picture.
+    """
+    each = len(words_NW) // len(hidden[0])
+    seen = tuple(hidden[layer + 1].repeat_interleave(each, dim=0) for layer in model.extract_layers)
+    logits: Tensor = model.decoder(seen, words_NW).logits
     return logits
+
+
+def _words_at_patches(
+    model: CLIPSegForImageSegmentation, states_BPW: Tensor, words_NW: Tensor, truth_NHW: Tensor, size: LocatorSize
+) -> Tensor:
+    """CLIP's own comparison, patch by patch: a patch is like a word whose thing covers a fifth of it."""
+    seen_BPW = F.normalize(
+        model.clip.visual_projection(model.clip.vision_model.post_layernorm(states_BPW[:, 1:])), dim=-1
+    )
+    seen_NPW = seen_BPW.repeat_interleave(len(words_NW) // len(seen_BPW), dim=0)
+    alike_NP = _SCALE * torch.einsum("npw,nw->np", seen_NPW, F.normalize(words_NW, dim=-1)) - _SCALE / 2
+    covered_NP = F.avg_pool2d(truth_NHW[:, None], size.patch_size).flatten(1) >= _COVERED
+    return F.binary_cross_entropy_with_logits(alike_NP, covered_NP.float())
+
+
+def _patches(scene: Things, size: LocatorSize) -> np.ndarray:
+    """Shape and colour of what covers each patch most, (2, patches); 0 where nothing covers a fifth of it."""
+    side = size.image_size // size.patch_size
+    labels_2P = np.zeros((2, side * side), dtype=np.int64)
+    for thing in scene.things:
+        mask = mask_of(thing, size.image_size).reshape(side, size.patch_size, side, size.patch_size)
+        covered = mask.mean(axis=(1, 3)).flatten() >= _COVERED
+        labels_2P[:, covered] = [[list(SHAPES).index(thing.shape) + 1], [list(COLOURS).index(thing.colour) + 1]]
+    return labels_2P
 
 
 def _asked(scene: Things, rng: np.random.Generator) -> Iterator[tuple[str, str | None]]:
@@ -204,7 +245,7 @@ def _config(size: LocatorSize, tokenizer: PreTrainedTokenizerFast) -> CLIPSegCon
         text_config=text.to_dict(),
         vision_config=vision.to_dict(),
         projection_dim=size.width,
-        extract_layers=list(range(size.layers)),
+        extract_layers=list(range(1, size.layers)),
         reduce_dim=size.width // 2,
         decoder_num_attention_heads=size.heads,
         decoder_intermediate_size=2 * size.width,

@@ -9,6 +9,7 @@ heads are dropped.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,9 +45,14 @@ _SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less 
 
 
 class _Lessons(Protocol):
-    """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read."""
+    """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read.
+
+    ``by_quarter``: as many attributes in a row belong to each quarter of the picture, and are told from it alone; else
+    where to look is learned.
+    """
 
     values: tuple[int, ...]
+    by_quarter: bool
 
     def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
         """A picture, the index of each attribute's value, and a bare caption."""
@@ -58,6 +64,7 @@ class _Lessons(Protocol):
 
 
 class _OfPosts:
+    by_quarter = False
     values: tuple[int, ...] = tuple(map(len, _ATTRIBUTES.values()))
 
     def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
@@ -73,6 +80,7 @@ class _OfPosts:
 class _OfThings:
     """Which shape and colour is in each quarter of the picture, or none; which colour a listed thing has, or none."""
 
+    by_quarter = True
     values: tuple[int, ...] = (len(SHAPES) + 1, len(COLOURS) + 1) * 4
 
     def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
@@ -93,19 +101,32 @@ _LESSONS: dict[WorldKind, _Lessons] = {"posts": _OfPosts(), "things": _OfThings(
 
 
 class _Heads(nn.Module):
-    """A classifier per attribute over a learned average of the patches."""
+    """A classifier per attribute over a learned average of the patches, or over those of its quarter."""
 
-    def __init__(self, width: int, values: tuple[int, ...]) -> None:
+    def __init__(self, width: int, values: tuple[int, ...], *, by_quarter: bool = False) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.weigh = nn.Linear(width, len(values))
         self.classify = nn.ModuleList(nn.Linear(width, count) for count in values)
+        self.by_quarter = by_quarter
 
     def forward(self, features_BPW: Tensor) -> list[Tensor]:
         normed_BPW = self.norm(features_BPW)
-        weights_BPA = self.weigh(normed_BPW).softmax(dim=1)
+        if self.by_quarter:
+            weights_BPA = _quarters(normed_BPW.shape[1], len(self.classify)).expand(len(normed_BPW), -1, -1)
+        else:
+            weights_BPA = self.weigh(normed_BPW).softmax(dim=1)
         pooled_BAW = torch.einsum("bpa,bpw->baw", weights_BPA, normed_BPW)
         return [classify(pooled_BAW[:, k]) for k, classify in enumerate(self.classify)]
+
+
+def _quarters(patches: int, attributes: int) -> Tensor:
+    """The mean over each quarter of a square of patches, (1, P, A); neighbouring attributes share a quarter."""
+    at_S = torch.arange(math.isqrt(patches)) * 2 // math.isqrt(patches)
+    quarter_P = (2 * at_S[:, None] + at_S[None, :]).flatten()
+    quarter_A = torch.arange(attributes) * 4 // attributes
+    inside_PA = (quarter_P[:, None] == quarter_A[None, :]).float()
+    return (inside_PA / inside_PA.sum(dim=0))[None]
 
 
 @dataclass(frozen=True)
@@ -145,7 +166,7 @@ def warm_up(
     lessons, size = _LESSONS[world], model.config.vision_config.image_size
     pictures = _pictures(lessons, min(steps * _BATCH, _PICTURES), size, tokenizer, seed)
     readings_NT, asked_N = _readings(lessons, len(pictures.pixels_NCHW), tokenizer, seed)
-    heads = _Heads(model.config.vision_config.hidden_size, lessons.values)
+    heads = _Heads(model.config.vision_config.hidden_size, lessons.values, by_quarter=lessons.by_quarter)
     trained = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.0)
     planned = max(steps, _SHORTEST)
