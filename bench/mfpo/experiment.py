@@ -3,8 +3,7 @@
     python bench/mfpo/experiment.py                                     # five seeds, all variants
     python bench/mfpo/experiment.py --seeds 17 --variants dpo mdpo mfpo-true
     python bench/mfpo/experiment.py --tables                            # of what is finished; nothing is run
-    python bench/mfpo/experiment.py --output runs/try --seeds 1 --variants dpo mdpo --rate 1e-4 --images diffusion \\
-        --small                                                         # whether all of it works, in a minute
+    python bench/mfpo/experiment.py --output runs/try --seeds 1 --variants dpo mdpo --rate 1e-4 --small
 
 A variant is a recipe in ``variants/``; its start, a run of ``world.yaml``, is shared by the variants of a seed. All
 have the same budget, and one rule for learning rates: the grid below with the sweep's seed, which is none of the
@@ -26,6 +25,7 @@ import re
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,8 @@ from trifacet.data.settings import World
 from trifacet.data.source import source_of
 from trifacet.demo.locator import LocatorSize, make_locator
 from trifacet.demo.make import write_world
+from trifacet.demo.things import render_things
+from trifacet.demo.things_files import scene_of
 from trifacet.generation.writer import FamilyWriter
 from trifacet.metrics.scores import measures_of, score_texts
 from trifacet.models.asking import WayOfAsking
@@ -63,6 +65,7 @@ HELD_OUT = World(kind="things", sft=1, preference=120, validation=1, test=1)  # 
 MARGINS = Objective.model_validate(
     {"name": "margins", "terms": [{"name": "text", "over": "response"}, {"name": "image", "over": "image"}]}
 )
+SIZE = 64  # of pictures, as world.yaml has it
 ALIGNED = "aligned"  # the stage of every variant
 SFT = "sft"
 
@@ -172,24 +175,36 @@ def looked_at(folders: Folders, name: str, seed: int, images: Sequence[str], ste
     return known
 
 
-def _margins(folders: Folders, name: str, seed: int, strategy: str) -> dict[str, float | None]:
+def _margins(folders: Folders, name: str, seed: int, kind: str) -> dict[str, float | None]:
     """Mean margins of text and image in rewards (beta .1), the supervised model being the reference."""
-    held = folders.root / "held-out" / f"seed-{seed}"
-    if not (held / "test.jsonl").exists():
-        write_world(held, HELD_OUT, seed + 1_000_000, 64)
-    regions = ["regions.locator.name=given"] if "region" in strategy else []
-    recipe = load_recipe(
-        HERE / "aligned.yaml",
-        [
-            f"output={held / 'run'}",
-            f"seed={seed}",
-            f"data.root={held}",
-            f"rejected.image.strategy={strategy}",
-            *regions,
-        ],
-    )
+    held = _held_out(folders, seed)
+    image = ["data.preference=removed.jsonl"] if kind == "removed" else [f"rejected.image.strategy={kind}"]
+    fixed = [f"output={held / 'run'}", f"seed={seed}", f"data.root={held}"]
+    recipe = load_recipe(HERE / "aligned.yaml", [*fixed, *image])
     rows = reward_rows(recipe, MARGINS, folders.checkpoint(name, seed), folders.checkpoint(SFT, seed))
     return {term.term: term.margin for term in summarise(MARGINS, rows)}
+
+
+def _held_out(folders: Folders, seed: int) -> Path:
+    """Pairs that no training saw; in ``removed.jsonl`` those that name a thing, the rejected image lacking one of them.
+
+    No variant trains on such images, so that they favour none.
+    """
+    held, unseen = folders.root / "held-out" / f"seed-{seed}", seed + 1_000_000
+    if (held / "removed.jsonl").exists():
+        return held
+    write_world(held, HELD_OUT, unseen, SIZE)
+    removed = []
+    for index, line in enumerate((held / "preference.jsonl").read_text(encoding="utf-8").splitlines()):
+        row = json.loads(line)
+        if regions := row["extra"]["regions"]:
+            scene, gone = scene_of("preference", index, unseen), regions[index % len(regions)]["word"]
+            row["rejected_images"] = [f"images/without-{index:05d}.png"]
+            left = replace(scene, things=tuple(thing for thing in scene.things if thing.shape != gone))
+            render_things(left, SIZE).save(held / row["rejected_images"][0])
+            removed.append(json.dumps(row) + "\n")
+    write_atomically(held / "removed.jsonl", "".join(removed))
+    return held
 
 
 def _changed(folders: Folders, name: str, seed: int, t: int) -> float:
@@ -305,7 +320,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--variants", nargs="+", default=VARIANTS, choices=VARIANTS)
     parser.add_argument("--against", default="mfpo-key", help="the variant that the others are compared with")
-    parser.add_argument("--images", nargs="*", default=["diffusion", "region-diffusion"], help="for image margins")
+    parser.add_argument("--images", nargs="*", default=["diffusion", "removed"], help="for image margins: strategies")
     parser.add_argument("--noise", type=int, nargs="*", default=[500, 900], help="steps of noise")
     parser.add_argument("--rate", type=float, help="one learning rate for all instead of the sweep's")
     parser.add_argument("--small", action="store_true", help="tiny model and data: whether all of it works")
