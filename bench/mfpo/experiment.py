@@ -22,13 +22,13 @@ import argparse
 import json
 import math
 import re
-import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from trifacet.base.errors import TrifacetError
@@ -276,7 +276,7 @@ def tables(folders: Folders, seeds: Sequence[int], variants: Sequence[str], opti
             text, image = (
                 [looks[name, seed][f"margins/{strategy}"][which] for seed in seeds] for which in ("text", "image")
             )
-            mean_text, mean_image = statistics.fmean(text), statistics.fmean(image)
+            mean_text, mean_image = float(np.mean(text)), float(np.mean(image))
             share = f"{mean_image / mean_text:.2f}" if abs(mean_text) > 1e-9 else "-"
             row += [_of(text, 3), _of(image, 3), f"{mean_text - mean_image:.3f}", share]
         row += [_of([looks[name, seed][f"noise/{t}"] for seed in seeds], 1) for t in options.noise]
@@ -303,8 +303,8 @@ def _spread(values: Mapping[tuple[str, int], Mapping[str, float]], name: str, se
 
 
 def _of(numbers: Sequence[float], digits: int) -> str:
-    spread = f"±{statistics.stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
-    return f"{statistics.fmean(numbers):.{digits}f}{spread}"
+    spread = f"±{np.std(numbers, ddof=1):.{digits}f}" if len(numbers) > 1 else ""
+    return f"{np.mean(numbers):.{digits}f}{spread}"
 
 
 def _print(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

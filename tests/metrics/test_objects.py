@@ -47,9 +47,23 @@ def test_the_measures_are_those_worked_out_by_hand():
         "objects/chair_s": pytest.approx(100 / 3),
         "objects/chair_i": pytest.approx(100 / 5),
         "objects/coverage": pytest.approx(400 / 9),
-        "objects/f1": pytest.approx(200 * 4 / (5 + 9)),
+        "objects/f1": pytest.approx(100 * 2 * (4 / 5) * (4 / 9) / (4 / 5 + 4 / 9)),
         "objects/attributes": pytest.approx(100 / 3),
     }
+
+
+def test_a_repeated_mention_adds_nothing_to_coverage_or_f1():
+    once, twice = (
+        object_measures([text], [target("a", objects=TABLE)]) for text in ("A red kite.", "A red kite, a red kite.")
+    )
+    assert once["objects/coverage"].value == twice["objects/coverage"].value == pytest.approx(100 / 3)
+    assert once["objects/f1"].value == twice["objects/f1"].value == pytest.approx(50)
+
+
+def test_texts_that_name_nothing_hallucinate_nothing_and_have_no_share_of_mentions():
+    scores = score_texts({"a": "Hm."}, [target("a", objects=TABLE)])
+    found = {name.removeprefix("objects/"): value for name, value in scores.metrics.items() if "objects" in name}
+    assert found == {"chair_s": 0, "chair_i": None, "coverage": 0, "f1": 0, "attributes": None}
 
 
 def test_the_yes_bias_is_what_is_said_less_what_is_right():

@@ -55,7 +55,7 @@ class LocatorSize:
     heads: int = 4
     image_size: int = 64
     patch_size: int = 8
-    steps: int = 600
+    steps: int = 500
 
 
 def make_locator(folder: Path, seed: int, size: LocatorSize = LocatorSize()) -> Path:

@@ -127,8 +127,8 @@ def object_measures(written: Sequence[str], samples: Sequence[Target]) -> dict[s
         found["objects/coverage"] = share_measure(
             "objects/coverage", ids, [one.found for one in rows], [one.there for one in rows]
         )
-        sums_N2 = [[one.mentions - one.absent, one.mentions + one.there] for one in rows]
-        found["objects/f1"] = grouped_measure("objects/f1", ids, sums_N2, _f1)
+        sums_N4 = [[one.mentions - one.absent, one.mentions, one.found, one.there] for one in rows]
+        found["objects/f1"] = grouped_measure("objects/f1", ids, sums_N4, _f1)
         found["objects/attributes"] = share_measure(
             "objects/attributes", ids, [one.wrongly for one in rows], [one.described for one in rows], better="lower"
         )
@@ -138,8 +138,10 @@ def object_measures(written: Sequence[str], samples: Sequence[Target]) -> dict[s
 
 
 def _f1(sums: Array) -> Array:
-    """Twice the right mentions over mentions and objects there; a repeated mention is taken for a further one."""
-    return np.asarray(200.0 * ratio(sums))
+    """Of the share of mentions that are right and of coverage; 0 where nothing that is there is named."""
+    right, covered = np.nan_to_num(ratio(sums[..., :2])), ratio(sums[..., 2:])
+    both = right + covered
+    return np.asarray(np.where(both == 0, 0.0, 200.0 * right * covered / np.where(both == 0, 1.0, both)))
 
 
 def _right_answer(extra: Mapping[str, Any]) -> str | None:
