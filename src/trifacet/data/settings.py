@@ -9,11 +9,17 @@ from pydantic import Field
 from trifacet.settings.section import MOST, Section
 
 Split = Literal["sft", "preference", "validation", "test"]
+WorldKind = Literal["posts", "things"]
 
 
 class World(Section):
-    """The demo's own world of rendered posts; written to <output>/data before the first stage."""
+    """The demo's own world of rendered pictures; written to <output>/data before the first stage."""
 
+    kind: WorldKind = Field(
+        "posts",
+        description="posts: alt-text of one kind of thing, given its post; things: captions of pictures with two to "
+        "four different things, and questions about them, no posts",
+    )
     sft: int = Field(8000, ge=1, le=10_000_000, description="supervised samples, with the faults of real users")
     preference: int = Field(1500, ge=1, le=10_000_000, description="preference pairs with clean chosen texts")
     validation: int = Field(150, ge=1, le=10_000_000, description="held-out posts for choosing hyper-parameters")

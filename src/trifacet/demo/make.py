@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trifacet.base.files import write_atomically
+from trifacet.demo import things_files
 from trifacet.demo.alttext import REJECTED, USERS, clean, draw_alt_text
 from trifacet.demo.facts import Scene, accepted, confusions, draw_scene, scene_generator
 from trifacet.demo.posts import write_post
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from trifacet.data.settings import World
 
 Fields = Callable[[Scene, list[str], np.random.Generator], dict[str, Any]]
+Sample = Callable[[Path, str, int, int, int], dict[str, Any]]  # of (folder, split, index, seed, image size)
 
 
 def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[str, Path]:
@@ -29,30 +32,32 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
 
     Args:
         folder: gets ``sft.jsonl``, ``preference.jsonl``, ``validation.jsonl``, ``test.jsonl`` and ``images/``.
-        spec: how many samples each split has.
+        spec: which world, and how many samples each split has.
         seed: seed of everything that is drawn.
         image_size: side of the square pictures in pixels.
 
     Returns:
         The file of each split, by name. Samples of validation and test carry ``extra["facts"]`` (per fact the words
-        that state it) and ``extra["confusions"]`` (per fact the words that state another value).
+        that state it) and ``extra["confusions"]`` (per fact the words that state another value); those of pictures
+        with several things see ``things_files``.
     """
-    amounts: dict[str, tuple[int, Fields]] = {
-        "sft": (spec.sft, _supervised),
-        "preference": (spec.preference, _preference),
-        "validation": (spec.validation, _held_out),
-        "test": (spec.test, _held_out),
+    makers: dict[str, tuple[int, Sample, Sample]] = {
+        "sft": (spec.sft, partial(_post, fields=_supervised), things_files.supervised),
+        "preference": (spec.preference, partial(_post, fields=_preference), things_files.preference),
+        "validation": (spec.validation, partial(_post, fields=_held_out), things_files.held_out),
+        "test": (spec.test, partial(_post, fields=_held_out), things_files.held_out),
     }
     (folder / "images").mkdir(parents=True, exist_ok=True)
     paths = {}
-    for split, (amount, fields) in amounts.items():
-        rows = [_sample(folder, split, index, seed, image_size, fields) for index in range(amount)]
+    for split, (amount, of_post, of_things) in makers.items():
+        sample = of_post if spec.kind == "posts" else of_things
+        rows = [sample(folder, split, index, seed, image_size) for index in range(amount)]
         paths[split] = folder / f"{split}.jsonl"
         write_atomically(paths[split], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return paths
 
 
-def _sample(folder: Path, split: str, index: int, seed: int, image_size: int, fields: Fields) -> dict[str, Any]:
+def _post(folder: Path, split: str, index: int, seed: int, image_size: int, fields: Fields) -> dict[str, Any]:
     rng = scene_generator(seed, split, index)
     scene = draw_scene(rng)
     post = write_post(scene, rng)

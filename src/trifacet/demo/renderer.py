@@ -6,6 +6,7 @@ Invariant: the picture is a function of the scene and the size alone, and shows 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,22 +26,34 @@ _SHADE = 14  # how far, in 8-bit steps, an object's colour strays from its word'
 
 def render_scene(scene: Scene, size: int) -> Image.Image:
     """The scene as an RGB picture of ``size`` x ``size`` pixels."""
-    sky, ground = _GROUNDS[scene.place]
-    image = Image.new("RGB", (size, size), sky)
+    image = empty_place(scene.place, size)
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, round(0.45 * size), size, size), fill=ground)
-    colour = tuple(
-        min(255, max(0, round(channel + _SHADE * shade)))
-        for channel, shade in zip(COLOURS[scene.colour], scene.shade, strict=True)
-    )
+    colour = shaded(scene.colour, scene.shade)
     for x, y, side in scene.spots:
-        _draw_thing(draw, scene.shape, x * size, y * size, side * size / 2, colour)
+        draw_thing(draw, scene.shape, x * size, y * size, side * size / 2, colour)
     if scene.sign:
         _draw_sign(image, scene.sign)
     return image
 
 
-def _draw_thing(draw: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: float, colour: tuple[int, ...]) -> None:
+def empty_place(place: str, size: int) -> Image.Image:
+    """A place (a key of ``PLACES``) with nothing in it: RGB, ``size`` x ``size`` pixels."""
+    sky, ground = _GROUNDS[place]
+    image = Image.new("RGB", (size, size), sky)
+    ImageDraw.Draw(image).rectangle((0, round(0.45 * size), size, size), fill=ground)
+    return image
+
+
+def shaded(colour: str, shade: Sequence[float]) -> tuple[int, ...]:
+    """The RGB value of a colour's word, strayed by ``shade`` (three numbers from -1 to 1)."""
+    return tuple(
+        min(255, max(0, round(channel + _SHADE * stray))) for channel, stray in zip(COLOURS[colour], shade, strict=True)
+    )
+
+
+def draw_thing(
+    draw: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: float, colour: int | tuple[int, ...]
+) -> None:
     """One object of half-side ``r`` pixels around (x, y); sizes differ between shapes so that few pixels suffice."""
     match shape:
         case "ball":

@@ -26,6 +26,7 @@ from trifacet.demo.warmup import warm_up
 from trifacet.models.checkpoint import quiet
 
 if TYPE_CHECKING:
+    from trifacet.data.settings import WorldKind
     from trifacet.models.settings import TinyModel
 
 BOS, EOS, UNKNOWN, PADDING, _IMAGE = "<s>", "</s>", "<unk>", "<pad>", "<image>"
@@ -51,7 +52,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: int) -> Path:
+def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: int, world: WorldKind = "posts") -> Path:
     """Make the model and its processor and save both.
 
     Args:
@@ -59,6 +60,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         texts: what the tokenizer's vocabulary is learned from: requests, posts and responses.
         folder: where the checkpoint goes (safetensors).
         seed: seed of the weights and of the warm-up.
+        world: whose pictures the warm-up shows.
 
     Returns:
         ``folder``.
@@ -81,7 +83,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(_config(spec, tokenizer))
         if spec.warmup_steps:
-            warm_up(model, tokenizer, spec.warmup_steps, seed)
+            warm_up(model, tokenizer, spec.warmup_steps, seed, world)
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
         model.save_pretrained(folder)

@@ -1,17 +1,21 @@
 """Warming up a tiny LLaVA: a real one starts from a trained CLIP and a trained language model, not from noise.
 
 Three tasks at once stand for what those bring along: telling the attributes of a picture (CLIP), on the very layer that
-the projector reads; a bare caption from the picture (the alignment of projector and language model); and reading, which
-is to say of a post whom it is about (the language model).
-Invariant: request and alt-text are never seen, nor any picture together with its post, and the heads are dropped.
+the projector reads; a bare caption from the picture (the alignment of projector and language model); and reading (the
+language model): to say of a post whom it is about, or of a list of things which colour one has.
+Invariant: requests, alt-text and captions in sentences are never seen, nor any picture together with its post, and the
+heads are dropped.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
@@ -20,6 +24,10 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, scene_generator, things
 from trifacet.demo.posts import write_post
 from trifacet.demo.renderer import render_scene
+from trifacet.demo.things import Things, draw_things, render_things
+
+if TYPE_CHECKING:
+    from trifacet.data.settings import WorldKind
 
 _ATTRIBUTES: dict[str, tuple[object, ...]] = {
     "colour": tuple(COLOURS),
@@ -36,20 +44,89 @@ _RISE = 0.1  # share of the steps in which the learning rate rises
 _SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less than one step divides by zero
 
 
-class _Heads(nn.Module):
-    """A classifier per attribute over a learned average of the patches."""
+class _Lessons(Protocol):
+    """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read.
 
-    def __init__(self, width: int) -> None:
+    ``by_quarter``: as many attributes in a row belong to each quarter of the picture, and are told from it alone; else
+    where to look is learned.
+    """
+
+    values: tuple[int, ...]
+    by_quarter: bool
+
+    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+        """A picture, the index of each attribute's value, and a bare caption."""
+        ...
+
+    def reading(self, rng: np.random.Generator) -> tuple[str, str]:
+        """A text that ends where something is asked, and the answer."""
+        ...
+
+
+class _OfPosts:
+    by_quarter = False
+    values: tuple[int, ...] = tuple(map(len, _ATTRIBUTES.values()))
+
+    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+        scene = draw_scene(rng)
+        labels = [values.index(getattr(scene, name)) for name, values in _ATTRIBUTES.items()]
+        return render_scene(scene, size), labels, _caption(scene)
+
+    def reading(self, rng: np.random.Generator) -> tuple[str, str]:
+        scene = draw_scene(rng)
+        return " ".join(write_post(scene, rng)) + " It is for", f" {scene.name}."
+
+
+class _OfThings:
+    """Which shape and colour is in each quarter of the picture, or none; which colour a listed thing has, or none."""
+
+    by_quarter = True
+    values: tuple[int, ...] = (len(SHAPES) + 1, len(COLOURS) + 1) * 4
+
+    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+        scene = draw_things(rng)
+        labels = [0] * len(self.values)
+        for thing in scene.things:
+            at = 2 * (2 * int(thing.y > 0.5) + int(thing.x > 0.5))
+            labels[at : at + 2] = list(SHAPES).index(thing.shape) + 1, list(COLOURS).index(thing.colour) + 1
+        return render_things(scene, size), labels, _listed(scene)
+
+    def reading(self, rng: np.random.Generator) -> tuple[str, str]:
+        scene = draw_things(rng)
+        shape = str(rng.choice(list(SHAPES)))
+        return f"{_listed(scene)}; {shape}:", f" {scene.colour_of(shape) or 'none'}."
+
+
+_LESSONS: dict[WorldKind, _Lessons] = {"posts": _OfPosts(), "things": _OfThings()}
+
+
+class _Heads(nn.Module):
+    """A classifier per attribute over a learned average of the patches, or over those of its quarter."""
+
+    def __init__(self, width: int, values: tuple[int, ...], *, by_quarter: bool = False) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.weigh = nn.Linear(width, len(_ATTRIBUTES))
-        self.classify = nn.ModuleList(nn.Linear(width, len(values)) for values in _ATTRIBUTES.values())
+        self.weigh = nn.Linear(width, len(values))
+        self.classify = nn.ModuleList(nn.Linear(width, count) for count in values)
+        self.by_quarter = by_quarter
 
     def forward(self, features_BPW: Tensor) -> list[Tensor]:
         normed_BPW = self.norm(features_BPW)
-        weights_BPA = self.weigh(normed_BPW).softmax(dim=1)
+        if self.by_quarter:
+            weights_BPA = _quarters(normed_BPW.shape[1], len(self.classify)).expand(len(normed_BPW), -1, -1)
+        else:
+            weights_BPA = self.weigh(normed_BPW).softmax(dim=1)
         pooled_BAW = torch.einsum("bpa,bpw->baw", weights_BPA, normed_BPW)
         return [classify(pooled_BAW[:, k]) for k, classify in enumerate(self.classify)]
+
+
+def _quarters(patches: int, attributes: int) -> Tensor:
+    """The mean over each quarter of a square of patches, (1, P, A); neighbouring attributes share a quarter."""
+    at_S = torch.arange(math.isqrt(patches)) * 2 // math.isqrt(patches)
+    quarter_P = (2 * at_S[:, None] + at_S[None, :]).flatten()
+    quarter_A = torch.arange(attributes) * 4 // attributes
+    inside_PA = (quarter_P[:, None] == quarter_A[None, :]).float()
+    return (inside_PA / inside_PA.sum(dim=0))[None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +147,13 @@ class _Pictures:
     captions_NT: Tensor
 
 
-def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> WarmUp:
+def warm_up(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    steps: int,
+    seed: int,
+    world: WorldKind = "posts",
+) -> WarmUp:
     """Train ``model`` in place on the three tasks.
 
     Args:
@@ -78,10 +161,12 @@ def warm_up(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizer
         tokenizer: its tokenizer.
         steps: optimiser steps, each of 32 pictures and 16 posts.
         seed: seed of the pictures and the posts, which belong to splits of their own.
+        world: whose pictures and texts.
     """
-    pictures = _pictures(min(steps * _BATCH, _PICTURES), model.config.vision_config.image_size, tokenizer, seed)
-    readings_NT, asked_N = _readings(len(pictures.pixels_NCHW), tokenizer, seed)
-    heads = _Heads(model.config.vision_config.hidden_size)
+    lessons, size = _LESSONS[world], model.config.vision_config.image_size
+    pictures = _pictures(lessons, min(steps * _BATCH, _PICTURES), size, tokenizer, seed)
+    readings_NT, asked_N = _readings(lessons, len(pictures.pixels_NCHW), tokenizer, seed)
+    heads = _Heads(model.config.vision_config.hidden_size, lessons.values, by_quarter=lessons.by_quarter)
     trained = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.0)
     planned = max(steps, _SHORTEST)
@@ -126,21 +211,20 @@ def _look(
 
 
 def _read(model: LlavaForConditionalGeneration, tokens_BT: Tensor, asked_B: Tensor) -> Tensor:
-    """Loss per token of the name, from the post before it; 0 is padding, at the right."""
+    """Loss per token of the answer, from the text before it; 0 is padding, at the right."""
     states_BTD = model.model.language_model(input_ids=tokens_BT).last_hidden_state[:, :-1]
     target_BT = tokens_BT[:, 1:]
-    is_name_BT = (torch.arange(1, tokens_BT.shape[1]) >= asked_B[:, None]) & (target_BT != 0)
-    return F.cross_entropy(model.lm_head(states_BTD[is_name_BT]), target_BT[is_name_BT])
+    is_answer_BT = (torch.arange(1, tokens_BT.shape[1]) >= asked_B[:, None]) & (target_BT != 0)
+    return F.cross_entropy(model.lm_head(states_BTD[is_answer_BT]), target_BT[is_answer_BT])
 
 
-def _readings(amount: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> tuple[Tensor, Tensor]:
-    """Posts that end in whom they are for (0: padding), and where that name begins."""
+def _readings(lessons: _Lessons, amount: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> tuple[Tensor, Tensor]:
+    """Texts that end in the answer to what they ask (0: padding), and where that answer begins."""
     rows, starts = [], []
     for index in range(amount):
-        rng = scene_generator(seed, "reading", index)
-        scene = draw_scene(rng)
-        asked = tokenizer(" ".join(write_post(scene, rng)) + " It is for").input_ids
-        rows.append(asked + tokenizer(f" {scene.name}.", add_special_tokens=False).input_ids)
+        text, answer = lessons.reading(scene_generator(seed, "reading", index))
+        asked = tokenizer(text).input_ids
+        rows.append(asked + tokenizer(answer, add_special_tokens=False).input_ids)
         starts.append(len(asked))
     return _padded(rows), torch.tensor(starts)
 
@@ -152,15 +236,14 @@ def _padded(rows: list[list[int]]) -> Tensor:
     return tokens_NT
 
 
-def _pictures(amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> _Pictures:
+def _pictures(lessons: _Lessons, amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> _Pictures:
     pixels_NHWC = np.empty((amount, size, size, 3), dtype=np.float32)
-    labels_NA = np.empty((amount, len(_ATTRIBUTES)), dtype=np.int64)
+    labels_NA = np.empty((amount, len(lessons.values)), dtype=np.int64)
     captions = []
     for index in range(amount):
-        scene = draw_scene(scene_generator(seed, "warmup", index))
-        pixels_NHWC[index] = np.asarray(render_scene(scene, size), dtype=np.float32) / 255
-        labels_NA[index] = [values.index(getattr(scene, name)) for name, values in _ATTRIBUTES.items()]
-        captions.append(_caption(scene))
+        picture, labels_NA[index], caption = lessons.picture(scene_generator(seed, "warmup", index), size)
+        pixels_NHWC[index] = np.asarray(picture, dtype=np.float32) / 255
+        captions.append(caption)
     pixels_NHWC -= np.asarray(OPENAI_CLIP_MEAN, dtype=np.float32)
     pixels_NHWC /= np.asarray(OPENAI_CLIP_STD, dtype=np.float32)
     rows = tokenizer(captions, add_special_tokens=False).input_ids
@@ -174,3 +257,8 @@ def _pictures(amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: 
 def _caption(scene: Scene) -> str:
     """The attributes in a row, without a sentence around them."""
     return f" {COUNTS[scene.count]} {scene.colour} {things(scene.shape, scene.count)} {PLACES[scene.place]}"
+
+
+def _listed(scene: Things) -> str:
+    """The things in a row, without a sentence around them."""
+    return " " + ", ".join(f"{thing.colour} {thing.shape}" for thing in scene.things)

@@ -19,6 +19,7 @@ from trifacet.metrics.cider import ONE_SAMPLE
 from trifacet.metrics.grounding import ground
 from trifacet.metrics.lint import clean_measures
 from trifacet.metrics.matching import match_ids
+from trifacet.metrics.objects import object_measures
 from trifacet.metrics.target import Target
 from trifacet.statistics.keys import TEXTS, Key
 from trifacet.statistics.measures import Better, Measure, mean_measure
@@ -55,7 +56,8 @@ TEXT_MEASURES = (
 class Scores:
     """The scores of one model.
 
-    ``metrics`` are the values of the whole set, in a fixed order; None: not computed, and ``notes`` says why.
+    ``metrics`` are the values of the whole set, in a fixed order; None: not computed, and ``notes`` says why, or not
+    defined, such as a share of mentions where nothing is mentioned.
     ``per_sample`` has the same metrics for each sample, less those it lacks. ``measures`` hold what both come from, for
     intervals and comparisons. The profiles and grounding are x 100, repetition is a share (0 to 1), length is in words.
     ``degenerate`` is the reason or None.
@@ -96,6 +98,7 @@ def score_texts(
         *(_PROFILES[profile](written, samples) for profile in dict.fromkeys(profiles)),
         *(extra(written, samples) for extra in extras),
         _facts(written, samples),
+        Part(object_measures(written, samples)),
         _lint(written, samples),
         _alone(written, samples),
     ]
@@ -111,7 +114,8 @@ def score_texts(
     if reason:
         notes.append(f"the texts degenerated: {reason}")
     known = tuple(measure for measure in measures.values() if measure is not None)
-    metrics = {name: measure.value if measure is not None else None for name, measure in measures.items()}
+    values = ((name, measure.value if measure is not None else np.nan) for name, measure in measures.items())
+    metrics = {name: None if np.isnan(value) else value for name, value in values}
     return Scores(metrics, _rows(known, samples), notes, reason, known)
 
 

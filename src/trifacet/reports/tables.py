@@ -36,6 +36,7 @@ class Metric:
 
 _LIKE = "Like the reference, by MCM-DPO's script"  # the paper profile: the COCO toolkit's values are others
 _FACTS = "Facts right"
+_OBJECTS = "Things named"
 _FORM = "Form"
 _METRICS = (
     Metric("bleu_4", "BLEU-4", _LIKE, "higher", "runs of four words shared with the reference, x 100"),
@@ -77,6 +78,17 @@ _METRICS = (
         _FACTS,
         "higher",
         "texts that say the right number, which only the picture tells, in per cent",
+    ),
+    Metric("grounding/answer", "Answer", _FACTS, "higher", "questions that are answered rightly, in per cent"),
+    Metric("objects/chair_s", "CHAIRs", _OBJECTS, "lower", "captions that name a thing that is not there, in per cent"),
+    Metric("objects/chair_i", "CHAIRi", _OBJECTS, "lower", "mentions of things that are not there, in per cent"),
+    Metric("objects/coverage", "Coverage", _OBJECTS, "higher", "things in the picture that are named, in per cent"),
+    Metric("objects/f1", "F1", _OBJECTS, "higher", "of mentions that are right and coverage, x 100"),
+    Metric(
+        "objects/attributes", "Attributes", _OBJECTS, "lower", "described things with a wrong attribute, in per cent"
+    ),
+    Metric(
+        "yes_bias", "Yes bias", _OBJECTS, "neither", "share of yes among answers less its share of the truth, x 100"
     ),
     Metric("lint_clean", "Clean", _FORM, "higher", "texts that the alt-text checks find no fault with, in per cent"),
     Metric("lint_no_error", "No error", _FORM, "higher", "texts in which these checks find no error, in per cent"),

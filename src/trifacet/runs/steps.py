@@ -65,7 +65,8 @@ def base_model(recipe: Recipe, files: FilesRead) -> Start:
         shutil.rmtree(folder)
     if not folder.is_dir():
         with replacing_folder(folder) as partial:
-            make_tiny_llava(recipe.model.tiny, _texts(recipe, files), partial, recipe.seed)
+            world = recipe.data.world.kind if recipe.data.world else "posts"
+            make_tiny_llava(recipe.model.tiny, _texts(recipe, files), partial, recipe.seed, world)
             seal_folder(partial)
     elif not (folder / SEAL).exists():  # made before there were seals
         seal_folder(folder)
@@ -88,7 +89,8 @@ def _texts(recipe: Recipe, files: FilesRead) -> list[str]:
     rejected = [text for sample in samples for text in getattr(sample, "rejected_responses", ())]
     chosen = [text for sample in samples for text in (sample.context, getattr(sample, "response", ""))]
     asking = [f"USER: {recipe.data.prompt}\n{recipe.data.context_label}\n ASSISTANT: "]
-    return asking + chosen + rejected
+    requests = [sample.prompt for sample in samples if sample.prompt]
+    return asking + requests + chosen + rejected
 
 
 def posts_of(recipe: Recipe, split: Split, source: Source) -> list[TestSample]:

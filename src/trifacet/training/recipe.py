@@ -295,6 +295,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
             del values["rejected"]["image"][key]
     if recipe.regions is None:
         del values["regions"]
+    if recipe.data.world and recipe.data.world.kind == "posts":
+        del values["data"]["world"]["kind"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
