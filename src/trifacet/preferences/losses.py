@@ -18,7 +18,7 @@ from trifacet.base.tensors import OfTensors
 from trifacet.preferences.facets import CHOSEN, Corner, Facet
 from trifacet.preferences.objectives import AnchorTerm, Link, ListTerm, NLLTerm, Objective, PairTerm, term_cells
 
-LEAST_MARGIN = 0.001  # of images: by less the text's is not divided, since chance would decide the sign
+LEAST_MARGIN = 0.01  # of images: by less the text's is not divided, since chance would decide the sign
 
 
 def link_loss(
