@@ -234,6 +234,40 @@ def test_difficulty_by_the_meanings_of_sampled_answers(tmp_path, world, tiny_fol
     assert phases(folder) == rows
 
 
+@pytest.mark.endurance
+def test_meanings_by_a_text_encoder(tmp_path, world, tiny_folder):
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    from trifacet.metrics.bertscore import BertScorer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+    words += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    BertTokenizer(vocab={word: place for place, word in enumerate(words)}).save_pretrained(tmp_path / "bert")
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(2)
+    BertModel(BertConfig(vocab_size=len(words), **small)).save_pretrained(tmp_path / "bert")
+
+    def run(name, encoder):
+        answers = {"count": 3, "max_new_tokens": 6, "encoder": str(encoder), "layer": 2, "alike": 0.9}
+        curriculum = {"difficulty": "semantic-entropy", "groups": 2, "answers": answers}
+        return train(recipe_with(tmp_path / name, world, tiny_folder, curriculum, limit=5), "mcm", tiny_folder)
+
+    told = [
+        json.loads(line) for line in (run("out", tmp_path / "bert") / "difficulties.jsonl").read_text().splitlines()
+    ]
+    files = [tmp_path / "out" / "reference" / f"mcm-answers-{draw}.jsonl" for draw in (1, 2, 3)]
+    texts = [[json.loads(line)["text"] for line in file.read_text().splitlines()] for file in files]
+    scorer = BertScorer(str(tmp_path / "bert"), layer=2, device="cpu")
+    wanted = [
+        semantic_entropy(answers, lambda ours, theirs: [f1 for *_, f1 in scorer(ours, theirs)], 0.9)
+        for answers in zip(*texts, strict=True)
+    ]
+    assert [line["difficulty"] for line in told] == pytest.approx(wanted)
+    with pytest.raises(TrifacetError):
+        run("none", tmp_path / "nowhere")
+    assert not list((tmp_path / "none").rglob("*answers*"))  # known before anything is drawn
+
+
 LINEAR = {"scheduler": "linear", "warmup": 0.0, "epochs": 2}
 
 

@@ -175,6 +175,24 @@ def test_two_processes_take_the_way_of_one_through_a_curriculum(runs, name, refe
         assert row == {**other, **{key: pytest.approx(other[key], abs=1e-5) for key in ("easiest", "hardest")}}
 
 
+@pytest.mark.endurance
+def test_sharded_weights_go_through_a_curriculum_or_say_why_not(runs):
+    base, recipe = runs
+    stage = {**CHANGES["align.mcm"], "max_steps": None}
+    renewed = {"optimizer": "reset", "schedule": "restart", "epochs": 2}
+    one, two = (
+        recipe(name, sft=None, **{"align.mcm": {**stage, "curriculum": renewed}}) for name in ("unsharded", "shards")
+    )
+    alone = Command(base, "align", one)
+    commands = launch(base, "align", two, **FSDP)
+    assert [alone.wait(), *ends(commands)] == [0, 0, 0], commands[0].stderr[-3000:]
+    assert_same_way(base / "shards", base / "unsharded", "mcm")
+    refused = recipe("refused", sft=None, **{"align.mcm": {**stage, "curriculum": {"reference": "previous"}}})
+    commands = launch(base, "align", refused, **FSDP)
+    assert ends(commands) == [2, 2]
+    assert "curriculum.reference: previous needs the whole weights on each process" in commands[0].stderr
+
+
 def test_a_refusal_ends_all_processes_with_one_message(runs, world, tmp_path):
     base, recipe = runs
     uneven = recipe("uneven", **{"sft.accumulation": 3})

@@ -41,6 +41,12 @@ class CurriculumTrainer(LatticeTrainer):
                 "curriculum.reference: previous needs the whole weights on each process, and these are sharded; "
                 "set fixed, or launch without sharding"
             )
+        renews = (self.curriculum.optimizer, self.curriculum.schedule) != ("keep", "continue")
+        if self.sharding == "deepspeed" and renews:
+            raise TrifacetError(
+                "curriculum: DeepSpeed keeps optimizer and schedule to itself; set optimizer: keep and schedule: "
+                "continue, or launch without it"
+            )
 
     def _own_batches(self) -> BatchSampler | None:
         return PassBatches(self.course)

@@ -137,8 +137,8 @@ def _semantic(stage: Stage, settings: Answers, examples: Examples, scorer: TrieS
     """Of answers that the first process draws; they are kept in the run's folder ``reference``."""
 
     def measured() -> list[float]:
+        alike = _likeness(settings, stage.scoring.model.device)  # first: an encoder that is not there costs no answer
         answers = _drawn(stage, settings, examples, scorer, weights)
-        alike = _likeness(settings, stage.scoring.model.device)
         return [semantic_entropy(of_sample, alike, settings.alike) for of_sample in zip(*answers, strict=True)]
 
     return ranks.first_does(measured)

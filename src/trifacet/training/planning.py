@@ -129,5 +129,5 @@ def show(name: str, planned: Planned) -> None:
     for row in planned.phases():
         span = f"{row['easiest']:.3g} to {row['hardest']:.3g}"
         numbers = (str(row["phase"]), f"{row['samples']:,}", span, f"{row['epochs']:g}", f"{row['steps']:,}")
-        table.add_row(*numbers, row["reference"], row["optimizer"], row["schedule"])
+        table.add_row(*numbers, row["reference"].removeprefix("after "), row["optimizer"], row["schedule"])
     console.print(table)
