@@ -252,7 +252,7 @@ def tables(folders: Folders, seeds: Sequence[int], variants: Sequence[str], opti
     single = {(name, seed): of_all_seeds(folders, name, [seed]) for name in there for seed in seeds}
     values = {pair: {key[1]: measure.value for key, measure in one.measures.items()} for pair, one in single.items()}
     print(
-        f"Mean and standard deviation over {len(seeds)} seeds, in per cent (lower is better in CHAIR and attributes)\n"
+        f"Mean and standard deviation over {len(seeds)} seeds, in per cent; less is better in CHAIR and attributes\n"
     )
     _print(
         ["variant", *METRICS], [[name, *(_spread(values, name, seeds, metric) for metric in METRICS)] for name in there]

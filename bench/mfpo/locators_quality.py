@@ -10,7 +10,8 @@ Each locator sees a picture with its true caption and the nouns in it. Printed w
   IoU >= .5: nouns so well found. A locator that gives regions of the whole response has none of these three.
 * union IoU: of all regions with all true masks, what a rejected image depends on; area: the union's share of the
   picture, beside the truth's.
-* false: of nouns whose thing is not there, asked one at a time, those with a region.
+* false: of nouns whose thing is not there, asked one at a time, those with a region; says nothing of a locator that
+  looks through the response (attention), in which such a noun does not stand.
 
 The last two rows are controls: boxes of the true union's area, drawn at random, and the whole picture.
 """

@@ -199,3 +199,33 @@ def test_the_posts_are_what_they_were(tmp_path):
     write_world(tmp_path, World(sft=4, preference=3, validation=2, test=2), seed=17, image_size=32)
     digests = {path.name: file_digest(path)[:16] for path in sorted(tmp_path.glob("*.jsonl"))}
     assert digests == POSTS
+
+
+def test_the_warm_up_asks_each_quarter_for_what_stands_in_it(drawn):
+    from trifacet.demo.warmup import _LESSONS, _quarters
+
+    lessons = _LESSONS["things"]
+    for index in range(50):
+        scene = draw_things(scene_generator(9, "warmup", index))
+        picture, labels, _ = lessons.picture(scene_generator(9, "warmup", index), SIZE)
+        assert np.array_equal(np.asarray(picture), np.asarray(render_things(scene, SIZE)))
+        told = {2 * (thing.y > 0.5) + (thing.x > 0.5): (thing.shape, thing.colour) for thing in scene.things}
+        names = [("none", *SHAPES), ("none", *COLOURS)]
+        for quarter in range(4):
+            shape, colour = (names[k][labels[2 * quarter + k]] for k in range(2))
+            assert (shape, colour) == told.get(quarter, ("none", "none"))
+    places_PA = _quarters(16, 8)[0]
+    assert places_PA.sum(dim=0).tolist() == pytest.approx([1.0] * 8)
+    for patch in range(16):
+        quarter = 2 * (patch // 4 >= 2) + (patch % 4 >= 2)
+        assert (places_PA[patch] > 0).nonzero().flatten().tolist() == [2 * quarter, 2 * quarter + 1]
+
+
+def test_a_list_that_is_read_is_asked_for_a_colour_that_it_tells():
+    from trifacet.demo.warmup import _LESSONS
+
+    for index in range(50):
+        text, told = _LESSONS["things"].reading(scene_generator(9, "reading", index))
+        listed, _, asked = text.partition(";")
+        colour, shape = told.strip(" ."), asked.strip(" :")
+        assert (f"{colour} {shape}" in listed) == (colour != "none") == (shape in listed)
