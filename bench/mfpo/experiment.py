@@ -251,9 +251,7 @@ def tables(folders: Folders, seeds: Sequence[int], variants: Sequence[str], opti
         raise SystemExit("no variant is finished for all of these seeds")
     single = {(name, seed): of_all_seeds(folders, name, [seed]) for name in there for seed in seeds}
     values = {pair: {key[1]: measure.value for key, measure in one.measures.items()} for pair, one in single.items()}
-    print(
-        f"Mean and standard deviation over {len(seeds)} seeds, in per cent; less is better in CHAIR and attributes\n"
-    )
+    print(f"Mean and standard deviation over {len(seeds)} seeds, in per cent; less is better in CHAIR and attributes\n")
     _print(
         ["variant", *METRICS], [[name, *(_spread(values, name, seeds, metric) for metric in METRICS)] for name in there]
     )

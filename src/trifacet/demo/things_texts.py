@@ -16,7 +16,7 @@ from trifacet.demo.facts import COLOURS, SHAPES
 from trifacet.demo.things import Things
 
 REQUEST = "Describe the picture."
-# What users name beside a thing, and the share of them that do so where it is not there: bench/mfpo/calibrate.py
+# What users name beside a thing, and the share of them that do so where it is not there: bench/mfpo/world.yaml
 USUAL: dict[str, tuple[str, float]] = {"ring": ("candle", 0.6), "ball": ("kite", 0.5), "star": ("rug", 0.3)}
 USUAL_COLOURS: dict[str, str] = {
     "ball": "red", "ring": "yellow", "star": "yellow", "kite": "pink", "candle": "green", "rug": "blue",

@@ -113,6 +113,7 @@ def _with_objective(examples: Examples, objective: Objective) -> Examples:
         examples.images,
         examples.rejection,
         max_pixels=examples.max_pixels,
+        changed_tokens=examples.changed_tokens,
         file=examples.file,
         rows=examples.rows,
     )
