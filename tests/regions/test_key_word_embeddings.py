@@ -19,7 +19,7 @@ from transformers import (
 
 from trifacet.base.errors import TrifacetError
 from trifacet.demo.tiny import train_tokenizer
-from trifacet.regions.keywords.choosing import choose, open_chooser
+from trifacet.regions.keywords.choosing import choose
 from trifacet.regions.keywords.embeddings import open_embedder, policy_embedder, text_embedder
 from trifacet.regions.keywords.settings import KeyWords
 
@@ -32,7 +32,7 @@ WORDS = ["red disc", "grass", "blue rings"]
 def test_the_policys_embedding_is_the_mean_over_the_words_own_tokens(name, family_folders):
     loaded = load_copy(family_folders(name))
     tokenizer = loaded.family.processor.tokenizer
-    vectors = policy_embedder(loaded.model.get_input_embeddings(), tokenizer)([*WORDS, "!"])
+    vectors = policy_embedder(loaded.model, tokenizer)([*WORDS, "!"])
     assert vectors.shape == (4, loaded.model.get_input_embeddings().weight.shape[1])
     table = loaded.model.get_input_embeddings().weight.detach()
     before = tokenizer.encode("the", add_special_tokens=False)
@@ -42,11 +42,8 @@ def test_the_policys_embedding_is_the_mean_over_the_words_own_tokens(name, famil
         own = [one for one in ids[len(before) :] if tokenizer.decode([one]).strip()]  # no lone space
         scale = getattr(loaded.model.get_input_embeddings(), "embed_scale", torch.tensor(1.0)).item()  # Gemma's
         np.testing.assert_allclose(vector, scale * table[own].mean(dim=0).numpy(), rtol=1e-5, atol=1e-6)
-    chooser = open_chooser(KeyWords(), family_folders(name))
-    assert {word.text for word in chooser.choose(RESPONSE)} == {"red disc", "blue rings", "grass"}
-    embed, digest = open_embedder(KeyWords(), family_folders(name))
-    np.testing.assert_array_equal(embed([*WORDS, "!"]), vectors)
-    assert chooser.fingerprint()["embeddings' weights"] == digest
+    found = choose(RESPONSE, KeyWords(), open_embedder(KeyWords(), loaded.model, tokenizer))
+    assert {word.text for word in found} == {"red disc", "blue rings", "grass"}
 
 
 def test_a_piece_that_holds_the_space_counts_and_one_before_the_word_does_not():
@@ -54,9 +51,10 @@ def test_a_piece_that_holds_the_space_counts_and_one_before_the_word_does_not():
     vocabulary = {"<unk>": 0, "▁the": 1, "▁dog": 2, "▁": 3, "s": 4}
     plain = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     plain.pre_tokenizer = pre_tokenizers.Metaspace()
-    embed = policy_embedder(
-        torch.nn.Embedding.from_pretrained(torch.eye(5)), PreTrainedTokenizerFast(tokenizer_object=plain)
-    )
+    model = torch.nn.Module()
+    table = torch.nn.Embedding.from_pretrained(torch.eye(5))
+    model.get_input_embeddings = lambda: table
+    embed = policy_embedder(model, PreTrainedTokenizerFast(tokenizer_object=plain))
     torch.testing.assert_close(torch.from_numpy(embed(["dog"])), torch.eye(5)[2:3])
     assert embed([]).shape[0] == 0
 
@@ -90,7 +88,7 @@ def bert_folder(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["clip", "bert"])
 def test_a_text_encoder_gives_each_word_its_own_vector(kind, clip_folder, bert_folder):
-    embed, _ = text_embedder(clip_folder if kind == "clip" else bert_folder, device="cpu")
+    embed = text_embedder(clip_folder if kind == "clip" else bert_folder, device="cpu")
     vectors = embed(WORDS)
     assert vectors.shape == (3, 16 if kind == "clip" else 32) and vectors.dtype == np.float32
     alone = np.concatenate([embed([word]) for word in reversed(WORDS)])[::-1]
@@ -103,12 +101,13 @@ def test_bert_gives_the_mean_of_its_last_states(bert_folder):
     tokenizer, model = BertTokenizer.from_pretrained(bert_folder), BertModel.from_pretrained(bert_folder).eval()
     with torch.inference_mode():
         expected = model(**tokenizer(["blue rings"], return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy()
-    embed, _ = text_embedder(bert_folder, device="cpu")
-    np.testing.assert_allclose(embed(["blue rings", "grass"])[0], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        text_embedder(bert_folder, device="cpu")(["blue rings", "grass"])[0], expected, atol=1e-6
+    )
 
 
 def test_a_similar_word_gains_by_the_text_encoder(clip_folder):
-    embed, _ = open_embedder(KeyWords(embeddings=clip_folder))
+    embed = open_embedder(KeyWords(embeddings=clip_folder))
     with_it, without = (choose(RESPONSE, KeyWords(), one) for one in (embed, None))
     assert {word.text for word in with_it} == {word.text for word in without}
     assert [word.score for word in with_it] != [word.score for word in without]
@@ -120,7 +119,7 @@ def test_embeddings_are_loaded_where_they_have_a_say():
         {"method": "multipartite", "embeddings": "/no/such/folder"},
         {"mfpo": {"gamma": 0}, "embeddings": "/no/such/folder"},
     ):
-        assert open_embedder(KeyWords(**settings)) == (None, "")
+        assert open_embedder(KeyWords(**settings)) is None
     with pytest.raises(TrifacetError, match=r"regions\.words\.embeddings: 'policy' needs a model; name a text encoder"):
         open_embedder(KeyWords())
     with pytest.raises(TrifacetError, match=r"regions\.words\.embeddings: /no/such/folder: cannot be loaded"):

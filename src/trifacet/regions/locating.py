@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -27,13 +27,22 @@ from trifacet.base.images import decode_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample
 from trifacet.preferences.rejected.masks import Mask, area, union
 from trifacet.regions.given import Given
-from trifacet.regions.keywords.choosing import Chooser, open_chooser
-from trifacet.regions.keywords.settings import KeyWords
-from trifacet.regions.locators.opening import open_locator
 from trifacet.regions.looking import KeyWord, Locator, Look, Region
 from trifacet.regions.settings import Regions
 
 Status = Literal["located", "nothing found", "whole picture", "no words", "no picture", "unusable"]
+
+
+class Chooser(Protocol):
+    """Who chooses the key words of a response."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the words depend on besides the response. JSON."""
+        ...
+
+    def choose(self, response: str) -> tuple[KeyWord, ...]:
+        """The key words, the most telling first; none where the response has none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -174,21 +183,14 @@ class Looking:
         return self.locator.words(sample) if isinstance(self.locator, Given) else ()
 
 
-_WITHOUT_WORDS = ("given", "lowest-similarity")  # the data name their regions; the whole response is compared
 Opener = Callable[[], Looking]  # can be pickled: each process that looks opens its own
 
 
 def open_looking(settings: Regions, place: Place, seed: int) -> Looking:
     """What the section ``regions`` asks for, ready to look. Raises TrifacetError: it lacks what it needs."""
-    by = settings.locator.name
-    words = settings.words if by in _WITHOUT_WORDS else settings.words or KeyWords()
-    chooser = open_chooser(words, place.policy) if words else None
-    if by == Given.name:
-        annotations = place.root / settings.annotations if settings.annotations else None
-        locator: Locator = Given(place.images, max_pixels=place.max_pixels, annotations=annotations)
-    else:
-        locator = open_locator(settings.locator, policy=str(place.policy) if place.policy else None)
-    return Looking(chooser, locator, settings.largest, seed)
+    annotations = place.root / settings.annotations if settings.annotations else None
+    given = Given(place.images, max_pixels=place.max_pixels, annotations=annotations)
+    return Looking(None, given, settings.largest, seed)
 
 
 def look_at(

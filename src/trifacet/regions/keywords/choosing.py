@@ -6,14 +6,11 @@ candidate has none.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-
 import numpy as np
 
 from trifacet.base.errors import TrifacetError
 from trifacet.regions.keywords.candidates import Candidate, find_candidates
-from trifacet.regions.keywords.embeddings import Embed, open_embedder
+from trifacet.regions.keywords.embeddings import Embed
 from trifacet.regions.keywords.ranking import Floats, mfpo_weights, multipartite_weights, pagerank
 from trifacet.regions.keywords.settings import KeyWords
 from trifacet.regions.looking import KeyWord
@@ -57,41 +54,3 @@ def _weights(candidates: list[Candidate], settings: KeyWords, embed: Embed | Non
             "give one finite vector per word"
         )
     return mfpo_weights(candidates, vectors, settings.mfpo)
-
-
-class Chooser(Protocol):
-    """Who chooses the key words of a response."""
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What the words depend on besides the response. JSON."""
-        ...
-
-    def choose(self, response: str) -> tuple[KeyWord, ...]:
-        """The key words, the most telling first; none where the response has none."""
-        ...
-
-
-class _Words(NamedTuple):
-    """Key words by a recipe's section."""
-
-    settings: KeyWords
-    embed: Embed | None
-    embeddings: str  # a digest of what makes them; empty without any
-
-    def fingerprint(self) -> dict[str, Any]:
-        """The section, and the weights behind the embeddings."""
-        return {**self.settings.model_dump(mode="json"), "embeddings' weights": self.embeddings}
-
-    def choose(self, response: str) -> tuple[KeyWord, ...]:
-        """See ``choose``."""
-        return choose(response, self.settings, self.embed)
-
-
-def open_chooser(settings: KeyWords, policy: str | Path | None = None) -> Chooser:
-    """Who chooses key words by ``settings``; ``policy``: the checkpoint whose input embeddings compare them.
-
-    Raises:
-        TrifacetError: the settings ask for the policy and there is none, or a model cannot be loaded.
-    """
-    embed, digest = open_embedder(settings, policy)
-    return _Words(settings, embed, digest)

@@ -6,7 +6,6 @@ Invariant: a word's vector depends on the word and the model, not on the words b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,37 +20,34 @@ _BEFORE = "the "  # words in the middle of a text are other tokens than those at
 _UNREAD = r"\bpooler\."
 
 
-def open_embedder(settings: KeyWords, policy: str | Path | None = None) -> tuple[Embed | None, str]:
-    """What the settings ask for with a digest of its weights; (None, "") where embeddings have no say.
+def open_embedder(settings: KeyWords, model: Any = None, tokenizer: Any = None) -> Embed | None:
+    """What the settings ask for; None where embeddings have no say.
 
     Args:
         settings: the section.
-        policy: folder or hub id of the policy, for ``embeddings: policy``; of it only the input embeddings are kept.
+        model: the policy, for ``embeddings: policy``.
+        tokenizer: the policy's.
 
     Raises:
-        TrifacetError: the policy is asked for and not given, or a model cannot be loaded.
+        TrifacetError: the policy is asked for and not given, or a text encoder cannot be loaded.
     """
     if settings.embeddings == "none" or settings.method != "mfpo" or settings.mfpo.gamma == 0:
-        return None, ""
+        return None
     if settings.embeddings != "policy":
         return text_embedder(settings.embeddings)
-    if policy is None:
+    if model is None or tokenizer is None:
         raise TrifacetError(
             "regions.words.embeddings: 'policy' needs a model; name a text encoder, or none to rank by place alone"
         )
-    from trifacet.models.loading import load_model, weights_fingerprint
-
-    loaded = load_model(policy, device="cpu")
-    table = loaded.model.get_input_embeddings()
-    return policy_embedder(table, loaded.family.processor.tokenizer), weights_fingerprint(table)
+    return policy_embedder(model, tokenizer)
 
 
-def policy_embedder(table: Any, tokenizer: Any) -> Embed:
+def policy_embedder(model: Any, tokenizer: Any) -> Embed:
     """The mean of the input embeddings of a text's tokens, as they are in the middle of a text.
 
     Args:
-        table: a model's ``get_input_embeddings()``.
-        tokenizer: the model's.
+        model: any with ``get_input_embeddings``, adapted or not.
+        tokenizer: its tokenizer.
 
     Raises:
         TrifacetError: the tokenizer does not say where in a text its tokens stand.
@@ -67,6 +63,7 @@ def policy_embedder(table: Any, tokenizer: Any) -> Embed:
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
             return np.zeros((0, 1), np.float32)
+        table = model.get_input_embeddings()
         device = next(table.parameters()).device
         vectors = np.zeros((len(texts), int(table.weight.shape[1])), np.float32)
         whole = [_BEFORE + text for text in texts]
@@ -86,10 +83,8 @@ def policy_embedder(table: Any, tokenizer: Any) -> Embed:
     return embed
 
 
-def text_embedder(source: str, device: str = "auto") -> tuple[Embed, str]:
+def text_embedder(source: str, device: str = "auto") -> Embed:
     """A text encoder: the text side of a CLIP-family model, or of any other the mean over its tokens' last states.
-
-    With a digest of its weights.
 
     Args:
         source: hub id or folder.
@@ -101,7 +96,7 @@ def text_embedder(source: str, device: str = "auto") -> tuple[Embed, str]:
     from transformers import AutoModel
 
     from trifacet.models.checkpoint import read_weights, reading
-    from trifacet.models.loading import pick_device, weights_fingerprint
+    from trifacet.models.loading import pick_device
     from trifacet.models.processors import read_tokenizer
 
     with reading(source, "regions.words.embeddings"):
@@ -132,7 +127,7 @@ def text_embedder(source: str, device: str = "auto") -> tuple[Embed, str]:
             vectors.append(vector.float().cpu().numpy())
         return np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32)
 
-    return embed, weights_fingerprint(model)
+    return embed
 
 
 def _longest(model: Any, tokenizer: Any) -> int:
