@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from trifacet.preferences.objectives import NLLTerm as NLLTerm
     from trifacet.preferences.objectives import Objective as Objective
     from trifacet.preferences.objectives import PairTerm as PairTerm
-    from trifacet.preferences.rejected.images import ImageStrategy as ImageStrategy
+    from trifacet.preferences.rejected.strategy import ImageStrategy as ImageStrategy
     from trifacet.statistics.measures import Measure as Measure
     from trifacet.statistics.measures import mean_measure as mean_measure
     from trifacet.statistics.measures import share_measure as share_measure
@@ -63,7 +63,7 @@ _FACE = {
     "trifacet.lint.check": ("lint_text",),
     "trifacet.lint.rule": ("Rule",),
     "trifacet.preferences.objectives": ("OBJECTIVES", "AnchorTerm", "NLLTerm", "Objective", "PairTerm"),
-    "trifacet.preferences.rejected.images": ("ImageStrategy",),
+    "trifacet.preferences.rejected.strategy": ("ImageStrategy",),
     "trifacet.statistics.measures": ("Measure", "mean_measure", "share_measure"),
     "trifacet.training.recipe": ("Recipe", "load_recipe", "make_recipe"),
 }

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 from asked import in_parts, tools_in
 from PIL import Image, ImageChops, ImageStat
+from pydantic import ValidationError
 from rows_of import table_of
 
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, decisions_in_turn
 from trifacet.building.steps import STEPS
 
 CONTEXT, IMAGE = STEPS["rejected-context"], STEPS["rejected-image"]
-MADE_STRATEGIES = ["diffusion", "blackness", "crop", "rotation", "small-crop"]
+MADE_STRATEGIES = ["diffusion", "blackness", "crop", "rotation", "small-crop", "random-region"]
 
 
 def contexts(amount, **columns):
@@ -142,6 +143,11 @@ def test_blackness_is_black_and_noise_depends_on_the_seed(tmp_path):
     again, _ = in_parts(IMAGE, table_of(*pictured(tmp_path, 1)), tmp_path, 2, t=300)
     stronger, _ = in_parts(IMAGE, table_of(*pictured(tmp_path, 1)), tmp_path, 2, t=900)
     assert again[0]["rejected_images"] != stronger[0]["rejected_images"]
+
+
+def test_a_build_knows_no_regions():
+    with pytest.raises(ValidationError, match="a build knows no regions, which strategy 'region-blur' spoils"):
+        IMAGE.parameters(strategy="region-blur")
 
 
 def test_an_image_that_cannot_be_opened_fails_its_row(tmp_path):

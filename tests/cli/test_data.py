@@ -1,11 +1,14 @@
 """``trifacet data`` as a user meets it: streams, exit codes, hostile text, real data, and the gallery in a browser."""
 
+import base64
 import io
 import json
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hostile_pages import TURNS, only_our_markup
 from PIL import Image
@@ -14,8 +17,10 @@ from typer.testing import CliRunner
 from trifacet.base.errors import DataError
 from trifacet.cli.data import Format, Kind, app
 from trifacet.data.formats import FORMATS, read_samples, write_samples
-from trifacet.data.records import SAMPLE_TYPES, make_sample
-from trifacet.preferences.rejected.images import STRATEGIES
+from trifacet.data.records import SAMPLE_TYPES, PreferenceSample, make_sample
+from trifacet.preferences.rejected.images import STRATEGIES, image_strategy
+from trifacet.preferences.rejected.masks import box_mask
+from trifacet.reports.gallery import write_gallery
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from axe import assert_accessible, in_light_and_dark
@@ -341,6 +346,33 @@ def test_the_gallery_shows_what_a_strategy_makes(hostile, tmp_path):
     again = page.read_bytes()
     run("show", hostile, "--output", page, "--strategy", "randomness")
     assert page.read_bytes() == again
+
+
+def test_the_gallery_shows_all_versions_and_says_where_nothing_was_located(hostile, tmp_path):
+    page = tmp_path / "gallery.html"
+    result = run("show", hostile, "--output", page, "--strategy", "graded", "--t", "300", "--versions", "3")
+    assert result.exit_code == 0, result.output
+    text = parse(page).text
+    for version in (1, 2, 3):
+        said = f"made by graded (diffusion, t = 300), version {version} of 3: nothing located, so all of it"
+        assert said in text
+
+
+def test_the_gallery_shows_what_regions_hide(tmp_path):
+    sample = PreferenceSample(id="a", image="a.png", context="c", response="r", rejected_responses=("s",))
+    Image.new("RGB", (120, 80), "white").save(tmp_path / "a.png")
+    strategy = image_strategy("region-black")
+    shown, masks = {}, {"half": box_mask((120, 80), (60, 0, 120, 80)), "small": np.ones((5, 5), np.bool_)}
+    for name, mask in masks.items():
+        page = tmp_path / f"{name}.html"
+        write_gallery([sample], tmp_path, page, title="t", strategy=strategy, masks=lambda _, mask=mask: mask)
+        shown[name] = page.read_text(encoding="utf-8")
+    assert "nothing located" not in shown["half"]
+    assert "its regions are of a picture of 5 x 5 pixels, and its image has 120 x 80" in shown["small"]
+    pictures = re.findall(r"base64,([A-Za-z0-9+/=]+)", shown["half"])
+    made = np.asarray(Image.open(io.BytesIO(base64.b64decode(pictures[1]))).convert("L"))
+    assert made[:, :55].min() > 240
+    assert made[:, 65:].max() < 15
 
 
 @in_light_and_dark

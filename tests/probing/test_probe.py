@@ -15,7 +15,8 @@ from trifacet.data.formats import read_samples
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.models.loading import load_model, load_processor
-from trifacet.preferences.rejected.images import Draw, Seen, image_strategy
+from trifacet.preferences.rejected.images import image_strategy
+from trifacet.preferences.rejected.strategy import Draw, Seen
 from trifacet.probing.document import read_document
 from trifacet.probing.measuring import probe_measures
 from trifacet.probing.noise import noise_measures, noised, plain, similarity
@@ -195,7 +196,7 @@ def test_the_noise_is_that_of_rejected_images(tiny, photos):
     image = tiny.family.read(picture)
     sample = TestSample(id="x", image="2.png")
     (seen, second) = noised(tiny.family, 700, 5)(sample, (image, image))
-    strategy_sees = Seen(picture, "", Draw(5, "x"), lambda: tiny.family.frames(image), (), (), lambda: picture)
+    strategy_sees = Seen(picture, "", Draw(5, "x"), lambda _: tiny.family.frames(image), (), (), lambda: picture)
     expected = image_strategy("diffusion", 700).reject(strategy_sees)
     assert (tiny.family.frames(seen) == expected).all()
     assert seen.key != second.key

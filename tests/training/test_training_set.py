@@ -13,11 +13,13 @@ from small_runs import STAGE, recipe_of
 
 from trifacet.data import source
 from trifacet.data.formats import read_samples, write_samples
+from trifacet.data.source import FilesRead
 from trifacet.models.asking import WayOfAsking
 from trifacet.preferences.facets import Facet
 from trifacet.preferences.objectives import OBJECTIVES
-from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen
+from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
 from trifacet.runs.run import run_recipe
+from trifacet.runs.steps import preview_rejected
 from trifacet.training.batches import Groups
 from trifacet.training.concerns import concerns
 from trifacet.training.sources import training_set
@@ -43,6 +45,19 @@ def test_previews_show_the_donors_that_training_used(tmp_path, world, tiny_folde
         assert shown in pictures[:8]
         if in_batch:
             assert shown == pictures[groups.from_here(number)[1]]
+
+
+def test_previews_show_all_versions(tmp_path, world, tiny_folder):
+    changes = {
+        "rejected.image": {"strategy": "random-region", "perturbation": "black", "versions": 2},
+        "align.mcm": {**SHORT, "objective": "mdpo"},
+    }  # fmt: skip
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
+    preview_rejected(recipe, tiny_folder, FilesRead())
+    index = json.loads((recipe.folder / "rejected/index.json").read_text())
+    assert [one["strategy"] for one in index] == [f"random-region (black), version {k} of 2" for k in (1, 2)] * 6
+    pictures = [Image.open(recipe.folder / one["rejected"]).tobytes() for one in index]
+    assert len(set(pictures)) == 12
 
 
 def test_a_run_parses_each_file_and_hashes_each_image_once(tmp_path, world, tiny_folder, monkeypatch):
@@ -137,7 +152,7 @@ def test_the_strategy_of_the_docs_works_as_it_stands():
     shown: dict = {}
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], shown)
     picture = Image.new("RGB", (40, 30))
-    seen = Seen(picture, "two words", Draw(1, "a"), lambda: None, (0.5,) * 3, (0.5,) * 3, lambda: picture)
+    seen = Seen(picture, "two words", Draw(1, "a"), lambda picture: None, (0.5,) * 3, (0.5,) * 3, lambda: picture)
     made = shown["Stripes"]().reject(seen)
     assert made.size == picture.size
     assert made.tobytes() != picture.tobytes()

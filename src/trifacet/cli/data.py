@@ -179,7 +179,12 @@ def show(
             help="Make a rejected image by this strategy, and a rejected context, where the data give none.",
         ),
     ] = None,
-    t: Annotated[int, typer.Option(min=0, max=1000, help="Noise steps of the strategy diffusion.")] = 700,
+    t: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Noise steps; the strategy's own if not given.")
+    ] = None,
+    versions: Annotated[
+        int, typer.Option(min=1, max=100, help="Rejected images to make of each, as rejected.image.versions.")
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of what is drawn.")] = 17,
     label: LabelOption = "Context:",
 ) -> None:
@@ -203,7 +208,7 @@ def show(
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
-    write_gallery(samples, root, output, title=file.name, limit=limit, strategy=spec, seed=seed)
+    write_gallery(samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, seed=seed)
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
 
 

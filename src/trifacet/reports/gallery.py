@@ -19,7 +19,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
 from trifacet.base.images import MAX_PIXELS, load_image
 from trifacet.data.given_regions import COLUMN, given_regions
-from trifacet.data.records import Sample, TestSample
+from trifacet.data.records import PreferenceSample, Sample, TestSample
 from trifacet.reports.region_pictures import Drawn, with_regions
 from trifacet.web.page import render_page
 from trifacet.web.pictures import Picture
@@ -27,7 +27,8 @@ from trifacet.web.pictures import Picture
 if TYPE_CHECKING:
     import torch
 
-    from trifacet.preferences.rejected.images import ImageStrategy
+    from trifacet.preferences.rejected.masks import Mask
+    from trifacet.preferences.rejected.strategy import ImageStrategy
 
 LONGEST = 4_000  # characters of a text that the page holds
 MOST = 20  # versions of a facet, or pictures of a post
@@ -45,6 +46,23 @@ class Version:
     alternative: str = ""
     text: str = ""
     further: bool = False
+
+
+@dataclass(frozen=True)
+class Making:
+    """How rejected versions are made where the data give none.
+
+    Args:
+        strategy: of the image.
+        seed: of what is drawn.
+        versions: rejected images of each sample.
+        masks: where the key regions of a sample are; None where nobody has looked.
+    """
+
+    strategy: ImageStrategy
+    seed: int
+    versions: int = 1
+    masks: Callable[[PreferenceSample], Mask | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +92,8 @@ def write_gallery(
     title: str,
     limit: int | None = None,
     strategy: ImageStrategy | None = None,
+    versions: int = 1,
+    masks: Callable[[PreferenceSample], Mask | None] | None = None,
     seed: int = 17,
 ) -> None:
     """Write the first ``limit`` samples as one self-contained page.
@@ -85,18 +105,21 @@ def write_gallery(
         title: its heading, the file's name say.
         limit: how many samples to show; None shows all.
         strategy: how to make a rejected image, and with it a rejected context, where the data give none.
+        versions: how many rejected images to make of each.
+        masks: where the key regions of a sample are, for strategies that look at them.
         seed: seed of what is drawn.
 
     Raises:
         TrifacetError: when the page cannot be written. An image that can't be read is shown as its problem.
     """
+    making = Making(strategy, seed, versions, masks) if strategy else None
     shown = range(len(samples) if limit is None else min(limit, len(samples)))
     page = render_page(
         __name__,
         "gallery.html.jinja",
         {},
         title=title,
-        entries=[_entry(samples, index, images, strategy, seed) for index in shown],
+        entries=[_entry(samples, index, images, making) for index in shown],
         total=len(samples),
         kind=samples[0].kind if samples else "",
         strategy=strategy.describe() if strategy else None,
@@ -104,7 +127,7 @@ def write_gallery(
     write_atomically(output, page)
 
 
-def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy | None, seed: int) -> _Entry:
+def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making | None) -> _Entry:
     sample = samples[index]
     rejected = {
         "image": [
@@ -114,10 +137,10 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, strategy: ImageS
         "context": _texts(getattr(sample, "rejected_contexts", ()), "given by the data"),
         "response": _texts(getattr(sample, "rejected_responses", ()), "given by the data"),
     }
-    if strategy is not None and sample.kind == "preference":
+    if making is not None and isinstance(sample, PreferenceSample):
         if sample.image is not None:
-            rejected["image"] = rejected["image"] or [_made_image(samples, index, images, strategy, seed)]
-        rejected["context"] = rejected["context"] or [_made_context(samples, index, seed)]
+            rejected["image"] = rejected["image"] or _made_images(samples, index, images, sample, making)
+        rejected["context"] = rejected["context"] or [_made_context(samples, index, making.seed)]
     texts = sample.references if isinstance(sample, TestSample) else (sample.response,)
     for facet, found in rejected.items():
         if (more := len(getattr(sample, f"rejected_{facet}s", ())) - MOST) > 0:
@@ -192,24 +215,40 @@ def _picture(load: Callable[[], Image.Image], origin: str, alternative: str) -> 
     return Version(origin, Picture(url, *image.size), alternative)
 
 
-def _made_image(samples: Sequence[Sample], index: int, images: Path, strategy: ImageStrategy, seed: int) -> Version:
-    from trifacet.preferences.rejected.images import Draw, Seen, rejected_image, shown
+def _made_images(
+    samples: Sequence[Sample], index: int, images: Path, sample: PreferenceSample, making: Making
+) -> list[Version]:
+    from trifacet.preferences.rejected.images import rejected_image, shown, told
     from trifacet.preferences.rejected.samples import image_donors
+    from trifacet.preferences.rejected.strategy import Draw, Seen
 
-    sample = samples[index]
-    paths = [one.image or "" for one in samples]
+    paths, strategy = [one.image or "" for one in samples], making.strategy
+    sees = strategy.sees_regions or strategy.needs_regions
+    looked = making.masks if sees else None
 
-    def donor() -> Image.Image:
-        (other,) = image_donors(paths, index, seed=seed, sample_id=sample.id, beside=sample.more_images)
-        return load_image(images, paths[other])
+    def made(version: int) -> Version:
+        located = True
 
-    def make() -> Image.Image:
-        chosen = load_image(images, paths[index])
-        response = getattr(sample, "response", "")
-        seen = Seen(chosen, response, Draw(seed, sample.id), lambda: _pixels(chosen), _MEAN, _STD, donor)
-        return shown(rejected_image(strategy, seen), seen)
+        def donor() -> Image.Image:
+            others = image_donors(
+                paths, index, seed=making.seed, sample_id=sample.id, versions=version, beside=sample.more_images
+            )
+            return load_image(images, paths[others[-1]])
 
-    return _picture(make, f"made by {strategy.describe()}", f"Rejected image made by {strategy.describe()}")
+        def make() -> Image.Image:
+            nonlocal located
+            chosen = load_image(images, paths[index])
+            mask = looked(sample) if looked else None
+            draw = Draw(making.seed, sample.id, version)
+            seen = Seen(chosen, sample.response, draw, _pixels, _MEAN, _STD, donor, mask=mask, versions=making.versions)
+            located = seen.located is not None
+            return shown(rejected_image(strategy, seen), seen)
+
+        found = _picture(make, "", "")
+        by = f"made by {told(strategy, version, making.versions, located=located)}"
+        return replace(found, origin=by, alternative=f"Rejected image {by}")
+
+    return [made(version) for version in range(1, min(making.versions, MOST) + 1)]
 
 
 def _made_context(samples: Sequence[Sample], index: int, seed: int) -> Version:

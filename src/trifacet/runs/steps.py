@@ -37,7 +37,8 @@ from trifacet.training.recipe import Recipe
 from trifacet.training.sources import Start, load_for, training_set
 from trifacet.training.stage import stage_folder
 
-PREVIEWS = 6
+PREVIEWS = 6  # samples whose rejected images are shown
+VERSIONS = 5  # of each, at most
 
 
 def make_world(recipe: Recipe) -> None:
@@ -182,11 +183,12 @@ def preview_rejected(recipe: Recipe, processor_from: str | Path, files: FilesRea
     for number, sample in enumerate(examples.samples[:PREVIEWS]):
         if getattr(sample, "rejected_images", ()) or sample.image is None:
             continue  # the data give them: the gallery of `trifacet data show` is the place to see them
-        file = f"rejected/{number:02d}-1.png"  # an id may hold anything: it does not name a file
-        examples.preview(number).save(recipe.folder / file)
         chosen = str(resolve_inside(examples.images, sample.image))
-        strategy = examples.rejection.strategy.describe()
-        index.append({"id": sample.id, "strategy": strategy, "chosen": chosen, "rejected": file})
+        for version in range(1, min(examples.rejection.image_versions, VERSIONS) + 1):
+            file = f"rejected/{number:02d}-{version}.png"  # an id may hold anything: it does not name a file
+            examples.preview(number, version).save(recipe.folder / file)
+            strategy = examples.pictures.told(number, version)
+            index.append({"id": sample.id, "strategy": strategy, "chosen": chosen, "rejected": file})
     write_atomically(folder / "index.json", json.dumps(index, indent=1) + "\n")
 
 

@@ -9,10 +9,9 @@ import filecmp
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trifacet.base.errors import DataError, TrifacetError, of_sample
-from trifacet.base.images import check_image, load_image, resolve_inside
+from trifacet.base.images import check_image, resolve_inside
 from trifacet.data.checking.texts import rejects_chosen
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.data.source import FilesRead
@@ -32,27 +31,11 @@ from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.preferences.facets import Cell, Facet
 from trifacet.preferences.losses import make_plan
 from trifacet.preferences.objectives import Objective
-from trifacet.preferences.rejected.images import Draw, ImageStrategy, Seen, rejected_image, shown
-from trifacet.preferences.rejected.masks import Mask
-from trifacet.preferences.rejected.samples import image_donors, partners, rejected_contexts
+from trifacet.preferences.rejected.samples import partners, rejected_contexts
 from trifacet.training.batches import Groups, LossInputs
+from trifacet.training.pictures import Drawn, Pictures, Rejection
 
 _EQUAL = "replace it, or leave such rows out with data.on_bad_row: skip"
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """How rejected versions are made where the data give none; ``resample`` draws anew in each epoch.
-
-    ``masks``: where the key regions of a sample are; its ``fingerprint``, if it has one, says what that depends on.
-    """
-
-    strategy: ImageStrategy
-    image_versions: int = 1
-    context_versions: int = 1
-    resample: bool = False
-    seed: int = 0
-    masks: Callable[[PreferenceSample], Mask | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,14 +81,22 @@ class Examples(Dataset[Example]):
         self.samples, self.objective, self.encoder = samples, objective, encoder
         self.images, self.rejection, self.max_pixels = images, rejection, max_pixels
         self.groups, self.file, self.rows = groups, file, rows
+        self.pictures = Pictures(
+            samples,
+            encoder.family,
+            images,
+            rejection,
+            max_pixels=max_pixels,
+            lenders=self._partners,
+            naming=self._naming,
+        )
         self.epoch = 0
         self.without: Counter[Facet] = Counter()  # samples without a facet that the objective rejects; of ``check``
         self._contexts = [sample.context for sample in samples]
-        self._paths = [sample.image for sample in samples]
 
     def set_epoch(self, epoch: int) -> None:
         """The loader's notice of a new epoch; it matters only when rejected versions are drawn anew."""
-        self.epoch = epoch if self.rejection.resample else 0
+        self.epoch = self.pictures.epoch = epoch if self.rejection.resample else 0
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -162,6 +153,8 @@ class Examples(Dataset[Example]):
             TrifacetError: naming the first sample for which this is not so.
         """
         self.without = Counter()
+        if Facet.IMAGE in self.objective.rejected_facets:
+            self.pictures.refuse_lacking_regions()
         for index, sample in enumerate(self.samples):
             with self._naming(index):
                 versions = self.versions(index)
@@ -251,9 +244,7 @@ class Examples(Dataset[Example]):
 
     def picture(self, index: int) -> Image.Image:
         """The chosen image, RGB, of a sample that has one."""
-        name = self.samples[index].image
-        assert name is not None, "a sample without an image has no versions of it"
-        return self._open(name, index)
+        return self.pictures.chosen(index)
 
     def image_versions(self, index: int) -> list[ImageInput]:
         """The chosen image as the encoder reads it, then the rejected ones that the objective asks for.
@@ -268,63 +259,43 @@ class Examples(Dataset[Example]):
         if Facet.IMAGE not in self.objective.rejected_facets:
             return versions
         if given := self._given_images(sample):
-            return versions + [family.read(self._open(name, index, "rejected_images")) for name in given]
-        for version in range(1, self.rejection.image_versions + 1):
-            made, _ = self._rejected_image(index, version, chosen, versions[0])
-            read = family.read(made) if isinstance(made, Image.Image) else family.with_frames(versions[0], made)
-            versions.append(read)
-        return versions
+            return versions + [family.read(self.pictures.load(name, index, "rejected_images")) for name in given]
+        return versions + self.pictures.made(index, chosen, versions[0])
 
     def preview(self, index: int, version: int = 1) -> Image.Image:
         """The rejected image of a sample that the strategy makes, to look at."""
-        chosen = self.picture(index)
-        made, seen = self._rejected_image(index, version, chosen, self.encoder.family.read(chosen))
-        return shown(made, seen)
+        return self.pictures.preview(index, version)
 
     def further_images(self, index: int) -> list[ImageInput]:
         """The post's other pictures as the encoder reads them: the same beside every version of the described one."""
-        family = self.encoder.family
-        return [family.read(self._open(name, index, "more_images")) for name in self.samples[index].more_images]
+        family, load = self.encoder.family, self.pictures.load
+        return [family.read(load(name, index, "more_images")) for name in self.samples[index].more_images]
 
-    def _rejected_image(
-        self, index: int, version: int, chosen: Image.Image, read: ImageInput
-    ) -> tuple[Image.Image | Tensor, Seen]:
-        """A rejected image made from the chosen one, ``read`` as the encoder reads it, and what it was made from."""
-        strategy, family, sample = self.rejection.strategy, self.encoder.family, self.samples[index]
-        draw = Draw(self.rejection.seed, sample.id, version, self.epoch)
-        frames = cache(lambda: family.frames(read))
-        seen = Seen(
-            chosen,
-            sample.response,
-            draw,
-            frames,
-            family.image_mean,
-            family.image_std,
-            lambda: self.donor(index, version),
-        )
-        if strategy.needs_donor and (lenders := self._partners(index, self._paths, version, sample.more_images)):
-            return self.picture(lenders[-1]), seen  # as it is there, or it would not be the same to the trie
-        return rejected_image(strategy, seen), seen
-
-    def donor(self, index: int, version: int) -> Image.Image:
-        """Another sample's image, for the strategy that shows one."""
+    def drawn(self, index: int) -> Drawn | None:
+        """What becomes of a sample's rejected image as far as regions go; None where no strategy makes it one."""
         sample = self.samples[index]
-        donors = image_donors(
-            self._paths,
-            index,
-            seed=self.rejection.seed,
-            sample_id=sample.id,
-            versions=version,
-            epoch=self.epoch,
-            beside=sample.more_images,
-        )
-        donated = self._paths[donors[-1]]
-        assert donated is not None  # a donor has an image
-        return self._open(donated, donors[-1])
+        if not self.versions(index)[Facet.IMAGE] or self._given_images(sample):
+            return None
+        with self._naming(index):
+            return self.pictures.drawn(index)
 
-    def _open(self, name: str, index: int, field: str = "image") -> Image.Image:
-        with self._naming(index, field):
-            return load_image(self.images, name, max_pixels=self.max_pixels)
+    def drawn_counts(self) -> dict[str, Any]:
+        """Over all samples whose rejected images are made: how many, of how many regions were located, their areas.
+
+        ``global_noise`` are those whose picture is spoilt as a whole because nothing was located in it. Empty where the
+        strategy does not look at regions.
+        """
+        if self.rejection.seen_masks is None:
+            return {}
+        made = [drawn for index in range(len(self)) if (drawn := self.drawn(index)) is not None]
+        areas = [drawn.area for drawn in made if drawn.area is not None]
+        return {
+            "strategy": self.rejection.strategy.describe(),
+            "made": len(made),
+            "located": len(areas),
+            "global_noise": sum(drawn.global_noise for drawn in made),
+            "mean_area": round(sum(areas) / len(areas), 4) if areas else None,
+        }
 
     def _given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
         """The rejected images that the data give, where the objective asks for any."""
@@ -359,6 +330,7 @@ class Examples(Dataset[Example]):
             "image": rejection.strategy.fingerprint(),
             "versions": [rejection.image_versions, rejection.context_versions],
             "seed": rejection.seed,
+            **self.pictures.fingerprint(),
             **({"in batches of": self.groups.size} if self.groups else {}),
         }
         asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]

@@ -18,7 +18,7 @@ from trifacet.data.settings import Data
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
 from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, resolve_objective, reweighted
-from trifacet.preferences.settings import Rejected
+from trifacet.preferences.settings import Rejected, RejectedImage
 from trifacet.regions.settings import Regions
 from trifacet.settings.reading import explain_invalid, read_values
 from trifacet.settings.section import MOST, Section, Seed
@@ -266,6 +266,9 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         del values["model"]["four_bit"]
     if recipe.regions is None:
         del values["regions"]
+    for key in ("soft_edge", "share", "perturbation"):
+        if values["rejected"]["image"][key] == RejectedImage.model_fields[key].default:
+            del values["rejected"]["image"][key]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():

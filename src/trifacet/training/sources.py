@@ -22,12 +22,12 @@ from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.models.settings import Model
 from trifacet.preferences.facets import Facet
 from trifacet.preferences.objectives import OBJECTIVES, Objective
-from trifacet.preferences.rejected.images import image_strategy
 from trifacet.preferences.settings import Rejected
 from trifacet.regions.store import Masks, open_masks
 from trifacet.training.bad_rows import Bad, rows_left_out, usable_examples
 from trifacet.training.batches import Groups
-from trifacet.training.examples import Examples, Rejection
+from trifacet.training.examples import Examples
+from trifacet.training.pictures import Rejection
 from trifacet.training.recipe import Align, Recipe, Supervised
 
 REGIONS = "regions"  # the folder of a run's own
@@ -90,7 +90,7 @@ def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> 
 def rejection_of(rejected: Rejected, seed: int, masks: Masks | None = None) -> Rejection:
     """The recipe's rejected versions; ``masks``: where the key regions of the samples are."""
     return Rejection(
-        strategy=image_strategy(rejected.image.strategy, rejected.image.t),
+        strategy=rejected.image.made_by(),
         image_versions=rejected.image.versions,
         context_versions=rejected.context.versions,
         resample=rejected.resample,
@@ -101,10 +101,8 @@ def rejection_of(rejected: Rejected, seed: int, masks: Masks | None = None) -> R
 
 def looks_at_regions(recipe: Recipe, stage: Align, *, needs: bool = False) -> bool:
     """Whether the rejected images of an alignment are others for other regions; with ``needs``: make none without."""
-    strategy = image_strategy(recipe.rejected.image.strategy, recipe.rejected.image.t)
-    looks = getattr(strategy, "needs_regions", False) or (
-        not needs and recipe.regions is not None and getattr(strategy, "sees_regions", False)
-    )
+    strategy = recipe.rejected.image.made_by()
+    looks = strategy.needs_regions or (not needs and recipe.regions is not None and strategy.sees_regions)
     return looks and Facet.IMAGE in stage.resolved_objective().rejected_facets
 
 

@@ -84,6 +84,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
         **_regions(examples),
+        **({"rejected_images": counts} if (counts := examples.drawn_counts()) else {}),
     }
     trainer.refuse_broken_weights()
     whole = None

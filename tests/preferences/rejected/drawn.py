@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from trifacet.preferences.rejected.images import STRATEGIES, Draw, Seen, image_strategy, rejected_image, shown
+from trifacet.preferences.rejected.images import STRATEGIES, image_strategy, rejected_image, shown
+from trifacet.preferences.rejected.strategy import Draw, Seen
 
 MEAN = STD = (0.5, 0.5, 0.5)
 
@@ -21,11 +22,14 @@ def plain_pixels(picture):
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
-def rejected(strategy, chosen, to_pixels=plain_pixels, mean=MEAN, std=STD, *, look=False, t=700, donor=None, **key):
+def rejected(
+    strategy, chosen, to_pixels=plain_pixels, mean=MEAN, std=STD, *, look=False, t=700, donor=None, mask=None,
+    versions=1, **key,
+):  # fmt: skip
     """The rejected image as the encoder reads it, or to look at."""
     seen = Seen(
-        chosen, "A red disc.", Draw(**{"seed": 1, "sample_id": "s", **key}), lambda: to_pixels(chosen), mean, std,
-        donor or (lambda: photo(50, 80, seed=9)),
+        chosen, "A red disc.", Draw(**{"seed": 1, "sample_id": "s", **key}), to_pixels, mean, std,
+        donor or (lambda: photo(50, 80, seed=9)), mask, versions,
     )  # fmt: skip
     made = rejected_image(image_strategy(strategy, t) if isinstance(strategy, str) else strategy, seen)
     if look:

@@ -16,13 +16,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 
 from trifacet.base.draws import generator
 from trifacet.base.errors import TrifacetError
-from trifacet.preferences.rejected.images import (
-    STRATEGIES,
-    Draw,
-    ImageStrategy,
-    Seen,
-    image_strategy,
-)
+from trifacet.preferences.rejected.images import STRATEGIES, image_strategy
 from trifacet.preferences.rejected.pictures import (
     crop,
     crop_window,
@@ -32,11 +26,14 @@ from trifacet.preferences.rejected.pictures import (
     small_crop_window,
 )
 from trifacet.preferences.rejected.pixels import abar, diffuse, to_picture
+from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
 from trifacet.preferences.settings import RejectedImage
 
 PROCESSOR = LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
 MEAN, STD = PROCESSOR.image_mean, PROCESSOR.image_std
 GREY = (122, 116, 104)
+ON_FRAMES = ("diffusion", "blackness", "region-diffusion", "random-region", "graded")
+DRAWN = ("diffusion", "crop", "rotation", "small-crop", "region-diffusion", "random-region")  # by each version anew
 
 
 def to_pixels(picture):
@@ -219,13 +216,13 @@ def test_size_shape_and_type_are_the_chosen_ones(name, size):
     assert torch.isfinite(pixels).all()
     looked_at = make(name, chosen, look=True)
     assert looked_at.mode == "RGB"
-    assert looked_at.size == ((56, 56) if name in ("diffusion", "blackness") else size)
+    assert looked_at.size == ((56, 56) if name in ON_FRAMES else size)
     assert chosen.tobytes() == before
     if size[0] > 1:
         assert not torch.equal(pixels, expected)
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in ("blackness", "randomness")])
+@pytest.mark.parametrize("name", DRAWN)
 def test_each_part_of_the_key_changes_the_image(name):
     chosen = photo(500, 400)
     drawn = [make(name, chosen), make(name, chosen, seed=2), make(name, chosen, sample_id="t"),
@@ -263,7 +260,7 @@ def test_bad_strategies_are_refused():
 def test_patches_are_refused_with_a_way_out():
     flat = torch.zeros(64, 1176)  # Qwen2-VL's processor gives patches, not pixels
     with pytest.raises(TrifacetError, match="works on the picture"):
-        image_strategy("blackness").reject(Seen(photo(), "", Draw(0, "s"), lambda: flat, MEAN, STD, photo))
+        image_strategy("blackness").reject(Seen(photo(), "", Draw(0, "s"), lambda _: flat, MEAN, STD, photo))
 
 
 def test_the_fingerprint_holds_what_the_image_depends_on():

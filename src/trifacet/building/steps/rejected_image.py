@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError, TrifacetError
@@ -21,15 +21,9 @@ from trifacet.base.files import replacing
 from trifacet.building.lending import OutsideCluster, TextsOnDisk, clusters_of, concerned, decisions_in_turn
 from trifacet.building.rows import Post, RowBatch
 from trifacet.building.step import MADE, GlobalStep, Signatures, Tools
-from trifacet.preferences.rejected.images import (
-    Draw,
-    ImageStrategy,
-    Seen,
-    image_strategy,
-    rejected_image,
-    shown,
-)
-from trifacet.preferences.settings import STRATEGY_NAMES, StrategyName
+from trifacet.preferences.rejected.images import STRATEGIES, image_strategy, rejected_image, shown
+from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
+from trifacet.preferences.settings import StrategyName
 from trifacet.settings.section import Section
 
 if TYPE_CHECKING:
@@ -37,6 +31,7 @@ if TYPE_CHECKING:
 
 # CLIP's, since LLaVA and most models that are trained on such files read pictures through CLIP
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_OF_BUILDS = ", ".join(name for name, one in STRATEGIES.items() if not one.needs_regions)
 
 
 class Parameters(Section):
@@ -44,11 +39,21 @@ class Parameters(Section):
 
     strategy: StrategyName = Field(
         "diffusion",
-        description=f"how a rejected image is made ({STRATEGY_NAMES}); see docs/rejected-versions.md",
+        description=f"how a rejected image is made ({_OF_BUILDS}, or a class of your own as package.module:Name); "
+        "see docs/rejected-versions.md",
     )
-    t: int = Field(700, ge=0, le=1000, description="noise steps of diffusion")
+    t: int = Field(700, ge=0, le=1000, description="noise steps")
     versions: int = Field(1, ge=1, le=100, description="rejected images a row")
     format: Literal["jpeg", "png"] = Field("jpeg", description="of the files; noise takes three times the room as PNG")
+
+    @model_validator(mode="after")
+    def _without_regions(self) -> Parameters:
+        if self.made_by().needs_regions:
+            raise ValueError(
+                f"a build knows no regions, which strategy {self.strategy!r} spoils; leave the step out and set "
+                "rejected.image.strategy in the training's recipe, or use random-region"
+            )
+        return self
 
     def made_by(self) -> ImageStrategy:
         """The strategy."""
@@ -153,7 +158,7 @@ def _rejected(strategy: ImageStrategy, chosen: Image.Image, response: str, draw:
     def no_donor() -> Image.Image:
         raise TrifacetError(f"strategy {strategy.name!r} takes another row's image without saying so (needs_donor)")
 
-    seen = Seen(chosen, response, draw, lambda: _normalised(chosen), MEAN, STD, no_donor)
+    seen = Seen(chosen, response, draw, _normalised, MEAN, STD, no_donor)
     return shown(rejected_image(strategy, seen), seen)
 
 

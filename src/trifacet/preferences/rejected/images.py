@@ -1,101 +1,33 @@
-"""Rejected images: a strategy is an object that sees a sample and makes its rejected image.
+"""The strategies that there are for rejected images, and what one makes of a sample.
 
-Invariant: a rejected image is a function of what the strategy sees and of its draw (seed, sample id, version, epoch),
-so that policy and reference see the same one, and it has the chosen one's size and number of image tokens. ``epoch``
-stays 0 unless rejected versions are drawn anew in each epoch.
+Invariant: see ``strategy``; ``rejected_image`` holds a strategy to size and mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
-from trifacet.base.draws import generator
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extensions import load_extension
-from trifacet.preferences.rejected.pictures import Box, Colour, crop, replace, rotate, small_crop
-from trifacet.preferences.rejected.pixels import abar, blacken, diffuse, to_picture
+from trifacet.preferences.rejected.pictures import crop, replace, rotate, small_crop
+from trifacet.preferences.rejected.pixels import blacken, diffuse, to_picture
+from trifacet.preferences.rejected.regions import (
+    Graded,
+    RandomRegion,
+    RegionBlack,
+    RegionBlur,
+    RegionDiffusion,
+    RegionInpaint,
+    RegionMean,
+    RegionOptions,
+    RegionStrategy,
+)
+from trifacet.preferences.rejected.strategy import ImageStrategy, Seen
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What randomness hangs on; ``version`` says which of the sample's rejected images, from 1."""
-
-    seed: int
-    sample_id: str
-    version: int = 1
-    epoch: int = 0
-
-    def generator(self, strategy: str) -> np.random.Generator:
-        """The random numbers of a strategy."""
-        return generator(self.seed, self.sample_id, strategy, self.version, self.epoch)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a strategy sees of a sample.
-
-    Args:
-        picture: the chosen image, RGB.
-        response: the chosen response.
-        draw: what randomness hangs on.
-        frames: the chosen image as the vision encoder reads it: normalised pixels (..., 3, height, width).
-        mean: the processor's mean per channel, for channels in 0..1.
-        std: the processor's standard deviation per channel.
-        donor: opens another sample's image (RGB).
-        regions: parts of the picture that the response speaks of, in its pixels; empty where nobody has located any.
-    """
-
-    picture: Image.Image
-    response: str
-    draw: Draw
-    frames: Callable[[], Tensor]
-    mean: Sequence[float]
-    std: Sequence[float]
-    donor: Callable[[], Image.Image]
-    regions: Sequence[Box] = ()
-
-    @property
-    def padding(self) -> Colour:
-        """The colour with which LLaVA's processor pads a picture to a square."""
-        red, green, blue = (int(channel * 255) for channel in self.mean)
-        return red, green, blue
-
-
-class ImageStrategy:
-    """A way to make a rejected image; ``t`` is the number of noise steps, for those that add noise.
-
-    One of your own derives from this: it has a ``name`` of its own and ``reject``, and a new ``definition`` whenever it
-    gives other images for the same draw, since cached log-probs are then stale.
-    """
-
-    name: ClassVar[str]
-    definition: ClassVar[int] = 1
-    needs_donor: ClassVar[bool] = False  # the image is another sample's; within a batch it is shown as it is there
-    sees_response: ClassVar[bool] = False  # the image is another one for another response
-
-    def __init__(self, t: int = 700) -> None:
-        abar(t)  # raises for a step that does not exist
-        self.t = t
-
-    def describe(self) -> str:
-        """For tables and captions."""
-        return self.name
-
-    def fingerprint(self) -> dict[str, str | int]:
-        """What the images depend on besides what is seen and drawn."""
-        return {"strategy": self.name, "definition": self.definition}
-
-    def reject(self, seen: Seen) -> Image.Image | Tensor:
-        """The rejected image: an RGB picture of the chosen one's size, or frames of the shape of ``seen.frames()``."""
-        raise NotImplementedError
 
 
 class Diffusion(ImageStrategy):
@@ -107,7 +39,7 @@ class Diffusion(ImageStrategy):
         """With the number of steps."""
         return f"{self.name} (t = {self.t})"
 
-    def fingerprint(self) -> dict[str, str | int]:
+    def fingerprint(self) -> dict[str, str | int | float]:
         """With the number of steps."""
         return {"strategy": self.name, "t": self.t, "definition": self.definition}
 
@@ -166,19 +98,29 @@ class SmallCrop(ImageStrategy):
         return small_crop(seen.picture, seen.draw.generator(self.name))
 
 
-STRATEGIES: dict[str, type[ImageStrategy]] = {
-    one.name: one for one in (Diffusion, Blackness, Crop, Rotation, Randomness, SmallCrop)
-}
+_WHOLE = (Diffusion, Blackness, Crop, Rotation, Randomness, SmallCrop)
+_REGIONS = (RegionDiffusion, RegionBlur, RegionMean, RegionBlack, RegionInpaint, RandomRegion, Graded)
+STRATEGIES: dict[str, type[ImageStrategy]] = {one.name: one for one in (*_WHOLE, *_REGIONS)}
 
 
-def image_strategy(name: str, t: int = 700) -> ImageStrategy:
+def image_strategy(name: str, t: int | None = None, regions: RegionOptions | None = None) -> ImageStrategy:
     """The strategy called ``name``: one of ``STRATEGIES``, or a class of your own (``package.module:Name``).
+
+    Args:
+        name: its name or place.
+        t: noise steps; None for the strategy's own ``default_t``.
+        regions: how regions are spoilt, for those that spoil regions.
 
     Raises:
         TrifacetError: there is none, it is no strategy, or the step ``t`` does not exist.
     """
-    if (known := STRATEGIES.get(name)) is not None:
-        return known(t)
+    found = STRATEGIES.get(name) or _own(name)
+    steps = found.default_t if t is None else t
+    return found(steps, regions) if issubclass(found, RegionStrategy) else found(steps)
+
+
+def _own(name: str) -> type[ImageStrategy]:
+    """A class of the user's own."""
     try:
         found = load_extension(name, "strategy")
     except TrifacetError as error:
@@ -189,7 +131,7 @@ def image_strategy(name: str, t: int = 700) -> ImageStrategy:
         raise TrifacetError(f"strategy {name!r} is no class with a name that derives from ImageStrategy")
     if found.name in STRATEGIES:
         raise TrifacetError(f"strategy {name!r}: its name {found.name!r} is taken; give it its own")
-    return found(t)
+    return found
 
 
 def rejected_image(strategy: ImageStrategy, seen: Seen) -> Image.Image | Tensor:
@@ -209,3 +151,10 @@ def rejected_image(strategy: ImageStrategy, seen: Seen) -> Image.Image | Tensor:
 def shown(made: Image.Image | Tensor, seen: Seen) -> Image.Image:
     """A rejected image to look at; of frames what the encoder sees (its size, its padding), clamped to 0..255."""
     return made if isinstance(made, Image.Image) else to_picture(made, seen.mean, seen.std)
+
+
+def told(strategy: ImageStrategy, version: int, versions: int, *, located: bool) -> str:
+    """How a rejected image was made, for its caption; ``located``: something was found in the sample's picture."""
+    which = f", version {version} of {versions}" if versions > 1 else ""
+    whole = ": nothing located, so all of it" if strategy.needs_regions and not located else ""
+    return f"{strategy.describe()}{which}{whole}"

@@ -48,8 +48,13 @@ def rotate(chosen: Image.Image, rng: np.random.Generator, fill: Colour) -> Image
 
 def small_crop_window(size: tuple[int, int], rng: np.random.Generator) -> Box:
     """A random window of 0 to 20 % of the area of a picture of ``size`` (width, height), never less than a pixel."""
+    return window(size, rng.uniform(0, SMALL_CROP_AREA), rng)
+
+
+def window(size: tuple[int, int], share: float, rng: np.random.Generator) -> Box:
+    """A random window of a share of at most 3/4 of the area of a picture of ``size``, never less than a pixel."""
     width, height = size
-    scale = np.sqrt(rng.uniform(0, SMALL_CROP_AREA))
+    scale = np.sqrt(share)
     stretch = np.exp(rng.uniform(-1, 1) * np.log(SMALL_CROP_STRETCH) / 2)  # width over height, split between both
     return _place(size, (max(int(width * scale * stretch), 1), max(int(height * scale / stretch), 1)), rng)
 

@@ -1,0 +1,80 @@
+"""What a region of a picture is filled with: blur, one colour, or what surrounds it; and how it is put in.
+
+Invariant: pixels outside the region, its soft edge included, stay the chosen picture's to the bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from trifacet.preferences.rejected.masks import Mask
+
+Weights = NDArray[np.uint8]  # (height, width): 0 keeps a pixel, 255 replaces it
+BLUR = 0.1  # standard deviation, a share of the shorter side: nothing smaller than a fifth of it is told apart
+
+
+def softened(region: Mask, soft_edge: float) -> Weights:
+    """255 inside; outside it falls evenly to 0 over ``soft_edge``, a share of the shorter side.
+
+    No pixel further than round(soft_edge * shorter side) rows or columns from the region gets any.
+    """
+    weights = region.astype(np.uint8) * np.uint8(255)
+    if (reach := round(soft_edge * min(region.shape))) < 1:
+        return weights
+    near = np.asarray(Image.fromarray(weights).filter(ImageFilter.BoxBlur(reach)), np.uint16)
+    return np.maximum(weights, np.minimum(2 * near, 255).astype(np.uint8))  # half of the box is inside at the border
+
+
+def put_in(chosen: Image.Image, filled: Image.Image, weights: Weights) -> Image.Image:
+    """``filled`` where the weights say so, blended at soft edges."""
+    return Image.composite(filled, chosen, Image.fromarray(weights))
+
+
+def blurred(chosen: Image.Image, weights: Weights) -> Image.Image:
+    """The picture out of focus: Gaussian, standard deviation ``BLUR``."""
+    return chosen.filter(ImageFilter.GaussianBlur(BLUR * min(chosen.size)))
+
+
+def mean_coloured(chosen: Image.Image, weights: Weights) -> Image.Image:
+    """The mean colour of the whole picture."""
+    red, green, blue = np.asarray(chosen, np.float64).mean((0, 1)).round().astype(int).tolist()
+    return Image.new("RGB", chosen.size, (red, green, blue))
+
+
+def black(chosen: Image.Image, weights: Weights) -> Image.Image:
+    """RGB zero."""
+    return Image.new("RGB", chosen.size)
+
+
+def inpainted(chosen: Image.Image, weights: Weights) -> Image.Image:
+    """The region filled from what surrounds it, by pull-push (Gortler et al., The Lumigraph, 1996, section 3.4).
+
+    The known pixels are averaged over ever larger squares until all is known, and each hole takes the finest average
+    that there is. Where nothing is known, the mean colour.
+    """
+    known = weights == 0
+    if not known.any():
+        return mean_coloured(chosen, weights)
+    share = known.astype(np.float32)
+    colours = np.asarray(chosen, np.float32) * share[..., None]
+    finer: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    while share.min() == 0:
+        finer.append((colours, share))
+        half = (max(share.shape[1] // 2, 1), max(share.shape[0] // 2, 1))
+        colours, share = _scaled(colours, half, Image.Resampling.BOX), _scaled(share, half, Image.Resampling.BOX)
+        full = np.minimum(1, 4 * share) / np.where(share > 0, share, 1)  # a square of which a quarter is known counts
+        colours, share = colours * full[..., None], share * full
+    values = colours / share[..., None]
+    for colours, share in reversed(finer):
+        size = share.shape[1], share.shape[0]
+        values = colours + (1 - share[..., None]) * _scaled(values, size, Image.Resampling.BILINEAR)
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+
+
+def _scaled(values: NDArray[np.float32], size: tuple[int, int], how: Image.Resampling) -> NDArray[np.float32]:
+    """An array (height, width) or (height, width, channels) at ``size`` (width, height)."""
+    if values.ndim == 2:
+        return np.asarray(Image.fromarray(values).resize(size, how))
+    return np.stack([_scaled(values[..., channel], size, how) for channel in range(values.shape[-1])], -1)
