@@ -10,7 +10,8 @@ import warnings
 from collections.abc import Callable
 
 from trifacet.base.errors import TrifacetError
-from trifacet.benchmarks.objects.words import noun_lemma, noun_model, spacy_model
+from trifacet.base.spacy_models import spacy_model
+from trifacet.benchmarks.objects.words import noun_lemma, noun_model
 
 Nouns = Callable[[str], list[str]]
 Alike = Callable[[str, str], bool]

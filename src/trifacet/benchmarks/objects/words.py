@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from trifacet.base.errors import TrifacetError
-from trifacet.base.extras import needed_for
+from trifacet.base.spacy_models import spacy_model
 from trifacet.metrics.wordnet import find_wordnet
 
 Sentences = Literal["rule", "punkt"]
@@ -68,24 +68,6 @@ def noun_lemma() -> BaseForm:
         return str(min(forms, key=len)) if forms else word
 
     return lemma
-
-
-@functools.lru_cache(maxsize=4)
-def spacy_model(name: str) -> Any:
-    """The user's spaCy pipeline, by name or by its folder.
-
-    Raises:
-        TrifacetError: spaCy or the model is not there.
-    """
-    with needed_for(f"spaCy model {name!r}"):
-        import spacy
-    try:
-        return spacy.load(name)
-    except (OSError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0][:200]
-        raise TrifacetError(
-            f"spaCy model {name!r} cannot be loaded ({reason}); install it or name its folder"
-        ) from None
 
 
 @functools.lru_cache(maxsize=4)
