@@ -8,10 +8,10 @@ from tiny_families import MAKERS, llava, load_copy
 from transformers import AutoModelForImageTextToText, MistralConfig
 
 from trifacet.data.records import TestSample
+from trifacet.engine import watching as watching_module
 from trifacet.engine.encode import SampleEncoder
 from trifacet.models.loading import load_model
-from trifacet.probing import attention as attention_module
-from trifacet.probing.attention import shares_of, watching
+from trifacet.probing.attention import masses_of, shares_of, watching
 from trifacet.probing.forcing import CONTEXT, FIRST, GROUPS, IMAGE, PROMPT, RESPONSE, feature_id, force, hidden_states
 
 PROMPT_TEXT, LABEL = "Write alt-text.", "Context:"
@@ -49,7 +49,7 @@ def naive_masses(folder, processor, pictures, context, response, forced):
 def watched(loaded, forced):
     with watching(loaded.model, forced) as watch:
         hidden_states(loaded.model, loaded.family, forced)
-    return np.stack(watch.masses)
+    return masses_of(watch)
 
 
 @pytest.fixture(params=MAKERS)
@@ -59,7 +59,7 @@ def family_folder(request, family_folders):
 
 @pytest.mark.parametrize("shown", [1, 2, 0])
 def test_masses_are_those_of_the_plain_models_own_weights(family_folder, posts, photos, shown, monkeypatch):
-    monkeypatch.setattr(attention_module, "WEIGHTS_AT_ONCE", 500)  # a word or two at a time
+    monkeypatch.setattr(watching_module, "WEIGHTS_AT_ONCE", 500)  # a word or two at a time
     loaded = load_copy(family_folder)
     pictures = [Image.open(photos / f"{number}.png") for number in range(1, 1 + shown)]
     sample = TestSample(id="a", context=posts[0].context if shown != 2 else "")

@@ -149,12 +149,33 @@ class SampleEncoder:
                 "use one that renders texts as they are"
             )
         stop = at + len(words)
+        ids_L, spans_L2 = self._placed(text)
+        of_post_L = (spans_L2[:, 0] < stop) & (spans_L2[:, 1] > stop - len(post)) & (spans_L2[:, 0] < spans_L2[:, 1])
+        return ids_L, of_post_L & bool(post)
+
+    def response_spans(self, prompt: str | Asked | None, response: str) -> Ints:
+        """The characters of ``response`` that each token of the answer holds, [R, 2], start and stop.
+
+        They are the last tokens of a path whose answer it is, in order, whatever the post and the images. The end of
+        the answer holds none, (0, 0); no token does where control tokens in the response were broken.
+        """
+        text, answer = self.rendered(prompt, "", response, images=0), response.strip()
+        at = text.rfind(answer)
+        if at < 0:
+            return np.zeros((0, 2), dtype=np.int64)
+        _, spans_L2 = self._placed(text)
+        spans_R2 = spans_L2[int((spans_L2[:, 1] > at).argmax()) :]
+        inside_R = (spans_R2[:, 0] < at + len(answer)) & (spans_R2[:, 0] < spans_R2[:, 1])
+        before = len(response) - len(response.lstrip())
+        return np.where(inside_R[:, None], np.clip(spans_R2 - at, 0, len(answer)) + before, 0)
+
+    def _placed(self, text: str) -> tuple[Ints, Ints]:
+        """Ids of a rendered text, and the characters that each stands for, [L, 2]."""
         encoded = self.tokenizer(
             text, add_special_tokens=self._adds_start(text), return_offsets_mapping=True, verbose=False
         )
         spans_L2 = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
-        of_post_L = (spans_L2[:, 0] < stop) & (spans_L2[:, 1] > stop - len(post)) & (spans_L2[:, 0] < spans_L2[:, 1])
-        return np.asarray(encoded["input_ids"], dtype=np.int64), of_post_L & bool(post)
+        return np.asarray(encoded["input_ids"], dtype=np.int64), spans_L2
 
     def _less(self, context: str, cut: int) -> str:
         """The post without its last ``cut`` tokens."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,24 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.family import ImageInput, core
 from trifacet.models.families import FAMILIES
+
+
+class PictureGrid(NamedTuple):
+    """Where the whole picture stands among the features of an image.
+
+    From feature ``start`` on ``rows`` x ``columns`` of them, row after row; ``box`` (left, upper, right, lower) is the
+    part of this grid, counted in features, that the picture takes; the rest of it is padding.
+    """
+
+    start: int
+    rows: int
+    columns: int
+    box: tuple[float, float, float, float]
+
+    @classmethod
+    def filled(cls, rows: int, columns: int, start: int = 0) -> PictureGrid:
+        """A grid that the picture takes whole."""
+        return cls(start, rows, columns, (0.0, 0.0, float(columns), float(rows)))
 
 
 class TransformersFamily:
@@ -103,6 +121,10 @@ class TransformersFamily:
             ids = self.processor.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             self._runs[image.layout] = np.asarray(ids, dtype=np.int64)
         return self._runs[image.layout]
+
+    def picture_grid(self, image: ImageInput, size: tuple[int, int]) -> PictureGrid | None:
+        """Where a picture of ``size`` (width, height) stands among the features of ``image``; None: not known here."""
+        return None
 
     def as_processed(self, image: ImageInput) -> dict[str, Any]:
         """What the processor must know of an image to write its run of tokens; ``layout`` alone decides on it."""

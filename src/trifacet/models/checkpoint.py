@@ -30,7 +30,7 @@ from trifacet.models.soundness import (
     stored_weights,
 )
 
-_COUNTED = r"\bposition_ids$"  # 0, 1, 2 ...: older checkpoints hold them
+_COUNTED = r"\b(position_ids|relative_position_index)$"  # made by the code: older checkpoints hold them
 
 
 def read_weights(

@@ -6,6 +6,7 @@ sliding layers no further than the window, counted in the positions of the path 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from trifacet.engine.family import ImageInput
-from trifacet.models.base import TransformersFamily
+from trifacet.models.base import PictureGrid, TransformersFamily
 
 
 class Gemma3Family(TransformersFamily):
@@ -32,6 +33,10 @@ class Gemma3Family(TransformersFamily):
     def prepared(self, text: str) -> str:
         start = self.processor.boi_token
         return text.replace(start, f"\n\n{start}\n\n")  # line breaks may merge with those of the text around
+
+    def picture_grid(self, image: ImageInput, size: tuple[int, int]) -> PictureGrid:
+        side = math.isqrt(self.config.mm_tokens_per_image)
+        return PictureGrid.filled(side, side)
 
     def as_processed(self, image: ImageInput) -> dict[str, Any]:
         return {"num_crops": [0]}

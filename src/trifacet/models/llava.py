@@ -12,8 +12,8 @@ from torch import nn
 from transformers import LlavaConfig, LlavaProcessor
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from trifacet.engine.family import core
-from trifacet.models.base import TransformersFamily
+from trifacet.engine.family import ImageInput, core
+from trifacet.models.base import PictureGrid, TransformersFamily
 
 VICUNA_TEMPLATE = (  # the conversation format that LLaVA-1.5 and 1.6 were trained with
     "{% for message in messages %}"
@@ -41,6 +41,15 @@ class LlavaFamily(TransformersFamily):
     def adapted_processor(cls, processor: Any, config: LlavaConfig) -> LlavaProcessor:
         return one_tile_processor(processor, config)
 
+    def picture_grid(self, image: ImageInput, size: tuple[int, int]) -> PictureGrid:
+        grid = tile_grid(self.config)
+        if not getattr(self.processor.image_processor, "do_pad", False):
+            return grid
+        longer = max(size)
+        across, down = (grid.columns * side / longer for side in size)
+        left, upper = (((longer - side) // 2) * grid.columns / longer for side in size)  # as the processor centres it
+        return grid._replace(box=(left, upper, left + across, upper + down))
+
     def unread(self, model: nn.Module) -> list[nn.Module]:
         return unread_layers(core(model))
 
@@ -52,6 +61,12 @@ def unread_layers(model: Any) -> list[nn.Module]:
     states = len(layers) + 1  # the embeddings' output comes first
     last = max(index % states for index in ([layer] if isinstance(layer, int) else layer))
     return [*layers[last:], vision.post_layernorm, *([vision.head] if hasattr(vision, "head") else [])]
+
+
+def tile_grid(config: Any) -> PictureGrid:
+    """The features of one square tile, which the picture takes whole."""
+    side = config.vision_config.image_size // config.vision_config.patch_size
+    return PictureGrid.filled(side, side)
 
 
 def other_features(config: Any) -> int:

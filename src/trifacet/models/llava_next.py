@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trifacet.engine.family import ImageInput, core
-from trifacet.models.base import TransformersFamily
-from trifacet.models.llava import ENCODERS, VICUNA_TEMPLATE, other_features, unread_layers
+from trifacet.models.base import PictureGrid, TransformersFamily
+from trifacet.models.llava import ENCODERS, VICUNA_TEMPLATE, other_features, tile_grid, unread_layers
 
 
 class LlavaNextFamily(TransformersFamily):
@@ -36,6 +36,9 @@ class LlavaNextFamily(TransformersFamily):
     def read(self, image: Image.Image) -> ImageInput:
         read = self.processed(image)
         return ImageInput(read["pixel_values"][0], tuple(read["image_sizes"][0].tolist()))
+
+    def picture_grid(self, image: ImageInput, size: tuple[int, int]) -> PictureGrid:
+        return tile_grid(self.config)  # the first tile, to which the whole picture is squashed
 
     def as_processed(self, image: ImageInput) -> dict[str, Any]:
         return {"pixel_values": image.pixel_values[None], "image_sizes": [list(image.layout)]}

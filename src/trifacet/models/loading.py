@@ -211,16 +211,20 @@ def _lasting(source: str) -> str:
     return str(Path(source).resolve()) if os.path.isdir(source) else source  # noqa: PTH112
 
 
-def pick_device(device: str) -> torch.device:
-    """``auto`` is the accelerator if there is one, else the CPU. Raises TrifacetError for one that is not there."""
+def pick_device(device: str, key: str = "model.device") -> torch.device:
+    """``auto`` is the accelerator if there is one, else the CPU.
+
+    Raises:
+        TrifacetError: naming ``key``, for one that is not there.
+    """
     if device != "auto":
         try:
             given = torch.empty(0, device=device).device
             if given.type == "meta":
-                raise TrifacetError("model.device: 'meta' holds no numbers; try auto")
+                raise TrifacetError(f"{key}: 'meta' holds no numbers; try auto")
             return given
         except (RuntimeError, AssertionError) as error:  # torch raises the latter where it was built without CUDA
-            raise TrifacetError(f"model.device: {device!r} cannot be used ({first_line(error)}); try auto") from None
+            raise TrifacetError(f"{key}: {device!r} cannot be used ({first_line(error)}); try auto") from None
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return accelerator or torch.device("cpu")
 

@@ -21,7 +21,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDe
 
 from trifacet.base.errors import DataError
 from trifacet.engine.family import ImageInput, core
-from trifacet.models.base import TransformersFamily
+from trifacet.models.base import PictureGrid, TransformersFamily
 
 
 class Qwen2VLFamily(TransformersFamily):
@@ -67,6 +67,10 @@ class Qwen2VLFamily(TransformersFamily):
         patches = frames.reshape(-1, height // m, m, p, width // m, m, p).permute(1, 4, 2, 5, 0, 3, 6)
         repeated = patches.unsqueeze(5).expand(*patches.shape[:5], self._times, p, p)
         return replace(image, pixel_values=repeated.reshape(height * width, -1))
+
+    def picture_grid(self, image: ImageInput, size: tuple[int, int]) -> PictureGrid:
+        _, height, width = image.layout
+        return PictureGrid.filled(height // self._merge, width // self._merge)
 
     def as_processed(self, image: ImageInput) -> dict[str, Any]:
         return _grids([image])

@@ -26,6 +26,7 @@ from trifacet.base.errors import TrifacetError, first_line
 _LARGEST_TEXT = 200_000_000  # bytes of a file that is read whole, a tokenizer's for one
 _LARGEST_NUMBER = torch.finfo(torch.float32).max
 _MORE_WEIGHTS, _MORE_ELEMENTS = 1000, 2**26  # that a model and its buffers may have beyond four times its file's
+_COUNTS = {"position_ids", "token_type_ids", "num_batches_tracked", "relative_position_index"}  # no weights
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 _GONE = {  # ways of writing for which transformers would run code of the hub, and the keys that ask for them
     GenerationMode.CONTRASTIVE_SEARCH: "penalty_alpha",
@@ -140,7 +141,7 @@ def _weight_files(source: str) -> list[Path]:
 def refuse_integers(stored: list[Stored]) -> None:
     """Raise TrifacetError for a weight of an integer type; what counts positions or batches may have one."""
     for file, name, dtype, _ in stored:
-        counts = name.rpartition(".")[2] in {"position_ids", "token_type_ids", "num_batches_tracked"}
+        counts = name.rpartition(".")[2] in _COUNTS
         if not counts and not dtype.startswith(("F", "BF")):
             raise TrifacetError(f"{file}: weight {name} has the type {dtype} and not a floating one; {_REPAIR}")
 

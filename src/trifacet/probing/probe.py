@@ -18,12 +18,13 @@ from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import core
+from trifacet.engine.watching import Floats
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter, SeenAs, as_it_is
 from trifacet.models.loading import LoadedModel
 from trifacet.preferences.rejected.pixels import abar
 from trifacet.probing import document as made
-from trifacet.probing.attention import Floats, Shares, shares_of, watching
+from trifacet.probing.attention import Shares, masses_of, shares_of, watching
 from trifacet.probing.forcing import feature_id, force, hidden_states
 from trifacet.probing.noise import noise_measures, noised
 from trifacet.probing.summing import attention_of, between, embeddings_of, four
@@ -182,7 +183,7 @@ class Prober:
         with watching(self.loaded.model, forced) if watched else nullcontext() as watch:
             hidden_Ld = hidden_states(self.loaded.model, family, forced)
         vector_d = hidden_Ld[int(forced.words_at[-1])].double().cpu().numpy()
-        masses_YG = np.stack(watch.masses) if watch else np.zeros((0, 0))
+        masses_YG = masses_of(watch) if watch else np.zeros((0, 0))
         if not (np.isfinite(vector_d).all() and np.isfinite(masses_YG).all()):
             dtype = str(self.loaded.model.dtype).removeprefix("torch.")
             raise TrifacetError(

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from trifacet.engine.watching import Floats
 from trifacet.probing import document as made
-from trifacet.probing.attention import SHARES, Floats, Shares
+from trifacet.probing.attention import SHARES, Shares
 from trifacet.probing.embeddings import Plane, distance_measures, principal_plane, silhouette
 from trifacet.probing.vectors import Vectors
 from trifacet.statistics.measures import Measure, in_order, mean_measure

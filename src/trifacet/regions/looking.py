@@ -35,7 +35,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Region:
-    """Where a word is: the mask over the picture, the locator's score (0 to 1), the box where it gave one."""
+    """Where a word is: the mask over the picture, the locator's score (0 to 1), the box where it gave one.
+
+    An empty word: the region is of the whole response.
+    """
 
     word: str
     mask: Mask
