@@ -322,7 +322,7 @@ def test_the_keys_are_those_that_a_dump_holds():
         "model": {"path": "m", "lora": {}},
         "data": {"world": {}},
         "sft": {},
-        "regions": {},
+        "regions": {"words": {}, "locator": {}},
     }
     full = Recipe.model_validate({**values, "align": {"any": {}}, "sweep": {"learning_rates": [1]}, "seeds": [1]})
 

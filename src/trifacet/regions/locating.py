@@ -25,10 +25,10 @@ from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.images import decode_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample
+from trifacet.models.asking import WayOfAsking
 from trifacet.preferences.rejected.masks import Mask, area, union
 from trifacet.regions.given import Given
 from trifacet.regions.looking import KeyWord, Locator, Look, Region
-from trifacet.regions.settings import Regions
 
 Status = Literal["located", "nothing found", "whole picture", "no words", "no picture", "unusable"]
 
@@ -54,12 +54,16 @@ class Place:
         root: the folder that data files are relative to.
         max_pixels: largest picture.
         policy: the checkpoint of the model that is to be aligned, for those that ask it (None: none is known).
+        asking: how it is asked (None: as its folder says).
+        trust_remote_code: run code that comes with it.
     """
 
     images: Path
     root: Path
     max_pixels: int
     policy: str | Path | None = None
+    asking: WayOfAsking | None = None
+    trust_remote_code: bool = False
 
 
 class _Kept(BaseModel):
@@ -113,7 +117,7 @@ class Looking:
     """Who looks for what, and what counts as found.
 
     Args:
-        chooser: of the words (None: those by which the data name their regions).
+        chooser: of the words (None: those by which the data name their regions, or none).
         locator: finds them.
         largest: a union of this share of the picture, or more, counts as the whole.
         seed: of what is drawn.
@@ -127,7 +131,7 @@ class Looking:
     def fingerprint(self) -> dict[str, Any]:
         """What regions depend on besides the sample."""
         return {
-            "words": self.chooser.fingerprint() if self.chooser else {"method": "those of the data"},
+            "words": self.chooser.fingerprint() if self.chooser else None,
             "locator": self.locator.fingerprint(),
             "largest": self.largest,
             "seed": self.seed,
@@ -182,13 +186,6 @@ class Looking:
 
 
 Opener = Callable[[], Looking]  # can be pickled: each process that looks opens its own
-
-
-def open_looking(settings: Regions, place: Place, seed: int) -> Looking:
-    """What the section ``regions`` asks for, ready to look. Raises TrifacetError: it lacks what it needs."""
-    annotations = place.root / settings.annotations if settings.annotations else None
-    given = Given(place.images, max_pixels=place.max_pixels, annotations=annotations)
-    return Looking(None, given, settings.largest, seed)
 
 
 def look_at(

@@ -104,7 +104,9 @@ def text_embedder(source: str, device: str = "auto") -> Embed:
         tokenizer = read_tokenizer(source)
     pairs = hasattr(model, "get_text_features")
     if tokenizer.pad_token is None or not (pairs or model.main_input_name == "input_ids"):
-        raise TrifacetError(f"regions.words.embeddings: {source!r} is no encoder of texts; use one of the CLIP or BERT family")
+        raise TrifacetError(
+            f"regions.words.embeddings: {source!r} is no encoder of texts; use one of the CLIP or BERT family"
+        )
     longest = _longest(model, tokenizer)
     # SigLIP was trained on padded texts; a mean over tokens leaves padding out
     how = {"padding": "max_length" if pairs else True, "truncation": True, "max_length": longest}
