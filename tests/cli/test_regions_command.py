@@ -213,7 +213,7 @@ def test_data_show_shows_what_a_strategy_makes_of_the_regions(data, trifacet):
     assert trifacet(*show)[0] == 0
     own = page.read_text()
     only_our_markup(own, "gallery.html.jinja")
-    assert own.count("nothing located, so all of it") == 3  # c, d, e
+    assert own.count("nothing located, so all of it</bdi></figcaption>") == 3  # c, d, e
     assert trifacet("regions", data / "pairs.jsonl", "--output", data / "r")[0] == 0
     code, _, said = trifacet(*show, "--regions", data / "r")
     assert code == 0, said

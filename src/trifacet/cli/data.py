@@ -189,7 +189,7 @@ def show(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Key regions for the strategy, as 'trifacet regions' wrote them. [default: the rows' own]",
+            help="Key regions for the strategy, by 'trifacet regions'. [default: the rows' own]",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of what is drawn.")] = 17,
