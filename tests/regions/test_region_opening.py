@@ -33,7 +33,8 @@ def kept(folder):
     return {one.id: one for one in read_located(folder)}
 
 
-def test_from_words_to_masks_with_a_model_the_same_by_two_processes(data, trifacet):
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.endurance)])
+def test_from_words_to_masks_with_a_model(data, trifacet, workers):
     model = clipseg(data / "clipseg")
     ask = ("locator.name=clipseg", f"locator.model={model}", "locator.threshold=0.1", "locator.mask_threshold=0.4",
            "words.embeddings=none")  # fmt: skip
@@ -43,7 +44,7 @@ def test_from_words_to_masks_with_a_model_the_same_by_two_processes(data, trifac
     assert [word.text for word in found["0"].words] == ["cat", "red box"]
     assert found["0"].status in ("located", "whole picture")
     assert found["2"].status == "no words"
-    assert located(trifacet, data, "two", *ask, options=("--workers", 2))[0] == 0
+    assert located(trifacet, data, "two", *ask, options=("--workers", workers))[0] == 0
     assert (data / "one" / LINES).read_bytes() == (data / "two" / LINES).read_bytes()
     file = model / "model.safetensors"
     weights = load_file(file)

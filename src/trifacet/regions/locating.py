@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -25,10 +25,12 @@ from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.images import decode_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample
-from trifacet.models.asking import WayOfAsking
 from trifacet.preferences.rejected.masks import Mask, area, union
 from trifacet.regions.given import Given
 from trifacet.regions.looking import KeyWord, Locator, Look, Region
+
+if TYPE_CHECKING:
+    from trifacet.models.asking import WayOfAsking  # which imports torch: not every locator needs it
 
 Status = Literal["located", "nothing found", "whole picture", "no words", "no picture", "unusable"]
 
