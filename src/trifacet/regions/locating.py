@@ -108,6 +108,7 @@ class Located(_Kept):
     regions: tuple[LocatedRegion, ...] = Field((), strict=False)
     missing: tuple[str, ...] = Field((), strict=False)
     area: float = 0.0
+    union: str = ""  # of the regions, as their masks are: what training decodes
 
     def masks(self, max_pixels: int) -> list[Mask]:
         """The masks of its regions, decoded. Raises DataError for one of another size than the picture's."""
@@ -179,6 +180,7 @@ class Looking:
             regions=tuple(map(_kept, regions)),
             missing=() if "" in found else tuple(one.text for one in words if one.text not in found),
             area=covered,
+            union="" if whole is None else encoded_mask(whole),
         )
 
     def _words(self, sample: PreferenceSample) -> tuple[KeyWord, ...]:

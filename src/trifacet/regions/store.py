@@ -29,7 +29,7 @@ from trifacet.base.opening import opened as opened_file
 from trifacet.base.seals import read_document, sealed, unsealed
 from trifacet.data.records import PreferenceSample
 from trifacet.data.source import FilesRead, Source
-from trifacet.preferences.rejected.masks import Mask, union
+from trifacet.preferences.rejected.masks import Mask
 from trifacet.regions.given import Given
 from trifacet.regions.locating import Located, Looking, Opener, Status, decoded_mask, look_at, opened
 
@@ -261,12 +261,11 @@ class Masks:
     def __init__(self, folder: Path, *, max_pixels: int) -> None:
         self.folder, self.max_pixels = folder, max_pixels
         self.fingerprint: str = facts_of(folder)[WHOLE]
-        self._regions: dict[str, tuple[tuple[int, int] | None, tuple[str, ...]]] = {}
+        self._unions: dict[str, tuple[tuple[int, int] | None, str]] = {}
         self._statuses: dict[str, tuple[Status, float]] = {}
         self.seen: dict[str, dict[str, str]] = {}
         for one in read_located(folder):
-            located = one.status == "located"
-            self._regions[one.id] = (one.size, tuple(region.mask for region in one.regions) if located else ())
+            self._unions[one.id] = (one.size, one.union if one.status == "located" else "")
             self._statuses[one.id], self.seen[one.id] = (one.status, one.area), one.seen
 
     def __call__(self, sample: PreferenceSample) -> Mask | None:
@@ -275,10 +274,10 @@ class Masks:
         Raises:
             DataError: the sample was not looked at.
         """
-        if sample.id not in self._regions:
+        if sample.id not in self._unions:
             raise DataError(f"sample {sample.id!r} has no line in {self.folder / LINES}", fix=AGAIN)
-        size, masks = self._regions[sample.id]
-        return union(decoded_mask(mask, size, self.max_pixels) for mask in masks)
+        size, mask = self._unions[sample.id]
+        return decoded_mask(mask, size, self.max_pixels) if mask else None
 
     def totals(self, ids: Sequence[str]) -> Totals:
         """How these samples fared."""
