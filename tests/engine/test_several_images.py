@@ -125,7 +125,7 @@ def test_another_samples_image_is_never_one_that_the_post_shows_itself(tiny, pai
     examples = examples_of([album, pairs[1], pairs[2], bare], tiny, world, strategy="randomness")
     other = load_image(world, pairs[2].image).tobytes()
     for examples.epoch in range(8):
-        assert examples.donor(0, 1).tobytes() == other
+        assert examples.pictures.donor(0, 1).tobytes() == other
 
 
 def test_the_fingerprint_knows_the_further_images(tiny, pairs, world, tmp_path):

@@ -1,7 +1,7 @@
 """Training on images that differ in a region: every family, what is recorded, and what is refused."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -21,7 +21,9 @@ from trifacet.preferences.rejected.strategy import ImageStrategy
 from trifacet.preferences.settings import RejectedImage
 from trifacet.training.examples import Examples
 from trifacet.training.pictures import Drawn, Rejection, measured
-from trifacet.training.sources import training_set
+from trifacet.training.sources import Start, training_set
+from trifacet.training.stage import stage_of
+from trifacet.training.stages import train_stage
 
 REGIONS = [name for name, one in STRATEGIES.items() if issubclass(one, RegionStrategy)]
 
@@ -126,6 +128,11 @@ def test_a_mask_of_another_size_names_the_sample(tiny, posts, photos):
     examples = examples_of(posts, photos, tiny, "region-blur", masks=lambda sample: np.ones((5, 5), np.bool_))
     with pytest.raises(DataError, match=f"sample '{posts[2].id}': its regions are of a picture of 5 x 5 pixels, and "):
         examples[2]
+    with pytest.raises(DataError, match=f"sample '{posts[0].id}': its regions are of a picture of 5 x 5 pixels"):
+        examples.check()
+    given = [post.model_copy(update={"rejected_images": ("3.png",)}) for post in posts[:3]]
+    examples_of(given, photos, tiny, "region-blur", masks=examples.rejection.masks).check()  # they are not looked at
+    examples_of(given, photos, tiny, "region-blur", masks=None).check()
 
 
 def test_key_regions_that_nobody_has_looked_for_are_refused_at_the_start(tiny, posts, photos):
@@ -196,3 +203,23 @@ def test_a_recipe_names_how_regions_are_spoilt(tmp_path, world, tiny_folder):
     rejection = training_set(recipe, "mcm", recipe.align["mcm"]).rejection
     assert rejection.strategy.options == RegionOptions(0.05, 0.2, "blur")
     assert rejection.image_versions == 3
+
+
+def upper_half(sample):
+    """Of the pictures of the demo's world; of one nothing."""
+    return None if sample.id.endswith("3") else box_mask((32, 32), (0, 0, 32, 16))
+
+
+def test_a_stage_trains_on_them_with_workers_and_says_what_was_drawn(tmp_path, world, tiny_folder):
+    changes = {
+        "rejected.image": {"strategy": "region-diffusion"}, "data.workers": 1,
+        "align.mcm": {**STAGE, "objective": "mdpo", "max_steps": 2, "limit": 6},
+    }  # fmt: skip
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
+    stage = stage_of(recipe, "mcm", Start("base", tiny_folder))
+    rejection = replace(stage.samples.rejection, masks=upper_half)
+    done = train_stage(replace(stage, samples=replace(stage.samples, rejection=rejection)))
+    assert done["rejected_images"] == {
+        "strategy": "region-diffusion (t = 500)", "made": 6, "located": 5, "global_noise": 1, "mean_area": 0.5,
+    }  # fmt: skip
+    assert done["steps"] == 2

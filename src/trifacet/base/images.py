@@ -135,10 +135,12 @@ def _proved(path: Path, name: str, max_pixels: int, allow_animated: bool) -> Ima
     return replace(facts, width=image.width, height=image.height)
 
 
-def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> None:
+def check_image(root: str | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> ImageFacts:
     """Look at the header of ``name`` only. Raises DataError as ``load_image`` does, except for damaged pixels."""
     called = plain_name(name)
-    _refuse_animated(called, image_facts(resolve_inside(root, name), called, max_pixels=max_pixels))
+    facts = image_facts(resolve_inside(root, name), called, max_pixels=max_pixels)
+    _refuse_animated(called, facts)
+    return facts
 
 
 def load_image(

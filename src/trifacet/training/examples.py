@@ -153,7 +153,7 @@ class Examples(Dataset[Example]):
             TrifacetError: naming the first sample for which this is not so.
         """
         self.without = Counter()
-        if Facet.IMAGE in self.objective.rejected_facets:
+        if any(map(self._makes_images, range(len(self)))):
             self.pictures.refuse_lacking_regions()
         for index, sample in enumerate(self.samples):
             with self._naming(index):
@@ -180,7 +180,9 @@ class Examples(Dataset[Example]):
         ):
             for name in names:
                 with self._naming(index, field):
-                    check_image(self.images, name, max_pixels=self.max_pixels)
+                    facts = check_image(self.images, name, max_pixels=self.max_pixels)
+                    if field == "image" and self._makes_images(index):
+                        self.pictures.check_mask(index, (facts.width, facts.height))
 
     def refuse_equal(self, index: int) -> None:
         """Raise DataError where the data reject what they choose, as ``trifacet data check`` does: no term learns."""
@@ -273,29 +275,19 @@ class Examples(Dataset[Example]):
 
     def drawn(self, index: int) -> Drawn | None:
         """What becomes of a sample's rejected image as far as regions go; None where no strategy makes it one."""
-        sample = self.samples[index]
-        if not self.versions(index)[Facet.IMAGE] or self._given_images(sample):
-            return None
-        with self._naming(index):
-            return self.pictures.drawn(index)
+        return self.pictures.drawn(index) if self._makes_images(index) else None
 
     def drawn_counts(self) -> dict[str, Any]:
-        """Over all samples whose rejected images are made: how many, of how many regions were located, their areas.
-
-        ``global_noise`` are those whose picture is spoilt as a whole because nothing was located in it. Empty where the
-        strategy does not look at regions.
-        """
+        """``Pictures.counts`` of the samples whose rejected images are made; empty where regions are not looked at."""
         if self.rejection.seen_masks is None:
             return {}
-        made = [drawn for index in range(len(self)) if (drawn := self.drawn(index)) is not None]
-        areas = [drawn.area for drawn in made if drawn.area is not None]
-        return {
-            "strategy": self.rejection.strategy.describe(),
-            "made": len(made),
-            "located": len(areas),
-            "global_noise": sum(drawn.global_noise for drawn in made),
-            "mean_area": round(sum(areas) / len(areas), 4) if areas else None,
-        }
+        return self.pictures.counts(one for index in range(len(self)) if (one := self.drawn(index)) is not None)
+
+    def _makes_images(self, index: int) -> bool:
+        """Whether the strategy makes the sample's rejected images."""
+        sample = self.samples[index]
+        rejects = Facet.IMAGE in self.objective.rejected_facets and sample.image is not None
+        return rejects and not self._given_images(sample)
 
     def _given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
         """The rejected images that the data give, where the objective asks for any."""

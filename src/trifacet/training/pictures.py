@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
@@ -22,7 +22,7 @@ from trifacet.engine.family import Family, ImageInput
 from trifacet.preferences.rejected.images import rejected_image, shown, told
 from trifacet.preferences.rejected.masks import Mask, area
 from trifacet.preferences.rejected.samples import image_donors
-from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen
+from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen, other_size
 
 Masks = Callable[[PreferenceSample], Mask | None]  # what a sample's picture shows of its response; None: not found
 Lenders = Callable[[int, Sequence[str | None], int, Sequence[str]], list[int]]
@@ -141,10 +141,34 @@ class Pictures:
             mask = masks(sample)
         return mask if mask is not None and mask.any() else None
 
+    def check_mask(self, index: int, size: tuple[int, int]) -> None:
+        """Raise DataError where a sample's mask cannot be that of a picture of ``size``, lying or standing.
+
+        Which of the two it is, its header does not tell: a camera's picture may be turned when it is opened.
+        """
+        mask = self.mask(index)
+        if mask is not None and sorted(mask.shape) != sorted(size):
+            raise other_size(mask, size)
+
     def drawn(self, index: int) -> Drawn:
         """What becomes of the rejected image of a sample, as far as regions go; no image is opened."""
         mask = self.mask(index)
         return Drawn(None if mask is None else area(mask), mask is None and self.rejection.strategy.needs_regions)
+
+    def counts(self, drawn: Iterable[Drawn]) -> dict[str, Any]:
+        """Of what was drawn: how many, of how many regions were located, and their mean share of the picture.
+
+        ``global_noise`` are those whose picture is spoilt as a whole because nothing was located in it.
+        """
+        made = list(drawn)
+        areas = [one.area for one in made if one.area is not None]
+        return {
+            "strategy": self.rejection.strategy.describe(),
+            "made": len(made),
+            "located": len(areas),
+            "global_noise": sum(one.global_noise for one in made),
+            "mean_area": round(sum(areas) / len(areas), 4) if areas else None,
+        }
 
     def _rejected(
         self, index: int, version: int, chosen: Image.Image, read: ImageInput, mask: Mask | None

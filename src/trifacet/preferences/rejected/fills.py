@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageStat
 
 from trifacet.preferences.rejected.masks import Mask
+from trifacet.preferences.rejected.pictures import Box
 
 Weights = NDArray[np.uint8]  # (height, width): 0 keeps a pixel, 255 replaces it
 BLUR = 0.1  # standard deviation, a share of the shorter side: nothing smaller than a fifth of it is told apart
@@ -33,14 +34,19 @@ def put_in(chosen: Image.Image, filled: Image.Image, weights: Weights) -> Image.
 
 
 def blurred(chosen: Image.Image, weights: Weights) -> Image.Image:
-    """The picture out of focus: Gaussian, standard deviation ``BLUR``."""
-    return chosen.filter(ImageFilter.GaussianBlur(BLUR * min(chosen.size)))
+    """The picture out of focus: Gaussian, standard deviation ``BLUR``; of a wide one at a lower resolution."""
+    width, height = chosen.size
+    deviation = BLUR * min(chosen.size)
+    factor = max(int(deviation / 8), 1)  # still 8 pixels: what is left out is far finer than what is blurred
+    small = chosen.resize((-(-width // factor), -(-height // factor)), Image.Resampling.BOX)
+    out_of_focus = small.filter(ImageFilter.GaussianBlur(deviation / factor))
+    return out_of_focus if factor == 1 else out_of_focus.resize(chosen.size, Image.Resampling.BICUBIC)
 
 
 def mean_coloured(chosen: Image.Image, weights: Weights) -> Image.Image:
     """The mean colour of the whole picture."""
-    red, green, blue = np.asarray(chosen, np.float64).mean((0, 1)).round().astype(int).tolist()
-    return Image.new("RGB", chosen.size, (red, green, blue))
+    red, green, blue = ImageStat.Stat(chosen).mean
+    return Image.new("RGB", chosen.size, (round(red), round(green), round(blue)))
 
 
 def black(chosen: Image.Image, weights: Weights) -> Image.Image:
@@ -54,10 +60,24 @@ def inpainted(chosen: Image.Image, weights: Weights) -> Image.Image:
     The known pixels are averaged over ever larger squares until all is known, and each hole takes the finest average
     that there is. Where nothing is known, the mean colour.
     """
-    known = weights == 0
-    if not known.any():
+    hidden = Image.fromarray(weights).getbbox()
+    if hidden is None or weights.all():
         return mean_coloured(chosen, weights)
-    share = known.astype(np.float32)
+    window = _around(hidden, chosen.size)
+    filled = chosen.copy()
+    filled.paste(_pull_push(chosen.crop(window), weights[window[1] : window[3], window[0] : window[2]]), window[:2])
+    return filled
+
+
+def _around(box: Box, size: tuple[int, int]) -> Box:
+    """A box with as much around it as half of its longer side, and 16 pixels at least."""
+    left, upper, right, lower = box
+    margin = max((right - left) // 2, (lower - upper) // 2, 16)
+    return max(left - margin, 0), max(upper - margin, 0), min(right + margin, size[0]), min(lower + margin, size[1])
+
+
+def _pull_push(chosen: Image.Image, weights: Weights) -> Image.Image:
+    share = (weights == 0).astype(np.float32)
     colours = np.asarray(chosen, np.float32) * share[..., None]
     finer: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     while share.min() == 0:

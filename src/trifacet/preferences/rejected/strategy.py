@@ -70,11 +70,7 @@ class Seen:
 
     def __post_init__(self) -> None:
         if self.mask is not None and self.mask.shape != self.picture.size[::-1]:
-            (height, width), (wide, high) = self.mask.shape, self.picture.size
-            raise DataError(
-                f"its regions are of a picture of {width} x {height} pixels, and its image has {wide} x {high}",
-                fix="locate them anew, or give the picture that they are of",
-            )
+            raise other_size(self.mask, self.picture.size)
 
     def frames(self) -> Tensor:
         """The chosen image as the vision encoder reads it: normalised pixels (..., 3, height, width)."""
@@ -90,6 +86,15 @@ class Seen:
         """The colour with which LLaVA's processor pads a picture to a square."""
         red, green, blue = (int(channel * 255) for channel in self.mean)
         return red, green, blue
+
+
+def other_size(mask: Mask, size: tuple[int, int]) -> DataError:
+    """What is wrong with a mask that is not of a picture of ``size`` (width, height)."""
+    return DataError(
+        f"its regions are of a picture of {mask.shape[1]} x {mask.shape[0]} pixels, and its image has "
+        f"{size[0]} x {size[1]}",
+        fix="locate them anew, or give the picture that they are of",
+    )
 
 
 class ImageStrategy:
