@@ -37,7 +37,7 @@ def open_embedder(settings: KeyWords, model: Any = None, tokenizer: Any = None) 
         return text_embedder(settings.embeddings)
     if model is None or tokenizer is None:
         raise TrifacetError(
-            "regions.words.embeddings: 'policy' needs a model; name a text encoder, or set it to none to rank by place alone"
+            "regions.words.embeddings: 'policy' needs a model; name a text encoder, or none to rank by place alone"
         )
     return policy_embedder(model, tokenizer)
 

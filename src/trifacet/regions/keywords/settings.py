@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from trifacet.settings.section import Section
 
 # Heads of phrases that name the picture or a place in it, not what it shows: there is no region of theirs.
-NO_REGION = ("image", "picture", "photo", "photograph", "scene", "background", "foreground", "side", "front")
+NO_REGION = ("image", "picture", "photo", "photograph", "scene", "background", "foreground", "side", "front", "middle")
 
 
 def _known(code: str) -> str:
