@@ -2,7 +2,7 @@
 
 Invariant: one forward per sample, however many words; the map of a word does not depend on the others, but that plain
 attention is told apart by what all words of the answer look at. Shape letters: L tokens, R tokens of the answer with
-its end, F features of the image, d their width, Q watched tokens.
+its end, F features of the image, Z layers that read them, Q watched tokens, d width.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from trifacet.regions.looking import KeyWord, Look, Region
 
 
 class Attention:
-    """The ``share`` of the picture that matters most for a word, by ``gradient`` or ``attention``.
+    """The ``share`` of the picture that matters most for a word, by ``attention`` or ``gradient``.
 
-    * ``gradient``: of the log-prob of the word's tokens by the features of the image, times these (Grad-CAM's rule,
-      arXiv 1610.02391): summed over their width, negative sums left out.
     * ``attention``: of the tokens that predict the word's, mean over layers and heads, less the mean of all words of
       the answer, so that places at which every word looks do not count; negative differences left out.
+    * ``gradient``: the length of the gradient of the log-prob of the word's tokens by each feature of the image
+      (saliency, Simonyan et al., arXiv 1312.6034).
 
     The score is the share of the map inside the mask. The sample is asked as in training but for further pictures of
     its post, which are left out. A word without a token of its own, or whose map is empty, is not found.
@@ -132,8 +132,8 @@ class Attention:
             for number, (word, tokens) in enumerate(own.items(), start=1):
                 said = logps_R[torch.from_numpy(tokens)].sum()
                 (gradient,) = torch.autograd.grad(said, features, retain_graph=number < len(own))
-                weighed = (gradient * features.detach()).double().sum(-1)
-                found[word] = weighed.reshape(-1, weighed.shape[-1]).sum(0).clamp(min=0).cpu().numpy()
+                squares = gradient.double().square().sum(-1)  # of Qwen3-VL (Z, F): several layers read features
+                found[word] = squares.reshape(-1, squares.shape[-1]).sum(0).sqrt().cpu().numpy()
         return found
 
     @torch.inference_mode()

@@ -40,7 +40,7 @@ LOCATORS = {
     "clipseg": Defaults("CLIPSeg: one mask per word", 0.5, mask_threshold=0.5),
     "sam3": Defaults("SAM 3 (also with its Lite text encoder): masks of every instance", 0.3, mask_threshold=0.5),
     "lowest-similarity": Defaults("the random mask that lowers the CLIP similarity most", share=0.09),
-    "attention": Defaults("where the policy itself looks, by gradient or attention", share=0.2),
+    "attention": Defaults("where the policy itself looks, by attention or gradient", share=0.2),
 }
 
 
@@ -66,8 +66,8 @@ class LocatorSettings(Section):
     )
     top: int = Field(3, ge=1, le=64, description="how many of a word's regions with keep: top")
     phrase: str = Field("{word}", max_length=200, description="what the locator is asked for; {word} is the key word")
-    by: Literal["gradient", "attention"] = Field(
-        "gradient", description="attention: gradient of the word's log-prob by the image, or attention to it"
+    by: Literal["attention", "gradient"] = Field(
+        "attention", description="attention: attention to the image, or the gradient of the word's log-prob by it"
     )
     draws: int = Field(30, ge=1, le=10_000, description="lowest-similarity: how many random masks are tried")
     share: Unit | None = Field(
