@@ -9,6 +9,8 @@ from small_runs import STAGE, recipe_file, recipe_of
 
 from trifacet import ImageStrategy
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.models.asking import WayOfAsking
+from trifacet.models.loading import load_model
 from trifacet.preferences.rejected.masks import box_mask
 from trifacet.regions.store import LINES, MARK, Masks
 from trifacet.reports.run.report import write_report
@@ -124,3 +126,21 @@ def test_a_strategy_that_needs_regions_needs_the_section(data, tiny_folder, tmp_
     run_stages(
         recipe_of(tmp_path / "out", data, tiny_folder, {**STAGES, "align": {"text": STAGES["align"]["text"]}}), ["text"]
     )
+
+
+def test_only_the_regions_of_the_rejected_image_differ(data, tiny_folder, tmp_path):
+    """The whole way: rows, store, masks, strategy, a stage that is trained; cached scores know the masks."""
+    changes = {**STAGES, "rejected": {"image": {"strategy": "region-black"}}, "regions": {}}
+    recipe = recipe_of(tmp_path / "out", data, tiny_folder, changes)
+    run_stages(recipe, ["one"])
+    done = json.loads((tmp_path / "out" / "models" / "one" / "done.json").read_text())
+    assert done["regions"]["located"] == 2
+    loaded = load_model(tiny_folder)
+    examples, _ = training_set(recipe, "one", recipe.align["one"]).examples(
+        WayOfAsking.of(recipe.data).encoder(loaded.family)
+    )
+    chosen, rejected = (np.asarray(picture) for picture in (examples.picture(0), examples.preview(0)))
+    mask = box_mask((32, 32), (2, 3, 12, 13))
+    assert np.array_equal(chosen[~mask], rejected[~mask])
+    assert not rejected[mask].any()
+    assert "regions" in json.loads(examples.fingerprint()["rejected versions"])

@@ -325,7 +325,7 @@ def test_the_keys_are_those_that_a_dump_holds():
         "model": {"path": "m", "lora": {}},
         "data": {"world": {}},
         "sft": {},
-        "regions": {},
+        "regions": {"words": {}, "locator": {}},
     }
     stages = {"any": {"changed_tokens": {}, "curriculum": {}}}
     full = Recipe.model_validate({**values, "align": stages, "sweep": {"learning_rates": [1]}, "seeds": [1]})

@@ -185,6 +185,13 @@ def show(
     versions: Annotated[
         int, typer.Option(min=1, max=100, help="Rejected images to make of each, as rejected.image.versions.")
     ] = 1,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Key regions for the strategy, by 'trifacet regions'. [default: the rows' own]",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of what is drawn.")] = 17,
     label: LabelOption = "Context:",
 ) -> None:
@@ -208,7 +215,16 @@ def show(
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
-    write_gallery(samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, seed=seed)
+    masks = None
+    if spec is not None and (spec.sees_regions or spec.needs_regions):
+        from trifacet.base.images import MAX_PIXELS
+        from trifacet.regions.given import MasksOfRows
+        from trifacet.regions.store import Masks
+
+        masks = Masks(regions, max_pixels=MAX_PIXELS) if regions else MasksOfRows(root, max_pixels=MAX_PIXELS)
+    write_gallery(
+        samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, masks=masks, seed=seed
+    )
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
 
 

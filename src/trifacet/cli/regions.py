@@ -34,6 +34,13 @@ def regions(
         str, typer.Option(callback=a_text, help="Of a data file: line between request and post, in formats with both.")
     ] = "Context:",
     set_: SetOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or hub id of the model that is to be aligned, for its embeddings of words and for locator "
+            "attention. [default: the recipe's model.path]"
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, max=LARGEST_SEED, help="Seed of what is drawn. [default: the recipe's, or 17]"),
@@ -52,7 +59,7 @@ def regions(
     """Locate the key words of every chosen response in its picture; write the regions for use, and a page.
 
     DIR gets regions.jsonl, a line for each sample, and regions.html. The same command continues what was interrupted.
-    With a data file, --set gives keys of the section regions: --set annotations=instances.json.
+    With a data file, --set gives keys of the section regions: --set locator.name=owlv2 --set locator.model=FOLDER.
 
     Example: trifacet regions pairs.jsonl --images images/train --output regions
 
@@ -64,9 +71,9 @@ def regions(
 
     if data.suffix.lower() in (".yaml", ".yml"):
         _refuse_beside_recipe(images=images, format=None if format == "auto" else format)
-        source, opener, max_pixels = _of_recipe(data, overrides(set_, on_bad_row), seed)
+        source, opener, max_pixels = _of_recipe(data, overrides(set_, on_bad_row), model, seed)
     else:
-        source, opener, max_pixels = _of_file(data, images, format, label, set_ or [], seed, on_bad_row)
+        source, opener, max_pixels = _of_file(data, images, format, label, set_ or [], model, seed, on_bad_row)
     with Bar("regions") as bar:
         now = locate(
             source,
@@ -97,7 +104,7 @@ def _refuse_beside_recipe(**given: Any) -> None:
             raise TrifacetError(f"--{name} is for a data file; of a recipe it is a key: --set data.{name}={value}")
 
 
-def _of_recipe(path: Path, changes: list[str], seed: int | None) -> tuple[Source, Opener, int]:
+def _of_recipe(path: Path, changes: list[str], model: str | None, seed: int | None) -> tuple[Source, Opener, int]:
     from trifacet.data.source import source_of
     from trifacet.runs.regions import opener_of
     from trifacet.training.recipe import load_recipe
@@ -106,7 +113,7 @@ def _of_recipe(path: Path, changes: list[str], seed: int | None) -> tuple[Source
     if seed is not None:
         recipe = recipe.model_copy(update={"seed": seed})
     source = source_of(recipe.data, recipe.folder, "preference")
-    return source, opener_of(recipe, source), recipe.data.max_pixels
+    return source, opener_of(recipe, source, model), recipe.data.max_pixels
 
 
 def _of_file(
@@ -115,18 +122,18 @@ def _of_file(
     format: str,
     label: str,
     changes: list[str],
+    model: str | None,
     seed: int | None,
     on_bad_row: OnBadRow | None,
 ) -> tuple[Source, Opener, int]:
-    from functools import partial
-
     from pydantic import ValidationError
 
     from trifacet.base.errors import TrifacetError
     from trifacet.base.images import MAX_PIXELS
     from trifacet.data.formats import use_format
     from trifacet.data.source import Source
-    from trifacet.regions.locating import Place, open_looking
+    from trifacet.regions.locating import Place
+    from trifacet.regions.opening import opener_for
     from trifacet.regions.settings import Regions
     from trifacet.settings.reading import explain_invalid, overridden
 
@@ -137,5 +144,5 @@ def _of_file(
         raise TrifacetError(f"--set: {explain_invalid(error, Regions)}") from None
     root = images if images is not None else path.parent
     source = Source(path, format, "preference", root, label, on_bad_row is OnBadRow.SKIP)
-    place = Place(root, path.parent, MAX_PIXELS)
-    return source, partial(open_looking, settings, place, 17 if seed is None else seed), MAX_PIXELS
+    place = Place(root, path.parent, MAX_PIXELS, model)
+    return source, opener_for(settings, place, 17 if seed is None else seed), MAX_PIXELS

@@ -14,7 +14,7 @@ from typing import Any
 
 from trifacet.base.digests import file_digest, json_digest
 from trifacet.base.errors import DataError, of_sample
-from trifacet.base.images import resolve_inside
+from trifacet.base.images import load_image, resolve_inside
 from trifacet.base.json_text import read_json
 from trifacet.data.given_regions import (
     COLUMN,
@@ -28,6 +28,7 @@ from trifacet.data.given_regions import (
 )
 from trifacet.data.records import PreferenceSample, Sample
 from trifacet.data.rows import MAX_ARRAY
+from trifacet.preferences.rejected.masks import Mask, union
 from trifacet.regions.looking import KeyWord, Look, Region
 
 _WORDS = re.compile(r"\w+")
@@ -90,6 +91,22 @@ class Given:
             mine = [one for one in given if (alike(one.word, word) if word else not one.word)]
             found += [(order, Region(word, one.mask, 1.0, one.box)) for one in mine if one.mask.any()]
         return [region for _, region in found]
+
+
+class MasksOfRows:
+    """The union of all regions that a sample's row gives, for those who look at data before anything is located."""
+
+    def __init__(self, images: Path, *, max_pixels: int) -> None:
+        self.images, self.max_pixels = images, max_pixels
+
+    def __call__(self, sample: PreferenceSample) -> Mask | None:
+        """None where it gives none, or they cover the whole picture. Raises DataError as ``given_regions``."""
+        if sample.image is None or not sample.extra.get(COLUMN):
+            return None
+        size = load_image(self.images, sample.image, max_pixels=self.max_pixels).size
+        given = given_regions(sample.extra[COLUMN], size, self.images, max_pixels=self.max_pixels)
+        mask = union(one.mask for one in given)
+        return None if mask is None or mask.all() else mask
 
 
 class Annotations:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,9 @@ from trifacet.data.records import PreferenceSample
 from trifacet.preferences.rejected.masks import Mask, area, union
 from trifacet.regions.given import Given
 from trifacet.regions.looking import KeyWord, Locator, Look, Region
-from trifacet.regions.settings import Regions
+
+if TYPE_CHECKING:
+    from trifacet.models.asking import WayOfAsking  # which imports torch: not every locator needs it
 
 Status = Literal["located", "nothing found", "whole picture", "no words", "no picture", "unusable"]
 
@@ -54,12 +56,16 @@ class Place:
         root: the folder that data files are relative to.
         max_pixels: largest picture.
         policy: the checkpoint of the model that is to be aligned, for those that ask it (None: none is known).
+        asking: how it is asked (None: as its folder says).
+        trust_remote_code: run code that comes with it.
     """
 
     images: Path
     root: Path
     max_pixels: int
     policy: str | Path | None = None
+    asking: WayOfAsking | None = None
+    trust_remote_code: bool = False
 
 
 class _Kept(BaseModel):
@@ -114,7 +120,7 @@ class Looking:
     """Who looks for what, and what counts as found.
 
     Args:
-        chooser: of the words (None: those by which the data name their regions).
+        chooser: of the words (None: those by which the data name their regions, or none).
         locator: finds them.
         largest: a union of this share of the picture, or more, counts as the whole.
         seed: of what is drawn.
@@ -128,7 +134,7 @@ class Looking:
     def fingerprint(self) -> dict[str, Any]:
         """What regions depend on besides the sample."""
         return {
-            "words": self.chooser.fingerprint() if self.chooser else {"method": "those of the data"},
+            "words": self.chooser.fingerprint() if self.chooser else None,
             "locator": self.locator.fingerprint(),
             "largest": self.largest,
             "seed": self.seed,
@@ -184,13 +190,6 @@ class Looking:
 
 
 Opener = Callable[[], Looking]  # can be pickled: each process that looks opens its own
-
-
-def open_looking(settings: Regions, place: Place, seed: int) -> Looking:
-    """What the section ``regions`` asks for, ready to look. Raises TrifacetError: it lacks what it needs."""
-    annotations = place.root / settings.annotations if settings.annotations else None
-    given = Given(place.images, max_pixels=place.max_pixels, annotations=annotations)
-    return Looking(None, given, settings.largest, seed)
 
 
 def look_at(

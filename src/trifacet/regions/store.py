@@ -121,6 +121,7 @@ def locate(
             on_progress(len(rows) - len(missing) + number, len(rows))
         if missing or claim.facts.get(WHOLE) is None or file_digest(output / LINES) != claim.facts[WHOLE]:
             store.finish([sample.id for _, sample in rows], claim)
+        opened.cache_clear()  # models are large
         return len(missing)
 
 

@@ -5,13 +5,14 @@ Invariant: regions that a stage is trained on are those of its own pictures and 
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.progress import Bar, console
 from trifacet.data.source import FilesRead, Source, source_of
-from trifacet.regions.locating import Opener, Place, open_looking
+from trifacet.models.asking import WayOfAsking
+from trifacet.regions.locating import Opener, Place
+from trifacet.regions.opening import opener_for
 from trifacet.regions.settings import Regions
 from trifacet.regions.store import locate, open_masks, refuse_other, rows_of
 from trifacet.training.recipe import Recipe
@@ -20,8 +21,16 @@ from trifacet.training.sources import looks_at_regions, regions_folder
 
 def opener_of(recipe: Recipe, source: Source, policy: str | Path | None = None) -> Opener:
     """What opens who looks for the regions of a recipe; ``policy``: the model that is to be aligned."""
-    place = Place(source.images, Path(recipe.data.root), recipe.data.max_pixels, policy or recipe.model.path)
-    return partial(open_looking, recipe.regions or Regions(), place, recipe.seed)
+    model = recipe.model
+    place = Place(
+        source.images,
+        Path(recipe.data.root),
+        recipe.data.max_pixels,
+        policy or model.path,
+        WayOfAsking.of(recipe.data, image_tiles=model.image_tiles or "one", image_pixels=model.image_pixels),
+        model.trust_remote_code,
+    )
+    return opener_for(recipe.regions or Regions(), place, recipe.seed)
 
 
 def refuse_without_section(recipe: Recipe) -> None:
@@ -46,11 +55,11 @@ def locate_regions(recipe: Recipe, policy: str | Path, files: FilesRead) -> None
     limit = None if None in limits else max(one for one in limits if one is not None)
     source = source_of(recipe.data, recipe.folder, "preference", files=files)
     folder, most = regions_folder(recipe), recipe.data.max_pixels
+    opener, stated = opener_of(recipe, source, policy), recipe.regions.stated
     if recipe.regions.file is not None:
-        refuse_other(folder, source, None, (), max_pixels=most, limit=limit)
+        refuse_other(folder, source, opener() if stated else None, stated, max_pixels=most, limit=limit)
     else:
         with Bar("regions") as bar:
-            opener = opener_of(recipe, source, policy)
             locate(source, folder, opener, max_pixels=most, limit=limit, on_progress=bar.update)
     found = open_masks(folder, max_pixels=most, files=files).totals([one.id for _, one in rows_of(source, limit)])
     why = ", ".join(f"{count} {reason}" for reason, count in found.fallbacks.items())
