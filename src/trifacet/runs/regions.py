@@ -64,4 +64,5 @@ def locate_regions(recipe: Recipe, policy: str | Path, files: FilesRead) -> None
     found = open_masks(folder, max_pixels=most, files=files).totals([one.id for _, one in rows_of(source, limit)])
     why = ", ".join(f"{count} {reason}" for reason, count in found.fallbacks.items())
     share = "" if found.mean_area is None else f", {found.mean_area:.1%} of the picture on average"
-    console.print(f"regions: {found.located} samples with regions{share}{f'; global noise: {why}' if why else ''}")
+    noise = f"; global noise: {why}" if why else ""
+    console.print(f"regions: {found.located} samples with regions{share}{noise}", soft_wrap=True)

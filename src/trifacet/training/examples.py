@@ -305,12 +305,6 @@ class Examples(Dataset[Example]):
         """What becomes of a sample's rejected image as far as regions go; None where no strategy makes it one."""
         return self.pictures.drawn(index) if self._makes_images(index) else None
 
-    def drawn_counts(self) -> dict[str, Any]:
-        """``Pictures.counts`` of the samples whose rejected images are made; empty where regions are not looked at."""
-        if self.rejection.seen_masks is None:
-            return {}
-        return self.pictures.counts(one for index in range(len(self)) if (one := self.drawn(index)) is not None)
-
     def _makes_images(self, index: int) -> bool:
         """Whether the strategy makes the sample's rejected images."""
         sample = self.samples[index]

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from PIL import Image
 from torch import Tensor
@@ -154,21 +154,6 @@ class Pictures:
         """What becomes of the rejected image of a sample, as far as regions go; no image is opened."""
         mask = self.mask(index)
         return Drawn(None if mask is None else area(mask), mask is None and self.rejection.strategy.needs_regions)
-
-    def counts(self, drawn: Iterable[Drawn]) -> dict[str, Any]:
-        """Of what was drawn: how many, of how many regions were located, and their mean share of the picture.
-
-        ``global_noise`` are those whose picture is spoilt as a whole because nothing was located in it.
-        """
-        made = list(drawn)
-        areas = [one.area for one in made if one.area is not None]
-        return {
-            "strategy": self.rejection.strategy.describe(),
-            "made": len(made),
-            "located": len(areas),
-            "global_noise": sum(one.global_noise for one in made),
-            "mean_area": round(sum(areas) / len(areas), 4) if areas else None,
-        }
 
     def _rejected(
         self, index: int, version: int, chosen: Image.Image, read: ImageInput, mask: Mask | None
