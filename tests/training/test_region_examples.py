@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+import tiny_locators
 from PIL import Image
 from searching import some
 from small_runs import STAGE, recipe_of
@@ -13,12 +14,15 @@ from tiny_parts import SIDE
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.engine.encode import SampleEncoder
+from trifacet.metrics.clipscore import ClipScorer
+from trifacet.models.loading import load_model
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import STRATEGIES, image_strategy
 from trifacet.preferences.rejected.masks import box_mask
 from trifacet.preferences.rejected.regions import RegionOptions, RegionStrategy
 from trifacet.preferences.rejected.strategy import ImageStrategy
 from trifacet.preferences.settings import RejectedImage
+from trifacet.reports.run.watched import rejected_told
 from trifacet.training.examples import Examples
 from trifacet.training.pictures import Drawn, Rejection, measured
 from trifacet.training.sources import Start, training_set
@@ -211,3 +215,24 @@ def test_a_stage_trains_on_them_with_workers(tmp_path, world, tiny_folder):
     stage = stage_of(recipe, "mcm", Start("base", tiny_folder))
     rejection = replace(stage.samples.rejection, masks=upper_half)
     assert train_stage(replace(stage, samples=replace(stage.samples, rejection=rejection)))["steps"] == 2
+
+
+def test_what_rejected_images_lose_is_measured_before_a_stage_trains(tmp_path, world, tiny_folder):
+    clip = str(tiny_locators.clip(tmp_path / "clip"))
+    changes = {
+        "rejected.image": {"strategy": "blackness", "similarity": clip},
+        "align.mcm": {**STAGE, "objective": "mdpo", "max_steps": 1, "limit": 4},
+    }
+    recipe = recipe_of(tmp_path / "out", world, tiny_folder, changes)
+    stage = stage_of(recipe, "mcm", Start("base", tiny_folder))
+    done = train_stage(stage)
+    rows = [json.loads(line) for line in (stage.folder / "rejected.jsonl").read_text().splitlines()]
+    examples, _ = stage.samples.examples(stage.asking.encoder(load_model(tiny_folder).family))
+    scorer = ClipScorer(clip)
+    for index, row in enumerate(rows):
+        text = examples.samples[index].response
+        one, other = scorer([text] * 2, [examples.picture(index), examples.preview(index)])
+        assert row == {"id": examples.samples[index].id, "area": None, "drop": pytest.approx(one - other, abs=1e-6)}
+    mean = sum(row["drop"] for row in rows) / 4
+    assert done["similarity_drop"] == {"mean": pytest.approx(mean, abs=1e-4), "samples": 4, "model": clip}
+    assert f"{mean:.3f} (CLIPScore" in rejected_told(done)

@@ -43,6 +43,12 @@ class RejectedImage(Section):
         0.2, ge=0.001, le=0.75, description="random-region: share of the picture where nothing is located"
     )
     perturbation: Perturbation = Field("diffusion", description="random-region, graded: what is done to the region")
+    similarity: str | None = Field(
+        None,
+        min_length=1,
+        description="hub id or folder of a CLIP model that says, before a stage trains, by how much each rejected "
+        "image is less like the response (null: nobody does)",
+    )
 
     @model_validator(mode="before")
     @classmethod

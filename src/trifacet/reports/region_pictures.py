@@ -1,6 +1,6 @@
 """Pictures with their regions drawn on them: each mask tinted, its box outlined, its number at its corner.
 
-Invariant: a small copy is drawn on, and encoded anew by us.
+Invariant: a copy of one size is drawn on, and encoded anew by us.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Drawn(NamedTuple):
 
 
 def with_regions(picture: Image.Image, regions: Sequence[Drawn], side: int = _SIDE) -> Image.Image:
-    """A copy of at most ``side`` pixels a side with the regions drawn on it; masks are of the picture's size."""
-    scale = min(side / max(picture.size), 1.0)
+    """A copy, ``side`` pixels along its longer side, with the regions drawn on it; masks are of the picture's size."""
+    scale = side / max(picture.size)
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     pixels = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)).astype(np.float32)
     for one in regions:

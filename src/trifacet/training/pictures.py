@@ -5,7 +5,7 @@ Invariant: what is made depends on (sample, recipe, epoch) alone, so policy and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -211,7 +211,7 @@ class Pictures:
 Similarity = Callable[[Sequence[str], Sequence[Image.Image]], Sequence[float]]
 
 
-def measured(pictures: Pictures, indices: Iterable[int], similarity: Similarity | None = None) -> list[Drawn]:
+def measured(pictures: Pictures, indices: Iterable[int], similarity: Similarity | None = None) -> Iterator[Drawn]:
     """What becomes of the first rejected images of these samples: their regions' areas, and what they lose.
 
     Args:
@@ -220,12 +220,10 @@ def measured(pictures: Pictures, indices: Iterable[int], similarity: Similarity 
         similarity: of texts and pictures, each with each other, such as ``metrics.clipscore.ClipScorer``; None to leave
             that out, which opens no image.
     """
-    found = []
     for index in indices:
         drawn = pictures.drawn(index)
         if similarity is not None:
             response = pictures.samples[index].response
             before, after = similarity([response] * 2, [pictures.chosen(index), pictures.preview(index)])
             drawn = replace(drawn, drop=before - after)
-        found.append(drawn)
-    return found
+        yield drawn

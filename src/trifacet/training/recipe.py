@@ -290,7 +290,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         del values["generate"]["filter"]
     if not recipe.model.four_bit:
         del values["model"]["four_bit"]
-    for key in ("soft_edge", "share", "perturbation"):
+    for key in ("soft_edge", "share", "perturbation", "similarity"):
         if values["rejected"]["image"][key] == RejectedImage.model_fields[key].default:
             del values["rejected"]["image"][key]
     if recipe.regions is None:

@@ -128,6 +128,7 @@ class TrainingSet:
         limit: only the first so many rows that can be read (None: all); versions are drawn among these.
         in_batches_of: the size of the groups whose members lend each other versions (None: drawn from the whole set).
         changed_tokens: what counts for more in responses (None: nothing).
+        similarity: a CLIP model that says what rejected images lose (None: nobody does).
     """
 
     name: str
@@ -139,6 +140,7 @@ class TrainingSet:
     limit: int | None = None
     in_batches_of: int | None = None
     changed_tokens: ChangedTokens | None = None
+    similarity: str | None = None
 
     def examples(self, encoder: SampleEncoder) -> tuple[Examples, list[Bad]]:
         """The examples that can be used, checked, and the rows that are left out. Raises as ``Examples.check``."""
@@ -222,4 +224,5 @@ def training_set(
         align.limit if align else None,
         align.batch_size if align and recipe.rejected.in_batch else None,
         align.changed_tokens if align else None,
+        recipe.rejected.image.similarity if align else None,
     )

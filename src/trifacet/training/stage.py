@@ -27,6 +27,7 @@ from trifacet.training.curriculum import DIFFICULTIES
 from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import Scoring, Start, TrainingSet, scoring_of, training_set
 
+REJECTED = "rejected.jsonl"  # what rejected images lose, a line for each sample
 DONE = "done.json"  # in a stage's folder; written when its model is there
 
 
@@ -161,7 +162,7 @@ def read_done(folder: Path) -> dict[str, Any]:
 
 def write_done(folder: Path, done: Mapping[str, Any]) -> None:
     """Write ``done.json`` with its seal, and those of what training wrote beside it."""
-    names = ("log.jsonl", "samples.jsonl", DIFFICULTIES)
+    names = ("log.jsonl", "samples.jsonl", DIFFICULTIES, REJECTED)
     files = {name: seal_of(folder / name) for name in names if (folder / name).exists()}
     write_atomically(folder / DONE, json.dumps(sealed({**done, "files": files}), indent=2) + "\n")
 

@@ -33,6 +33,7 @@ from trifacet.training.phase_reference import PhaseReference
 from trifacet.training.planning import Planned, plan, show
 from trifacet.training.recipe import Align
 from trifacet.training.reference import OnlineReference
+from trifacet.training.similarity_drop import similarity_drop
 from trifacet.training.stage import Stage, write_done
 from trifacet.training.trainer import LatticeTrainer, training_arguments
 from trifacet.training.watching import watched_posts, watchers
@@ -69,6 +70,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
     reference, planned = plan(stage, examples, scorer, weights, forwards=settings.accumulation)
     if planned:
         show(stage.name, planned)
+    lost = similarity_drop(stage, examples)
     online = reference.online
     collator = Collator(examples, reference.logps, rows=stage.scoring.rows)
     trainer, stop = _trainer(stage, scorer, examples, collator, online, said, planned)
@@ -96,6 +98,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
         **_regions(examples),
+        **lost,
         **({"curriculum": planned.facts()} if planned else {}),
     }
     trainer.refuse_broken_weights()

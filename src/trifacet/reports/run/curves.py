@@ -16,7 +16,7 @@ from trifacet.evaluation.run_folder import ModelRun, number
 from trifacet.reports.charts import Chart, chart, short
 from trifacet.reports.plots import Line, swatch
 from trifacet.reports.run.phases import Phases, borders, phases
-from trifacet.reports.run.watched import Watched, changed, regions_told, watched
+from trifacet.reports.run.watched import Watched, changed, rejected_told, watched
 from trifacet.training.drift import chosen_drop
 
 LOSS, MARGIN, ACCURACY = "loss", "rewards/margins", "rewards/accuracies"
@@ -105,7 +105,7 @@ def stage(model: ModelRun, chart_id: str, drop_limit: float | None = None) -> St
         [(title, way) for title, key in {**METRICS, **BALANCE}.items() if (way := _way(log, key))],
         warnings_of(model, drop_limit),
         changed(model.done),
-        regions_told(model.done),
+        rejected_told(model.done),
         watched(model.watched, f"{chart_id}-own"),
         phases(model.done),
     )

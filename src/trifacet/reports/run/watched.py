@@ -123,9 +123,16 @@ def changed(done: Mapping[str, Any]) -> str:
     )
 
 
-def regions_told(done: Mapping[str, Any]) -> str:
-    """In words how many samples had noise in their key regions alone, and why the others did not; "" of no regions."""
-    found = done.get("regions")
+def rejected_told(done: Mapping[str, Any]) -> str:
+    """In words how many samples had noise in their key regions alone, why the others did not, and what images lost."""
+    lost, drop = done.get("similarity_drop"), None
+    if isinstance(lost, Mapping):
+        drop = number(lost.get("mean"))
+    less = "" if drop is None else f"Rejected images are less like the response by {drop:.3f} (CLIPScore, 0 to 2.5)."
+    return " ".join(filter(None, (_regions_told(done.get("regions")), less)))
+
+
+def _regions_told(found: Any) -> str:
     if not isinstance(found, Mapping) or (located := number(found.get("located"))) is None:
         return ""
     why = found.get("global noise")
