@@ -1,13 +1,21 @@
 """From the section to who looks: words by the policy's embeddings, locators with weights, and what makes them stale."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from searching import some
+from tiny_families import MAKERS
 from tiny_locators import clip, clipseg
 
+from trifacet.models.loading import load_model, weights_fingerprint
+from trifacet.regions.keywords.settings import KeyWords
+from trifacet.regions.locating import Place
+from trifacet.regions.opening import Words
 from trifacet.regions.store import LINES, read_located
 
 RESPONSES = ["A cat beside a red box.", "The dog of the photo.", "It is so."]
@@ -106,3 +114,13 @@ def test_regions_of_the_data_for_key_words(data, trifacet):
     assert [region.word for region in found["0"].regions] == ["red box"]
     assert found["0"].missing == ("cat",)
     assert [(region.word, found["1"].missing) for region in found["1"].regions] == [("", ())]
+
+
+@pytest.mark.parametrize("name", some(MAKERS, "llava"))
+def test_of_the_policy_its_embeddings_alone_are_read(name, family_folders, monkeypatch):
+    table = load_model(family_folders(name), device="cpu").model.get_input_embeddings().weight
+    monkeypatch.setattr("trifacet.models.loading.load_model", None)
+    words = Words(KeyWords(), Place(Path(), Path(), 1, family_folders(name)))
+    (vector,) = words.embed(["gate"])
+    assert words.weights == weights_fingerprint(torch.nn.Embedding.from_pretrained(table))
+    assert vector.shape == table.shape[1:]

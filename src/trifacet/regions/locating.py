@@ -57,7 +57,6 @@ class Place:
         max_pixels: largest picture.
         policy: the checkpoint of the model that is to be aligned, for those that ask it (None: none is known).
         asking: how it is asked (None: as its folder says).
-        trust_remote_code: run code that comes with it.
     """
 
     images: Path
@@ -65,7 +64,6 @@ class Place:
     max_pixels: int
     policy: str | Path | None = None
     asking: WayOfAsking | None = None
-    trust_remote_code: bool = False
 
 
 class _Kept(BaseModel):

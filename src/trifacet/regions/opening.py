@@ -6,6 +6,7 @@ Invariant: what is opened here is a function of the settings and of the files th
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from trifacet.base.digests import content_of
@@ -41,12 +42,12 @@ class Words:
             if self.embed is not None:
                 self.weights = content_of(settings.embeddings)
             return
-        from trifacet.models.loading import load_model, weights_fingerprint
+        from trifacet.models.loading import weights_fingerprint
+        from trifacet.models.processors import read_tokenizer
 
-        loaded = load_model(place.policy, device="cpu", trust_remote_code=place.trust_remote_code)
-        table = loaded.model.get_input_embeddings()
-        self.weights = weights_fingerprint(table)
-        self.embed = open_embedder(settings, _Table(table), loaded.processor.tokenizer)
+        table = _Table(place.policy)
+        self.weights = weights_fingerprint(table.get_input_embeddings())
+        self.embed = open_embedder(settings, table, read_tokenizer(str(table.folder)))
 
     def fingerprint(self) -> dict[str, Any]:
         """Settings, and the weights of what embeds."""
@@ -58,10 +59,22 @@ class Words:
 
 
 class _Table:
-    """The input embeddings of a model whose rest need not be held."""
+    """The input embeddings of a checkpoint, of which nothing else is read."""
 
-    def __init__(self, table: Any) -> None:
-        self.get_input_embeddings = lambda: table
+    def __init__(self, source: str | Path) -> None:
+        from torch import nn
+
+        from trifacet.models.difference import Checkpoint
+
+        checkpoint = Checkpoint(source)
+        self.folder = checkpoint.folder
+        own = checkpoint.model.get_input_embeddings()
+        place = next(name for name, module in checkpoint.model.named_modules() if module is own)
+        self._table = nn.Embedding.from_pretrained(checkpoint.tensor(f"{place}.weight"))
+
+    def get_input_embeddings(self) -> Any:
+        """As a model's; their scale, which Gemma has, is of no account to cosines."""
+        return self._table
 
 
 def opener_for(settings: Regions, place: Place, seed: int) -> Opener:

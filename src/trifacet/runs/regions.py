@@ -28,7 +28,6 @@ def opener_of(recipe: Recipe, source: Source, policy: str | Path | None = None) 
         recipe.data.max_pixels,
         policy or model.path,
         WayOfAsking.of(recipe.data, image_tiles=model.image_tiles or "one", image_pixels=model.image_pixels),
-        model.trust_remote_code,
     )
     return opener_for(recipe.regions or Regions(), place, recipe.seed)
 
