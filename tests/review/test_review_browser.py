@@ -21,6 +21,9 @@ def browser():
         yield started
 
 
+FOCUSED = "Autofocus processing was blocked"  # Chromium's note where a key was quicker than the page's own focus
+
+
 class Judge:
     """A page of a judge with nothing but a keyboard; ``saw`` is what was on the screen at each vote."""
 
@@ -28,7 +31,7 @@ class Judge:
         context = browser.new_context(**settings)
         context.set_default_timeout(SECONDS * 1000)
         self.page, self.link, self.console = context.new_page(), link, []
-        self.page.on("console", lambda message: self.console.append(message.text))
+        self.page.on("console", lambda message: None if FOCUSED in message.text else self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
         self.page.on("request", lambda request: self.console.append(request.url) if self.strange(request.url) else None)
         self.page.goto(link)
