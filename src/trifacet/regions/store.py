@@ -37,7 +37,6 @@ MARK, LINES, TIMES, PAGE = "regions.json", "regions.jsonl", "seconds.jsonl", "re
 WHOLE, SECONDS = "sha256", "seconds"
 AGAIN = "locate them again with 'trifacet regions', into another folder or with --overwrite"
 _LONGEST_LINE = 64 * 1024 * 1024
-_FOLDER = "folder"
 Progress = Callable[[int, int], None]
 
 

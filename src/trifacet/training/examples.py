@@ -180,7 +180,7 @@ class Examples(Dataset[Example]):
             TrifacetError: naming the first sample for which this is not so.
         """
         self.without = Counter()
-        if any(map(self._makes_images, range(len(self)))):
+        if any(map(self.makes_images, range(len(self)))):
             self.pictures.refuse_lacking_regions()
         for index, sample in enumerate(self.samples):
             with self._naming(index):
@@ -209,7 +209,7 @@ class Examples(Dataset[Example]):
             for name in names:
                 with self._naming(index, field):
                     facts = check_image(self.images, name, max_pixels=self.max_pixels)
-                    if field == "image" and self._makes_images(index):
+                    if field == "image" and self.makes_images(index):
                         self.pictures.check_mask(index, (facts.width, facts.height))
 
     def refuse_equal(self, index: int) -> None:
@@ -303,9 +303,9 @@ class Examples(Dataset[Example]):
 
     def drawn(self, index: int) -> Drawn | None:
         """What becomes of a sample's rejected image as far as regions go; None where no strategy makes it one."""
-        return self.pictures.drawn(index) if self._makes_images(index) else None
+        return self.pictures.drawn(index) if self.makes_images(index) else None
 
-    def _makes_images(self, index: int) -> bool:
+    def makes_images(self, index: int) -> bool:
         """Whether the strategy makes the sample's rejected images."""
         sample = self.samples[index]
         rejects = Facet.IMAGE in self.objective.rejected_facets and sample.image is not None

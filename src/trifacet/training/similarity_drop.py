@@ -28,7 +28,7 @@ def similarity_drop(stage: Stage, examples: Examples) -> dict[str, Any]:
         TrifacetError: the model cannot be loaded.
     """
     source = stage.samples.similarity
-    made = [index for index in range(len(examples)) if examples.drawn(index) is not None] if source else []
+    made = [index for index in range(len(examples)) if examples.makes_images(index)] if source else []
     if source is None or not made:
         return {}
 

@@ -30,7 +30,7 @@ from trifacet.models.families import FAMILIES
 from trifacet.models.loading import load_model, weights_fingerprint
 from trifacet.preferences.facets import Cell
 from trifacet.preferences.rejected.masks import Mask
-from trifacet.regions.locators.checkpoints import MODEL
+from trifacet.regions.locators.checkpoints import MODEL, identity
 from trifacet.regions.locators.settings import LocatorSettings
 from trifacet.regions.looking import KeyWord, Look, Region
 
@@ -78,9 +78,7 @@ class Attention:
     def fingerprint(self) -> dict[str, Any]:
         """Weights, how the policy is asked, the way and the share."""
         return {
-            "locator": self.name,
-            "definition": self.definition,
-            "dtype": self.settings.dtype,
+            **identity(self.name, self.definition, self.settings),
             "by": self.settings.by,
             "share": self.settings.values.share,
             "threshold": self.settings.values.threshold,

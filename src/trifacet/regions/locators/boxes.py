@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from trifacet.preferences.rejected.masks import Corners, box_mask
-from trifacet.regions.locators.checkpoints import Checkpoint
+from trifacet.regions.locators.checkpoints import Checkpoint, identity
 from trifacet.regions.locators.sam import Sam
 from trifacet.regions.locators.settings import LocatorSettings
 from trifacet.regions.looking import Look, Region
@@ -71,9 +71,7 @@ class BoxLocator(ABC):
         """Weights and processors, thresholds, what is kept, and SAM's."""
         settings = self.settings
         return {
-            "locator": self.name,
-            "definition": self.definition,
-            "dtype": settings.dtype,
+            **identity(self.name, self.definition, self.settings),
             "phrase": settings.phrase,
             "kept": kept_count(settings),
             **self.thresholds(),

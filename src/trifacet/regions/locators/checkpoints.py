@@ -57,6 +57,11 @@ class Checkpoint(NamedTuple):
         return torch.as_tensor(values).to(self.model.device, self.model.dtype)
 
 
+def identity(name: str, definition: int, settings: LocatorSettings) -> dict[str, Any]:
+    """What every locator's fingerprint begins with."""
+    return {"locator": name, "definition": definition, "dtype": settings.dtype}
+
+
 def open_checkpoint(
     kind: Any,
     source: str,

@@ -12,7 +12,7 @@ import torch
 from transformers import CLIPSegForImageSegmentation
 
 from trifacet.regions.locators.boxes import asked_words
-from trifacet.regions.locators.checkpoints import WORDS_AT_ONCE, mask_of, open_checkpoint
+from trifacet.regions.locators.checkpoints import WORDS_AT_ONCE, identity, mask_of, open_checkpoint
 from trifacet.regions.locators.settings import LocatorSettings
 from trifacet.regions.looking import Look, Region
 
@@ -32,9 +32,7 @@ class ClipSeg:
         """Weights and processors, thresholds and phrase."""
         settings = self.settings
         return {
-            "locator": self.name,
-            "definition": self.definition,
-            "dtype": settings.dtype,
+            **identity(self.name, self.definition, self.settings),
             "phrase": settings.phrase,
             "threshold": settings.values.threshold,
             "mask_threshold": settings.values.mask_threshold,

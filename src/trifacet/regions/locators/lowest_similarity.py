@@ -20,7 +20,7 @@ from transformers import AutoModel
 from trifacet.base.draws import generator
 from trifacet.base.errors import TrifacetError
 from trifacet.preferences.rejected.masks import Corners, box_mask
-from trifacet.regions.locators.checkpoints import MODEL, normalised, open_checkpoint, squashed
+from trifacet.regions.locators.checkpoints import MODEL, identity, normalised, open_checkpoint, squashed
 from trifacet.regions.locators.settings import LocatorSettings
 from trifacet.regions.looking import Look, Region
 
@@ -52,9 +52,7 @@ class LowestSimilarity:
     def fingerprint(self) -> dict[str, Any]:
         """Weights and processors, number and size of the masks."""
         return {
-            "locator": self.name,
-            "definition": self.definition,
-            "dtype": self.settings.dtype,
+            **identity(self.name, self.definition, self.settings),
             "draws": self.settings.draws,
             "share": self.settings.values.share,
             **self.checkpoint.fingerprint(),

@@ -19,7 +19,7 @@ from trifacet.base.errors import TrifacetError
 from trifacet.models.checkpoint import reading
 from trifacet.preferences.rejected.masks import Corners, Mask
 from trifacet.regions.locators.boxes import MOST, asked_words, cut, kept_count
-from trifacet.regions.locators.checkpoints import MODEL, mask_of, normalised, open_checkpoint, squashed
+from trifacet.regions.locators.checkpoints import MODEL, identity, mask_of, normalised, open_checkpoint, squashed
 from trifacet.regions.locators.masks import best_regions
 from trifacet.regions.locators.settings import LocatorSettings
 from trifacet.regions.looking import Look, Region
@@ -57,9 +57,7 @@ class Sam3:
         """Weights, how pictures are prepared, thresholds and what is kept."""
         settings = self.settings
         return {
-            "locator": self.name,
-            "definition": self.definition,
-            "dtype": settings.dtype,
+            **identity(self.name, self.definition, self.settings),
             "phrase": settings.phrase,
             "kept": kept_count(settings),
             "threshold": settings.values.threshold,
