@@ -12,8 +12,8 @@ degenerate. Every run is a run's folder: what was interrupted goes on and what i
 
 Tables: each metric's mean and standard deviation over seeds; differences to one variant over the pictures of all seeds
 with intervals and paired permutation tests (by Holm), and the seeds in which it is ahead; margins of held-out pairs in
-rewards; answers that noise changes. Intervals over pictures take the seeds' models as given: what another training
-would give is seen in the spread over seeds.
+rewards; answers that noise changes; differences of these two by t-tests paired by seed. Intervals over pictures take
+the seeds' models as given: what another training would give is seen in the spread over seeds.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import ttest_rel
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
@@ -49,6 +50,7 @@ from trifacet.models.loading import load_model
 from trifacet.preferences.objectives import Objective
 from trifacet.probing.noise import noise_measures, noised
 from trifacet.runs.run import run_recipe
+from trifacet.statistics.effects import corrected
 from trifacet.training.recipe import Recipe, load_recipe
 from trifacet.training.rewards import reward_rows, summarise
 
@@ -282,6 +284,37 @@ def tables(folders: Folders, seeds: Sequence[int], variants: Sequence[str], opti
     heads = [f"{what} ({one})" for one in options.images for what in ("text", "image", "text - image", "image / text")]
     print("\nMargins of held-out pairs in rewards, by how the rejected image is made; texts that noise changes, %\n")
     _print(["variant", *heads, *(f"changed at t = {t}" for t in options.noise)], rows)
+    if len(seeds) > 1:
+        print(f"\nDifferences of these to {against}: paired by seed [95 % by Student's t], p by Holm over all rows\n")
+        _print(["variant", "what", "difference", "p"], _paired_by_seed(looks, there, seeds, against))
+
+
+def _paired_by_seed(
+    looks: Mapping[tuple[str, int], Mapping[str, Any]], names: Sequence[str], seeds: Sequence[int], against: str
+) -> Iterable[list[str]]:
+    def numbers(name: str) -> dict[str, list[float]]:
+        flat: dict[str, list[float]] = {}
+        for seed in seeds:
+            for key, value in looks[name, seed].items():
+                parts = (
+                    {f"{key} {which}": one for which, one in value.items()} if isinstance(value, dict) else {key: value}
+                )
+                for what, one in parts.items():
+                    flat.setdefault(what, []).append(math.nan if one is None else one)
+        return flat
+
+    base = numbers(against)
+    others = [
+        (name, what, ttest_rel(of, base[what]))
+        for name in names
+        if name != against
+        for what, of in numbers(name).items()
+    ]
+    p_values = corrected([None if math.isnan(test.pvalue) else float(test.pvalue) for _, _, test in others], "holm")
+    for (name, what, test), p in zip(others, p_values, strict=True):
+        low, high = test.confidence_interval()
+        middle = (low + high) / 2
+        yield [name, what, f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]", "-" if p is None else f"{p:.3f}"]
 
 
 def _differences(

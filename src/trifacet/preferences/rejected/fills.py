@@ -70,9 +70,9 @@ def inpainted(chosen: Image.Image, weights: Weights) -> Image.Image:
 
 
 def _around(box: Box, size: tuple[int, int]) -> Box:
-    """A box with as much around it as half of its longer side, and 16 pixels at least."""
+    """A box with as much around it as a quarter of its longer side, and 16 pixels at least."""
     left, upper, right, lower = box
-    margin = max((right - left) // 2, (lower - upper) // 2, 16)
+    margin = max((right - left) // 4, (lower - upper) // 4, 16)
     return max(left - margin, 0), max(upper - margin, 0), min(right + margin, size[0]), min(lower + margin, size[1])
 
 
