@@ -107,10 +107,10 @@ def true_masks(one: Shown) -> Mask | None:
     return union(mask_of(thing, SIZE) for thing in one.scene.things)
 
 
-def located(given: str) -> Masks:
-    """What the locator of ``name=checkpoint`` finds."""
-    locator = opened(given)
-    return lambda one: union(region.mask for region in locator.locate(one.look))
+def located(given: str) -> tuple[str, Masks]:
+    """What the locator of ``name=checkpoint`` finds, and what to call it."""
+    name, locator = opened(given)
+    return name, lambda one: union(region.mask for region in locator.locate(one.look))
 
 
 def cells(measures: Sequence[Measure], seed: int) -> Iterator[str]:
@@ -136,7 +136,7 @@ def main() -> None:
     print(f"{len(pictures)} pictures of {SIZE} px\n\n| {' | '.join(one.name for one in known)} |\n|{'---:|' * 3}")
     print(f"| {' | '.join(cells(known, options.seed))} |\n")
     print(f"| spoilt by | key regions by | drop | drop of a random region | key first |\n|---|---|{'---:|' * 3}")
-    regions = {"true masks": true_masks, **{one.partition("=")[0]: located(one) for one in options.locators}}
+    regions = dict([("true masks", true_masks), *map(located, options.locators)])
     for perturbation in options.perturbations:
         for name, masks in regions.items():
             measured = drops(scorer, pictures, masks, perturbation)

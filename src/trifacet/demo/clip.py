@@ -4,7 +4,8 @@ and the locator ``lowest-similarity`` need of a model, on pictures whose truth i
     python -m trifacet.demo.clip FOLDER
 
 Invariant: what is written loads with transformers alone (``CLIPProcessor``, ``CLIPModel``) and depends on (sizes,
-steps, seed) only; it learns from pictures and texts alone, no mask, and the pictures are in no split of the world.
+steps, seed) and the machine's arithmetic only; it learns from pictures and texts alone, no mask; the pictures are in
+no split of the world.
 """
 
 from __future__ import annotations
