@@ -2,14 +2,17 @@
 
     python -m trifacet.demo.locator runs/mfpo/locator
     python bench/mfpo/locators_quality.py clipseg=runs/mfpo/locator
+    python -m trifacet.demo.clip runs/mfpo/clip
+    python bench/mfpo/locators_quality.py lowest-similarity=runs/mfpo/clip lowest-similarity=runs/mfpo/clip,draws=300
     python bench/mfpo/locators_quality.py attention=runs/mfpo/start/seed-17/models/sft/model --pictures 100
 
 Each locator sees a picture with its true caption and the nouns in it. Printed with 95 % intervals over pictures:
 
 * found: nouns with a region; IoU: of a noun's regions, united, with its thing's true mask (0 where nothing is found);
   IoU >= .5: nouns so well found. A locator that gives regions of the whole response has none of these three.
-* union IoU: of all regions with all true masks, what a rejected image depends on; area: the union's share of the
-  picture, beside the truth's.
+* union IoU: of all regions with all true masks, what a rejected image depends on; inside: of what is found, the share
+  that shows a thing, which for a place at random is the truth's area; area: the union's share of the picture, beside
+  the truth's.
 * false: of nouns whose thing is not there, asked one at a time, those with a region; says nothing of a locator that
   looks through the response (attention), in which such a noun does not stand.
 
@@ -26,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import yaml
 
 from trifacet.base.draws import generator
 from trifacet.data.records import PreferenceSample
@@ -117,6 +121,8 @@ def quality(locator: Locator, pictures: Sequence[Shown]) -> list[Measure]:
                 sum(overlaps),
                 sum(one >= 0.5 for one in overlaps),
                 0.0 if all_found is None else overlap(all_found, all_true),
+                0.0 if all_found is None else area(all_found & all_true) / area(all_found),
+                all_found is not None,
                 0.0 if all_found is None else area(all_found),
                 area(all_true),
                 bool(false),
@@ -125,15 +131,16 @@ def quality(locator: Locator, pictures: Sequence[Shown]) -> list[Measure]:
         )
     ids = [one.look.sample.id for one in pictures]
     columns = np.asarray(rows, dtype=np.float64).T
-    things, each = columns[0], columns[8]
+    things, each = columns[0], columns[10]
     measured = [
         *(share_measure(name, ids, columns[k], things) for k, name in enumerate(("found", "IoU", "IoU >= .5"), 1)),
         share_measure("union IoU", ids, columns[4], each),
-        share_measure("area", ids, columns[5], each),
-        share_measure("true area", ids, columns[6], each),
-        share_measure("false", ids, columns[7], each),
+        share_measure("inside", ids, columns[5], columns[6]),
+        share_measure("area", ids, columns[7], each),
+        share_measure("true area", ids, columns[8], each),
+        share_measure("false", ids, columns[9], each),
     ]
-    return [one for one in measured if by_noun or one.name in ("union IoU", "area", "true area")]
+    return [one for one in measured if by_noun or one.name in ("union IoU", "inside", "area", "true area")]
 
 
 def overlap(one: Mask, other: Mask) -> float:
@@ -142,13 +149,17 @@ def overlap(one: Mask, other: Mask) -> float:
     return int((one & other).sum()) / either if either else 0.0
 
 
-def opened(given: str) -> Locator:
-    """The locator of ``name=checkpoint``, with its own thresholds."""
+def opened(given: str) -> tuple[str, Locator]:
+    """The locator of ``name=checkpoint``, with its own thresholds, or of ``name=checkpoint,key=value,...`` with keys of
+    ``regions.locator``; and what to call it.
+    """
     from trifacet.regions.locators.opening import open_locator
     from trifacet.regions.locators.settings import LocatorSettings
 
-    name, _, model = given.partition("=")
-    return open_locator(LocatorSettings(name=name, model=model))
+    name, _, rest = given.partition("=")
+    model, *more = rest.split(",")
+    keys = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in more)}
+    return ", ".join([name, *more]), open_locator(LocatorSettings(name=name, model=model, **keys))
 
 
 def main() -> None:
@@ -163,11 +174,11 @@ def main() -> None:
         one.look.sample.id: float(np.sum([area(mask_of(thing, SIZE)) for thing in one.scene.things]))
         for one in pictures
     }
-    heads = ("found", "IoU", "IoU >= .5", "union IoU", "area", "true area", "false")
+    heads = ("found", "IoU", "IoU >= .5", "union IoU", "inside", "area", "true area", "false")
     print(f"{len(pictures)} pictures of {SIZE} px, {sum(len(one.scene.things) for one in pictures)} things; per cent\n")
     print(f"| locator | {' | '.join(heads)} | s |\n|---{'|---:' * (len(heads) + 1)}|")
     controls: list[Locator] = [RandomBox(areas), Everything()]
-    for locator in [*map(opened, options.locators), *controls]:
+    for name, locator in [*map(opened, options.locators), *((one.name, one) for one in controls)]:
         began = time.perf_counter()
         measures = quality(locator, pictures)
         took = time.perf_counter() - began
@@ -176,7 +187,7 @@ def main() -> None:
             one.name: f"{one.value:.1f}" + (f" [{between[0]:.1f}, {between[1]:.1f}]" if between else "")
             for one, between in zip(measures, intervals, strict=True)
         }
-        print(f"| {locator.name} | {' | '.join(cells.get(head, '-') for head in heads)} | {took:.1f} |", flush=True)
+        print(f"| {name} | {' | '.join(cells.get(head, '-') for head in heads)} | {took:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

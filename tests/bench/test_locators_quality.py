@@ -51,23 +51,24 @@ def truth(pictures):
 
 def test_who_knows_the_truth_finds_all_of_it_and_nothing_else(pictures):
     found = values(Knowing(truth(pictures)), pictures)
-    assert {found[name] for name in ("found", "IoU", "IoU >= .5", "union IoU")} == {100.0}
+    assert {found[name] for name in ("found", "IoU", "IoU >= .5", "union IoU", "inside")} == {100.0}
     assert found["false"] == 0
     assert found["area"] == found["true area"]
 
 
 def test_masks_of_other_things_have_the_right_union_and_no_word_right(pictures):
     found = values(Knowing(truth(pictures), wrong=True), pictures)
-    assert (found["found"], found["IoU"], found["union IoU"]) == (100, 0, 100)
+    assert (found["found"], found["IoU"], found["union IoU"], found["inside"]) == (100, 0, 100, 100)
 
 
 def test_controls_give_the_area_that_they_should_and_nothing_by_noun(pictures):
     scenes = truth(pictures)
     areas = {name: area(union(mask_of(one, SIZE) for one in scene.things)) for name, scene in scenes.items()}
     random, everything = values(RandomBox(areas), pictures), values(Everything(), pictures)
-    assert set(random) == set(everything) == {"union IoU", "area", "true area"}
+    assert set(random) == set(everything) == {"union IoU", "inside", "area", "true area"}
     assert random["area"] == pytest.approx(random["true area"], rel=0.2)
     assert everything["area"] == 100
+    assert everything["inside"] == everything["true area"]
     assert everything["union IoU"] == pytest.approx(everything["true area"])
 
 

@@ -25,8 +25,6 @@ from transformers import (
     CLIPSegConfig,
     CLIPSegForImageSegmentation,
     CLIPSegProcessor,
-    CLIPSegTextConfig,
-    CLIPSegVisionConfig,
     PreTrainedTokenizerFast,
 )
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -69,8 +67,8 @@ def make_locator(folder: Path, seed: int, size: LocatorSize = LocatorSize()) -> 
     Returns:
         ``folder``.
     """
-    tokenizer = _tokenizer()
-    processor = CLIPSegProcessor(image_processor=_image_processor(size.image_size), tokenizer=tokenizer)
+    tokenizer = world_tokenizer(_LONGEST)
+    processor = CLIPSegProcessor(image_processor=image_processor(size.image_size), tokenizer=tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CLIPSegForImageSegmentation(_config(size, tokenizer))
@@ -202,22 +200,23 @@ def normalised(pictures: Sequence[Image.Image]) -> Tensor:
     return torch.from_numpy(pixels_NHWC.transpose(0, 3, 1, 2).copy())
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """Whole words of the world; what else there is, is unknown."""
-    words = ["a", "an", "the", *COLOURS, *SHAPES, *SHAPES.values()]
+def world_tokenizer(longest: int, more: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """Whole words of the world and ``more``; what else there is, is unknown. Texts have ``longest`` tokens at most."""
+    words = ["a", "an", "the", *COLOURS, *SHAPES, *SHAPES.values(), *more]
     vocabulary = {word: number for number, word in enumerate([*_SPECIAL.values(), *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_SPECIAL["unk_token"]))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     ends = [(_SPECIAL[name], vocabulary[_SPECIAL[name]]) for name in ("bos_token", "eos_token")]
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=_LONGEST, **_SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **_SPECIAL)
 
 
 _LONGEST = 16  # tokens of a prompt
 
 
-def _image_processor(size: int) -> Any:
+def image_processor(size: int) -> Any:
+    """CLIP's normalisation of squares of ``size`` pixels, without torchvision."""
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     return ViTImageProcessorPil(
@@ -225,26 +224,29 @@ def _image_processor(size: int) -> Any:
     )
 
 
-def _config(size: LocatorSize, tokenizer: PreTrainedTokenizerFast) -> CLIPSegConfig:
+def encoders(size: LocatorSize, tokenizer: PreTrainedTokenizerFast, text_layers: int) -> dict[str, Any]:
+    """What a configuration of CLIP or CLIPSeg says of its two encoders."""
     common: dict[str, Any] = {
         "hidden_size": size.width, "intermediate_size": 4 * size.width, "num_attention_heads": size.heads,
     }  # fmt: skip
-    text = CLIPSegTextConfig(
+    text = {
         **common,
-        vocab_size=len(tokenizer),
-        num_hidden_layers=1,
-        max_position_embeddings=_LONGEST,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    vision = CLIPSegVisionConfig(
-        **common, num_hidden_layers=size.layers, image_size=size.image_size, patch_size=size.patch_size
-    )
+        "vocab_size": len(tokenizer),
+        "num_hidden_layers": text_layers,
+        "max_position_embeddings": tokenizer.model_max_length,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    vision = {
+        **common, "num_hidden_layers": size.layers, "image_size": size.image_size, "patch_size": size.patch_size,
+    }  # fmt: skip
+    return {"text_config": text, "vision_config": vision, "projection_dim": size.width}
+
+
+def _config(size: LocatorSize, tokenizer: PreTrainedTokenizerFast) -> CLIPSegConfig:
     return CLIPSegConfig(
-        text_config=text.to_dict(),
-        vision_config=vision.to_dict(),
-        projection_dim=size.width,
+        **encoders(size, tokenizer, 1),
         extract_layers=list(range(1, size.layers)),
         reduce_dim=size.width // 2,
         decoder_num_attention_heads=size.heads,
