@@ -96,6 +96,18 @@ def test_what_cannot_be_is_told_and_nothing_written(trifacet, write, tmp_path, o
     assert not (tmp_path / "recipe.yaml").exists()
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_mfpo_comes_with_its_regions_and_its_order(trifacet, write, tmp_path, given):
+    row = {**PAIR, "extra": {"regions": [{"box": [1, 1, 9, 9]}]}} if given else PAIR
+    (tmp_path / write(row)).write_text("".join(json.dumps({**row, "id": str(n)}) + "\n" for n in range(3)))
+    code, _, told = init(trifacet, "--model", "smolvlm", "--data", "pairs.jsonl", "--memory", 24, "--objective", "mfpo")
+    assert code == 0, told
+    recipe = load_recipe("recipe.yaml")
+    assert recipe.rejected.image.strategy == "region-diffusion"
+    assert recipe.regions.locator.name == ("given" if given else "grounding-dino")
+    assert recipe.align["mfpo"].curriculum.groups == 3
+
+
 @pytest.mark.endurance
 def test_a_recipe_trains(trifacet, tiny_folder, world, tmp_path, monkeypatch):
     from trifacet.runs.run import run_stages

@@ -221,3 +221,39 @@ def test_data_show_shows_what_a_strategy_makes_of_the_regions(data, trifacet):
     code, _, said = trifacet(*show, "--regions", data)
     assert code == 2
     assert "holds no located regions" in said
+
+
+def test_keys_are_those_of_a_recipe_too_and_data_without_regions_are_warned_of(data, trifacet):
+    rows = [json.loads(line) for line in (data / "pairs.jsonl").read_text().splitlines()]
+    (data / "bare.jsonl").write_text("".join(json.dumps({**row, "extra": {}}) + "\n" for row in rows))
+    said = {}
+    for name in ("pairs", "bare"):
+        options = ("--set", "regions.largest=0.9", "--output", data / name)
+        code, _, said[name] = trifacet("regions", data / f"{name}.jsonl", *options)
+        assert code == 0
+        assert json.loads((data / name / "regions.json").read_text())["fingerprint"]["largest"] == 0.9
+    assert "warning: no sample has a region" in said["bare"]
+    assert "extra.regions" in said["bare"]
+    assert "warning" not in said["pairs"]
+    assert "key words" not in (data / "bare" / "regions.html").read_text()
+
+
+def test_data_show_refuses_regions_of_other_responses_and_those_that_nothing_uses(data, trifacet):
+    assert trifacet("regions", data / "pairs.jsonl", "--output", data / "r")[0] == 0
+    other = (data / "pairs.jsonl").read_text().replace("Two dogs on a sofa.", "A dog.", 1)
+    (data / "other.jsonl").write_text(other)
+    options = ("--regions", data / "r", "--output", data / "page.html")
+    code, _, said = trifacet("data", "show", data / "other.jsonl", "--strategy", "region-black", *options)
+    assert code == 2
+    assert "other.jsonl, row 1: sample 'a' is not the one whose regions" in said
+    code, _, said = trifacet("data", "show", data / "pairs.jsonl", *options)
+    assert code == 2
+    assert "add --strategy" in said
+    code, _, said = trifacet("data", "show", data / "pairs.jsonl", "--strategy", "region-blak", *options)
+    assert code == 2
+    assert "did you mean 'region-black'?" in said
+    assert not (data / "page.html").exists()
+    assert trifacet("data", "show", data / "pairs.jsonl", "--strategy", "region-black", *options)[0] == 0
+    page = (data / "page.html").read_text()
+    assert "Context" not in page
+    assert "No sample has a context." in page

@@ -69,7 +69,7 @@ def test_from_words_to_masks_with_a_model(data, trifacet, workers):
 def test_words_by_the_policys_embeddings_and_where_it_looks(data, tiny_folder, trifacet):
     code, _, said = located(trifacet, data, "r", "locator.name=attention")
     assert code == 2
-    assert "regions.words.embeddings: 'policy' needs a model" in said
+    assert "regions.words.embeddings: 'policy' needs the model that is to be aligned; name it (--model)" in said
     code, _, said = located(trifacet, data, "r", "locator.name=attention", options=("--model", tiny_folder))
     assert code == 0, said
     found = kept(data / "r")

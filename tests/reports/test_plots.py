@@ -51,6 +51,20 @@ def test_the_room_of_bars_holds_their_whiskers():
     assert max(ends) - min(ends) > 0.3 * width
 
 
+def test_bars_below_zero_begin_at_a_line_and_their_whiskers_are_inside():
+    svg = bar_chart(
+        {"a": -60.0, "b": 30.0}, alternative="x", texts={"a": "-60", "b": "30"}, chart_id="c",
+        whiskers={"a": (-80.0, -50.0), "b": (20.0, 40.0)},
+    )  # fmt: skip
+    width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    left = 0.34 * width  # right of the names
+    assert min(float(x) for x in re.findall(r'<use x="([\d.]+)"', svg)) >= left
+    corners = [re.findall(r"[ML] ([\d.]+) [\d.]+", path) for path in re.findall(r'd="([^"]*)"', svg)]
+    below, above = [set(map(float, one)) for one in corners if len(one) == 4]  # a frame has five
+    (zero,) = below & above
+    assert {zero} in [set(map(float, one)) for one in corners if len(one) == 2]
+
+
 def test_names_of_curves_that_end_together_stand_apart_and_steps_are_whole():
     lines = [Line("chosen", [1, 2], [0.0, 0.0], 0), Line("rejected", [1, 2], [0.5, 0.0], 1)]
     svg = line_chart(lines, alternative="x", chart_id="c", named=True)

@@ -203,11 +203,14 @@ def show(
 
     Example: trifacet data show pairs.json --images images/train --strategy diffusion --t 500 --limit 20
     """
+    from trifacet.base.errors import TrifacetError
     from trifacet.data.formats import read_samples
     from trifacet.data.shards import written_kind
     from trifacet.reports.gallery import write_gallery
 
     spec = None
+    if regions is not None and strategy is None:
+        raise TrifacetError("--regions is for a strategy that changes them; add --strategy region-diffusion, say")
     if strategy is not None:
         from trifacet.preferences.rejected.images import image_strategy
 
@@ -215,13 +218,20 @@ def show(
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
-    masks = None
+    masks: Masks | MasksOfRows | None = None
     if spec is not None and (spec.sees_regions or spec.needs_regions):
         from trifacet.base.images import MAX_PIXELS
+        from trifacet.data.records import PreferenceSample
+        from trifacet.data.source import Source
         from trifacet.regions.given import MasksOfRows
-        from trifacet.regions.store import Masks
+        from trifacet.regions.store import Masks, refuse_stale
 
-        masks = Masks(regions, max_pixels=MAX_PIXELS) if regions else MasksOfRows(root, max_pixels=MAX_PIXELS)
+        masks = MasksOfRows(root, max_pixels=MAX_PIXELS)
+        if regions:
+            masks = Masks(regions, max_pixels=MAX_PIXELS)
+            source = Source(file, format, told, root, label)
+            rows = [(row, one) for row, one in enumerate(samples[:limit], start=1) if isinstance(one, PreferenceSample)]
+            refuse_stale(masks.seen, rows, source, None, regions)
     write_gallery(
         samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, masks=masks, seed=seed
     )

@@ -24,6 +24,19 @@ _BATCH, _SMALL_BATCH = 64, 8  # samples of an optimiser step: MCM-DPO's, and of 
 _FULL, _FROZEN, _FOUR_BIT = 16, 2, 0.6  # bytes a weight: with gradient and AdamW's state; frozen; in four bits
 _ROOM = 6  # GiB beside the weights, at least: activations of one sample, adapters and their optimiser
 _LOOKED_AT = 500  # rows that are read before anything is written
+_GROUPS = 3  # of MFPO's curriculum
+_MFPO = (  # what the method has beside its objective
+    "rejected:",
+    "  image: {strategy: region-diffusion} # noise in the key regions alone",
+    "",
+    "regions:",
+    "  words: {method: mfpo, k: 4} # nouns of the chosen response",
+)
+_GIVEN = "  locator: {name: given} # the boxes or masks of the rows"
+_DETECTED = (
+    "  locator: {name: grounding-dino, model: IDEA-Research/grounding-dino-tiny, masks_by: facebook/sam-vit-base} "
+    "# or another: docs/locators.md"
+)
 
 
 class _Model(NamedTuple):
@@ -106,7 +119,7 @@ def init(
         files["test"] = _below(test, file.parent)
     if memory is None:
         memory = _memory()
-    write_atomically(recipe, _text(recipe, chosen, files, named, found.rows, memory))
+    write_atomically(recipe, _text(recipe, chosen, files, named, found, memory))
     load_recipe(recipe)
     err.print(f"{plain(str(file))}: {found.told}", soft_wrap=True)
     out.print(plain(f"trifacet run {shlex.quote(str(recipe))}"))
@@ -182,6 +195,7 @@ class _Found(NamedTuple):
     rows: int
     posts: bool
     pictures: bool
+    regions: bool
 
     @property
     def told(self) -> str:
@@ -198,6 +212,7 @@ def _first(file: Path, kind: str) -> list[Any]:
 
 def _looked_at(file: Path, images: Path | None) -> _Found:
     """What the first rows are; their pictures have to be there. Raises DataError where they cannot be read."""
+    from trifacet.data.given_regions import COLUMN
     from trifacet.generation.results import check_images
     from trifacet.preferences.facets import FACETS
 
@@ -213,7 +228,8 @@ def _looked_at(file: Path, images: Path | None) -> _Found:
         raise DataError("has no rows", fix="give a file with at least one sample", file=file)
     check_images(samples, images or file.parent)
     posts, pictures = (any(getattr(one, name) for one in samples) for name in ("context", "image"))
-    return _Found("preference" if pairs else "sft", len(samples), posts, pictures)
+    regions = any(one.extra.get(COLUMN) for one in samples)
+    return _Found("preference" if pairs else "sft", len(samples), posts, pictures, regions)
 
 
 def _objective(name: str | None, found: _Found) -> str:
@@ -229,7 +245,7 @@ def _objective(name: str | None, found: _Found) -> str:
     return resolve_objective(name).name
 
 
-def _text(file: Path, model: _Model, data: dict[str, Path | None], objective: str, rows: int, room: float) -> str:
+def _text(file: Path, model: _Model, data: dict[str, Path | None], objective: str, found: _Found, room: float) -> str:
     """The recipe. Raises TrifacetError where the memory does not hold the model."""
     name = file.stem
     weights = model.billions * 1e9 / _GIB
@@ -260,7 +276,7 @@ def _text(file: Path, model: _Model, data: dict[str, Path | None], objective: st
         lines += ["  four_bit: true # pip install 'trifacet[four-bit]'"] if four_bit else []
         lines += ["  lora: {rank: 64} # scaled by alpha = twice the rank; the vision encoder stays as it is"]
     lines += ["", "data:", *(f"  {key}: {json.dumps(str(path))}" for key, path in data.items() if path is not None)]
-    samples = _BATCH if rows == _LOOKED_AT else _SMALL_BATCH
+    samples = _BATCH if found.rows == _LOOKED_AT else _SMALL_BATCH
     size = min(samples, 4 if full or room >= 2 * (_FROZEN * weights + _ROOM) else 2)
     stage = {
         "learning_rate": ("2.0e-5" if full else "2.0e-4") if objective == "sft" else ("5.0e-7" if full else "1.0e-5"),
@@ -273,6 +289,10 @@ def _text(file: Path, model: _Model, data: dict[str, Path | None], objective: st
     if objective == "sft":
         lines += ["", "sft:", *(f"  {key}: {value}" for key, value in stage.items())]
     else:
+        if objective == "mfpo":
+            lines += ["", *_MFPO, _GIVEN if found.regions else _DETECTED]
+            if found.rows >= _GROUPS:
+                stage["curriculum"] = f"{{groups: {_GROUPS}}} # by entropy, from easy to hard"
         lines += ["", "align:", f"  {objective}:", f"    objective: {objective}"]
         lines += [f"    {key}: {value}" for key, value in stage.items()]
     return "\n".join(lines) + "\n"

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.cli.common import err, json_or_table, plain
+from trifacet.cli.common import WARNING, err, json_or_table, plain
 from trifacet.cli.options import FormatOption, OnBadRow, OnBadRowOption, OverwriteOption, SetOption, a_text, overrides
 from trifacet.settings.section import LARGEST_SEED, MOST
 
 if TYPE_CHECKING:
     from trifacet.data.source import Source
     from trifacet.regions.locating import Opener
+    from trifacet.reports.regions import Summary
 
 
 def regions(
@@ -59,11 +60,12 @@ def regions(
     """Locate the key words of every chosen response in its picture; write the regions for use, and a page.
 
     DIR gets regions.jsonl, a line for each sample, and regions.html. The same command continues what was interrupted.
-    With a data file, --set gives keys of the section regions: --set locator.name=owlv2 --set locator.model=FOLDER.
+    With a data file, --set gives keys of the section regions: --set locator.name=owlv2 --set locator.model=FOLDER,
+    as a recipe has them, with or without regions. before them.
 
     Example: trifacet regions pairs.jsonl --images images/train --output regions
 
-    Example: trifacet regions recipes/demo.yaml --set regions.largest=0.9 --workers 2 --json -
+    Example: trifacet regions recipes/mfpo-llava-1.5-7b.yaml --set data.root=/data/rlhf-v --workers 2 --json -
     """
     from trifacet.base.progress import Bar
     from trifacet.regions.store import PAGE, locate
@@ -87,6 +89,9 @@ def regions(
         )
     counted = write_regions_page(output, source, output / PAGE, show=show, max_pixels=max_pixels, limit=limit)
     err.print(f"{now} of {counted.samples} located now; {plain(str(output / PAGE))} shows them", soft_wrap=True)
+    if counted.samples and not counted.totals.located:
+        where = "no sample has a region, so each rejected image would have noise all over"
+        err.print(f"{WARNING[0]} {where}; {_cure(counted)}", soft_wrap=True)
     document = {"data": str(data), "folder": str(output), **counted.as_dict()}
     rows: list[tuple[str, Any]] = [("located", counted.totals.located), *counted.totals.fallbacks.items()]
     rows += [("words", counted.words), ("words not found", counted.missing), ("regions", counted.regions)]
@@ -94,6 +99,12 @@ def regions(
         rows.append(("mean area", f"{counted.totals.mean_area:.3f}"))
     rows.append(("seconds", f"{counted.seconds:.2f}"))
     json_or_table(document, json_path, plain(f"{output}: {counted.samples} samples"), ("what", "number"), rows)
+
+
+def _cure(counted: Summary) -> str:
+    if counted.words:
+        return "look at the page: is it the right locator, are its thresholds too high?"
+    return "where the rows give none (extra.regions), name a locator that looks (docs/locators.md)"
 
 
 def _refuse_beside_recipe(**given: Any) -> None:
@@ -139,7 +150,7 @@ def _of_file(
 
     use_format(format)
     try:
-        settings = Regions.model_validate(overridden({}, changes))
+        settings = Regions.model_validate(overridden({}, [one.removeprefix("regions.") for one in changes]))
     except ValidationError as error:
         raise TrifacetError(f"--set: {explain_invalid(error, Regions)}") from None
     root = images if images is not None else path.parent

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,17 @@ class Named:
     wrongly: int
 
 
+@dataclass(frozen=True)
+class Mention:
+    """``text[start:end]`` names the object ``name``; ``attribute``: the word before it, at ``before``, if it is one."""
+
+    start: int
+    end: int
+    name: str
+    attribute: str | None
+    before: tuple[int, int]
+
+
 def truth_of(extra: Mapping[str, Any]) -> Truth | None:
     """The table of a sample; None where it has none.
 
@@ -72,23 +83,28 @@ def truth_of(extra: Mapping[str, Any]) -> Truth | None:
     return Truth(there, words, attributes)
 
 
+def mentions(text: str, truth: Truth) -> Iterator[Mention]:
+    """Where ``text`` names objects of ``truth``, there or not."""
+    objects = dict(truth.words)
+    for match in _pattern(tuple(objects)).finditer(text):
+        words = list(_WORD.finditer(text, 0, match.start()))
+        word = words[-1][0].casefold() if words else ""
+        attribute, before = (word, words[-1].span()) if word in truth.attributes else (None, (0, 0))
+        yield Mention(*match.span(), objects[_word(match[0])], attribute, before)
+
+
 def count_named(text: str, truth: Truth) -> Named:
     """What ``text`` says of the objects of ``truth``."""
-    objects = dict(truth.words)
-    names, described, wrongly = [], 0, 0
-    for match in _pattern(tuple(objects)).finditer(text):
-        names.append(name := objects[_word(match[0])])
-        before = _WORD.findall(text[: match.start()].casefold())
-        if name in truth.there and before and before[-1] in truth.attributes:
-            described += 1
-            wrongly += before[-1] not in truth.there[name]
+    found = list(mentions(text, truth))
+    names = [one.name for one in found]
+    described = [one for one in found if one.name in truth.there and one.attribute]
     return Named(
         mentions=len(names),
         absent=sum(name not in truth.there for name in names),
         found=len(truth.there.keys() & set(names)),
         there=len(truth.there),
-        described=described,
-        wrongly=wrongly,
+        described=len(described),
+        wrongly=sum(one.attribute not in truth.there[one.name] for one in described),
     )
 
 

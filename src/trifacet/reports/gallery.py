@@ -113,13 +113,15 @@ def write_gallery(
         TrifacetError: when the page cannot be written. An image that can't be read is shown as its problem.
     """
     making = Making(strategy, seed, versions, masks) if strategy else None
+    worded = any(one.context or getattr(one, "rejected_contexts", ()) for one in samples)
     shown = range(len(samples) if limit is None else min(limit, len(samples)))
     page = render_page(
         __name__,
         "gallery.html.jinja",
         {},
         title=title,
-        entries=[_entry(samples, index, images, making) for index in shown],
+        entries=[_entry(samples, index, images, making, worded=worded) for index in shown],
+        worded=worded,
         total=len(samples),
         kind=samples[0].kind if samples else "",
         strategy=strategy.describe() if strategy else None,
@@ -127,7 +129,7 @@ def write_gallery(
     write_atomically(output, page)
 
 
-def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making | None) -> _Entry:
+def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making | None, *, worded: bool) -> _Entry:
     sample = samples[index]
     rejected = {
         "image": [
@@ -140,7 +142,8 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making |
     if making is not None and isinstance(sample, PreferenceSample):
         if sample.image is not None:
             rejected["image"] = rejected["image"] or _made_images(samples, index, images, sample, making)
-        rejected["context"] = rejected["context"] or [_made_context(samples, index, making.seed)]
+        if worded:
+            rejected["context"] = rejected["context"] or [_made_context(samples, index, making.seed)]
     texts = sample.references if isinstance(sample, TestSample) else (sample.response,)
     for facet, found in rejected.items():
         if (more := len(getattr(sample, f"rejected_{facet}s", ())) - MOST) > 0:
@@ -151,7 +154,7 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making |
             _shown(sample, images, cut(texts[0]) if texts else "Image without a description"),
             rejected["image"],
         ),
-        _Row("Context", _texts([sample.context]), rejected["context"]),
+        *([_Row("Context", _texts([sample.context]), rejected["context"])] if worded else ()),
         _Row(
             "Reference" if sample.kind == "test" else "Response",
             _texts(texts),

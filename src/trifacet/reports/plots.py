@@ -112,7 +112,7 @@ def bar_chart(
                     axes.plot(whiskers[name], [row, row], color=colour, linewidth=width, **mark)
             end = (max(ends[name], 0.0), row)
             axes.annotate(texts[name], end, (5, 0), textcoords="offset points", va="center", color=INK)
-        low = min(0.0, *((finite[name] or 0.0) for name in names)) if names else 0.0
+        low = min([0.0, *(min(finite[name] or 0.0, whiskers.get(name, (0.0, 0.0))[0]) for name in names)])
         high = max([*ends.values(), reach])
         high = high if high > _NOTHING else 1.0
         axes.set_xlim(low, high + 0.32 * (high - low))  # room for the texts at the ends
@@ -121,6 +121,9 @@ def bar_chart(
         axes.tick_params(length=0)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
+        if low < 0:  # bars begin at 0, which is not at the left
+            axes.spines["left"].set_visible(False)
+            axes.axvline(0.0, color=QUIET, linewidth=STYLE["axes.linewidth"])
         figure.subplots_adjust(left=0.34, right=0.995, top=0.99, bottom=0.01)
         return _svg(figure, alternative, chart_id)
 

@@ -1,4 +1,5 @@
-"""Pictures with their regions drawn on them: each mask tinted, its box outlined, its number at its corner.
+"""Pictures with their regions drawn on them: each mask tinted, its box outlined, its number at its corner;
+without a box in the middle of the mask, whose stray pixels may lie anywhere.
 
 Invariant: a copy of one size is drawn on, and encoded anew by us.
 """
@@ -40,10 +41,11 @@ def with_regions(picture: Image.Image, regions: Sequence[Drawn], side: int = _SI
     drawn = Image.fromarray(pixels.round().astype(np.uint8))
     pen = ImageDraw.Draw(drawn)
     for one in regions:
-        left, upper, right, lower = (scale * edge for edge in one.box or _bounds(one.mask))
+        left, upper = (scale * edge for edge in (one.box[:2] if one.box else _middle(one.mask)))
         left, upper = (min(max(edge, 0), end - 1) for edge, end in zip((left, upper), size, strict=True))
-        right, lower = min(max(right - 1, left), size[0] - 1), min(max(lower - 1, upper), size[1] - 1)
         if one.box:
+            right, lower = (scale * edge - 1 for edge in one.box[2:])
+            right, lower = min(max(right, left), size[0] - 1), min(max(lower, upper), size[1] - 1)
             pen.rectangle((left, upper, right, lower), outline=_colour(one), width=2)
         label = pen.textbbox((left + 2, upper + 1), str(one.number))
         pen.rectangle((left, upper, label[2] + 2, label[3] + 2), fill=_colour(one))
@@ -64,8 +66,10 @@ def _colour(one: Drawn) -> tuple[int, int, int]:
     return _COLOURS[(one.number - 1) % len(_COLOURS)]
 
 
-def _bounds(mask: Mask) -> Corners:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+def _middle(mask: Mask) -> tuple[float, float]:
+    """The pixel (x, y) of the mask that is nearest to the median of them all; the corner where it is empty."""
+    rows, columns = np.nonzero(mask)
     if not len(rows):
-        return 0, 0, 1, 1
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+        return 0.0, 0.0
+    nearest = int(np.argmin(np.abs(rows - np.median(rows)) + np.abs(columns - np.median(columns))))
+    return float(columns[nearest]), float(rows[nearest])

@@ -25,7 +25,7 @@ from trifacet.web.pictures import Picture
 
 MOST = 40  # regions or words of a sample
 FALLBACKS = {
-    "nothing found": "none of its words was found: the whole picture has noise",
+    "nothing found": "nothing was found in it: the whole picture has noise",
     "whole picture": "its regions cover the whole picture, which has noise",
     "no words": "its response has no key word: the whole picture has noise",
     "no picture": "a post without a picture has no rejected image",

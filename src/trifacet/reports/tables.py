@@ -49,7 +49,7 @@ _METRICS = (
         "All",
         _FACTS,
         "higher",
-        "share of the posts' facts that are right, the mean of the columns beside it, in per cent",
+        "share of the facts that are right, the mean of the columns beside it, in per cent",
     ),
     Metric(
         "grounding/name",

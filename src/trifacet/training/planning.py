@@ -27,6 +27,8 @@ from trifacet.training.recipe import Align
 from trifacet.training.reference import Reference, reference_scores
 from trifacet.training.stage import Stage
 
+_WIDEST = 1_000  # characters that no table of phases needs
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -108,7 +110,7 @@ def plan(
 
 
 def show(name: str, planned: Planned) -> None:
-    """Print the table of the phases."""
+    """Print the table of the phases; no cell breaks where the terminal has 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -121,13 +123,17 @@ def show(name: str, planned: Planned) -> None:
         header_style="bold",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
     )
     for column in ("phase", "samples", "difficulty", "epochs", "steps"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for column in ("reference", "optimizer", "schedule"):
         table.add_column(column)
     for row in planned.phases():
         span = f"{row['easiest']:.3g} to {row['hardest']:.3g}"
         numbers = (str(row["phase"]), f"{row['samples']:,}", span, f"{row['epochs']:g}", f"{row['steps']:,}")
         table.add_row(*numbers, row["reference"].removeprefix("after "), row["optimizer"], row["schedule"])
+    if table.__rich_measure__(console, console.options.update_width(_WIDEST)).maximum > console.width:
+        table.padding = (0, 0)  # numbers with signs and exponents take the room between the columns
     console.print(table)

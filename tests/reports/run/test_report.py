@@ -206,6 +206,28 @@ def test_a_post_may_show_several_pictures_or_none(tmp_path):
     assert words(page.text).count("A post without a picture.") == 1
 
 
+def test_samples_without_posts_are_called_samples_and_show_their_requests_and_objects(tmp_path):
+    folder = make_run(tmp_path / "run", posts=2, models=("sft",))
+    file = folder / "data" / "test.jsonl"
+    table = {"there": {"kite": ["red"], "ring": ["blue"]}, "words": {one: [one] for one in ("kite", "ring", "rug")},
+             "attributes": ["red", "blue"]}  # fmt: skip
+    rows = [{**json.loads(line), "context": "", "extra": {"objects": table}} for line in file.read_text().splitlines()]
+    rows[1] |= {"prompt": "Is there a rug?"}
+    write_lines(file, rows)
+    texts = ("A red kite and a blue rug.", "A blue kite.")
+    write_lines(folder / "generations" / "sft.jsonl",
+                [{"id": row["id"], "text": text} for row, text in zip(rows, texts, strict=True)])  # fmt: skip
+    html = write_report(folder).read_text(encoding="utf-8")
+    text = words(Page(html).text)
+    assert "The models wrote texts for 2 held-out samples." in text
+    assert not re.search(r"\bposts?\b", text.partition("Timings")[0].lower())
+    assert "Request: Is there a rug?" in text
+    assert "A red right kite: kite✓ and a blue wrong absent thing: rug✗." in text
+    assert "sft 1 of 2" in text and "Not said: ring" in text
+    assert "A wrong attribute of kite: blue✗ right kite: kite✓." in text
+    assert "sft 0 of 2" in text
+
+
 def test_a_run_that_has_not_generated_yet(tmp_path):
     folder = make_run(tmp_path / "run", posts=2, models=("sft", "dpo"), scored=False)
     page = Page(write_report(folder).read_text(encoding="utf-8"))

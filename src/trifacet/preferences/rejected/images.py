@@ -5,6 +5,7 @@ Invariant: see ``strategy``; ``rejected_image`` holds a strategy to size and mod
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -126,6 +127,8 @@ def _own(name: str) -> type[ImageStrategy]:
     except TrifacetError as error:
         if ":" in name:
             raise
+        if near := difflib.get_close_matches(name, STRATEGIES, n=1):
+            raise TrifacetError(f"unknown strategy {name!r}; did you mean {near[0]!r}?") from None
         raise TrifacetError(f"{error}; known are {', '.join(STRATEGIES)}") from None
     if not (isinstance(found, type) and issubclass(found, ImageStrategy) and hasattr(found, "name")):
         raise TrifacetError(f"strategy {name!r} is no class with a name that derives from ImageStrategy")

@@ -37,7 +37,8 @@ def open_embedder(settings: KeyWords, model: Any = None, tokenizer: Any = None) 
         return text_embedder(settings.embeddings)
     if model is None or tokenizer is None:
         raise TrifacetError(
-            "regions.words.embeddings: 'policy' needs a model; name a text encoder, or none to rank by place alone"
+            "regions.words.embeddings: 'policy' needs the model that is to be aligned; name it (--model), or set "
+            "words.embeddings to a text encoder, or to none, which ranks by place alone"
         )
     return policy_embedder(model, tokenizer)
 

@@ -23,6 +23,7 @@ LOSS, MARGIN, ACCURACY = "loss", "rewards/margins", "rewards/accuracies"
 METRICS = {"Loss": LOSS, "Margin": MARGIN, "Accuracy": ACCURACY}
 BALANCE = {"Text minus image": "rewards/text_minus_image", "Text over image": "rewards/text_over_image"}
 WHOLE = "whole loss"
+_ROUNDING = 1e-6  # what is less is told as 0: margins begin at float32's rounding of it
 
 
 @dataclass(frozen=True)
@@ -270,5 +271,5 @@ def _line(log: list[dict[str, Any]], key: str, label: str, style: int) -> Line:
 
 
 def _way(log: list[dict[str, Any]], key: str) -> str:
-    values = _line(log, key, "", 0).values
+    values = [0.0 if abs(one) < _ROUNDING else one for one in _line(log, key, "", 0).values]
     return f"{short(values[0])} → {short(values[-1])}" if values else ""

@@ -5,13 +5,14 @@ Invariant: the posts are the first of the test file, so nobody picked them; a te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from trifacet.data.records import TestSample
 from trifacet.evaluation.run_folder import Run
 from trifacet.metrics.grounding import Span, ground
+from trifacet.metrics.objects import mentions, truth_of
 from trifacet.web.pictures import Picture, picture
 
 SHOWN = 24
@@ -52,6 +53,16 @@ class Post:
     told: list[Told]
 
 
+def unit_of(run: Run) -> str:
+    """What a held-out sample is called: a post where there are posts, else a sample."""
+    if any(sample.context for sample in run.samples):
+        return "post"
+    data = run.recipe.get("data")
+    world = data.get("world") if isinstance(data, Mapping) else None
+    of_things = isinstance(world, Mapping) and world.get("kind") == "things"
+    return "sample" if run.samples or of_things else "post"
+
+
 def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
     """The first ``limit`` posts of the test file that any model has described."""
     posts = []
@@ -66,9 +77,9 @@ def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
 
 
 def tell(model: str, text: str, sample: TestSample) -> Told:
-    """The text with its marks; without facts in the sample it is one plain segment."""
+    """The text with its marks; without facts or a table of objects in the sample it is one plain segment."""
     if not sample.extra.get("facts"):
-        return Told(model, [Segment(text)])
+        return _tell_objects(model, text, sample.extra) or Told(model, [Segment(text)])
     grounded = ground(text, sample.extra)
     values = {key.removeprefix("grounding/"): value for key, value in grounded.values.items() if "/" in key}
     said = {span.fact for span in grounded.spans}
@@ -79,6 +90,24 @@ def tell(model: str, text: str, sample: TestSample) -> Told:
         right=sum(bool(value) for value in values.values()),
         unsaid=[fact for fact in values if fact not in said],
     )
+
+
+def _tell_objects(model: str, text: str, extra: Mapping[str, Any]) -> Told | None:
+    """The text with what it names marked; right is an object that is there and nowhere has a wrong attribute."""
+    if (truth := truth_of(extra)) is None:
+        return None
+    spans: list[Span] = []
+    named, wrong = set(), set()
+    for one in mentions(text, truth):
+        there = one.name in truth.there
+        spans.append(Span(one.start, one.end, "right" if there else "wrong", one.name if there else "absent thing"))
+        if there and one.attribute and one.attribute not in truth.there[one.name]:
+            spans.append(Span(*one.before, "wrong", f"attribute of {one.name}"))
+            wrong.add(one.name)
+        named.add(one.name)
+    right = truth.there.keys() & named - wrong
+    unsaid = [name for name in truth.there if name not in named]
+    return Told(model, segments(text, spans), len(truth.there), len(right), unsaid)
 
 
 def segments(text: str, spans: Sequence[Span]) -> list[Segment]:

@@ -23,7 +23,7 @@ from trifacet.evaluation.run_folder import Run, number, read_run
 from trifacet.reports.plots import bar_chart
 from trifacet.reports.run.curves import stage
 from trifacet.reports.run.phases import COLUMNS
-from trifacet.reports.run.posts import held_out_posts
+from trifacet.reports.run.posts import held_out_posts, unit_of
 from trifacet.reports.run.story import opening
 from trifacet.reports.run.sureness import NOT_COMPARED, marked, sureness
 from trifacet.reports.tables import Metric, Summary, format_value, seeds_table, summarise_runs, sweep_table
@@ -66,11 +66,12 @@ def _view(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "opening": opening(run, posts),
+        "unit": unit_of(run),
         "started": _moment(run.facts.get("started")),
         "command": without_folders(" ".join(command) if isinstance(command, list) else str(command or "")),
         "recipe_text": without_folders(run.recipe_text),
         "summary": summary,
-        "sure": sureness(summary, run.comparison),
+        "sure": sureness(summary, run.comparison, unit_of(run)),
         "not_compared": NOT_COMPARED,
         "not_computed": sorted(
             {
@@ -88,6 +89,7 @@ def _view(run: Run) -> dict[str, Any]:
         "stages": [shown for shown in stages if shown],
         "phase_columns": COLUMNS,
         "posts": posts,
+        "worded": any(post.sample.context for post in posts),
         "marked": any(told.facts for post in posts for told in post.told),
         "rejected": [_rejected(run, entry) for entry in run.rejected],
         "timed": [model for model in run.models if model.done],

@@ -114,8 +114,11 @@ def _alike(summary: Summary, place: int, told: dict[tuple[str, frozenset[str]], 
     return tuple(other for other in others if not all(asked[one, other] for one in best))
 
 
-def sureness(summary: Summary, comparison: Comparison | None) -> Sureness | None:
-    """What is to be said beside a summary that is ``marked``; None where nothing was compared."""
+def sureness(summary: Summary, comparison: Comparison | None, unit: str = "post") -> Sureness | None:
+    """What is to be said beside a summary that is ``marked``; None where nothing was compared.
+
+    ``unit``: what a held-out sample is called.
+    """
     if comparison is None:
         return None
     against = held_against_baseline(comparison)
@@ -124,7 +127,7 @@ def sureness(summary: Summary, comparison: Comparison | None) -> Sureness | None
     for metric in summary.metrics:
         if (column := by_name.get(metric.key)) is not None:
             _, hint, svg = difference_chart(against, column, f"against-{len(charts)}", metric.title)
-            charts.append((metric, f"{hint} {quantity(column.units)} posts.".strip(), svg))
+            charts.append((metric, f"{hint} {quantity(column.units)} {unit}s.".strip(), svg))
     pairs = len({(one.model, one.other) for one in comparison.differences})
     return Sureness(against, pairs, leaders(summary), charts)
 

@@ -140,5 +140,5 @@ def _regions_told(found: Any) -> str:
     share = number(found.get("mean area"))
     covered = "" if share is None else f", which cover {share:.1%} of the picture in the mean"
     others = ", ".join(f"{count:.0f} {isolated(reason)}" for reason, count in counts.items() if count is not None)
-    rest = f"; the whole picture of the others: {others}" if others else ""
-    return f"{located:.0f} samples have key regions{covered}{rest}."
+    rest = f" The others have noise over their whole picture: {others}." if others else ""
+    return f"{located:.0f} samples have key regions{covered}.{rest}"
