@@ -5,9 +5,13 @@ Invariant: importing it is instant: a name is fetched from its module when it is
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from trifacet.base.version import __version__
+
+# On some CPUs bitsandbytes tells, whoever imports it, that it found no kernel of the hub; none is used here.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
     from trifacet.api.evaluating import compare as compare
