@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -162,10 +163,8 @@ def _opened(files: dict[str, Path]) -> Any:
     engine = RapidOCR(params=params)
     logger.setLevel(logging.CRITICAL + 1)
     empty = np.zeros((64, 64, 3), np.uint8)
-    try:  # what it opens, it opens when it is first used
+    with suppress(RapidOCRError):  # no letters; what it opens, it opens when it is first used
         engine.detect_and_crop(empty, {})
-    except RapidOCRError:  # no letters
-        pass
     engine.recognize_txt(engine.cls_and_rotate([empty])[0])
     return engine
 
