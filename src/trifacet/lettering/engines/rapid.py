@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from PIL import Image
 from trifacet.base.digests import file_digest
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.lettering.engines.fitting import Fitted, box_of, fitted
+from trifacet.lettering.engines.languages import OTHER_LETTERS
 from trifacet.lettering.engines.word_places import placed_words
 from trifacet.lettering.lines import Corners, Lettering, Line, Quad
 from trifacet.lettering.settings import Reading
@@ -52,18 +53,25 @@ class Rapid:
     """RapidOCR's default models, for Latin, Chinese and Japanese letters.
 
     Raises:
-        TrifacetError: its package lacks a model, or one cannot be opened.
+        TrifacetError: its package lacks a model, or they are for other languages.
     """
 
     name = "rapidocr"
 
     def __init__(self, settings: Reading) -> None:
+        import onnxruntime
         import rapidocr
 
+        refuse_languages(settings.languages)
         self.settings = settings
+        self._versions = {"rapidocr": version("rapidocr"), "onnxruntime": onnxruntime.__version__}
         self._files = models_in(Path(rapidocr.__file__).parent / "models")
+
+    @cached_property
+    def _engine(self) -> Any:
+        """Opened when a picture is read: with many processes the first one reads none, and what is kept needs none."""
         try:
-            self._engine = _opened(self._files)
+            return _opened(self._files)
         except Exception as error:  # of onnxruntime, of rapidocr, of whatever a damaged model makes them do
             raise TrifacetError(f"engine 'rapidocr' cannot open its models ({first_line(error)}); {AGAIN}") from None
 
@@ -72,7 +80,7 @@ class Rapid:
         return {
             "engine": self.name,
             "definition": DEFINITION,
-            **{name: version(name) for name in ("rapidocr", "onnxruntime")},
+            **self._versions,
             "models": self._digests,
             "longest_side": self.settings.longest_side,
             "least_confidence": self.settings.least_confidence,
@@ -83,7 +91,7 @@ class Rapid:
         return {part: file_digest(path)[:16] for part, path in self._files.items()}
 
     def read(self, picture: Image.Image) -> Lettering:
-        """See ``Engine``."""
+        """See ``Engine``. Raises TrifacetError where a model cannot be opened."""
         shown = fitted(picture.convert("RGB"), self.settings.longest_side)
         lines: list[Line] = []
         unreadable: list[Corners] = []
@@ -125,6 +133,16 @@ class Rapid:
         except RapidOCRError:  # there is none
             return None
         return crops, found.boxes
+
+
+def refuse_languages(codes: Sequence[str]) -> None:
+    """Raise TrifacetError for languages of whose letters the models know none: they would have to be downloaded."""
+    for code in codes:
+        if code in OTHER_LETTERS:
+            raise TrifacetError(
+                f"engine 'rapidocr' has no model for language {code!r}: those of its package read Latin, Chinese and "
+                "Japanese letters, and none is downloaded; name engine 'tesseract'"
+            )
 
 
 def models_in(folder: Path) -> dict[str, Path]:
