@@ -31,6 +31,7 @@ PROGRAM = "tesseract"
 SECONDS = 120.0  # for a picture; pages of small print take some 20
 _SPARSE = "11"  # page segmentation: find as much lettering as there is, in no particular order
 _CODE = re.compile(r"[a-z]{3}(?:_[A-Za-z]+)*|script/[A-Za-z]+")
+_NUMBERS = ("left", "top", "width", "height", "conf")
 _LISTED = re.compile(r'List of available languages in "(.+)" \(\d+\):')
 
 
@@ -167,8 +168,10 @@ def _cells(table: str, shown: Fitted) -> Iterator[_Cell]:
         text = unicodedata.normalize("NFC", "".join(cell.get("text", "").split()))
         if cell.get("level") != "5" or not text:
             continue
-        left, upper, width, height = (float(cell[name]) for name in ("left", "top", "width", "height"))
-        sure = min(max(float(cell["conf"]) / 100, 0.0), 1.0)
+        try:
+            left, upper, width, height, sure = (float(cell[name]) for name in _NUMBERS)
+        except ValueError:
+            continue
         box = shown.box((left, upper, left + width, upper + height))
         place = (cell["block_num"], cell["par_num"], cell["line_num"])
-        yield _Cell(place, Word(text=text, box=box, confidence=round(sure, 4)))
+        yield _Cell(place, Word(text=text, box=box, confidence=round(min(max(sure / 100, 0.0), 1.0), 4)))
