@@ -89,7 +89,7 @@ class Rapid:
 
     def read(self, picture: Image.Image) -> Lettering:
         """See ``Engine``. Raises TrifacetError where a model cannot be opened."""
-        shown = fitted(picture.convert("RGB"), self.settings.longest_side)
+        shown = fitted(picture, self.settings.longest_side)
         found = [one for one in self._recognised(shown) if inked(one.candidate.crop_HWC)]
         sound = legible([one.candidate for one in found], self._again)
         lines: list[Line] = []
