@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "trifacet"
 FLOORS = (
     ("base", "statistics"),
     ("settings", "web"),
-    ("preferences",),
+    ("lettering", "preferences"),
     ("data", "engine"),
     ("lint", "models"),
     ("generation", "llm", "regions"),

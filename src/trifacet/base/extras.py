@@ -19,6 +19,7 @@ EXTRAS = {
     "review": ("fastapi", "uvicorn"),
     "cluster": ("ray",),
     "ner": ("spacy",),
+    "lettering": ("rapidocr", "onnxruntime"),
     "hub": ("datasets",),
     "four-bit": ("bitsandbytes",),
     "tensorboard": ("tensorboard",),
