@@ -118,7 +118,7 @@ def _candidates(text: str) -> Iterator[_Candidate]:
         yield _Candidate(Place(number.start, number.end, number.kind), number, ())
     for match in _WORD.finditer(text):
         if _SHORTEST <= len(match[0]) <= _LONGEST and (found := _of_kind(text, *match.span())) is not None:
-            yield _Candidate(Place(*match.span(), found[0]), None, found[1])
+            yield _Candidate(Place(match.start(), match.end(), found[0]), None, found[1])
 
 
 def _rank(candidate: _Candidate) -> int:
