@@ -28,6 +28,8 @@ MADE = "word of the picture exchanged"
 _TRIES = 12  # draws of another word, for one that does not stand in the picture
 _BRACKETED = regex.compile(r"\[[^\[\]]*\]")  # such as [person]
 
+_WRITTEN_ON = regex.compile(r"[\p{L}\p{M}]++")
+
 
 class Parameters(Section):
     """How many such texts a row gets, and what becomes of the rejected texts that it has."""
@@ -80,7 +82,7 @@ def exchanges(
         for place in places(text)
         if (place.kind != "word" or _within(place.start, quoted))
         and not _within(place.start, closed)
-        and any_holds(letterings, text[place.start : place.end])
+        and any_holds(letterings, _whole(text, place.start, place.end))
     ]
     made: list[Exchange] = []
     for version in range(1, versions + 1):
@@ -88,7 +90,8 @@ def exchanges(
             found = misread(text, allowed, generator(*key, FIELD, version, attempt))
             if found is None or found.text in (*given, *(one.text for one in made)):
                 continue
-            if not any_holds(letterings, found.after):
+            start = found.span[0]
+            if not any_holds(letterings, _whole(found.text, start, start + len(found.after))):
                 made.append(found)
                 break
     return made
@@ -105,6 +108,12 @@ def by_construction(post: Post) -> frozenset[str]:
                 if before != after and text == alt[:start] + after + alt[start + len(before) :]:
                     made.add(text)
     return frozenset(made & set(post["rejected_responses"] or ()))
+
+
+def _whole(text: str, start: int, end: int) -> str:
+    """The word at a place with what is written to it: of 7pm and 1980s the number alone stands in no picture."""
+    behind = _WRITTEN_ON.match(text, end)
+    return text[start : behind.end() if behind else end]
 
 
 def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
