@@ -167,7 +167,7 @@ def built(pictures, tmp_path_factory):
 def test_a_build_reads_drops_and_makes_pairs(built):
     assert [one["id"] for one in samples(built.folder)] == ["c"]
     first, last = samples(built.folder, "preference")
-    assert [line["text"] for line in json.loads(first["extra"])["lettering"]["lines"]][0] == "OPEN MONDAY"
+    assert json.loads(first["extra"])["lettering"]["lines"][0]["text"] == "OPEN MONDAY"
     (rejected,) = first["rejected_responses"]
     assert rejected.startswith('A sign that reads "open ') and rejected.endswith('day".')
     assert rejected != first["response"]
@@ -262,6 +262,8 @@ def test_plain_words_are_exchanged_in_quotations_alone_and_placeholders_never():
     read = [Lettering(size=SIZE, lines=(Line(text="GRAND OPENING person", box=(0, 0, 9, 9)),))]
     assert exchanges("a grand opening", read, 1, [1, "x"]) == []
     assert exchanges("[person] at an opening", read, 1, [1, "x"]) == []
+    (found,) = exchanges("a grand opening", read, 1, [1, "x"], plain="anywhere")
+    assert found.before in ("grand", "opening")
     (found,) = exchanges('a sign says "Grand Opening"', read, 1, [1, "x"])
     assert found.kind == "word" and found.span[0] > 12
 
@@ -289,7 +291,8 @@ def test_rows_get_texts_beside_instead_or_not_at_all(tmp_path):
     kept, _ = done(MISREAD, rows, tmp_path, existing="keep")
     assert kept[0] == beside[0] | {"rejected_responses": given, "extra": rows[0]["extra"]}
     one_by_one = [
-        done(MISREAD, [one | {"id": f"r{at}", "row": at}], tmp_path, versions=2)[0][0] for at, one in enumerate(rows)
+        done(MISREAD, [one | {"id": f"r{at}", "row": at, "source_row": at + 1}], tmp_path, versions=2)[0][0]
+        for at, one in enumerate(rows)
     ]
     assert one_by_one == beside
 
@@ -368,5 +371,5 @@ def test_a_prompt_that_names_the_words_needs_them_read(tmp_path):
         write_recipe(tmp_path, tmp_path / "out", [], [steps[0], "read-lettering", steps[1]], models=model)
     )
     prompt.write_text("Mend.\n---\n{text} {words}\n")
-    with pytest.raises(TrifacetError, match="has to ask for {text}, and may ask for {lettering}"):
+    with pytest.raises(TrifacetError, match=r"has to ask for \{text\}, and may ask for \{lettering\}"):
         STEPS["grammar"].outside(STEPS["grammar"].parameters(prompt=prompt))

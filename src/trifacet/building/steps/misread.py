@@ -28,6 +28,7 @@ MADE = "word of the picture exchanged"
 _TRIES = 12  # draws of another word, for one that does not stand in the picture
 _BRACKETED = regex.compile(r"\[[^\[\]]*\]")  # such as [person]
 
+_SHOWN = ("word", "origin")  # kinds of words that name what the picture may show
 _WRITTEN_ON = regex.compile(r"[\p{L}\p{M}]++")
 
 
@@ -35,6 +36,11 @@ class Parameters(Section):
     """How many such texts a row gets, and what becomes of the rejected texts that it has."""
 
     versions: int = Field(1, ge=1, le=16, description="texts for a row, each with another exchange")
+    plain: Literal["claimed", "anywhere"] = Field(
+        "claimed",
+        description='words that are no number, day, price or name, and origins ("Italian"): exchanged where the '
+        "alt-text says that they are lettered, or anywhere, though the picture itself may show what they mean",
+    )
     existing: Literal["beside", "instead", "keep"] = Field(
         "beside",
         description="a row with rejected texts: these come beside them, instead of them, or not at all",
@@ -51,7 +57,8 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
         if not concerned(post["split"]) or (given and parameters.existing == "keep"):
             continue
         found = letterings_of(post)
-        made = exchanges(post["alt"], found, parameters.versions, [tools.seed, post["id"]], given)
+        key = [tools.seed, post["id"]]
+        made = exchanges(post["alt"], found, parameters.versions, key, given, parameters.plain)
         if not made:
             post.note("no word of the picture to exchange" if any(one.lines for one in found) else "no words read")
             continue
@@ -68,19 +75,30 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
 
 
 def exchanges(
-    text: str, letterings: Sequence[Lettering], versions: int, key: Sequence[str | int], given: Sequence[str] = ()
+    text: str,
+    letterings: Sequence[Lettering],
+    versions: int,
+    key: Sequence[str | int],
+    given: Sequence[str] = (),
+    plain: Literal["claimed", "anywhere"] = "claimed",
 ) -> list[Exchange]:
-    """Up to ``versions`` texts with one word of the pictures exchanged, none of them twice or among ``given``.
+    """Texts with one word of the pictures exchanged.
 
-    Numbers, days, prices and names are taken wherever they stand in the text; other words only in what it quotes, since
-    elsewhere the picture itself may show what they name.
+    Args:
+        text: the chosen one.
+        letterings: what stands in the pictures.
+        versions: how many texts; there may be fewer.
+        key: what the random numbers hang on.
+        given: texts that none of them may be.
+        plain: where words are taken that the picture itself may show; numbers, days, prices and names are taken
+            wherever they stand in the text.
     """
     quoted = [claim.span for claim in claimed(text)]
     closed = [match.span() for match in _BRACKETED.finditer(text)]
     allowed = [
         (place.start, place.end)
         for place in places(text)
-        if (place.kind != "word" or _within(place.start, quoted))
+        if (place.kind not in _SHOWN or plain == "anywhere" or _within(place.start, quoted))
         and not _within(place.start, closed)
         and any_holds(letterings, _whole(text, place.start, place.end))
     ]
