@@ -84,7 +84,7 @@ def _tell(post: Post, found: list[Lettering]) -> None:
 
 @functools.lru_cache(maxsize=2)
 def _readings(settings: str, folder: Path, max_pixels: int) -> Readings:
-    """One engine a process: opening one takes half a second and 300 MB."""
+    """One engine a process: opening one takes half a second and some hundred MB."""
     return Readings(Reading.model_validate_json(settings), folder, max_pixels=max_pixels)
 
 
