@@ -201,6 +201,7 @@ def test_steps_stand_behind_the_reading(tmp_path):
 
 
 def test_claims_are_held_against_what_was_read(tmp_path):
+    more = {"more_lettering": [lettered(unreadable=[(0, 0, 300, 40)])["lettering"]]}
     rows = [
         row('A sign that reads "open Monday".', "OPEN MONDAY"),
         row('A sign that reads "closed Monday".', "OPEN MONDAY"),
@@ -211,6 +212,7 @@ def test_claims_are_held_against_what_was_read(tmp_path):
         row('A sign that reads "closed".'),
         {"alt": 'A sign that reads "closed Monday".'},
         row("A shop.", "OPEN MONDAY"),
+        {"alt": 'A sign that reads "closed Monday".', "extra": json.dumps(lettered("OPEN") | more)},
     ]
     stay, events = done(CLAIMS, rows, tmp_path)
     told = {event["id"]: (event["verdict"], event["reason"]) for event in events}
@@ -225,7 +227,9 @@ def test_claims_are_held_against_what_was_read(tmp_path):
     assert len(stay) == len(rows) - 2
     assert events[1]["detail"] == {"claims": ["closed Monday"], "missing": ["closed"]}
     assert len(done(CLAIMS, rows, tmp_path, do="note")[0]) == len(rows)
-    assert {one["id"] for one in done(CLAIMS, rows, tmp_path, quoted="drop")[0]} == {"r0", "r3", "r4", "r5", "r7", "r8"}
+    assert {one["id"] for one in done(CLAIMS, rows, tmp_path, quoted="drop")[0]} == {
+        *("r0", "r3", "r4", "r5", "r7", "r8", "r9")
+    }
 
 
 # misread
@@ -255,6 +259,18 @@ def test_one_word_of_the_picture_is_exchanged_for_one_that_is_not_there(lines, r
         assert one.kind != "word" or holds(read, one.before)
     if not lines:
         assert not found
+
+
+def test_the_new_word_stands_in_none_of_the_pictures():
+    days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+
+    def read(*lines):
+        return [Lettering(size=SIZE, lines=(Line(text=line, box=(0, 0, 9, 9)),)) for line in lines]
+
+    for seed in range(10):
+        (found,) = exchanges("open Monday", read(" ".join(days[:4]), "friday"), 1, [seed, "x"])
+        assert found.after == "Saturday"
+    assert exchanges("open Monday", read(" ".join(days), "Sunday"), 1, [1, "x"]) == []
 
 
 def test_plain_words_are_exchanged_in_quotations_alone_and_placeholders_never():
