@@ -34,6 +34,12 @@ def test_prominent_words_must_be_told_somewhere():
     assert found("A poster with a tree", sign("WWW.FAIR.ORG", "Photo by Ada", "#a1")) == {LEFT_OUT: "#a1".strip("#")}
 
 
+def test_lines_of_another_script_than_the_text_are_not_asked_for():
+    assert found("A green door with a sign", sign("出口")) == {}
+    assert found("A green door with a sign", sign("出口", "WAY OUT")) == {LEFT_OUT: "WAY OUT"}
+    assert found("绿色的门", sign("出口")) == {LEFT_OUT: "出 口"}
+
+
 def test_a_page_is_asked_for_its_title_only():
     body = [f"many words of a long poem {number}" for number in range(8)]
     page = sign("Ode to Autumn", *body)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import regex
 
 from trifacet.lettering.lines import Lettering, Line
-from trifacet.lettering.matching import asked_words, left_out, missing, word_count
+from trifacet.lettering.matching import asked_words, left_out, missing, missing_within, scripts, word_count
 
 MOST_CLAIMS = 100  # of a text
 _LONGEST = 500  # characters of a claim
@@ -130,8 +130,9 @@ def checked(lettering: Lettering, text: str, *beside: str) -> tuple[Checked, ...
     """The claims of a text that can be checked, each with the words of it that are invented.
 
     Words are excused where there are places of which the engine is not sure, and room for them there: half again as
-    many letters as were read without confidence, or as fit into an unreadable box. Where nothing at all could be read
-    ("cannot read") nothing can be checked.
+    many letters as were read without confidence, or as fit into an unreadable box; and where the picture has letters of
+    a script that the claim has not, of which it may be the translation. They are not where they would have to stand
+    within a line that was read. Where nothing at all could be read ("cannot read") nothing can be checked.
 
     Args:
         lettering: what stands in the picture.
@@ -140,14 +141,14 @@ def checked(lettering: Lettering, text: str, *beside: str) -> tuple[Checked, ...
     """
     if lettering.status == "cannot read":
         return ()
-    room = _room(lettering)
+    room, others = _room(lettering), scripts(lettering.text)
     found = []
     for claim in claimed(text):
         if not claim.led and beside and not left_out([_line(claim.text)], *beside):
             continue
         lack = missing(lettering, claim.text)
-        if lack and sum(map(len, lack)) <= room:
-            lack = ()
+        if lack and (sum(map(len, lack)) <= room or others - scripts(claim.text)):
+            lack = missing_within(lettering, claim.text, _SURE)
         found.append(Checked(claim, max(len(asked_words([_line(claim.text)])), len(lack)), lack))
     return tuple(found)
 

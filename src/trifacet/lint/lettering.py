@@ -10,7 +10,7 @@ from __future__ import annotations
 from trifacet.base.words import visible_line
 from trifacet.lettering.claims import checked, claimed
 from trifacet.lettering.lines import Lettering, Line
-from trifacet.lettering.matching import asked_words, left_out, missing
+from trifacet.lettering.matching import asked_words, left_out, missing, scripts
 from trifacet.lettering.prominent import is_page, prominent
 from trifacet.lint.rule import Case, Rule
 
@@ -28,7 +28,8 @@ def _left_out(case: Case) -> str | None:
     lettering = case.lettering
     if lettering is None or lettering.status != "read":
         return None
-    lines = prominent(lettering, case.limits.prominence)
+    own = scripts(case.text)
+    lines = [line for line in prominent(lettering, case.limits.prominence) if scripts(line.text) <= own]
     asked, lacking = asked_words(lines), left_out(lines, case.text, case.context or "")
     if not asked or len(asked) - len(lacking) >= case.limits.least_told * len(asked):
         return None
