@@ -4,6 +4,7 @@ The claims: what stands in 17 of the pictures, written down by a person who look
 the same with one word exchanged, in turn each number (by the next one) and each other word (by one of another picture).
 
     python bench/lettering_lint.py ../shared/data/pinterest
+    python bench/lettering_lint.py --captions       # the claims found in the 16,000 captions of bench/taggers.py
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from parity.row import DATA
+from taggers import texts
+
+from trifacet.lettering.claims import claimed
 from trifacet.lettering.lines import Lettering
 from trifacet.lettering.reading import Readings
 from trifacet.lettering.settings import Reading
@@ -67,12 +72,31 @@ def findings(text: str, lettering: Lettering, context: str | None = None) -> dic
     return {one.rule: one.found for one in lint_text(text, context=context, lettering=lettering) if one.rule in NAMES}
 
 
+def list_claims() -> None:
+    """Print what captions claim to be lettered, for somebody to judge."""
+    looked, seen = 0, set[tuple[str, bool]]()
+    for _, captions in texts(DATA):
+        for caption in captions:
+            looked += 1
+            for claim in claimed(caption):
+                first, last = claim.span
+                around = f"{caption[max(first - 50, 0) : first]}[{claim.text}]{caption[last : last + 25]}"
+                seen.add((" ".join(around.split()), claim.led))
+    for around, led in sorted(seen, key=lambda one: one[1]):
+        print("led   " if led else "quoted", around)
+    print(f"{looked} captions, {len(seen)} claims, {sum(led for _, led in seen)} of them led")
+
+
 def main() -> None:
     """Print the findings on the posts, then the counts of the claims."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("posts", type=Path, help="folder of the Pinterest posts")
+    parser.add_argument("posts", type=Path, nargs="?", help="folder of the Pinterest posts")
+    parser.add_argument("--captions", action="store_true", help="list claims with what stands around them, each once")
     parser.add_argument("--cache", type=Path, help="where readings are kept")
     arguments = parser.parse_args()
+    if arguments.captions:
+        list_claims()
+        return
     readings = Readings(Reading(), arguments.cache)
     pictures = {path.name: readings.of(path) for path in sorted((arguments.posts / "image").glob("*/*"))}
     for kind, beside in (("chosen", True), ("chosen", False), ("rejected", True), ("rejected", False)):

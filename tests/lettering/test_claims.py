@@ -49,6 +49,10 @@ NONE = [
     "A NASA rocket over the USA",
     "A RED BUS STOPS HERE IN THE RAIN",
     "A girl saying goodbye",
+    'A possible caption for the image could be: "Lost in thought by the sea."',
+    'Children sing "Happy Birthday"',
+    'A train, known as an "F" train',
+    'The word "exploring" means to travel',
     "",
 ]
 

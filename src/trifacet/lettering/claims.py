@@ -65,7 +65,7 @@ _ELSE = (
     r"|and[ ]++(?:an?|the|another))\b"
 )
 _NO_START = regex.compile(
-    rf"{_ELSE}|(?:by|as|for|from|to|and|or|of|at|on|in|that|which|it|like|about|can|appears?|below|above)\b",
+    rf"{_ELSE}|(?:by|as|for|from|to|and|or|of|at|on|in|that|which|it|like|about|can|appears?|below|above|with|how|what|who|where|when|why)\b",
     regex.IGNORECASE,
 )
 _REST = regex.compile(
@@ -87,12 +87,17 @@ _SPEECH_BEFORE = regex.compile(
 _SPEECH_BEHIND = regex.compile(
     rf"[ ]*+,?[ ]*+(?:(?:{_PERSON}|\p{{Lu}}\w++)[ ](?:says|said|asks|asked)|(?:says|said|asks|asked))\b"
 )
+# Names of works and nicknames, translations, and texts that are offered as descriptions.
 _NAMING_BEFORE = regex.compile(
     r"\b(?:album|single|song|track|hit|film|movie|novel|series|show|episode|play|musical|opera|poem|painting|sculpture"
-    r"|game|scene[ ]from|still[ ]from|from|nicknamed|dubbed|known[ ]as|called|so-called|named|aka|alias|starring[ ]in"
-    r"|character|role[ ]of)[ ]*+[,:]?[ ]*+$",
+    r"|game|scene[ ]from|still[ ]from|from|nicknamed|dubbed|(?:known|designated|translate[ds]?)[ ]as|called|so-called"
+    r"|named|aka|alias|starring[ ]in|character|role[ ]of|sing(?:s|ing)?|chant(?:s|ing)?|play(?:s|ing)|translates?[ ]to"
+    r"|means?|meaning|(?:French|German|Spanish|Italian|Latin|Chinese|Japanese|Dutch|Russian)[ ]for"
+    r"|possible[ ](?:caption|description)|(?:could|would|might)[ ]be)(?:[ ]an?|[ ]the)?[ ]*+[,:]?[ ]*+$",
     regex.IGNORECASE,
 )
+_OFFERED = regex.compile(r"\b(?:possible|suggested)[ ](?:caption|description)s?[ ]*+:?[ ]*+$", regex.IGNORECASE)
+_DEFINED_BEHIND = regex.compile(r"[ ]++(?:means|stands[ ]for)\b")
 
 
 class Claim(NamedTuple):
@@ -157,6 +162,8 @@ def _quoted(text: str) -> Iterator[Claim]:
     for found in _QUOTED.finditer(text):
         start, end = found.span("q")
         before = text[max(0, found.start() - 60) : found.start()]
+        if _OFFERED.search(before) or _DEFINED_BEHIND.match(text, found.end(), found.end() + 20):
+            continue
         led = _BEFORE_QUOTED.search(before) is not None and not _SPEECH_BEFORE.search(before)
         if not led:
             if _SPEECH_BEFORE.search(before) or _NAMING_BEFORE.search(before):
@@ -168,7 +175,7 @@ def _quoted(text: str) -> Iterator[Claim]:
 
 
 def _unquoted(text: str) -> Iterator[Claim]:
-    for lead in _BEFORE_UNQUOTED.finditer(text):
+    for lead in islice(_BEFORE_UNQUOTED.finditer(text), 10 * MOST_CLAIMS):
         before = text[max(0, lead.start() - 40) : lead.end()]
         rest = _REST.match(text, lead.end(), lead.end() + 200)
         if rest is None or _SPEECH_BEFORE.search(before):
