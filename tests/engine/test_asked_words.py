@@ -1,4 +1,4 @@
-"""Words read in a picture in the request: between request and post, as the documented text, and never more than words."""
+"""Words read in a picture in the request: behind it and before the post, as documented, and never more than words."""
 
 import itertools
 
@@ -171,4 +171,6 @@ def test_words_count_as_request_where_attention_is_shared_out(encoder_for, tiny)
     assert counts[0][0] == counts[1][0]
     block = encoder.tokenizer('\nWords in the image:\n"GRAND OPENING"', add_special_tokens=False)["input_ids"]
     assert counts[0][1] - counts[1][1] == pytest.approx(len(block), abs=2)
-    assert np.array_equal(found.path.tokens_L[found.groups_L == CONTEXT], before.path.tokens_L[before.groups_L == CONTEXT])
+    assert np.array_equal(
+        found.path.tokens_L[found.groups_L == CONTEXT], before.path.tokens_L[before.groups_L == CONTEXT]
+    )

@@ -1,4 +1,4 @@
-"""The lines that a request quotes: bounded, whole words, the largest letters first; nothing in them is more than words."""
+"""The lines that a request quotes: bounded, whole words, the largest letters first; and nothing but words."""
 
 import unicodedata
 
