@@ -134,7 +134,7 @@ def asked_form(lettering: Lettering) -> dict[str, Any]:
 
 def attached(samples: Sequence[AnySample], known: Mapping[str, Any]) -> list[AnySample]:
     """The samples with what is known of their pictures, by name; a row's own words stay."""
-    found: list[AnySample] = []
+    found: list[Any] = []
     for one in samples:
         words = known.get(one.image) if one.image is not None and is_unread(one) else None
         found.append(one if words is None else one.model_copy(update={"extra": {**one.extra, COLUMN: words}}))
