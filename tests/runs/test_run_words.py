@@ -162,7 +162,7 @@ def test_what_rows_state_goes_first_and_needs_no_engine(data, tiny_folder, tmp_p
     recipe = recipe_file(tmp_path, out := tmp_path / "out", data, tiny_folder, CHANGES)
     code, _, said = trifacet("run", recipe)
     assert code == 0, said
-    assert "test: 6 of 6 pictures have words, 6 words stated by their rows" in said
+    assert "test: 6 of 6 pictures have words, 6 theirs from their rows" in said
     assert all('Words in the image:\n"SIGN s' in text for texts in asked.values() for text in texts)
     model = out / "models" / "sft" / "model"
     code, _, said = trifacet("describe", data / "0.png", "--model", model)

@@ -131,7 +131,9 @@ def test_only_rows_that_are_asked_about_are_read(world, tmp_path, tiny_folder):
     assert splits_asked(recipe, texts=False) == {"sft": None, "preference": 5}
     watched = {"data.validation": "validation.jsonl", "sft.eval_every": 2, "sft.eval_samples": 4, "align.mcm.limit": 3}
     recipe = recipe_of(tmp_path, world, tiny_folder, watched)
-    assert splits_asked(recipe, texts=True) == {"sft": None, "preference": 3, "validation": 4, "test": 2}
+    assert splits_asked(recipe, texts=True) == {"sft": None, "preference": 4, "validation": 4, "test": 2}
+    recipe = recipe_of(tmp_path, world, tiny_folder, {"sft.eval_every": 2, "sft.eval_samples": 7, "align": {}})
+    assert splits_asked(recipe, texts=False) == {"sft": None, "preference": 7}  # of which training writes texts
 
 
 def test_what_came_of_reading_is_counted(tmp_path, tiny_folder, capsys):
@@ -147,7 +149,7 @@ def test_what_came_of_reading_is_counted(tmp_path, tiny_folder, capsys):
     source_of(recipe.data, recipe.folder, "test")
     told = read_words(recipe, {"test": None}, files := FilesRead(), keep=False)["test"]
     assert told.as_dict() == {"samples": 5, "words": 2, "cut": 1, "unreadable": 1, "stated": 4}
-    line = "2 of 5 pictures have words, 1 more words than the request takes, 1 letters that cannot be read, "
-    assert f"test: {line}4 words stated by their rows" in capsys.readouterr().err.replace("\n", " ")
+    line = "2 of 5 pictures have words, 1 more of them than the request takes, 1 only letters that cannot be read, "
+    assert f"test: {line}4 theirs from their rows" in capsys.readouterr().err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
     assert counted(source_of(recipe.data, recipe.folder, "test", files=files).read(), 400, 4) == told

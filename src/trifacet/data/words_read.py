@@ -43,9 +43,9 @@ class Counted:
     def __str__(self) -> str:
         told = f"{self.words} of {self.samples} pictures have words"
         for count, what in (
-            (self.cut, "more words than the request takes"),
-            (self.unreadable, "letters that cannot be read"),
-            (self.stated, "words stated by their rows"),
+            (self.cut, "more of them than the request takes"),
+            (self.unreadable, "only letters that cannot be read"),
+            (self.stated, "theirs from their rows"),
         ):
             told += f", {count} {what}" if count else ""
         return told
