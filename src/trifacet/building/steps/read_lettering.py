@@ -50,8 +50,8 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
                         post.note("no words given")
                 else:
                     readings = _readings(parameters.model_dump_json(), tools.folder / FOLDER, tools.max_pixels)
-                    first = first or readings.of(tools.path(post["file"]))
-                    more = [readings.of(tools.path(file)) for file in post["more_files"] or ()]
+                    first = first or _read(post["file"], readings, tools)
+                    more = [_read(file, readings, tools) for file in post["more_files"] or ()]
             except DataError as error:
                 post.note("picture cannot be read", problem=str(error))
         if first is not None:
@@ -60,6 +60,10 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
                 extra[MORE] = [one.model_dump(mode="json") for one in more]
             _tell(post, [first, *more])
         post.fill("extra", json.dumps(extra, ensure_ascii=False) if extra else None)
+
+
+def _read(file: str, readings: Readings, tools: Tools) -> Lettering:
+    return readings.of(tools.path(file), file.partition(":")[2])
 
 
 def _given(post: Post, value: object) -> Lettering | None:
