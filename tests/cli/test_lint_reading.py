@@ -126,5 +126,6 @@ def test_what_does_not_go_together_is_refused(trifacet, tmp_path, monkeypatch):
         code, _, err = trifacet("lint", "posts.jsonl", *arguments)
         assert code == 2 and told in err
     assert trifacet("lint", "posts.jsonl")[0] == 0  # without --read nobody misses the engine
+    assert "lettering-" not in trifacet("lint", "--list")[1] and "lettering-" in trifacet("lint", "--list", "--read")[1]
     _, out, _ = trifacet("lint", "--explain", "lettering-repeated")
     assert "BOOK FAIR" in out

@@ -89,7 +89,7 @@ def test_invented_words_are_told():
 
 def test_what_may_stand_where_nothing_could_be_read_is_not_called_invented():
     text = 'A sign that reads "Closed" and a cup that says "Thermodynamics of the sea"'
-    unread = ((0, 0, 40, 10),)  # as long as eight letters
+    unread = ((0, 0, 25, 10),)  # as long as seven letters
     assert lacking(sign("SHOP", unreadable=unread), text) == [(), ("Thermodynamics", "sea")]
     assert lacking(sign(unreadable=unread), text) == []  # "cannot read"
     assert lacking(sign("CL0SF0", confidence=0.6), text) == [(), ("Thermodynamics", "sea")]

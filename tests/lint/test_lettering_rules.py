@@ -1,6 +1,11 @@
 """The rules about words in pictures: what they find, what they leave alone, and that they ask for pictures late."""
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from searching import searched
 
 from trifacet.lettering.lines import Lettering, Line
 from trifacet.lettering.prominent import Prominence
@@ -89,6 +94,23 @@ def test_pictures_are_read_only_where_a_finding_hangs_on_it():
     assert asked == []
     lint_text('A dog with a "Hello" sign', lettering=read, context="A dog with a 'Hello' sign")
     assert asked == [1]  # once for all rules
+
+
+@given(st.text(max_size=100), st.lists(st.text(max_size=60), max_size=6), st.text(max_size=100))
+@searched(100)
+def test_whatever_the_words_a_finding_is_a_short_line(text, lettered, post):
+    told = {"context": post or None, "limits": LetteringLimits(least_told=1, most_repeated=0)}
+    for finding in lint_text(text, lettering=sign(*lettered), **told):
+        assert finding.rule not in NAMES or (finding.found.isprintable() and len(finding.found) < 200)
+
+
+@pytest.mark.parametrize("size", [5_000, pytest.param(100_000, marks=pytest.mark.endurance)])
+@pytest.mark.parametrize("piece", ["word ", "a1b2 ", '"a ', "that reads ", "漢", "x", "STOP HERE "])
+def test_time_is_bounded_whatever_the_text(piece, size):
+    text, start = (piece * size)[:size], time.process_time()
+    for lettering in (sign(text[:20_000]), sign(*([piece] * (size // 100)))):
+        lint_text(text, lettering=lettering, context=text, ignore=["repeats-itself"])
+    assert time.process_time() - start < 2 + size / 5_000  # seconds; it takes a fifth of them
 
 
 def test_hostile_letters_are_shown_as_escapes_and_in_bounds():

@@ -203,7 +203,7 @@ def _room(lettering: Lettering) -> float:
     unsure = sum(len("".join(line.text.split())) for line in lettering.lines if line.confidence < _SURE)
     for left, upper, right, lower in lettering.unreadable:
         long, short = max(right - left, lower - upper), min(right - left, lower - upper)
-        unsure += int(2 * long / max(short, 1.0))  # a letter is half as wide as it is high
+        unsure += int(3 * long / max(short, 1.0))  # written letters are a third as wide as their line is high
     return _SPARE * unsure
 
 

@@ -16,7 +16,8 @@ So an exchanged digit is always another number, and a weekday always another day
 that differ in one letter (Maria, Mario) nobody can say which was lettered: they are the same here. Words that a
 language hangs its others on ("the", "of") are not asked for where there are others.
 
-Invariant: what is compared is bounded (``MOST_WORDS`` of each side), so time is linear in the length of what is given.
+Invariant: what is compared is bounded (``MOST_WORDS`` of each side, by rule 3 with ``_MOST_CLOSE`` words each), so time
+is linear in the length of what is given, and the same texts give the same answer.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from trifacet.lettering.lines import Lettering, Line
 MOST_WORDS = 2_000  # of a text, or of a picture; what stands behind them is not compared
 MOST_PHRASE = 100  # words of a phrase
 _LONGEST = 40  # letters of a word: longer ones are compared as they are
+_MOST_CLOSE = 30  # words that one is compared with letter by letter; of real texts a few have its length and letters
 _JOINED = 4  # words that may be one on the other side
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*+"  # a word each
 UNSPACED = regex.compile(_UNSPACED)
@@ -91,7 +93,7 @@ def missing(lettering: Lettering, phrase: str) -> tuple[str, ...]:
 
     A currency sign is missing where the picture has another one.
     """
-    absent = _absent(_words(phrase)[:MOST_WORDS], _Said([lettering.text]), read=False)
+    absent = _absent(_words(phrase)[:MOST_WORDS], _said_in(lettering.text), read=False)
     signs = set(_CURRENCY.findall(lettering.text))
     wrong = [sign for sign in _CURRENCY.findall(phrase) if signs and sign not in signs]
     return tuple(dict.fromkeys([*_distinct(absent), *wrong]))
@@ -267,6 +269,12 @@ class _Said:
         return any(key in self.single or key in self.joined for key in keys) or any(self.alike.to(word))
 
 
+@lru_cache(maxsize=8)
+def _said_in(text: str) -> _Said:
+    """What one text says; kept, since a picture is asked about several phrases."""
+    return _Said([text])
+
+
 class _Alike:
     """Words without digits, to find those in that differ by errors of reading (rule 3)."""
 
@@ -283,13 +291,18 @@ class _Alike:
         own, bits = word.key, _bits(word.key)
         if word.has_digit or len(own) > _LONGEST:
             return
+        compared = 0
         for length in range(len(own) - 2, len(own) + 3):
             allowed = errors_allowed(max(length, len(own)))
             if not allowed or abs(length - len(own)) > allowed:
                 continue
             for other, its in self._by_length.get(length, {}).items():
-                if (its ^ bits).bit_count() <= 2 * allowed and _close(own, other, allowed):
-                    yield other
+                if (its ^ bits).bit_count() <= 2 * allowed:
+                    if _close(own, other, allowed):
+                        yield other
+                    compared += 1
+                    if compared == _MOST_CLOSE:
+                        return
 
 
 def _absent(asked: Sequence[_Word], said: _Said, *, read: bool) -> list[_Word]:

@@ -43,7 +43,7 @@ class Prominence:
     """What counts as prominent.
 
     Args:
-        least_confidence: of a line. Below it every second line of real pictures is no word.
+        least_confidence: of a line. Below it most lines of the 20 Pinterest pictures are no words.
         least_height: of its letters, a share of the square root of the picture's area (its side, were it a square): at
             0.03 a picture that is shown 600 pixels wide and high has letters of 18 pixels, larger than a page's text.
         least_of_tallest: the same as a share of the tallest line's: lettering of a quarter is a note to it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from trifacet.base.words import visible_line
 from trifacet.lettering.claims import checked, claimed
 from trifacet.lettering.lines import Lettering, Line
-from trifacet.lettering.matching import asked_words, left_out, missing, scripts
+from trifacet.lettering.matching import asked_words, left_out, scripts
 from trifacet.lettering.prominent import is_page, prominent
 from trifacet.lint.rule import Case, Rule
 
@@ -47,16 +47,22 @@ def _invented(case: Case) -> str | None:
 
 def _repeated(case: Case) -> str | None:
     """The picture's words are asked for last, since it takes seconds to read them."""
-    said = [Line(text=case.plain, box=(0, 0, 0, 0))]
-    words = asked_words(said)
-    if len(words) < 2 or not case.context:
+    if case.read is None or not case.context:
         return None
-    beside = [word for word in words if word not in left_out(said, case.context)]
-    least = case.limits.most_repeated * len(words)
+    said = [_line(case.plain)]
+    words = asked_words(said)
+    elsewhere = set(left_out(said, case.context))
+    beside = [word for word in words if word not in elsewhere]
+    least = max(case.limits.most_repeated * len(words), 2)
     if len(beside) < least or case.lettering is None or case.lettering.status != "read":
         return None
-    in_picture = [word for word in beside if not missing(case.lettering, word)]
+    elsewhere = set(left_out([_line(" ".join(beside))], case.lettering.text))
+    in_picture = [word for word in beside if word not in elsewhere]
     return _named(in_picture) if len(in_picture) >= least else None
+
+
+def _line(text: str) -> Line:
+    return Line(text=text, box=(0.0, 0.0, 0.0, 0.0))
 
 
 def _named(words: tuple[str, ...] | list[str]) -> str:

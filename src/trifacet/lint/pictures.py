@@ -24,7 +24,7 @@ from trifacet.lettering.settings import Reading
 from trifacet.lint.documents import AltText
 from trifacet.lint.sources import STDIN, Document
 
-_REMEMBERED = 1000  # pictures of which the words are at hand without opening their files
+_REMEMBERED = 100  # pictures of which the words are at hand without opening their files
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:|//")
 _DRAWN = re.compile(r"\.svgz?(?:[?#]|$)|^data:image/svg", re.IGNORECASE)  # has no pixels
 
