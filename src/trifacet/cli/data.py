@@ -215,15 +215,26 @@ def show(
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
-    masks = None
+    masks = lettering = None
     if spec is not None and (spec.sees_regions or spec.needs_regions):
         from trifacet.base.images import MAX_PIXELS
         from trifacet.regions.given import MasksOfRows
         from trifacet.regions.store import Masks
 
-        masks = Masks(regions, max_pixels=MAX_PIXELS) if regions else MasksOfRows(root, max_pixels=MAX_PIXELS)
+        located = Masks(regions, max_pixels=MAX_PIXELS) if regions else None
+        masks = located or MasksOfRows(root, max_pixels=MAX_PIXELS)
+        lettering = located.lettering if located else None
     write_gallery(
-        samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, masks=masks, seed=seed
+        samples,
+        root,
+        output,
+        title=file.name,
+        limit=limit,
+        strategy=spec,
+        versions=versions,
+        masks=masks,
+        lettering=lettering,
+        seed=seed,
     )
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
 
