@@ -97,7 +97,7 @@ def _extent(box: tuple[float, float, float, float], start: Point, along: Point, 
     own = (width - high * sin) / cos if cos >= sin else (height - high * cos) / sin
     middle = float((np.array(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)) - start) @ along) / length
     own = min(max(own, 1.0), length)
-    return tuple(np.clip(((middle - own / 2) / length, (middle + own / 2) / length), 0.0, 1.0).tolist())  # type: ignore[return-value]
+    return tuple(np.clip(((middle - own / 2) / length, (middle + own / 2) / length), 0.0, 1.0).tolist())
 
 
 def _with_signs(text: str, first: int, last: int) -> tuple[int, int]:

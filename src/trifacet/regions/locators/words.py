@@ -36,10 +36,11 @@ _QUOTED = 3  # so many stop words in a row are no chance: "to be or"
 
 
 class _Read(NamedTuple):
-    """A word that was read, plain, with its line's confidence."""
+    """A word that was read, plain, with its line's number and confidence."""
 
     plain: str
     placed: Placed
+    line: int
     confidence: float
 
 
@@ -123,7 +124,11 @@ class WordsInPicture:
     def _read(self, look: Look) -> list[_Read]:
         lettering, least = self._lettering(look), self.settings.values.threshold
         lines = [line for line in lettering.lines if line.placed and line.confidence >= least]
-        read = (_Read(plain(one.word), one, line.confidence) for line in lines for one in placed_words(line))
+        read = (
+            _Read(plain(one.word), one, number, line.confidence)
+            for number, line in enumerate(lines)
+            for one in placed_words(line)
+        )
         return list(itertools.islice((one for one in read if one.plain), MOST_READ))
 
     def _lettering(self, look: Look) -> Lettering:
@@ -134,7 +139,8 @@ class WordsInPicture:
         return self.readings.of(resolve_inside(self.images, sample.image), sample.image)
 
     def _region(self, word: str, place: Sequence[_Read], size: tuple[int, int]) -> Region:
-        quads = [widened(one.placed.quad, self.settings.margin) for one in place]
+        stretches = itertools.groupby(place, lambda one: one.line)
+        quads = [widened(_from_to([one.placed.quad for one in some]), self.settings.margin) for _, some in stretches]
         mask = union(quad_mask(size, quad) for quad in quads)
         assert mask is not None  # a place has words
         lettering = tuple(Lettered(one.placed.text, one.placed.quad) for one in place)
@@ -202,8 +208,18 @@ def widened(quad: Quad, margin: float) -> Quad:
     down = (lower_left - upper_left) * margin
     length = float(np.hypot(*(upper_right - upper_left)))
     along = (upper_right - upper_left) / length * float(np.hypot(*down)) if length else np.zeros(2)
-    corners = upper_left - along - down, upper_right + along - down, lower_right + along + down, lower_left - along + down
+    corners = (
+        upper_left - along - down,
+        upper_right + along - down,
+        lower_right + along + down,
+        lower_left - along + down,
+    )
     return tuple((float(x), float(y)) for x, y in corners)  # type: ignore[return-value]
+
+
+def _from_to(quads: Sequence[Quad]) -> Quad:
+    """The rectangle from the first word of a line to the last, with what is between them."""
+    return quads[0][0], quads[-1][1], quads[-1][2], quads[0][3]
 
 
 def _around(quads: Sequence[Quad]) -> Corners:
