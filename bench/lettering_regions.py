@@ -1,13 +1,14 @@
-"""Regions of lettering on real posts: which words of a text find the place where they stand, and what comes of the picture.
+"""Regions of lettering on real posts: which words of a text find where they stand, and what comes of the picture.
 
     python bench/lettering_regions.py ../shared/data/pinterest --output runs/lettering-regions   # minutes
 
-FOLDER holds pinterest_train.json, pinterest_test.json and image/ as the authors of MCM-DPO publish them. The chosen texts
-of the pairs and those of the test posts are located by locator ``words``, rejected images are made by each strategy, and
-the engine reads what it can of the chosen and of the rejected ones, within the regions and a margin: ``before`` and
-``still`` are located words that it reads there in the chosen and in the rejected image, ``new`` the words set by
-region-words that it reads. Sheets of all pictures, chosen beside rejected, lie in the output folder: whether a
-region is right is for people to say.
+FOLDER holds pinterest_train.json, pinterest_test.json and image/ as the authors of MCM-DPO publish them. The chosen
+texts of the pairs and those of the test posts are located by locator ``words``, rejected images are made by each
+strategy, and the engine reads the neighbourhood of the regions in the chosen and in the rejected images: ``words``
+are those of the regions that it does not read beside them too, ``before`` those of them that it reads in the chosen
+image, ``still`` in the rejected one, and ``new words read`` those set by region-words. Sheets of all pictures, the
+chosen one with its regions beside the rejected ones, lie in the output folder: whether a region is right is for
+people to say.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from trifacet.base.images import load_image
 from trifacet.data.formats import read_samples
 from trifacet.data.records import PreferenceSample, TestSample
 from trifacet.data.source import Source
-from trifacet.lettering.engine import open_engine
-from trifacet.lettering.places import placed_words
+from trifacet.lettering.engine import Engine, open_engine
+from trifacet.lettering.lines import Lettering
+from trifacet.lettering.matching import missing
 from trifacet.lettering.settings import Reading
 from trifacet.preferences.rejected.images import image_strategy, rejected_image
+from trifacet.preferences.rejected.masks import Mask
 from trifacet.preferences.rejected.strategy import Draw, Seen
 from trifacet.preferences.rejected.words import RegionWords
-from trifacet.regions.locating import Place
+from trifacet.regions.locating import Located, Place
 from trifacet.regions.locators.settings import LocatorSettings
-from trifacet.regions.locators.words import plain, same, spoken
+from trifacet.regions.locators.words import spoken
 from trifacet.regions.opening import opener_for
 from trifacet.regions.settings import Regions
 from trifacet.regions.store import Masks, locate, read_located, rows_of
@@ -54,20 +57,50 @@ def pairs(folder: Path) -> list[PreferenceSample]:
         for sample in read_samples(folder / f"pinterest_{name}.json", kind):
             text = sample.references[0] if isinstance(sample, TestSample) else sample.response
             values = {"image": f"image/pinterest_{name}/{sample.image}", "context": sample.context}
-            found.append(
-                PreferenceSample(id=f"{name}-{sample.id}", response=text, rejected_responses=("-",), **values)
-            )
+            found.append(PreferenceSample(id=f"{name}-{sample.id}", response=text, rejected_responses=("-",), **values))
     return found
 
 
-def words_in(engine: Any, picture: Image.Image) -> list[str]:
-    """The words that the engine reads, plain."""
-    return [plain(one.word) for line in engine.read(picture).lines for one in placed_words(line)]
+def held(words: Sequence[str], read: Lettering) -> int:
+    """How many of the words were read."""
+    return sum(not missing(read, word) for word in words)
 
 
-def held(words: Sequence[str], read: Sequence[str]) -> int:
-    """How many of the words are among those read, or within what was run together."""
-    return sum(any(same(one, other) or (len(one) > 3 and one in other) for other in read) for one in words)
+def rejected(name: str, seen: Seen) -> Image.Image:
+    """The rejected image of a strategy; outside the mask it is the chosen one."""
+    made = rejected_image(image_strategy(name), seen)
+    assert isinstance(made, Image.Image) and seen.mask is not None
+    assert (np.asarray(made) == np.asarray(seen.picture))[~seen.mask].all(), name
+    return made
+
+
+def around(mask: Mask) -> tuple[int, int, int, int]:
+    """The rectangle of a mask and what is near it."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    margin = max(40, int(columns[-1] - columns[0]) // 8)
+    height, width = mask.shape
+    left, upper = max(int(columns[0]) - margin, 0), max(int(rows[0]) - margin, 0)
+    return left, upper, min(int(columns[-1]) + margin, width), min(int(rows[-1]) + margin, height)
+
+
+def counted(
+    engine: Engine, one: Located, seen: Seen, made: Sequence[Image.Image], box: tuple[int, int, int, int]
+) -> Counter[str]:
+    """What the engine reads in the chosen and the rejected images of a sample."""
+    beside = np.array(seen.picture)
+    beside[seen.mask] = 127  # what is read beside the regions says nothing of them
+    near = engine.read(Image.fromarray(beside).crop(box))
+    said = sorted({said.folded for region in one.regions for said in spoken(region.word)})
+    old = [word for word in said if missing(near, word)]
+    counts = Counter({"words": len(old), "before": held(old, engine.read(seen.picture.crop(box)))})
+    for name, picture in zip(STRATEGIES, made, strict=True):
+        read = engine.read(picture.crop(box))
+        counts[f"{name}: still"] += held(old, read)
+        if name == "region-words":
+            new = [each.text for word in RegionWords().words(seen).values() if word for each in spoken(word)]
+            counts["new words"] += len(new)
+            counts["new words read"] += held(new, read)
+    return counts
 
 
 def main() -> None:
@@ -99,35 +132,16 @@ def main() -> None:
         assert mask is not None and sample.image is not None
         picture = load_image(options.folder, sample.image, max_pixels=MAX_PIXELS)
         seen = Seen(picture, sample.response, Draw(options.seed, one.id), _none, (), (), _none, mask, 1, one.lettering)
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        margin = max(40, (columns[-1] - columns[0]) // 8)
-        corners = columns[0] - margin, rows[0] - margin, columns[-1] + margin, rows[-1] + margin
-        box = tuple(int(min(max(at, 0), end)) for at, end in zip(corners, picture.size * 2, strict=True))
-        old = sorted({said.plain for region in one.regions for said in spoken(region.word)})
-        beside = np.array(picture)
-        beside[mask] = 127  # what is read beside the regions says nothing of them
-        around = words_in(engine, Image.fromarray(beside).crop(box))
-        old = [word for word in old if not held([word], around)]
-        counts["words"] += len(old)
-        counts["before"] += held(old, words_in(engine, picture.crop(box)))
-        shown = [with_regions(picture, [Drawn(at, m) for at, m in enumerate(one.masks(MAX_PIXELS), 1)], 900)]
-        for name in STRATEGIES:
-            made = rejected_image(image_strategy(name), seen)
-            assert isinstance(made, Image.Image)
-            assert (np.asarray(made) == np.asarray(picture))[~mask].all(), name
-            read = words_in(engine, made.crop(box))
-            counts[f"{name}: still"] += held(old, read)
-            if name == "region-words":
-                new = [said.plain for word in RegionWords().words(seen).values() if word for said in spoken(word)]
-                counts["new words"] += len(new)
-                counts["new words read"] += held(new, read)
-            shown.append(made.crop(box))
-        scale = shown[0].width / picture.width
-        shown[0] = shown[0].crop(tuple(int(at * scale) for at in box))
-        sheet.append([each.resize((WIDTH, max(round(each.height * WIDTH / each.width), 1))) for each in shown])
+        box = around(mask)
+        scale = 900 / max(picture.size)
+        shown = with_regions(picture, [Drawn(at, each) for at, each in enumerate(one.masks(MAX_PIXELS), 1)], 900)
+        made = [rejected(name, seen) for name in STRATEGIES]
+        pictures = [shown.crop(tuple(round(at * scale) for at in box)), *(each.crop(box) for each in made)]
+        sheet.append([each.resize((WIDTH, max(round(each.height * WIDTH / each.width), 1))) for each in pictures])
         if len(sheet) == A_SHEET or number == len(located):
             _sheet(sheet).save(options.output / f"sheet-{-(-number // A_SHEET)}.png")
             sheet = []
+        counts += counted(engine, one, seen, made, box)
     found = sum(len(one.regions) for one in located)
     print(json.dumps({"samples": len(samples), "located": len(located), "regions": found, **counts}, indent=1))
 

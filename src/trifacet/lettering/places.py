@@ -7,15 +7,14 @@ not what is a word.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trifacet.lettering.lines import Line, Quad
+from trifacet.lettering.matching import WORD
 
-_WORD = re.compile(r"[^\W_]+(?:[.,'’][^\W_]+)*")
 _CLOSED = ".,:;!?…)]}»”’\"'%"  # belongs to the word before it
 _OPEN = "([{«„“‘#@$€£\"'"  # and to the one behind it
 
@@ -35,7 +34,7 @@ def placed_words(line: Line) -> tuple[Placed, ...]:
     start, along, down = _axes(line)
     shares = _shares(line, start, along, down)
     found = []
-    for one in _WORD.finditer(line.text):
+    for one in WORD.finditer(line.text):
         first, last = _with_signs(line.text, *one.span())
         left, right = shares[first][0], shares[last - 1][1]
         upper_left, upper_right = start + left * along, start + right * along

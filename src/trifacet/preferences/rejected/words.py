@@ -7,6 +7,7 @@ are set depends on the draw and on the words that stood there alone.
 from __future__ import annotations
 
 import functools
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +39,7 @@ class RegionWords(RegionStrategy):
     """The words in the key regions are other ones; of a picture in which nothing is located all has noise.
 
     Letters are taken away by ``inpainted``; the new ones are DejaVu Sans, in the colour of the old, turned as they were
-    and as high, as wide as fits. A word with a letter that this font lacks is only taken away.
+    and as high, as wide as fits. A word in other letters than Latin ones is only taken away.
     """
 
     name, perturbation = "region-words", NOISE  # noise where nothing is located
@@ -73,12 +74,17 @@ class RegionWords(RegionStrategy):
             taken, new = {old.casefold(), *(one.casefold() for one in found.values() if one)}, None
             for version in range(1, seen.draw.version + 1):
                 rng = replace(seen.draw, version=version).generator(f"{self.name}:{old}")
-                drawn = (other_word(old, rng) for _ in range(_TRIES)) if len(old) <= LONGEST else iter(())
+                drawn = (other_word(old, rng) for _ in range(_TRIES)) if _may_be_set(old) else iter(())
                 new = next((one for one in drawn if one.casefold() not in taken), new)
                 if new is not None:
                     taken.add(new.casefold())
             found[old] = new
         return found
+
+
+def _may_be_set(word: str) -> bool:
+    """Whether another word can stand for it: in Latin letters, of a word's length."""
+    return len(word) <= LONGEST and all(unicodedata.name(char, "").startswith("LATIN") for char in word if char.isalpha())
 
 
 class _Face(NamedTuple):
@@ -161,7 +167,9 @@ class _Old(NamedTuple):
 
 def _seen(chosen: Image.Image, erased: Image.Image, lettered: Lettered) -> _Old:
     """A word of the chosen picture; ``erased`` shows what will be behind the new one."""
-    start, right, _, below = (np.array(corner) for corner in lettered.quad)
+    start, right, _, below = (np.array(corner, np.float64) for corner in lettered.quad)
+    if right[1] == start[1] and below[0] == start[0]:  # upright: whole pixels, so that letters stay sharp
+        start, right, below = start.round(), right.round(), below.round()
     axes = start, right - start, below - start
     size = max(round(float(np.hypot(*axes[1]))), 1), max(round(float(np.hypot(*axes[2]))), 1)
     letters, colour = _letters(_upright(chosen, axes, size))
