@@ -8,7 +8,7 @@ strategy, and the engine reads the neighbourhood of the regions in the chosen an
 are those of the regions that it does not read beside them too, ``before`` those of them that it reads in the chosen
 image, ``still`` in the rejected one, and ``new words read`` those set by region-words. Sheets of all pictures, the
 chosen one with its regions beside the rejected ones, lie in the output folder: whether a region is right is for
-people to say.
+people to say. Here pictures are reduced to 800 pixels before they are read again.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from trifacet.reports.region_pictures import Drawn, with_regions
 from trifacet.reports.regions import write_regions_page
 
 STRATEGIES = ("region-blur", "region-inpaint", "region-words")
+COUNTED = ("words", "before", *(f"{name}: still" for name in STRATEGIES), "new words", "new words read")
 MAX_PIXELS = 50_000_000
 WIDTH = 430  # pixels of each picture on a sheet
 A_SHEET = 3
@@ -61,9 +62,9 @@ def pairs(folder: Path) -> list[PreferenceSample]:
     return found
 
 
-def held(words: Sequence[str], read: Lettering) -> int:
-    """How many of the words were read."""
-    return sum(not missing(read, word) for word in words)
+def held(words: Sequence[str], read: Lettering) -> list[str]:
+    """Those of the words that were read."""
+    return [word for word in words if not missing(read, word)]
 
 
 def rejected(name: str, seen: Seen) -> Image.Image:
@@ -92,14 +93,18 @@ def counted(
     near = engine.read(Image.fromarray(beside).crop(box))
     said = sorted({said.folded for region in one.regions for said in spoken(region.word)})
     old = [word for word in said if missing(near, word)]
-    counts = Counter({"words": len(old), "before": held(old, engine.read(seen.picture.crop(box)))})
+    counts = Counter({"words": len(old), "before": len(held(old, engine.read(seen.picture.crop(box))))})
     for name, picture in zip(STRATEGIES, made, strict=True):
         read = engine.read(picture.crop(box))
-        counts[f"{name}: still"] += held(old, read)
+        if still := held(old, read):
+            print(f"{one.id}: {name}: still read: {still}")
+        counts[f"{name}: still"] += len(still)
         if name == "region-words":
             new = [each.text for word in RegionWords().words(seen).values() if word for each in spoken(word)]
             counts["new words"] += len(new)
-            counts["new words read"] += held(new, read)
+            counts["new words read"] += len(held(new, read))
+            if lost := [word for word in new if word not in held(new, read)]:
+                print(f"{one.id}: {name}: not read: {lost}")
     return counts
 
 
@@ -118,7 +123,7 @@ def main() -> None:
     opener = opener_for(settings, Place(options.folder, options.folder, MAX_PIXELS), options.seed)
     locate(source, store, opener, max_pixels=MAX_PIXELS)
     write_regions_page(store, source, store / "regions.html", show=100, max_pixels=MAX_PIXELS)
-    masks, engine = Masks(store, max_pixels=MAX_PIXELS), open_engine(Reading())
+    masks, engine = Masks(store, max_pixels=MAX_PIXELS), open_engine(Reading(longest_side=800))
     samples = {sample.id: sample for _, sample in rows_of(source)}
     counts: Counter[str] = Counter()
     sheet: list[list[Image.Image]] = []
@@ -143,7 +148,17 @@ def main() -> None:
             sheet = []
         counts += counted(engine, one, seen, made, box)
     found = sum(len(one.regions) for one in located)
-    print(json.dumps({"samples": len(samples), "located": len(located), "regions": found, **counts}, indent=1))
+    print(
+        json.dumps(
+            {
+                "samples": len(samples),
+                "located": len(located),
+                "regions": found,
+                **{name: counts[name] for name in COUNTED},
+            },
+            indent=1,
+        )
+    )
 
 
 def _sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:

@@ -70,6 +70,7 @@ def named(response, lines, **settings):
         ("Rooms from $4,000", ["$4,500"], []),  # an exchanged digit is another number
         ("a middle-class home", ["Middle - Class"], [("middle-class", "Middle Class")]),
         ("Sale! A sale.", ["SALE", "x", "sale"], [("Sale", "SALE"), ("Sale", "sale")]),  # each place
+        ("Fish market", ["FISH MARKET", "a market day"], [("Fish market", "FISH MARKET"), ("Fish market", "market")]),
         ("Plan b", ["B", "A"], []),
         ("An owl.", ["MARKET"], []),
     ],
@@ -81,8 +82,7 @@ def test_the_longest_runs_of_a_responses_words_that_stand_in_the_picture(respons
 def test_a_chosen_word_is_where_it_stands_as_a_whole_or_where_all_its_words_do():
     seeing = look("irrelevant", ["Korean Tuna Mayo", "Rice Bowl"], ["tuna rice bowl", "korean fish", "rice bowl"])
     found = [(one.word, " ".join(word.text for word in one.lettering)) for one in locator().locate(seeing)]
-    assert found == [("tuna rice bowl", "Tuna"), ("tuna rice bowl", "Rice"), ("tuna rice bowl", "Bowl"),
-                     ("rice bowl", "Rice Bowl")]  # fmt: skip
+    assert found == [("tuna rice bowl", "Tuna"), ("tuna rice bowl", "Rice Bowl"), ("rice bowl", "Rice Bowl")]
 
 
 def test_masks_hold_the_words_of_each_line_with_what_is_between_and_a_margin():
@@ -155,7 +155,12 @@ def data(tmp_path, monkeypatch):
     poster(["Night Market", "Friday 18:30"])[0].save(tmp_path / "a.png")
     Image.new("RGB", (64, 48), (90, 120, 60)).save(tmp_path / "b.png")
     rows = [
-        {"id": "1", "image": "a.png", "response": "A sign for the night market on Friday.", "rejected_responses": ["x"]},
+        {
+            "id": "1",
+            "image": "a.png",
+            "response": "A sign for the night market on Friday.",
+            "rejected_responses": ["x"],
+        },
         {"id": "2", "image": "a.png", "response": "The market opens at 18:30.", "rejected_responses": ["x"]},
         {"id": "3", "image": "b.png", "response": "A meadow.", "rejected_responses": ["x"]},
     ]
@@ -242,7 +247,7 @@ def test_no_ink_of_a_word_is_left_beside_its_region_and_no_other_words_is_within
             assert not (ink & ~region.mask).any(), word
             assert (others & region.mask).sum() < 0.01 * others.sum(), word
         seen += len(regions)
-    assert seen >= 5
+    assert seen == 4  # of six, two are stop words
 
 
 @pytest.mark.parametrize("turn", [0, 10])

@@ -1,6 +1,7 @@
 """Training on images that differ in a region: every family, what is recorded, and what is refused."""
 
 import json
+import shutil
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -244,3 +245,53 @@ def test_what_rejected_images_lose_is_measured_before_a_stage_trains(tmp_path, w
     mean = sum(row["drop"] for row in rows) / 4
     assert done["similarity_drop"] == {"mean": pytest.approx(mean, abs=1e-4), "samples": 4, "model": clip}
     assert f"{mean:.3f} (CLIPScore" in rejected_told(done)
+
+
+def test_words_are_replaced_where_the_store_says_what_stands(tmp_path, tiny, tiny_folder, photos, posts, trifacet):
+    """From rows that say what stands in their pictures to the rejected images of a stage, and what is refused."""
+    photos = shutil.copytree(photos, tmp_path / "photos")
+    rows = []
+    for number, post in enumerate(posts):
+        size = Image.open(photos / post.image).size
+        box = [2, 2, size[0] - 2, min(size[1] - 2, 24)]
+        text = "NO ENTRY" if number else "OTHER"
+        rows.append(
+            {
+                "id": post.id,
+                "image": post.image,
+                "context": post.context,
+                "response": "A sign: no entry.",
+                "rejected_responses": ["A tree."],
+                "extra": {"lettering": [{"text": text, "box": box}]},
+            }
+        )
+    (photos / "signs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = {"name": "words", "reading": {"engine": "given"}}
+    changes = {
+        "data.preference": "signs.jsonl",
+        "rejected.image": {"strategy": "region-words", "versions": 2},
+        "regions": {"locator": given, "file": str(tmp_path / "regions")},
+    }
+    recipe = recipe_of(tmp_path / "out", photos, tiny_folder, changes)
+    sets = ["--set", "locator.name=words", "--set", "locator.reading.engine=given"]
+    assert trifacet("regions", photos / "signs.jsonl", "--output", tmp_path / "regions", *sets)[0] == 0
+    examples, _ = training_set(recipe, "mcm", recipe.align["mcm"]).examples(
+        SampleEncoder(tiny.family, prompt="Write.", context_label="Context:", max_length=2048)
+    )
+    assert examples.drawn(0) == Drawn(None, True)  # no word of its response stands in its picture: noise
+    for index in range(1, len(rows)):
+        chosen = np.asarray(Image.open(photos / posts[index].image).convert("RGB"))
+        first, second = (np.asarray(examples.pictures.preview(index, version)) for version in (1, 2))
+        mask = examples.pictures.mask(index)
+        assert 0 < mask.mean() < 1
+        for one in first, second:
+            assert (one == chosen)[~mask].all()
+        assert (first != second)[mask].any()
+        own, *rejected = examples.image_versions(index)
+        assert len({one.key for one in (own, *rejected)}) == 3
+        assert all((tiny.family.image_tokens(one) == tiny.family.image_tokens(own)).all() for one in rejected)
+    with pytest.raises(DataError, match=f"sample '{posts[0].id}': its regions are of no lettering"):
+        examples_of(posts, photos, tiny, "region-words", lettering=None).check()
+    changes["regions"] = {"locator": {"name": "given"}}
+    with pytest.raises(ValueError, match=r"region-words replaces words .* set regions\.locator\.name: words"):
+        recipe_of(tmp_path / "out", photos, tiny_folder, changes)

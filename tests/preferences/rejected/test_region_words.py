@@ -14,6 +14,9 @@ from trifacet.preferences.rejected.masks import Lettered, quad_mask, union
 from trifacet.preferences.rejected.strategy import Draw, Seen
 from trifacet.preferences.rejected.words import LONGEST, RegionWords, _faces
 
+TEXTS = ["Market", "SALE", "1,250", "9:30", "寿司", "שלום", "a", "x" * 300, "o’clock!", "%"]
+COLOURS = [((20, 30, 90), (240, 220, 120)), ((255, 255, 255), (200, 20, 30)), ((230, 120, 0), (0, 0, 0))]
+
 
 def turned(middle, length, height, degrees):
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -50,7 +53,9 @@ def pictures_and_words(draw):
     for _ in range(draw(st.integers(1, 3))):
         middle = draw(st.integers(0, width)), draw(st.integers(0, height))
         quad = turned(middle, draw(st.integers(0, 150)), draw(st.integers(0, 60)), draw(st.integers(-180, 180)))
-        text = draw(st.sampled_from(["Market", "SALE", "1,250", "9:30", "寿司", "שלום", "a", "x" * 300, "o’clock!", "%"]))
+        text = draw(
+            st.sampled_from(["Market", "SALE", "1,250", "9:30", "寿司", "שלום", "a", "x" * 300, "o’clock!", "%"])
+        )
         words.append(Lettered(text, quad))
     return photo(width, height, seed=draw(st.integers(0, 99))), words
 
@@ -85,9 +90,7 @@ def test_words_are_others_of_their_kind_in_each_version_and_once_each():
     assert other_sample != found[0]
 
 
-@pytest.mark.parametrize(
-    ("letters", "behind"), [((20, 30, 90), (240, 220, 120)), ((255, 255, 255), (200, 20, 30)), ((230, 120, 0), (0, 0, 0))]
-)
+@pytest.mark.parametrize(("letters", "behind"), COLOURS)
 def test_colours_and_size_are_those_of_the_letters_that_stood_there(letters, behind):
     picture, word = sign("Harbour", letters=letters, behind=behind)
     made = array(rejected_image(RegionWords(), seen_of(picture, [word])))

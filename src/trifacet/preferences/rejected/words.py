@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 LONGEST = 60  # characters of a word that is set anew; what is longer is no word, and is only taken away
 _RENDERED = 128  # pixels, the size at which letters are drawn before they are scaled
 _LEAST_CONTRAST = 60.0  # between letters and what is behind them, of 441 between black and white
+_ONE_HEIGHT = 1.2  # the highest word of a line is so many times as high as the lowest, at most
 _TRIES = 20  # of a word that no version before has
 Colour = NDArray[np.float64]
 Grid = NDArray[np.float64]  # (height, width, 3)
@@ -84,7 +84,9 @@ class RegionWords(RegionStrategy):
 
 def _may_be_set(word: str) -> bool:
     """Whether another word can stand for it: in Latin letters, of a word's length."""
-    return len(word) <= LONGEST and all(unicodedata.name(char, "").startswith("LATIN") for char in word if char.isalpha())
+    return len(word) <= LONGEST and all(
+        unicodedata.name(char, "").startswith("LATIN") for char in word if char.isalpha()
+    )
 
 
 class _Face(NamedTuple):
@@ -180,13 +182,22 @@ def _seen(chosen: Image.Image, erased: Image.Image, lettered: Lettered) -> _Old:
 
 
 def _bold(olds: Sequence[_Old]) -> dict[int, bool]:
-    """Whether words of a height are nearer to bold than to plain letters, by how much of them is ink."""
-    nearer: dict[int, list[float]] = defaultdict(list)
-    for old in olds:
-        plain, bold = (_ink(old.text, face) for face in _faces())
-        if plain and bold:
-            nearer[old.size[1]].append(abs(plain.share - old.share) - abs(bold.share - old.share))
-    return {old.size[1]: sum(nearer[old.size[1]]) > 0 for old in olds}
+    """Whether words of a height are nearer to bold than to plain letters, by how much of them is ink.
+
+    Words of about one height, as those of a line are, get the same.
+    """
+    groups: list[list[_Old]] = []
+    for old in sorted(olds, key=lambda one: one.size[1]):
+        if not groups or old.size[1] > _ONE_HEIGHT * groups[-1][0].size[1]:
+            groups.append([])
+        groups[-1].append(old)
+    return {old.size[1]: sum(map(_nearer_to_bold, group)) > 0 for group in groups for old in group}
+
+
+def _nearer_to_bold(old: _Old) -> float:
+    """By how much of its rectangle; below 0 it is nearer to plain letters."""
+    plain, bold = (_ink(old.text, face) for face in _faces())
+    return abs(plain.share - old.share) - abs(bold.share - old.share) if plain and bold else 0.0
 
 
 def _set(made: Image.Image, old: _Old, new: str, face: _Face) -> Image.Image:

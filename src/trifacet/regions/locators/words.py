@@ -102,19 +102,22 @@ class WordsInPicture:
         )
 
     def locate(self, look: Look) -> list[Region]:
-        """Each place of a word or phrase, those of whom the engine is surest first; one that is in no place as a whole
-        is where its words are, if all of them but stop words stand in the picture.
+        """Each place of a word or phrase, and of parts of it, if all of its words but stop words stand in the picture;
+        those first of which the engine is surest.
         """
         read, stops, size = self._read(look), stop_words(look.sample.response), look.picture.size
         stretches = Stretches([one.placed.word for one in read])
         regions = []
         for word in dict.fromkeys(one.text for one in look.words):
             asked = spoken(word)
-            places = list(_Runs([one.text for one in asked], stretches).whole())
-            if not places:
-                single = [list(_Runs([one.text], stretches).whole()) for one in asked if not one.hangs(stops)]
-                places = list(itertools.chain(*single)) if all(single) else []
-            found = [self._region(word, read[slice(*place)], size) for place in places]
+            telling = {one.folded for one in asked if not one.hangs(stops)}
+            places, held = [], set[str]()
+            for part, place in _Runs([one.text for one in asked], stretches).places():
+                words = {one.folded for one in asked[part]}
+                if telling & words or part.stop - part.start >= _QUOTED:
+                    held |= words
+                    places.append(place)
+            found = [self._region(word, read[place], size) for place in places if telling <= held]
             regions += sorted(found, key=lambda one: -one.score)[: kept_count(self.settings)]
         return regions
 
@@ -183,14 +186,17 @@ class _Runs:
             return 0
         return max((self._from(place, first)[0] for first in self._next[place]), default=0)
 
-    def whole(self) -> Iterator[tuple[int, int]]:
-        """Where all of the words stand in a row (first, end), from the first place on; none overlaps another."""
+    def places(self) -> Iterator[tuple[slice, slice]]:
+        """Where as many of the words as there are stand in a row: which words, and where; no place overlaps another."""
+        starts: dict[int, list[int]] = {}
+        for place, found in enumerate(self._next):
+            for first in found:
+                starts.setdefault(first, []).append(place)
         end = 0
-        for first in sorted(self._next[0]) if self._next else ():
-            many, last = self._from(0, first)
-            if many == len(self._next) and first >= end:
-                end = last
-                yield first, last
+        for first in sorted(starts):
+            if first >= end:
+                (many, end), place = max((self._from(place, first), -place) for place in starts[first])
+                yield slice(-place, -place + many), slice(first, end)
 
     def _from(self, place: int, at: int) -> tuple[int, int]:
         """How many words stand in a row from ``place``, the first of them at ``at``, and where they end."""
