@@ -1,6 +1,7 @@
 """The locator words: what of a response stands in the picture is where it stands; read once, by the real engine."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from trifacet.preferences.rejected.strategy import Draw, Seen
 from trifacet.preferences.rejected.words import RegionWords
 from trifacet.regions.locating import Located, LocatedRegion, Looking
 from trifacet.regions.locators.settings import LocatorSettings
-from trifacet.regions.locators.words import WordsInPicture
+from trifacet.regions.locators.words import MOST_READ, MOST_SAID, WordsInPicture
 from trifacet.regions.looking import KeyWord, Look
 from trifacet.regions.store import LINES, Masks, read_located
 
@@ -83,6 +84,18 @@ def test_a_chosen_word_is_where_it_stands_as_a_whole_or_where_all_its_words_do()
     seeing = look("irrelevant", ["Korean Tuna Mayo", "Rice Bowl"], ["tuna rice bowl", "korean fish", "rice bowl"])
     found = [(one.word, " ".join(word.text for word in one.lettering)) for one in locator().locate(seeing)]
     assert found == [("tuna rice bowl", "Tuna"), ("tuna rice bowl", "Rice Bowl"), ("rice bowl", "Rice Bowl")]
+
+
+def test_as_many_words_as_one_likes_are_read_in_bounded_time():
+    """Each word of the response stands in each place: what grows is their product, which is bounded."""
+    lines = [{"text": "sale " * 100, "box": [0, row, 400, row + 1]} for row in range(100)]
+    seeing = look("sale " * 3000, lines)
+    started = time.process_time()
+    (word,) = locator().words(seeing)
+    assert len(word.text.split()) == MOST_SAID
+    regions = locator().locate(Look(seeing.sample, seeing.picture, (word,), 17))
+    assert time.process_time() - started < 20
+    assert sum(len(one.lettering) for one in regions) == MOST_READ
 
 
 def test_masks_hold_the_words_of_each_line_with_what_is_between_and_a_margin():

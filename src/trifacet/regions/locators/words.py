@@ -19,7 +19,7 @@ from trifacet.base.images import resolve_inside
 from trifacet.data.records import PreferenceSample
 from trifacet.lettering.given import given_lettering
 from trifacet.lettering.lines import Lettering, cut
-from trifacet.lettering.matching import MOST_WORDS, WORD, Stretches
+from trifacet.lettering.matching import WORD, Stretches
 from trifacet.lettering.places import Placed, placed_words
 from trifacet.lettering.reading import Readings
 from trifacet.lettering.settings import COLUMN
@@ -29,6 +29,7 @@ from trifacet.regions.locators.settings import LocatorSettings, kept_count
 from trifacet.regions.looking import KeyWord, Look, Region
 
 FIELD = f"extra.{COLUMN}"
+MOST_SAID, MOST_READ = 300, 1_000  # words of a response and of a picture: their product bounds time and memory
 _QUOTED = 3  # so many stop words in a row are no chance: "to be or"
 
 
@@ -125,7 +126,7 @@ class WordsInPicture:
         lettering, least = self._lettering(look), self.settings.values.threshold
         lines = [line for line in lettering.lines if line.placed and line.confidence >= least]
         read = (_Read(one, number, line.confidence) for number, line in enumerate(lines) for one in placed_words(line))
-        return list(itertools.islice(read, MOST_WORDS))
+        return list(itertools.islice(read, MOST_READ))
 
     def _lettering(self, look: Look) -> Lettering:
         sample = look.sample
@@ -162,7 +163,7 @@ class Spoken(NamedTuple):
 
 def spoken(text: str) -> list[Spoken]:
     """The words of a text, at hyphens in parts."""
-    return [Spoken(one[0], one.span()) for one in itertools.islice(WORD.finditer(text), MOST_WORDS)]
+    return [Spoken(one[0], one.span()) for one in itertools.islice(WORD.finditer(text), MOST_SAID)]
 
 
 class _Runs:
@@ -174,37 +175,30 @@ class _Runs:
     """
 
     def __init__(self, asked: Sequence[str], stretches: Stretches) -> None:
-        self._next: list[dict[int, list[tuple[int, int]]]] = []
-        for found in stretches.of(asked):
-            self._next.append({})
-            for many, first, end in found:
-                self._next[-1].setdefault(first, []).append((many, end))
+        found = stretches.of(asked)
+        # of each word, by where it stands: how many words stand in a row from there on, and where they end
+        self._rows: list[dict[int, tuple[int, int]]] = [{} for _ in range(len(found) + 1)]
+        for place in range(len(found) - 1, -1, -1):
+            row = self._rows[place]
+            for many, first, end in found[place]:
+                more, last = self._rows[place + many].get(end, (0, end))
+                row[first] = max(row.get(first, (0, 0)), (many + more, last))
 
     def longest(self, place: int) -> int:
         """How many of the words from ``place`` on stand somewhere in a row."""
-        if place >= len(self._next):
-            return 0
-        return max((self._from(place, first)[0] for first in self._next[place]), default=0)
+        return max((many for many, _ in self._rows[place].values()), default=0)
 
     def places(self) -> Iterator[tuple[slice, slice]]:
         """Where as many of the words as there are stand in a row: which words, and where; no place overlaps another."""
-        starts: dict[int, list[int]] = {}
-        for place, found in enumerate(self._next):
-            for first in found:
-                starts.setdefault(first, []).append(place)
+        best: dict[int, tuple[int, int, int]] = {}
+        for place, row in enumerate(self._rows):
+            for first, (many, last) in row.items():
+                best[first] = max(best.get(first, (0, 0, 0)), (many, -place, last))
         end = 0
-        for first in sorted(starts):
+        for first, (many, place, last) in sorted(best.items()):
             if first >= end:
-                (many, end), place = max((self._from(place, first), -place) for place in starts[first])
-                yield slice(-place, -place + many), slice(first, end)
-
-    def _from(self, place: int, at: int) -> tuple[int, int]:
-        """How many words stand in a row from ``place``, the first of them at ``at``, and where they end."""
-        start = place
-        while place < len(self._next) and (options := self._next[place].get(at)):
-            many, at = max(options)
-            place += many
-        return place - start, at
+                end = last
+                yield slice(-place, -place + many), slice(first, last)
 
 
 def widened(quad: Quad, margin: float) -> Quad:
