@@ -39,6 +39,7 @@ NEEDING = {
     "rewards recipe.yaml --model m": "train",
     "probe pairs.jsonl --model m --output probe": "train",
     "review texts.jsonl texts.jsonl --data pairs.jsonl": "review",
+    "read a.png": "lettering",
 }
 COME_ALONG = {"pydantic_core", "markupsafe", "starlette", "huggingface_hub"}  # with one that is required
 POSIX_MODULES = ["fcntl", "resource", "pwd", "grp", "termios"]

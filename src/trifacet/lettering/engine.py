@@ -37,6 +37,10 @@ def open_engine(settings: Reading) -> Engine:
     """
     if settings.engine == "given":
         raise TrifacetError(f"engine 'given' takes extra.{COLUMN} of rows; name 'rapidocr' or 'tesseract' for pictures")
+    if settings.engine == "tesseract":
+        from trifacet.lettering.engines.tesseract import Tesseract
+
+        return Tesseract(settings)
     with needed_for(f"engine {settings.engine!r}, which reads words in pictures,"):
         from trifacet.lettering.engines.rapid import Rapid
 
