@@ -36,7 +36,7 @@ MOST_PHRASE = 100  # words of a phrase
 _LONGEST = 40  # letters of a word: longer ones are compared as they are
 _JOINED = 4  # words that may be one on the other side
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*+"  # a word each
-WORD = regex.compile(
+_WORD = regex.compile(
     rf"{_UNSPACED}|(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}]\p{{M}}*+|(?<=\p{{L}}\p{{M}}*)['’ʼ](?=\p{{L}})"
     r"|(?<=\p{Nd})[.,:'’](?=\p{Nd}))++"
 )
@@ -111,6 +111,12 @@ def word_count(text: str) -> float:
     return len(words) - unspaced / 2
 
 
+def spelled_words(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The words of a text as they are spelled, and where they stand (characters, end exclusive)."""
+    for found in _WORD.finditer(text):
+        yield found[0], found.span()
+
+
 class Stretches:
     """Words that were read, and where others stand among them (rules 1 to 4).
 
@@ -169,7 +175,7 @@ class _Word:
 def _words(text: str) -> list[_Word]:
     """The words of a text, of scripts without spaces the characters."""
     plain = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
-    return [_Word(spelled, folded) for spelled in WORD.findall(plain) if (folded := _folded(spelled))]
+    return [_Word(spelled, folded) for spelled in _WORD.findall(plain) if (folded := _folded(spelled))]
 
 
 @lru_cache(maxsize=10_000)

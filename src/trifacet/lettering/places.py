@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trifacet.lettering.lines import Line, Quad
-from trifacet.lettering.matching import WORD
+from trifacet.lettering.matching import spelled_words
 
 _CLOSED = ".,:;!?…)]}»”’\"'%"  # belongs to the word before it
 _OPEN = "([{«„“‘#@$€£\"'"  # and to the one behind it
@@ -34,13 +34,13 @@ def placed_words(line: Line) -> tuple[Placed, ...]:
     start, along, down = _axes(line)
     shares = _shares(line, start, along, down)
     found = []
-    for one in WORD.finditer(line.text):
-        first, last = _with_signs(line.text, *one.span())
+    for word, span in spelled_words(line.text):
+        first, last = _with_signs(line.text, *span)
         left, right = shares[first][0], shares[last - 1][1]
         upper_left, upper_right = start + left * along, start + right * along
         corners = (upper_left, upper_right, upper_right + down, upper_left + down)
         quad = tuple((float(x), float(y)) for x, y in corners)
-        found.append(Placed(line.text[first:last], one[0], quad))  # type: ignore[arg-type]
+        found.append(Placed(line.text[first:last], word, quad))  # type: ignore[arg-type]
     return tuple(found)
 
 

@@ -19,7 +19,7 @@ from trifacet.base.images import resolve_inside
 from trifacet.data.records import PreferenceSample
 from trifacet.lettering.given import given_lettering
 from trifacet.lettering.lines import Lettering, cut
-from trifacet.lettering.matching import WORD, Stretches
+from trifacet.lettering.matching import Stretches, spelled_words
 from trifacet.lettering.places import Placed, placed_words
 from trifacet.lettering.reading import Readings
 from trifacet.lettering.settings import COLUMN
@@ -163,7 +163,7 @@ class Spoken(NamedTuple):
 
 def spoken(text: str) -> list[Spoken]:
     """The words of a text, at hyphens in parts."""
-    return [Spoken(one[0], one.span()) for one in itertools.islice(WORD.finditer(text), MOST_SAID)]
+    return [Spoken(*one) for one in itertools.islice(spelled_words(text), MOST_SAID)]
 
 
 class _Runs:
