@@ -36,6 +36,7 @@ MOST_PHRASE = 100  # words of a phrase
 _LONGEST = 40  # letters of a word: longer ones are compared as they are
 _JOINED = 4  # words that may be one on the other side
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*+"  # a word each
+UNSPACED = regex.compile(_UNSPACED)
 _WORD = regex.compile(
     rf"{_UNSPACED}|(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}]\p{{M}}*+|(?<=\p{{L}}\p{{M}}*)['’ʼ](?=\p{{L}})"
     r"|(?<=\p{Nd})[.,:'’](?=\p{Nd}))++"
@@ -48,6 +49,21 @@ _NUMBER = regex.compile(r"\p{Nd}++(?:[.,:'’]\p{Nd}++)*+")
 _THOUSANDS = regex.compile(r"(\p{Nd}{1,3})(?:([.,'’])\p{Nd}{3})(?:\2\p{Nd}{3})*+([.,]\p{Nd}{1,2})?")
 _SHORT, _GROUP = regex.compile(r"\p{Nd}{1,3}"), regex.compile(r"\p{Nd}{3}")
 _DIGIT = regex.compile(r"\p{N}")
+_SCRIPTS = {
+    name: regex.compile(rf"\p{{{name}}}")
+    for name in (
+        "Latin",
+        "Cyrillic",
+        "Greek",
+        "Arabic",
+        "Hebrew",
+        "Hangul",
+        "Thai",
+        "Devanagari",
+        "Armenian",
+        "Georgian",
+    )
+} | {"Han": regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")}
 _CURRENCY = regex.compile(r"\p{Sc}")
 _NAMES = regex.findall(r"\w+", "one two three four five six seven eight nine ten eleven twelve")
 _WRITTEN = {name: str(number) for number, name in enumerate(_NAMES, start=1)}
@@ -81,6 +97,39 @@ def missing(lettering: Lettering, phrase: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_distinct(absent), *wrong]))
 
 
+def missing_within(lettering: Lettering, phrase: str, sure: float) -> tuple[str, ...]:
+    """Those of ``missing`` words that would have to stand within a line that was read.
+
+    Beside such a word the phrase has one that the picture holds, but never where its line ends (begins, for one that
+    follows), nor in a line of less confidence than ``sure``: then no letters that could not be read are this word.
+    """
+    lack = set(missing(lettering, phrase))
+    asked = _words(phrase)[:MOST_PHRASE]
+    lines = [(_words(line.text), line.confidence >= sure) for line in lettering.lines]
+    words = [word for line, _ in lines for word in line][:MOST_WORDS]
+    starts, ends, at = set[int](), set[int](), 0
+    for line, is_sure in lines:
+        starts |= {at} if is_sure else set(range(at, at + len(line)))
+        at += len(line)
+        ends |= {at} if is_sure else set(range(at - len(line) + 1, at + 1))
+    places = _Places(words)
+    within = []
+    for place, word in enumerate(asked):
+        before = places.of(asked[place - 1]) if place else []
+        behind = places.of(asked[place + 1]) if place + 1 < len(asked) else []
+        inside = (before and ends.isdisjoint(last for _, last in before)) or (
+            behind and starts.isdisjoint(first for first, _ in behind)
+        )
+        if word.spelled in lack and inside:
+            within.append(word)
+    return tuple(_distinct(within))
+
+
+def scripts(text: str) -> frozenset[str]:
+    """The scripts of a text's letters; Japanese's three and Chinese's are one."""
+    return frozenset(name for name, pattern in _SCRIPTS.items() if pattern.search(text))
+
+
 def asked_words(lines: Sequence[Line]) -> tuple[str, ...]:
     """The words of lines that a text is asked for, as they are lettered, once each.
 
@@ -107,7 +156,7 @@ def share_held(lines: Sequence[Line], *texts: str) -> tuple[int, int]:
 def word_count(text: str) -> float:
     """How many words a text has; in scripts without spaces two characters count as a word."""
     words = _words(text)
-    unspaced = sum(regex.fullmatch(_UNSPACED, word.folded) is not None for word in words)
+    unspaced = sum(UNSPACED.fullmatch(word.folded) is not None for word in words)
     return len(words) - unspaced / 2
 
 
@@ -288,7 +337,7 @@ def _telling(words: Sequence[_Word], *, read: bool) -> list[_Word]:
 
 
 def _is_scrap(word: _Word) -> bool:
-    return len(word.folded) == 1 and not word.has_digit and not regex.fullmatch(_UNSPACED, word.folded)
+    return len(word.folded) == 1 and not word.has_digit and not UNSPACED.fullmatch(word.folded)
 
 
 def _distinct(words: Iterable[_Word]) -> Iterator[str]:

@@ -304,12 +304,14 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         del values["regions"]
     elif recipe.regions.locator is not None:
         values["regions"]["locator"] = recipe.regions.locator.without_younger()
+    if recipe.data.lettering == "leave":
+        for key in ("lettering", "lettering_label", "lettering_characters", "reading"):
+            del values["data"][key]
     if recipe.data.world and recipe.data.world.kind == "posts":
         del values["data"]["world"]["kind"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
-        for key in ("weights", "offsets", "changed_tokens", "curriculum"):
-            if stage[key] is None:
-                del stage[key]
+        for key in [key for key in ("weights", "offsets", "changed_tokens", "curriculum") if stage[key] is None]:
+            del stage[key]
     return text_digest(as_yaml(values))

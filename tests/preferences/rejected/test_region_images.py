@@ -16,7 +16,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from trifacet.base.errors import DataError
 from trifacet.preferences.rejected.fills import inpainted, softened
 from trifacet.preferences.rejected.images import STRATEGIES, image_strategy, rejected_image
-from trifacet.preferences.rejected.masks import box_mask
+from trifacet.preferences.rejected.masks import Lettered, box_mask
 from trifacet.preferences.rejected.regions import RegionOptions, RegionStrategy
 from trifacet.preferences.rejected.strategy import Draw, Seen
 
@@ -25,7 +25,6 @@ PROCESSOR = LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": SIDE}, cr
 MEAN, STD = PROCESSOR.image_mean, PROCESSOR.image_std
 REGIONS = [name for name, one in STRATEGIES.items() if issubclass(one, RegionStrategy)]
 KEY = [name for name in REGIONS if name != "random-region"]  # spoil the mask that they are given, and no other place
-OF_ANYTHING = [name for name in KEY if not STRATEGIES[name].needs_lettering]
 FILLS = [name for name in KEY if name.removeprefix("region-") in ("blur", "mean", "black", "inpaint")]
 PERTURBATIONS = ("diffusion", "blur", "mean", "black", "inpaint")
 
@@ -36,7 +35,8 @@ def to_pixels(picture):
 
 def seen_of(picture, mask=None, versions=1, **key):
     draw = Draw(**{"seed": 1, "sample_id": "s", **key})
-    return Seen(picture, "A red disc.", draw, to_pixels, MEAN, STD, lambda: picture, mask, versions)
+    word = Lettered("Word", ((10, 10), (40, 10), (40, 40), (10, 40)))
+    return Seen(picture, "A red disc.", draw, to_pixels, MEAN, STD, lambda: picture, mask, versions, (word,))
 
 
 def made(name, seen, t=None, **options):
@@ -107,7 +107,7 @@ def test_outside_the_region_what_the_encoder_reads_is_the_chosen_ones(case):
     if not mask.any():
         may[:] = True
     chosen = to_pixels(picture)
-    for name in OF_ANYTHING:
+    for name in KEY:
         result = made(name, seen_of(picture, mask))
         frames = to_pixels(result) if isinstance(result, Image.Image) else result
         assert frames.shape == chosen.shape
@@ -247,7 +247,7 @@ def test_one_draw_for_policy_and_reference(name):
         return result.numpy().tobytes() if isinstance(result, torch.Tensor) else result.tobytes()
 
     assert drawn() == drawn()
-    random = name in ("region-diffusion", "random-region", "graded")
+    random = name in ("region-diffusion", "region-words", "random-region", "graded")
     assert (drawn() != drawn(seed=2)) == random
     assert (drawn() != drawn(sample_id="t")) == random
     assert (drawn() != drawn(epoch=1)) == random

@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import regex
 
-from trifacet.preferences.rejected.misreading_numbers import NumberKind, number_words, numbers
+from trifacet.preferences.rejected.misreading_numbers import Number, number_words, numbers
 from trifacet.preferences.rejected.misreading_words import BEFORE_DATES, GROUPS, PLAIN, UNSURE, Group, Part
 
-Kind = Literal["number", "price", "time", "day", "month", "year", "name", "word"]
+Kind = Literal["number", "price", "time", "day", "month", "year", "name", "origin", "word"]
 
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}_@#/.\\])[\p{L}\p{M}]++(?![\p{N}_@/\\]|\.\p{L})")  # not of an address
 _SHORTEST, _LONGEST = 3, 40  # letters of a word that can be exchanged
@@ -29,7 +29,7 @@ _DAYS = 31  # of a month
 _AT_LEAST = 5  # words to choose from, as long as there are as many
 _PARTS: tuple[tuple[str, Part], ...] = (("NNS", "nouns"), ("NN", "noun"), ("JJ", "adjective"), ("VB", "verb"))
 _FOLDED = str.maketrans("01l|!5$8", "oiiiissb")
-_RANKS: dict[Kind, int] = {"name": 1, "word": 2}  # and whatever else first
+_RANKS: dict[Kind, int] = {"name": 1, "origin": 2, "word": 3}  # and whatever else first
 
 
 class Exchange(NamedTuple):
@@ -42,18 +42,25 @@ class Exchange(NamedTuple):
     kind: Kind
 
 
-class _Candidate(NamedTuple):
+class Place(NamedTuple):
+    """Where a word stands that can be exchanged (characters, end exclusive), and its kind."""
+
     start: int
     end: int
     kind: Kind
-    others: tuple[str, ...]  # lower-case words, or finished numbers
+
+
+class _Candidate(NamedTuple):
+    place: Place
+    number: Number | None  # or
+    others: tuple[str, ...]  # lower-case words
 
 
 def misread(text: str, allowed: Sequence[tuple[int, int]], rng: np.random.Generator) -> Exchange | None:
     """Exchange one word of a text for another of its kind.
 
-    Numbers, prices, times, days, months and years come first, then names, then plain words; among those of the first
-    of these that the text has, each has the same chance. Of a price or a time the number is the word.
+    Numbers, prices, times, days, months and years come first, then names, origins ("Italian"), and plain words; among
+    those of the first of these that the text has, each has the same chance. Of a price or time the number is the word.
 
     Args:
         text: what is written.
@@ -65,13 +72,20 @@ def misread(text: str, allowed: Sequence[tuple[int, int]], rng: np.random.Genera
         The text with one word exchanged; None where no word there is of a known kind.
     """
     spans = _joined(allowed)
-    found = [one for one in _candidates(text, rng) if any(low <= one.start and one.end <= high for low, high in spans)]
-    for rank in sorted({_RANKS.get(one.kind, 0) for one in found}):
-        ranked = [one for one in found if _RANKS.get(one.kind, 0) == rank]
+    found = [
+        one for one in _candidates(text) if any(low <= one.place.start and one.place.end <= high for low, high in spans)
+    ]
+    for rank in sorted({_rank(one) for one in found}):
+        ranked = [one for one in found if _rank(one) == rank]
         for at in rng.permutation(len(ranked)).tolist():
             if (exchange := _exchanged(text, ranked[at], rng)) is not None:
                 return exchange
     return None
+
+
+def places(text: str) -> tuple[Place, ...]:
+    """The words of a text that can be exchanged: its numbers, then the others, each in the text's order."""
+    return tuple(one.place for one in _candidates(text))
 
 
 def other_word(word: str, rng: np.random.Generator) -> str:
@@ -83,7 +97,7 @@ def other_word(word: str, rng: np.random.Generator) -> str:
     exchange = misread(word, [(0, len(word))], rng)
     if exchange is not None:
         return exchange.text
-    if any(map(str.isdigit, word)):
+    if any(map(str.isdecimal, word)):
         return "".join(str((int(one) + int(rng.integers(1, 9))) % 10) if one.isdecimal() else one for one in word)
     letters = [at for at, one in enumerate(word) if one.isalpha()]
     if not letters:
@@ -99,36 +113,42 @@ def unlike(word: str, other: str) -> bool:
     return not (one in two or two in one) and SequenceMatcher(None, one, two, autojunk=False).ratio() <= _ALIKE
 
 
-def _candidates(text: str, rng: np.random.Generator) -> Iterator[_Candidate]:
-    """All words that can be exchanged: the numbers in the text's order, then the words."""
-    kinds: dict[NumberKind, Kind] = {"number": "number", "price": "price", "time": "time", "year": "year"}
-    written = tuple(numbers(text))
-    known = {number.text for number in written}
-    for number in written:
-        others = tuple(other for other in number_words(number, rng) if other not in known)
-        if number.kind == "number" and number.text.isdigit() and _beside_date(text, number.start, number.end):
-            others = tuple(other for other in others if int(other) <= _DAYS) or others
-        yield _Candidate(number.start, number.end, kinds[number.kind], others)
+def _candidates(text: str) -> Iterator[_Candidate]:
+    for number in numbers(text):
+        yield _Candidate(Place(number.start, number.end, number.kind), number, ())
     for match in _WORD.finditer(text):
-        word = match[0]
-        if _SHORTEST <= len(word) <= _LONGEST and (found := _of_kind(text, match.start(), match.end())) is not None:
-            yield _Candidate(match.start(), match.end(), *found)
+        if _SHORTEST <= len(match[0]) <= _LONGEST and (found := _of_kind(text, *match.span())) is not None:
+            yield _Candidate(Place(match.start(), match.end(), found[0]), None, found[1])
+
+
+def _rank(candidate: _Candidate) -> int:
+    return _RANKS.get(candidate.place.kind, 0)
 
 
 def _exchanged(text: str, candidate: _Candidate, rng: np.random.Generator) -> Exchange | None:
     """The text with the candidate exchanged; None where no other word is right there."""
-    start, end = candidate.start, candidate.end
+    start, end, kind = candidate.place
     before = text[start:end]
-    others = candidate.others
-    if not before[0].isdigit():
-        others = _by_length(before, others, text)
+    if candidate.number is not None:
+        others = _other_numbers(text, candidate.number, rng)
+    else:
+        others = _by_length(before, candidate.others, text)
     article = regex.search(r"\b(an?)[\s\"'“‘(]+$", text[:start], regex.IGNORECASE)
     if article:  # its form must stay right
         others = tuple(other for other in others if _vowel(other) == (article[1].lower() == "an"))
     if not others:
         return None
     after = _as(before, others[int(rng.integers(len(others)))])
-    return Exchange(text[:start] + after + text[end:], before, after, (start, end), candidate.kind)
+    return Exchange(text[:start] + after + text[end:], before, after, (start, end), kind)
+
+
+def _other_numbers(text: str, number: Number, rng: np.random.Generator) -> tuple[str, ...]:
+    """Others that the text does not have already; a day of a month where one stands."""
+    known = {one.text for one in numbers(text)}
+    others = tuple(other for other in number_words(number, rng) if other not in known)
+    if number.kind == "number" and number.text.isdecimal() and _beside_date(text, number.start, number.end):
+        return tuple(other for other in others if int(other) <= _DAYS) or others
+    return others
 
 
 def _of_kind(text: str, start: int, end: int) -> tuple[Kind, tuple[str, ...]] | None:
@@ -138,7 +158,7 @@ def _of_kind(text: str, start: int, end: int) -> tuple[Kind, tuple[str, ...]] | 
     capital = word[0] != word[0].lower()
     plain = _plain_part(lower)
     for group, stem in _groups(lower):
-        if group.kind == "name" and plain is not None and (not capital or word.isupper()):
+        if group.kind in ("name", "origin") and plain is not None and (not capital or word.isupper()):
             continue  # mark, rose, march
         if group.kind in ("day", "month") and stem in UNSURE and not _beside_date(text, start, end):
             continue
@@ -150,9 +170,8 @@ def _of_kind(text: str, start: int, end: int) -> tuple[Kind, tuple[str, ...]] | 
         return None
     if _tag(lower.capitalize()).startswith("NNP") or (capital and not word.isupper()):
         return "name", _all_names()
-    if len(word) > _SHORTEST:
-        return "word", PLAIN["noun"]
-    return None
+    several = lower.endswith("s") and not lower.endswith(("ss", "us", "is"))
+    return ("word", PLAIN["nouns" if several else "noun"]) if len(word) > _SHORTEST else None
 
 
 @functools.cache
