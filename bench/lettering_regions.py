@@ -9,11 +9,16 @@ are those of the regions that it does not read beside them too, ``before`` those
 image, ``still`` in the rejected one, and ``new words read`` those set by region-words. Sheets of all pictures, the
 chosen one with its regions beside the rejected ones, lie in the output folder: whether a region is right is for
 people to say. Here pictures are reduced to 800 pixels before they are read again.
+
+    python bench/lettering_regions.py --margins   # a minute
+
+says how much of the ink of rendered words a region leaves outside, and how much of other words it takes in, for margins.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
 
 from trifacet.base.images import load_image
 from trifacet.data.formats import read_samples
@@ -30,14 +36,15 @@ from trifacet.data.source import Source
 from trifacet.lettering.engine import Engine, open_engine
 from trifacet.lettering.lines import Lettering
 from trifacet.lettering.matching import missing
+from trifacet.lettering.places import placed_words
 from trifacet.lettering.settings import Reading
 from trifacet.preferences.rejected.images import image_strategy, rejected_image
-from trifacet.preferences.rejected.masks import Mask
+from trifacet.preferences.rejected.masks import Mask, quad_mask
 from trifacet.preferences.rejected.strategy import Draw, Seen
 from trifacet.preferences.rejected.words import RegionWords
 from trifacet.regions.locating import Located, Place
 from trifacet.regions.locators.settings import LocatorSettings
-from trifacet.regions.locators.words import spoken
+from trifacet.regions.locators.words import spoken, widened
 from trifacet.regions.opening import opener_for
 from trifacet.regions.settings import Regions
 from trifacet.regions.store import Masks, locate, read_located, rows_of
@@ -47,6 +54,9 @@ from trifacet.reports.regions import write_regions_page
 STRATEGIES = ("region-blur", "region-inpaint", "region-words")
 COUNTED = ("words", "before", *(f"{name}: still" for name in STRATEGIES), "new words", "new words read")
 MAX_PIXELS = 50_000_000
+FACES, SIZES, TURNS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif-Italic"), (14, 20, 32, 64), (0, 12)
+TEXTS = ("Market day on Friday", "SALE 25 % OFF TODAY", "Open 9:30 to 18:00")
+MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
 WIDTH = 430  # pixels of each picture on a sheet
 A_SHEET = 3
 
@@ -111,10 +121,16 @@ def counted(
 def main() -> None:
     """See the file's own text."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--margins", action="store_true", help="measure margins on rendered words instead")
     parser.add_argument("--output", type=Path, default=Path("runs/lettering-regions"))
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
+    if options.margins:
+        margins()
+        return
+    if options.folder is None:
+        parser.error("name the folder of the posts")
     options.output.mkdir(parents=True, exist_ok=True)
     file, store = options.output / "pairs.jsonl", options.output / "regions"
     file.write_text("".join(f"{one.model_dump_json()}\n" for one in pairs(options.folder)), encoding="utf-8")
@@ -159,6 +175,41 @@ def main() -> None:
             indent=1,
         )
     )
+
+
+def margins() -> None:
+    """Print, by turn and margin: words that have ink outside their region, the most such, ink of others inside."""
+    engine = open_engine(Reading())
+    found: dict[tuple[int, float], list[tuple[float, float]]] = {}
+    for face, size, text, turn in itertools.product(FACES, SIZES, TEXTS, TURNS):
+        picture, inks = rendered(face, size, text, turn)
+        places = {one.word: one for line in engine.read(picture).lines for one in placed_words(line)}
+        for word, ink in inks.items():
+            if (place := places.get(word.strip("%"))) is None:
+                continue
+            others = np.any([other for each, other in inks.items() if each != word], 0)
+            for margin in MARGINS:
+                mask = quad_mask(picture.size, widened(place.quad, margin))
+                left, taken = (ink & ~mask).sum() / ink.sum(), (others & mask).sum() / others.sum()
+                found.setdefault((turn, margin), []).append((left, taken))
+    print("turn  margin  words  with ink outside  most outside  of others inside")
+    for (turn, margin), shares in sorted(found.items()):
+        left, taken = np.array(shares).T
+        numbers = f"{(left > 0).mean():16.3f}  {left.max():12.4f}  {taken.mean():16.5f}"
+        print(f"{turn:4}  {margin:6}  {len(shares):5}  {numbers}")
+
+
+def rendered(face: str, size: int, text: str, turn: int) -> tuple[Image.Image, dict[str, Mask]]:
+    """A line on white, turned by degrees, and the pixels of each word's ink."""
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/{face}.ttf", size)
+    picture, inks, at = Image.new("RGB", (size * 16, size * 7), "white"), {}, size * 1.5
+    for word in text.split():
+        ink = Image.new("L", picture.size)
+        ImageDraw.Draw(ink).text((at, size * 2.5), word, fill=255, font=font)
+        ink = ink.rotate(turn, Image.Resampling.BICUBIC)
+        picture.paste((20, 30, 90), (0, 0), ink)
+        inks[word], at = np.asarray(ink) > 60, at + font.getlength(f"{word} ")
+    return picture, inks
 
 
 def _sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:

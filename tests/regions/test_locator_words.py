@@ -209,7 +209,7 @@ def test_each_picture_is_read_once_and_never_again(data, trifacet, read):
     assert located(trifacet, data, "--overwrite", margin=0.3)[0] == 0
     assert not read
     code, _, said = located(trifacet, data)
-    assert (code, "locator margin 0.3 there, 0.1 now" in said) == (2, True)
+    assert (code, "locator margin 0.3 there, 0.15 now" in said) == (2, True)
 
 
 def test_what_rows_say_of_their_pictures_makes_regions_stale(data, trifacet, read):

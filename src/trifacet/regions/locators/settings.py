@@ -78,7 +78,7 @@ class LocatorSettings(Section):
         None, description="lowest-similarity and attention: share of the picture inside (null: the locator's own)"
     )
     margin: float = Field(
-        0.1, ge=0, le=1, description="words: margin around words, of their height, so that no rest of a letter stays"
+        0.15, ge=0, le=1, description="words: margin around words, of their height, so that no rest of a letter stays"
     )
     reading: Reading = Field(Reading(), description="words: how the pictures are read")
     device: str = Field("auto", description="where the locator computes: auto, cpu, cuda ...")
