@@ -12,7 +12,7 @@ people to say. Here pictures are reduced to 800 pixels before they are read agai
 
     python bench/lettering_regions.py --margins   # a minute
 
-says how much of the ink of rendered words a region leaves outside, and how much of other words it takes in, for margins.
+says, by margin, how much of the ink of rendered words a region leaves outside, and how much of others it takes in.
 """
 
 from __future__ import annotations
