@@ -1,6 +1,7 @@
 """Training on images that differ in a region: every family, what is recorded, and what is refused."""
 
 import json
+import shutil
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from trifacet.metrics.clipscore import ClipScorer
 from trifacet.models.loading import load_model
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import STRATEGIES, image_strategy
-from trifacet.preferences.rejected.masks import box_mask
+from trifacet.preferences.rejected.masks import Lettered, box_mask
 from trifacet.preferences.rejected.regions import RegionOptions, RegionStrategy
 from trifacet.preferences.rejected.strategy import ImageStrategy
 from trifacet.preferences.settings import RejectedImage
@@ -38,8 +39,16 @@ def lower_right(sample):
     return box_mask((width, height), (width / 2, height / 2, width, height))
 
 
+def a_word(sample):
+    """That stands there, where the strategy asks."""
+    rows, columns = map(np.flatnonzero, ((mask := lower_right(sample)).any(1), mask.any(0)))
+    left, upper, right, lower = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return (Lettered("Word", ((left, upper), (right, upper), (right, lower), (left, lower))),)
+
+
 def examples_of(posts, photos, loaded, strategy, masks=lower_right, objective="mdpo", **options):
-    rejection = Rejection(image_strategy(strategy) if isinstance(strategy, str) else strategy, masks=masks, **options)
+    made_by = image_strategy(strategy) if isinstance(strategy, str) else strategy
+    rejection = Rejection(made_by, masks=masks, **{"lettering": a_word, **options})
     encoder = SampleEncoder(loaded.family, prompt="Write.", context_label="Context:", max_length=2048)
     return Examples(posts, OBJECTIVES[objective], encoder, photos, rejection, max_pixels=10**6)
 
@@ -236,3 +245,53 @@ def test_what_rejected_images_lose_is_measured_before_a_stage_trains(tmp_path, w
     mean = sum(row["drop"] for row in rows) / 4
     assert done["similarity_drop"] == {"mean": pytest.approx(mean, abs=1e-4), "samples": 4, "model": clip}
     assert f"{mean:.3f} (CLIPScore" in rejected_told(done)
+
+
+def test_words_are_replaced_where_the_store_says_what_stands(tmp_path, tiny, tiny_folder, photos, posts, trifacet):
+    """From rows that say what stands in their pictures to the rejected images of a stage, and what is refused."""
+    photos = shutil.copytree(photos, tmp_path / "photos")
+    rows = []
+    for number, post in enumerate(posts):
+        size = Image.open(photos / post.image).size
+        box = [2, 2, size[0] - 2, min(size[1] - 2, 24)]
+        text = "NO ENTRY" if number else "OTHER"
+        rows.append(
+            {
+                "id": post.id,
+                "image": post.image,
+                "context": post.context,
+                "response": "A sign: no entry.",
+                "rejected_responses": ["A tree."],
+                "extra": {"lettering": [{"text": text, "box": box}]},
+            }
+        )
+    (photos / "signs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = {"name": "words", "reading": {"engine": "given"}}
+    changes = {
+        "data.preference": "signs.jsonl",
+        "rejected.image": {"strategy": "region-words", "versions": 2},
+        "regions": {"locator": given, "file": str(tmp_path / "regions")},
+    }
+    recipe = recipe_of(tmp_path / "out", photos, tiny_folder, changes)
+    sets = ["--set", "locator.name=words", "--set", "locator.reading.engine=given"]
+    assert trifacet("regions", photos / "signs.jsonl", "--output", tmp_path / "regions", *sets)[0] == 0
+    examples, _ = training_set(recipe, "mcm", recipe.align["mcm"]).examples(
+        SampleEncoder(tiny.family, prompt="Write.", context_label="Context:", max_length=2048)
+    )
+    assert examples.drawn(0) == Drawn(None, True)  # no word of its response stands in its picture: noise
+    for index in range(1, len(rows)):
+        chosen = np.asarray(Image.open(photos / posts[index].image).convert("RGB"))
+        first, second = (np.asarray(examples.pictures.preview(index, version)) for version in (1, 2))
+        mask = examples.pictures.mask(index)
+        assert 0 < mask.mean() < 1
+        for one in first, second:
+            assert (one == chosen)[~mask].all()
+        assert (first != second)[mask].any()
+        own, *rejected = examples.image_versions(index)
+        assert len({one.key for one in (own, *rejected)}) == 3
+        assert all((tiny.family.image_tokens(one) == tiny.family.image_tokens(own)).all() for one in rejected)
+    with pytest.raises(DataError, match=f"sample '{posts[0].id}': its regions are of no lettering"):
+        examples_of(posts, photos, tiny, "region-words", lettering=None).check()
+    changes["regions"] = {"locator": {"name": "given"}}
+    with pytest.raises(ValueError, match=r"region-words replaces words .* set regions\.locator\.name: words"):
+        recipe_of(tmp_path / "out", photos, tiny_folder, changes)

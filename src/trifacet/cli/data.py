@@ -219,6 +219,7 @@ def show(
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
     masks: Masks | MasksOfRows | None = None
+    lettering = None
     if spec is not None and (spec.sees_regions or spec.needs_regions):
         from trifacet.base.images import MAX_PIXELS
         from trifacet.data.records import PreferenceSample
@@ -228,12 +229,22 @@ def show(
 
         masks = MasksOfRows(root, max_pixels=MAX_PIXELS)
         if regions:
-            masks = Masks(regions, max_pixels=MAX_PIXELS)
+            masks = located = Masks(regions, max_pixels=MAX_PIXELS)
+            lettering = located.lettering
             source = Source(file, format, told, root, label)
             rows = [(row, one) for row, one in enumerate(samples[:limit], start=1) if isinstance(one, PreferenceSample)]
             refuse_stale(masks.seen, rows, source, None, regions)
     write_gallery(
-        samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, masks=masks, seed=seed
+        samples,
+        root,
+        output,
+        title=file.name,
+        limit=limit,
+        strategy=spec,
+        versions=versions,
+        masks=masks,
+        lettering=lettering,
+        seed=seed,
     )
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
 

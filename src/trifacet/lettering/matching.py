@@ -162,6 +162,31 @@ def word_count(text: str) -> float:
     return len(words) - unspaced / 2
 
 
+def spelled_words(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The words of a text as they are spelled, and where they stand (characters, end exclusive)."""
+    for found in _WORD.finditer(text):
+        yield found[0], found.span()
+
+
+class Stretches:
+    """Words that were read, and where others stand among them (rules 1 to 4).
+
+    Args:
+        read: the words, each with a letter or digit; ``MOST_WORDS`` of them at most.
+    """
+
+    def __init__(self, read: Sequence[str]) -> None:
+        self._places = _Places([_Word(word, _folded(word)) for word in read[:MOST_WORDS]])
+
+    def of(self, asked: Sequence[str]) -> list[list[tuple[int, int, int]]]:
+        """For each of the words where stretches that begin with it stand: (how many of the words, first, end)."""
+        words = [_Word(word, _folded(word)) for word in asked[:MOST_WORDS]]
+        found = [[(1, *span) for span in self._places.of(word)] for word in words]
+        for first, last, joined in _groups(words):
+            found[first] += [(last - first, at, at + 1) for at in self._places.single.get(joined.key, ())]
+        return found
+
+
 def errors_allowed(letters: int) -> int:
     """How many letters of a word may be misread: an engine's errors are fewer, and names must stay apart."""
     return 0 if letters < 5 else 1 if letters < 9 else 2

@@ -29,7 +29,7 @@ from trifacet.web.pictures import Picture
 if TYPE_CHECKING:
     import torch
 
-    from trifacet.preferences.rejected.masks import Mask
+    from trifacet.preferences.rejected.masks import Lettered, Mask
     from trifacet.preferences.rejected.strategy import ImageStrategy
 
 LONGEST = 4_000  # characters of a text that the page holds
@@ -59,12 +59,14 @@ class Making:
         seed: of what is drawn.
         versions: rejected images of each sample.
         masks: where the key regions of a sample are; None where nobody has looked.
+        lettering: the words that stand in them, where they are regions of lettering.
     """
 
     strategy: ImageStrategy
     seed: int
     versions: int = 1
     masks: Callable[[PreferenceSample], Mask | None] | None = None
+    lettering: Callable[[PreferenceSample], Sequence[Lettered]] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def write_gallery(
     strategy: ImageStrategy | None = None,
     versions: int = 1,
     masks: Callable[[PreferenceSample], Mask | None] | None = None,
+    lettering: Callable[[PreferenceSample], Sequence[Lettered]] | None = None,
     seed: int = 17,
 ) -> None:
     """Write the first ``limit`` samples as one self-contained page.
@@ -109,12 +112,13 @@ def write_gallery(
         strategy: how to make a rejected image, and with it a rejected context, where the data give none.
         versions: how many rejected images to make of each.
         masks: where the key regions of a sample are, for strategies that look at them.
+        lettering: the words that stand in them, for strategies that replace words.
         seed: seed of what is drawn.
 
     Raises:
         TrifacetError: when the page cannot be written. An image that can't be read is shown as its problem.
     """
-    making = Making(strategy, seed, versions, masks) if strategy else None
+    making = Making(strategy, seed, versions, masks, lettering) if strategy else None
     worded = any(one.context or getattr(one, "rejected_contexts", ()) for one in samples)
     shown = range(len(samples) if limit is None else min(limit, len(samples)))
     page = render_page(
@@ -258,7 +262,10 @@ def _made_images(
             chosen = load_image(images, paths[index])
             mask = looked(sample) if looked else None
             draw = Draw(making.seed, sample.id, version)
-            seen = Seen(chosen, sample.response, draw, _pixels, _MEAN, _STD, donor, mask=mask, versions=making.versions)
+            lettered = tuple(making.lettering(sample)) if making.lettering and mask is not None else ()
+            seen = Seen(
+                chosen, sample.response, draw, _pixels, _MEAN, _STD, donor, mask, making.versions, lettering=lettered
+            )
             located = seen.located is not None
             return shown(rejected_image(strategy, seen), seen)
 

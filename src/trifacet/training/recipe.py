@@ -190,6 +190,13 @@ class Recipe(Section):
                 "rejected.resample draws other rejected versions in each epoch, so reference scores cannot be cached; "
                 "set reference: online for each alignment, or resample: false"
             )
+        if self.rejected.image.made_by().needs_lettering and self.regions and not self.regions.file:
+            locator = self.regions.locator.name if self.regions.locator else "given"
+            if locator != "words":
+                raise ValueError(
+                    f"rejected.image.strategy: {self.rejected.image.strategy} replaces words that stand in the "
+                    f"picture, and locator {locator} does not say which; set regions.locator.name: words"
+                )
         if self.sweep and not (self.data.world or self.data.validation):
             raise ValueError("a sweep chooses on held-out posts; set data.validation to a file of test samples")
         return self
@@ -295,6 +302,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
             del values["rejected"]["image"][key]
     if recipe.regions is None:
         del values["regions"]
+    elif recipe.regions.locator is not None:
+        values["regions"]["locator"] = recipe.regions.locator.without_younger()
     if recipe.data.lettering == "leave":
         for key in ("lettering", "lettering_label", "lettering_characters", "reading"):
             del values["data"][key]
@@ -303,7 +312,6 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
-        for key in ("weights", "offsets", "changed_tokens", "curriculum"):
-            if stage[key] is None:
-                del stage[key]
+        for key in [key for key in ("weights", "offsets", "changed_tokens", "curriculum") if stage[key] is None]:
+            del stage[key]
     return text_digest(as_yaml(values))

@@ -16,7 +16,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from trifacet.base.errors import DataError
 from trifacet.preferences.rejected.fills import inpainted, softened
 from trifacet.preferences.rejected.images import STRATEGIES, image_strategy, rejected_image
-from trifacet.preferences.rejected.masks import box_mask
+from trifacet.preferences.rejected.masks import Lettered, box_mask
 from trifacet.preferences.rejected.regions import RegionOptions, RegionStrategy
 from trifacet.preferences.rejected.strategy import Draw, Seen
 
@@ -35,7 +35,8 @@ def to_pixels(picture):
 
 def seen_of(picture, mask=None, versions=1, **key):
     draw = Draw(**{"seed": 1, "sample_id": "s", **key})
-    return Seen(picture, "A red disc.", draw, to_pixels, MEAN, STD, lambda: picture, mask, versions)
+    word = Lettered("Word", ((10, 10), (40, 10), (40, 40), (10, 40)))
+    return Seen(picture, "A red disc.", draw, to_pixels, MEAN, STD, lambda: picture, mask, versions, (word,))
 
 
 def made(name, seen, t=None, **options):
@@ -246,7 +247,7 @@ def test_one_draw_for_policy_and_reference(name):
         return result.numpy().tobytes() if isinstance(result, torch.Tensor) else result.tobytes()
 
     assert drawn() == drawn()
-    random = name in ("region-diffusion", "random-region", "graded")
+    random = name in ("region-diffusion", "region-words", "random-region", "graded")
     assert (drawn() != drawn(seed=2)) == random
     assert (drawn() != drawn(sample_id="t")) == random
     assert (drawn() != drawn(epoch=1)) == random

@@ -32,7 +32,7 @@ from trifacet.preferences.settings import RejectedImage
 PROCESSOR = LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
 MEAN, STD = PROCESSOR.image_mean, PROCESSOR.image_std
 GREY = (122, 116, 104)
-ON_FRAMES = ("diffusion", "blackness", "region-diffusion", "random-region", "graded")
+ON_FRAMES = ("diffusion", "blackness", "region-diffusion", "region-words", "random-region", "graded")  # unlocated
 DRAWN = ("diffusion", "crop", "rotation", "small-crop", "region-diffusion", "random-region")  # by each version anew
 
 
