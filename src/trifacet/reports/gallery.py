@@ -20,6 +20,8 @@ from trifacet.base.files import write_atomically
 from trifacet.base.images import MAX_PIXELS, load_image
 from trifacet.data.given_regions import COLUMN, given_regions
 from trifacet.data.records import PreferenceSample, Sample, TestSample
+from trifacet.lettering.request import plain, stated
+from trifacet.lettering.settings import COLUMN as LETTERING
 from trifacet.reports.region_pictures import Drawn, with_regions
 from trifacet.web.page import render_page
 from trifacet.web.pictures import Picture
@@ -151,6 +153,7 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making |
             _shown(sample, images, cut(texts[0]) if texts else "Image without a description"),
             rejected["image"],
         ),
+        *_lettering(sample),
         _Row("Context", _texts([sample.context]), rejected["context"]),
         _Row(
             "Reference" if sample.kind == "test" else "Response",
@@ -160,6 +163,18 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making |
     ]
     extra = json.dumps(sample.extra, ensure_ascii=False, indent=2) if sample.extra else ""
     return _Entry(cut(sample.id), sample.prompt and cut(sample.prompt), cut(extra), rows)
+
+
+def _lettering(sample: Sample) -> list[_Row]:
+    """The words that stand in the picture, where the row says it."""
+    if sample.extra.get(LETTERING) is None:
+        return []
+    try:
+        lines = [text for line in stated(sample.extra[LETTERING]).lines if (text := plain(line.text))]
+    except TrifacetError as error:
+        return [_Row("Lettering", [Version(f"cannot be used: {cut(str(error))}")], [])]
+    told = " ".join(f"“{line}”" for line in lines)
+    return [_Row("Lettering", _texts([told]) if lines else [Version("nothing stands in it, or can be read")], [])]
 
 
 def cut(text: str) -> str:

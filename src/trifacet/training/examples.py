@@ -26,7 +26,7 @@ from trifacet.base.images import check_image, resolve_inside
 from trifacet.data.checking.texts import rejects_chosen
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.data.source import FilesRead
-from trifacet.engine.encode import Asked, SampleEncoder
+from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.preferences.changed import SEGMENTS, ChangedTokens, Changes, segment_spans, segments_of
@@ -130,7 +130,7 @@ class Examples(Dataset[Example]):
         }
         cells = self.objective.cells(versions)
         shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
-        asked = Asked(sample.prompt, sample.system)
+        asked = self.encoder.asked(sample)
         changes = self.changes(sample)
         paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells, changes)
         return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
@@ -335,6 +335,9 @@ class Examples(Dataset[Example]):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             if sample.system is not None:
                 digest.update(json.dumps({"system": sample.system}).encode())
+            if self.encoder.quoting is not None:
+                with self._naming(index):
+                    digest.update(json.dumps({"words": self.encoder.asked(sample).words}).encode())
             if (changes := self.changes(sample)) is not None and changes.segments:
                 digest.update(json.dumps({"segments": changes.segments}).encode())
             digest.update(str(self.cells(index)).encode())
@@ -350,14 +353,15 @@ class Examples(Dataset[Example]):
             **({"in batches of": self.groups.size} if self.groups else {}),
             **({"parts": text_digest(str(self.groups.parts))} if self.groups and self.groups.parts else {}),
         }
-        asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]
+        encoder, quoting = self.encoder, self.encoder.quoting
+        asking = [encoder.prompt, encoder.context_label, encoder.max_length]
         return {
             "samples": digest.hexdigest(),
             "rejected versions": json.dumps(rejected, sort_keys=True),
             "corners": ", ".join(str(corner) for corner in self.objective.corners),
-            "prompt and length": json.dumps(asking),
+            "prompt and length": json.dumps([*asking, *([quoting.label] if quoting else [])]),
             **({"changed tokens": self.changed_tokens.model_dump_json()} if self.changed_tokens else {}),
-            "processor": _processor_fingerprint(self.encoder.family.processor),
+            "processor": _processor_fingerprint(encoder.family.processor),
         }
 
 
