@@ -187,6 +187,7 @@ def test_a_kill_loses_what_was_being_read_at_most(tmp_path, counted):
 @pytest.mark.endurance
 def test_memory_stays_flat(rapid):
     """Pictures of many shapes: the engine keeps nothing of each."""
+
     def resident():
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

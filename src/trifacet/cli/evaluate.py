@@ -109,6 +109,8 @@ def evaluate(
 
     if data is None and not benchmark:
         raise TrifacetError("there is nothing to evaluate on; give a test set with --data, or a --benchmark")
+    if read and data is None:
+        raise TrifacetError("--read reads the pictures of a test set; give one with --data")
     named = name_models(models)
     if baseline is not None and baseline not in named:
         raise TrifacetError(f"--baseline {baseline!r} is none of the models; there are {', '.join(named)}")
@@ -118,8 +120,7 @@ def evaluate(
     tasks = _tasks(benchmark or [], benchmark_limit, set_ or [], own)
     tests = _tests(data, images, limit, tasks, judge, probe, writing, answering, seed, dtype.value)
     if read:
-        if tests.images is None:
-            raise TrifacetError("--read reads the pictures of a test set; give one with --data")
+        assert tests.images is not None  # there is a test set
         read_lettering(tests.samples, tests.images)  # they are kept
     run_all(
         named,

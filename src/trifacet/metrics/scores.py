@@ -60,8 +60,8 @@ class Scores:
     ``metrics`` are the values of the whole set, in a fixed order; None: not computed, and ``notes`` says why, or not
     defined, such as a share of mentions where nothing is mentioned.
     ``per_sample`` has the same metrics for each sample, less those it lacks. ``measures`` hold what both come from, for
-    intervals and comparisons. The profiles, grounding and lettering are x 100, repetition is a share (0 to 1), length in
-    words.
+    intervals and comparisons. The profiles, grounding and lettering are x 100, repetition is a share (0 to 1), length
+    in words.
     ``degenerate`` is the reason or None.
     """
 
