@@ -16,6 +16,7 @@ import numpy as np
 from trifacet.base.bidi import isolated
 from trifacet.base.errors import DataError
 from trifacet.comparing.comparison import Column, Comparison
+from trifacet.lettering.lines import Lettering
 from trifacet.lettering.request import quoted
 from trifacet.metrics.lettering import lettering_of
 from trifacet.metrics.target import Target
@@ -42,7 +43,8 @@ class _Told:
 class _Example:
     """One sample. ``reasons`` say, a line for each pair, in which metrics the model is how far from the other.
 
-    ``read`` are the lines that stand in its picture (None: nothing is known of them).
+    ``read`` are the lines that stand in its picture (None: nothing is known of them); ``unreadable``: none of its
+    letters can be read.
     """
 
     id: str
@@ -52,6 +54,7 @@ class _Example:
     references: list[str]
     told: list[_Told]
     read: Sequence[str] | None
+    unreadable: bool
 
 
 def examples(
@@ -130,7 +133,7 @@ def _example(
             values.append((reason.column.title, value_text(value)))
         text = texts.get(model, {}).get(unit)
         told.append(_Told(model, None if text is None else clipped(text), values))
-    names = getattr(sample, "pictures", ())
+    names, lettering = getattr(sample, "pictures", ()), _read(sample)
     return _Example(
         unit,
         _lines(reasons),
@@ -138,16 +141,16 @@ def _example(
         clipped(str(getattr(sample, "context", ""))),
         [clipped(text) for text in sample.references[:5]],
         told,
-        _read(sample),
+        None if lettering is None else quoted(lettering, _MOST_READ).lines,
+        lettering is not None and lettering.status == "cannot read",
     )
 
 
-def _read(sample: Target) -> Sequence[str] | None:
+def _read(sample: Target) -> Lettering | None:
     try:
-        lettering = lettering_of(sample)
+        return lettering_of(sample)
     except DataError:  # told where it was scored
         return None
-    return None if lettering is None else quoted(lettering, _MOST_READ).lines
 
 
 def _places(size: float) -> int:
