@@ -19,6 +19,7 @@ PAGES = {
     "probes.html.jinja": "tests/reports/test_hostile_data.py",
     "gallery.html.jinja": "tests/cli/test_data.py",
     "regions.html.jinja": "tests/cli/test_regions_command.py",
+    "lettering.html.jinja": "tests/cli/test_read.py",
     "base.html.jinja": "tests/review/test_review_app.py",
     "welcome.html.jinja": "tests/review/test_review_app.py",
     "sample.html.jinja": "tests/review/test_review_app.py",

@@ -22,11 +22,12 @@ from trifacet.base.digests import file_digest
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.lettering.engines.fitting import Fitted, box_of, fitted
 from trifacet.lettering.engines.languages import OTHER_LETTERS
+from trifacet.lettering.engines.legible import Candidate, inked, legible
 from trifacet.lettering.engines.word_places import placed_words
 from trifacet.lettering.lines import Corners, Lettering, Line, Quad
 from trifacet.lettering.settings import Reading
 
-DEFINITION = 2  # raised when the same models give other lines
+DEFINITION = 4  # raised when the same models give other lines
 MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
@@ -40,13 +41,9 @@ _TALL = 1.5  # a line so many times higher than wide is read from the top down (
 class _Recognised(NamedTuple):
     """What the engine makes of a place where it finds letters."""
 
-    text: str  # blanks as they are
-    confidence: float
+    candidate: Candidate
     quad: np.ndarray  # (4, 2) in the fitted picture, from where one begins to read clockwise
-    crop: np.ndarray  # (height, width, 3) as it was recognised
-    columns: list[int]
-    confidences: list[float]
-    steps: float
+    confidences: list[float]  # of each letter, blanks among them
 
 
 class Rapid:
@@ -92,16 +89,22 @@ class Rapid:
 
     def read(self, picture: Image.Image) -> Lettering:
         """See ``Engine``. Raises TrifacetError where a model cannot be opened."""
-        shown = fitted(picture.convert("RGB"), self.settings.longest_side)
+        shown = fitted(picture, self.settings.longest_side)
+        found = [one for one in self._recognised(shown) if inked(one.candidate.crop_HWC)]
+        sound = legible([one.candidate for one in found], self._again)
         lines: list[Line] = []
         unreadable: list[Corners] = []
-        for one in self._recognised(shown):
+        for one, good in zip(found, sound, strict=True):
             quad = shown.quad(one.quad)
-            if not one.text.strip() or one.confidence < self.settings.least_confidence:
-                unreadable.append(box_of(quad))
-            else:
+            if good and one.candidate.confidence >= self.settings.least_confidence:
                 lines.append(_line(one, quad, picture.size))
+            else:
+                unreadable.append(box_of(quad))
         return Lettering(size=picture.size, lines=tuple(lines), unreadable=tuple(unreadable))
+
+    def _again(self, crops: Sequence[np.ndarray]) -> list[tuple[str, float]]:
+        read = self._engine.recognize_txt(list(crops))
+        return list(zip(read.txts, map(float, read.scores), strict=True))
 
     def _recognised(self, shown: Fitted) -> Iterator[_Recognised]:
         pixels_BGR = np.ascontiguousarray(np.asarray(shown.picture)[..., ::-1])
@@ -109,20 +112,24 @@ class Rapid:
         if found is None:
             return
         crops, quads = found
-        upright, turned = self._engine.cls_and_rotate(crops)
-        read = self._engine.recognize_txt(upright)
+        upright, classified = self._engine.cls_and_rotate(crops)
+        turned = ["180" in label and score > _TURNED for label, score in classified.cls_res]
+        doubted = [number for number, one in enumerate(turned) if one]  # it turns many lines that stand upright
+        read = self._engine.recognize_txt([*upright, *(crops[number] for number in doubted)])
+        chosen = list(range(len(quads)))
+        for at, number in enumerate(doubted, start=len(quads)):
+            if read.scores[at] > read.scores[number]:
+                chosen[number], turned[number], upright[number] = at, False, crops[number]
         for number, quad in enumerate(quads):
-            label, score = turned.cls_res[number]
-            of_words = read.word_results[number]
-            yield _Recognised(
-                read.txts[number],
-                min(float(read.scores[number]), 1.0),
-                as_read(quad, turned="180" in label and score > _TURNED),
+            of_words = read.word_results[chosen[number]]
+            candidate = Candidate(
+                read.txts[chosen[number]],
+                min(float(read.scores[chosen[number]]), 1.0),
                 upright[number],
                 [column for word in of_words.word_cols for column in word],
-                of_words.confs or [],
                 of_words.line_txt_len,
             )
+            yield _Recognised(candidate, as_read(quad, turned=turned[number]), of_words.confs or [])
 
     def _detected(self, pixels_BGR: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
         """The crops and quads (N, 4, 2) of the places with letters, from the top down."""
@@ -196,6 +203,7 @@ def as_read(quad: np.ndarray, *, turned: bool) -> np.ndarray:
 
 
 def _line(one: _Recognised, quad: Quad, size: tuple[int, int]) -> Line:
-    words = placed_words(one.text, one.columns, one.confidences, one.steps, one.crop, quad, size)
-    text = unicodedata.normalize("NFC", " ".join(one.text.split()))
-    return Line(text=text, box=box_of(quad), confidence=one.confidence, quad=quad, words=words)
+    read = one.candidate
+    words = placed_words(read.text, read.columns, one.confidences, read.steps, read.crop_HWC, quad, size)
+    text = unicodedata.normalize("NFC", " ".join(read.text.split()))
+    return Line(text=text, box=box_of(quad), confidence=read.confidence, quad=quad, words=words)
