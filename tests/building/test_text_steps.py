@@ -14,6 +14,7 @@ from searching import searched
 from trifacet.base.errors import TrifacetError
 from trifacet.building.steps import alt_length, hashtags, language, lint
 from trifacet.building.steps.hashtags import strip_hashtags
+from trifacet.lettering.lines import Lettering, Line
 from trifacet.lint.patterns import HASHTAGS
 
 DOG = "A brown dog jumps over a puddle in the park."
@@ -239,6 +240,19 @@ def test_texts_on_many_images_equal_a_plain_count(tmp_path, part_rows):
 def test_the_same_image_many_times_is_not_many_images(tmp_path):
     stay, events = run_step(lint.STEP, [{"alt": DOG, "sha256": "a"} for _ in range(9)], tmp_path)
     assert len(stay) == 9 and events == []
+
+
+def test_lint_asks_for_the_words_that_were_read_in_the_picture(tmp_path):
+    lines = (Line(text="OPEN SUNDAY", box=(0, 0, 90, 30)),)
+    lettering = Lettering(size=(100, 100), lines=lines).model_dump(mode="json")
+    alts = ["A door with a sign.", 'A door that says "Open Monday".', "The door says that it is open on Sunday."]
+    rows = [{"alt": alt, "extra": json.dumps({"lettering": lettering})} for alt in alts]
+    stay, events = run_step(lint.STEP, [*rows, {"alt": alts[0]}], tmp_path, drop=["lettering-invented"])
+    assert [row["alt"] for row in stay] == [alts[0], alts[2], alts[0]]
+    assert [json.loads(event["detail"])["rules"] for event in events] == [
+        ["lettering-left-out"],
+        ["lettering-invented"],
+    ]
 
 
 def test_lint_of_no_rows(tmp_path):

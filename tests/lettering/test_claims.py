@@ -49,6 +49,10 @@ NONE = [
     "A NASA rocket over the USA",
     "A RED BUS STOPS HERE IN THE RAIN",
     "A girl saying goodbye",
+    'A possible caption for the image could be: "Lost in thought by the sea."',
+    'Children sing "Happy Birthday"',
+    'A train, known as an "F" train',
+    'The word "exploring" means to travel',
     "",
 ]
 
@@ -85,7 +89,7 @@ def test_invented_words_are_told():
 
 def test_what_may_stand_where_nothing_could_be_read_is_not_called_invented():
     text = 'A sign that reads "Closed" and a cup that says "Thermodynamics of the sea"'
-    unread = ((0, 0, 40, 10),)  # as long as eight letters
+    unread = ((0, 0, 25, 10),)  # as long as seven letters
     assert lacking(sign("SHOP", unreadable=unread), text) == [(), ("Thermodynamics", "sea")]
     assert lacking(sign(unreadable=unread), text) == []  # "cannot read"
     assert lacking(sign("CL0SF0", confidence=0.6), text) == [(), ("Thermodynamics", "sea")]
@@ -118,3 +122,21 @@ def test_time_is_linear_whatever_the_text(piece):
     start = time.process_time()
     assert len(claimed(text)) <= MOST_CLAIMS
     assert time.process_time() - start < 5  # seconds; it takes a tenth of one
+
+
+def test_words_within_a_line_that_was_read_are_not_excused():
+    bottle = sign("Tuna Rice", "Korean Bowl", unreadable=((0, 0, 90, 10),))
+    for claim, lack in (
+        ("Tuna Ernest Korean Bowl", ("Ernest",)),
+        ("Ernest Rice", ("Ernest",)),
+        ("Tuna Rice Ernest Korean", ()),
+        ("Ernest Tuna Rice", ()),
+        ("Ernest", ()),
+    ):
+        assert lacking(bottle, f'A bottle that reads "{claim}"') == [lack]
+
+
+def test_a_translation_is_not_called_invented():
+    assert lacking(sign("出口"), 'A sign that reads "Exit"') == [()]
+    assert lacking(sign("EXIT"), "A sign: «выход»") == [()]
+    assert lacking(sign("EXIT"), "A sign: “way out”") == [("way", "out")]

@@ -35,6 +35,13 @@ def test_small_print_goes_first_and_the_order_stays():
     assert quoted(lettering(*SIGN), 12) == (("GRAND…",), True)
 
 
+def test_of_lines_that_are_set_alike_the_last_ones_go():
+    items = lettering(("LIST", 40), ("one apple", 11), ("two pears", 12), ("three figs", 11), ("four plums", 13))
+    assert quoted(items, 33).lines == ("LIST", "one apple", "two pears")
+    assert quoted(items, 41).lines == ("LIST", "one apple", "two pears", "three…")
+    assert quoted(lettering(("SALE", 40), ("• one", 11)), 14).lines == ("SALE",)  # a mark alone says nothing
+
+
 def test_a_word_that_is_too_long_is_cut_where_no_mark_stands_alone():
     assert quoted(lettering(("eröffnung" * 20, 10)), 16).lines == ("eröffnungerö…",)
     assert quoted(lettering(("ero\u0308ffnung" * 20, 10)), 7).lines == ("er…",)

@@ -166,7 +166,7 @@ def test_what_rows_state_goes_first_and_needs_no_engine(data, tiny_folder, tmp_p
     recipe = recipe_file(tmp_path, out := tmp_path / "out", data, tiny_folder, CHANGES)
     code, _, said = trifacet("run", recipe)
     assert code == 0, said
-    assert "test: 6 of 6 pictures have words, 6 words stated by their rows" in said
+    assert "test: 6 of 6 pictures have words, 6 theirs from their rows" in said
     assert all('Words in the image:\n"SIGN s' in text for texts in asked.values() for text in texts)
     model = out / "models" / "sft" / "model"
     code, _, said = trifacet("describe", data / "0.png", "--model", model)
@@ -177,6 +177,20 @@ def test_what_rows_state_goes_first_and_needs_no_engine(data, tiny_folder, tmp_p
     code, _, said = trifacet("describe", data / "0.png", "--model", model, "--no-read", "--max-new-tokens", "2")
     assert code == 0
     assert "was trained with the words of pictures" in said
+
+
+def test_regions_by_attention_are_looked_for_as_the_model_is_asked(data, tiny_folder, tmp_path, trifacet, asked, reads):
+    regions = {"words": {}, "locator": {"name": "attention", "device": "cpu"}}
+    changes = {**CHANGES, "sft": None, "regions": regions}
+    recipe = recipe_file(tmp_path, tmp_path / "out", data, tiny_folder, changes)
+    code, _, said = trifacet("regions", recipe, "--output", tmp_path / "regions")
+    assert code == 0, said
+    assert len(reads) == 2
+    assert {text for texts in asked.values() for text in texts if "Post number 0" in text} == {
+        'Write alt-text for the image, given its context.\nWords in the image:\n"OPEN DAY"\nContext:\nPost number 0.'
+    }
+    made_with = json.loads((tmp_path / "regions" / "regions.json").read_text())["fingerprint"]["locator"]["asking"]
+    assert made_with["lettering"] == "prompt"
 
 
 def test_a_row_that_says_nothing_is_named_where_only_rows_say(data, tiny_folder, tmp_path, trifacet):

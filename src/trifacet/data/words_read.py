@@ -43,9 +43,9 @@ class Counted:
     def __str__(self) -> str:
         told = f"{self.words} of {self.samples} pictures have words"
         for count, what in (
-            (self.cut, "more words than the request takes"),
-            (self.unreadable, "letters that cannot be read"),
-            (self.stated, "words stated by their rows"),
+            (self.cut, "more of them than the request takes"),
+            (self.unreadable, "only letters that cannot be read"),
+            (self.stated, "theirs from their rows"),
         ):
             told += f", {count} {what}" if count else ""
         return told
@@ -134,7 +134,7 @@ def asked_form(lettering: Lettering) -> dict[str, Any]:
 
 def attached(samples: Sequence[AnySample], known: Mapping[str, Any]) -> list[AnySample]:
     """The samples with what is known of their pictures, by name; a row's own words stay."""
-    found: list[AnySample] = []
+    found: list[Any] = []
     for one in samples:
         words = known.get(one.image) if one.image is not None and is_unread(one) else None
         found.append(one if words is None else one.model_copy(update={"extra": {**one.extra, COLUMN: words}}))

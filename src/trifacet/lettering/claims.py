@@ -18,7 +18,7 @@ from typing import NamedTuple
 import regex
 
 from trifacet.lettering.lines import Lettering, Line
-from trifacet.lettering.matching import asked_words, left_out, missing, word_count
+from trifacet.lettering.matching import asked_words, left_out, missing, missing_within, scripts, word_count
 
 MOST_CLAIMS = 100  # of a text
 _LONGEST = 500  # characters of a claim
@@ -65,7 +65,7 @@ _ELSE = (
     r"|and[ ]++(?:an?|the|another))\b"
 )
 _NO_START = regex.compile(
-    rf"{_ELSE}|(?:by|as|for|from|to|and|or|of|at|on|in|that|which|it|like|about|can|appears?|below|above)\b",
+    rf"{_ELSE}|(?:by|as|for|from|to|and|or|of|at|on|in|that|which|it|like|about|can|appears?|below|above|with|how|what|who|where|when|why)\b",
     regex.IGNORECASE,
 )
 _REST = regex.compile(
@@ -87,12 +87,17 @@ _SPEECH_BEFORE = regex.compile(
 _SPEECH_BEHIND = regex.compile(
     rf"[ ]*+,?[ ]*+(?:(?:{_PERSON}|\p{{Lu}}\w++)[ ](?:says|said|asks|asked)|(?:says|said|asks|asked))\b"
 )
+# Names of works and nicknames, translations, and texts that are offered as descriptions.
 _NAMING_BEFORE = regex.compile(
     r"\b(?:album|single|song|track|hit|film|movie|novel|series|show|episode|play|musical|opera|poem|painting|sculpture"
-    r"|game|scene[ ]from|still[ ]from|from|nicknamed|dubbed|known[ ]as|called|so-called|named|aka|alias|starring[ ]in"
-    r"|character|role[ ]of)[ ]*+[,:]?[ ]*+$",
+    r"|game|scene[ ]from|still[ ]from|from|nicknamed|dubbed|(?:known|designated|translate[ds]?)[ ]as|called|so-called"
+    r"|named|aka|alias|starring[ ]in|character|role[ ]of|sing(?:s|ing)?|chant(?:s|ing)?|play(?:s|ing)|translates?[ ]to"
+    r"|means?|meaning|(?:French|German|Spanish|Italian|Latin|Chinese|Japanese|Dutch|Russian)[ ]for"
+    r"|possible[ ](?:caption|description)|(?:could|would|might)[ ]be)(?:[ ]an?|[ ]the)?[ ]*+[,:]?[ ]*+$",
     regex.IGNORECASE,
 )
+_OFFERED = regex.compile(r"\b(?:possible|suggested)[ ](?:caption|description)s?[ ]*+:?[ ]*+$", regex.IGNORECASE)
+_DEFINED_BEHIND = regex.compile(r"[ ]++(?:means|stands[ ]for)\b")
 
 
 class Claim(NamedTuple):
@@ -130,8 +135,9 @@ def checked(lettering: Lettering, text: str, *beside: str) -> tuple[Checked, ...
     """The claims of a text that can be checked, each with the words of it that are invented.
 
     Words are excused where there are places of which the engine is not sure, and room for them there: half again as
-    many letters as were read without confidence, or as fit into an unreadable box. Where nothing at all could be read
-    ("cannot read") nothing can be checked.
+    many letters as were read without confidence, or as fit into an unreadable box; and where the picture has letters of
+    a script that the claim has not, of which it may be the translation. They are not where they would have to stand
+    within a line that was read. Where nothing at all could be read ("cannot read") nothing can be checked.
 
     Args:
         lettering: what stands in the picture.
@@ -140,14 +146,14 @@ def checked(lettering: Lettering, text: str, *beside: str) -> tuple[Checked, ...
     """
     if lettering.status == "cannot read":
         return ()
-    room = _room(lettering)
+    room, others = _room(lettering), scripts(lettering.text)
     found = []
     for claim in claimed(text):
         if not claim.led and beside and not left_out([_line(claim.text)], *beside):
             continue
         lack = missing(lettering, claim.text)
-        if lack and sum(map(len, lack)) <= room:
-            lack = ()
+        if lack and (sum(map(len, lack)) <= room or others - scripts(claim.text)):
+            lack = missing_within(lettering, claim.text, _SURE)
         found.append(Checked(claim, max(len(asked_words([_line(claim.text)])), len(lack)), lack))
     return tuple(found)
 
@@ -156,6 +162,8 @@ def _quoted(text: str) -> Iterator[Claim]:
     for found in _QUOTED.finditer(text):
         start, end = found.span("q")
         before = text[max(0, found.start() - 60) : found.start()]
+        if _OFFERED.search(before) or _DEFINED_BEHIND.match(text, found.end(), found.end() + 20):
+            continue
         led = _BEFORE_QUOTED.search(before) is not None and not _SPEECH_BEFORE.search(before)
         if not led:
             if _SPEECH_BEFORE.search(before) or _NAMING_BEFORE.search(before):
@@ -167,7 +175,7 @@ def _quoted(text: str) -> Iterator[Claim]:
 
 
 def _unquoted(text: str) -> Iterator[Claim]:
-    for lead in _BEFORE_UNQUOTED.finditer(text):
+    for lead in islice(_BEFORE_UNQUOTED.finditer(text), 10 * MOST_CLAIMS):
         before = text[max(0, lead.start() - 40) : lead.end()]
         rest = _REST.match(text, lead.end(), lead.end() + 200)
         if rest is None or _SPEECH_BEFORE.search(before):
@@ -195,7 +203,7 @@ def _room(lettering: Lettering) -> float:
     unsure = sum(len("".join(line.text.split())) for line in lettering.lines if line.confidence < _SURE)
     for left, upper, right, lower in lettering.unreadable:
         long, short = max(right - left, lower - upper), min(right - left, lower - upper)
-        unsure += int(2 * long / max(short, 1.0))  # a letter is half as wide as it is high
+        unsure += int(3 * long / max(short, 1.0))  # written letters are a third as wide as their line is high
     return _SPARE * unsure
 
 

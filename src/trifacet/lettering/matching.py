@@ -16,7 +16,8 @@ So an exchanged digit is always another number, and a weekday always another day
 that differ in one letter (Maria, Mario) nobody can say which was lettered: they are the same here. Words that a
 language hangs its others on ("the", "of") are not asked for where there are others.
 
-Invariant: what is compared is bounded (``MOST_WORDS`` of each side), so time is linear in the length of what is given.
+Invariant: what is compared is bounded (``MOST_WORDS`` of each side, by rule 3 with ``_MOST_CLOSE`` words each), so time
+is linear in the length of what is given, and the same texts give the same answer.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ from trifacet.lettering.lines import Lettering, Line
 MOST_WORDS = 2_000  # of a text, or of a picture; what stands behind them is not compared
 MOST_PHRASE = 100  # words of a phrase
 _LONGEST = 40  # letters of a word: longer ones are compared as they are
+_MOST_CLOSE = 30  # words that one is compared with letter by letter; of real texts a few have its length and letters
 _JOINED = 4  # words that may be one on the other side
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*+"  # a word each
+UNSPACED = regex.compile(_UNSPACED)
 _WORD = regex.compile(
     rf"{_UNSPACED}|(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}]\p{{M}}*+|(?<=\p{{L}}\p{{M}}*)['’ʼ](?=\p{{L}})"
     r"|(?<=\p{Nd})[.,:'’](?=\p{Nd}))++"
@@ -48,6 +51,21 @@ _NUMBER = regex.compile(r"\p{Nd}++(?:[.,:'’]\p{Nd}++)*+")
 _THOUSANDS = regex.compile(r"(\p{Nd}{1,3})(?:([.,'’])\p{Nd}{3})(?:\2\p{Nd}{3})*+([.,]\p{Nd}{1,2})?")
 _SHORT, _GROUP = regex.compile(r"\p{Nd}{1,3}"), regex.compile(r"\p{Nd}{3}")
 _DIGIT = regex.compile(r"\p{N}")
+_SCRIPTS = {
+    name: regex.compile(rf"\p{{{name}}}")
+    for name in (
+        "Latin",
+        "Cyrillic",
+        "Greek",
+        "Arabic",
+        "Hebrew",
+        "Hangul",
+        "Thai",
+        "Devanagari",
+        "Armenian",
+        "Georgian",
+    )
+} | {"Han": regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")}
 _CURRENCY = regex.compile(r"\p{Sc}")
 _NAMES = regex.findall(r"\w+", "one two three four five six seven eight nine ten eleven twelve")
 _WRITTEN = {name: str(number) for number, name in enumerate(_NAMES, start=1)}
@@ -75,10 +93,43 @@ def missing(lettering: Lettering, phrase: str) -> tuple[str, ...]:
 
     A currency sign is missing where the picture has another one.
     """
-    absent = _absent(_words(phrase)[:MOST_WORDS], _Said([lettering.text]), read=False)
+    absent = _absent(_words(phrase)[:MOST_WORDS], _said_in(lettering.text), read=False)
     signs = set(_CURRENCY.findall(lettering.text))
     wrong = [sign for sign in _CURRENCY.findall(phrase) if signs and sign not in signs]
     return tuple(dict.fromkeys([*_distinct(absent), *wrong]))
+
+
+def missing_within(lettering: Lettering, phrase: str, sure: float) -> tuple[str, ...]:
+    """Those of ``missing`` words that would have to stand within a line that was read.
+
+    Beside such a word the phrase has one that the picture holds, but never where its line ends (begins, for one that
+    follows), nor in a line of less confidence than ``sure``: then no letters that could not be read are this word.
+    """
+    lack = set(missing(lettering, phrase))
+    asked = _words(phrase)[:MOST_PHRASE]
+    lines = [(_words(line.text), line.confidence >= sure) for line in lettering.lines]
+    words = [word for line, _ in lines for word in line][:MOST_WORDS]
+    starts, ends, at = set[int](), set[int](), 0
+    for line, is_sure in lines:
+        starts |= {at} if is_sure else set(range(at, at + len(line)))
+        at += len(line)
+        ends |= {at} if is_sure else set(range(at - len(line) + 1, at + 1))
+    places = _Places(words)
+    within = []
+    for place, word in enumerate(asked):
+        before = places.of(asked[place - 1]) if place else []
+        behind = places.of(asked[place + 1]) if place + 1 < len(asked) else []
+        inside = (before and ends.isdisjoint(last for _, last in before)) or (
+            behind and starts.isdisjoint(first for first, _ in behind)
+        )
+        if word.spelled in lack and inside:
+            within.append(word)
+    return tuple(_distinct(within))
+
+
+def scripts(text: str) -> frozenset[str]:
+    """The scripts of a text's letters; Japanese's three and Chinese's are one."""
+    return frozenset(name for name, pattern in _SCRIPTS.items() if pattern.search(text))
 
 
 def asked_words(lines: Sequence[Line]) -> tuple[str, ...]:
@@ -107,7 +158,7 @@ def share_held(lines: Sequence[Line], *texts: str) -> tuple[int, int]:
 def word_count(text: str) -> float:
     """How many words a text has; in scripts without spaces two characters count as a word."""
     words = _words(text)
-    unspaced = sum(regex.fullmatch(_UNSPACED, word.folded) is not None for word in words)
+    unspaced = sum(UNSPACED.fullmatch(word.folded) is not None for word in words)
     return len(words) - unspaced / 2
 
 
@@ -218,6 +269,12 @@ class _Said:
         return any(key in self.single or key in self.joined for key in keys) or any(self.alike.to(word))
 
 
+@lru_cache(maxsize=8)
+def _said_in(text: str) -> _Said:
+    """What one text says; kept, since a picture is asked about several phrases."""
+    return _Said([text])
+
+
 class _Alike:
     """Words without digits, to find those in that differ by errors of reading (rule 3)."""
 
@@ -234,13 +291,18 @@ class _Alike:
         own, bits = word.key, _bits(word.key)
         if word.has_digit or len(own) > _LONGEST:
             return
+        compared = 0
         for length in range(len(own) - 2, len(own) + 3):
             allowed = errors_allowed(max(length, len(own)))
             if not allowed or abs(length - len(own)) > allowed:
                 continue
             for other, its in self._by_length.get(length, {}).items():
-                if (its ^ bits).bit_count() <= 2 * allowed and _close(own, other, allowed):
-                    yield other
+                if (its ^ bits).bit_count() <= 2 * allowed:
+                    if _close(own, other, allowed):
+                        yield other
+                    compared += 1
+                    if compared == _MOST_CLOSE:
+                        return
 
 
 def _absent(asked: Sequence[_Word], said: _Said, *, read: bool) -> list[_Word]:
@@ -263,7 +325,7 @@ def _telling(words: Sequence[_Word], *, read: bool) -> list[_Word]:
 
 
 def _is_scrap(word: _Word) -> bool:
-    return len(word.folded) == 1 and not word.has_digit and not regex.fullmatch(_UNSPACED, word.folded)
+    return len(word.folded) == 1 and not word.has_digit and not UNSPACED.fullmatch(word.folded)
 
 
 def _distinct(words: Iterable[_Word]) -> Iterator[str]:

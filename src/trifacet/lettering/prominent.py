@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import regex
 
 from trifacet.lettering.lines import Lettering, Line
-from trifacet.lettering.matching import word_count
+from trifacet.lettering.matching import UNSPACED, word_count
 
 _TOP = "com|org|net|edu|gov|info|io|co|biz|me|tv|app|dev|shop|store|blog|uk|de|fr|es|it|nl|pl|jp|in|au|ca|us|eu|ch|at"
 _ADDRESS = (
@@ -43,11 +43,12 @@ class Prominence:
     """What counts as prominent.
 
     Args:
-        least_confidence: of a line. Below it every second line of real pictures is no word.
+        least_confidence: of a line. Below it most lines of the 20 Pinterest pictures are no words.
         least_height: of its letters, a share of the square root of the picture's area (its side, were it a square): at
             0.03 a picture that is shown 600 pixels wide and high has letters of 18 pixels, larger than a page's text.
         least_of_tallest: the same as a share of the tallest line's: lettering of a quarter is a note to it.
-        least_letters: letters and digits of a line; fewer are cut off something, but for numbers.
+        least_letters: letters and digits of a line; fewer are cut off something, but for numbers. In scripts without
+            spaces two are enough.
         page_words: with more words than this, small ones too, the picture is a page of text, which is asked for its
             title: read out whole they take ten seconds and more.
         title_over_median: of a page's lines those are its title that are this many times as tall as its middle one ...
@@ -111,12 +112,17 @@ def _of_the_picture(lettering: Lettering, rule: Prominence) -> list[Line]:
         line
         for line in lettering.lines
         if line.confidence >= rule.least_confidence
-        and (len(_LETTER.findall(line.text)) >= rule.least_letters or regex.search(r"\p{Nd}", line.text))
+        and (_letters(line.text) >= rule.least_letters or regex.search(r"\p{Nd}", line.text))
         and often[line.text.casefold()] < rule.watermark_times
         and not is_address(line.text)
         and not is_credit(line.text)
         and not (tagged >= rule.hashtag_wall and _HASHTAG.fullmatch(line.text))
     ]
+
+
+def _letters(text: str) -> int:
+    """Letters and digits; of scripts without spaces each counts as two."""
+    return len(_LETTER.findall(text)) + len(UNSPACED.findall(text))
 
 
 def _title(lines: Sequence[Line], rule: Prominence) -> tuple[Line, ...]:

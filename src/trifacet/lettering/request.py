@@ -57,16 +57,18 @@ class Quoted(NamedTuple):
 def quoted(lettering: Lettering, most: int) -> Quoted:
     """The lines of a picture for a request, ``most`` characters of them.
 
-    Which lines are in is decided by the height of their letters, so that small print goes first; those that are in
-    stand in the order in which they were read, so that words that go on in the next line stay together. The last line
-    that does not fit whole ends at a word's border, with an ellipsis.
+    Which lines are in is decided by the height of their letters, in steps of 1.4 times, so that small print goes first
+    and of lines that are set alike the last ones; those that are in stand in the order in which they were read, so that
+    words that go on in the next line stay together. The first line that does not fit whole ends at a word's border,
+    with an ellipsis, and is the last one in.
     """
-    lines = [(number, text, _height(line)) for number, line in enumerate(lettering.lines) if (text := plain(line.text))]
+    lines = [(number, text, _size(line)) for number, line in enumerate(lettering.lines) if (text := plain(line.text))]
     left = most
     kept: dict[int, str] = {}
     for number, text, _ in sorted(lines, key=lambda line: (-line[2], line[0])):
         if len(text) + _AROUND > left:
-            if head := _head(text, left - _AROUND - len(_CUT), whole_words=bool(kept)):
+            head = _head(text, left - _AROUND - len(_CUT), whole_words=bool(kept))
+            if any(char.isalnum() for char in head):
                 kept[number] = head + _CUT
             break
         kept[number] = text
@@ -96,12 +98,18 @@ def _is_seen(char: str) -> bool:
     return char.isspace() or char in "\u200c\u200d" or not unicodedata.category(char).startswith("C")
 
 
-def _height(line: Line) -> float:
-    """The height of its letters in pixels: the shorter side, for lines that run down a picture as for others."""
+def _size(line: Line) -> int:
+    """How large its letters are set, in steps of 1.4 times.
+
+    Their height is the line's shorter side, for lines that run down a picture as for others; two lines of a list differ
+    in it by which letters they have.
+    """
     if line.quad is None:
-        return min(line.box[2] - line.box[0], line.box[3] - line.box[1])
-    first, second, third, _ = line.quad
-    return min(math.dist(first, second), math.dist(second, third))
+        height = min(line.box[2] - line.box[0], line.box[3] - line.box[1])
+    else:
+        first, second, third, _ = line.quad
+        height = min(math.dist(first, second), math.dist(second, third))
+    return round(2 * math.log2(max(height, 1.0)))
 
 
 def _head(text: str, most: int, *, whole_words: bool) -> str:

@@ -94,7 +94,8 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> str:
         told = _type(arguments[0])  # a word, or the values to choose from
         word = "list of sections" if _section(arguments[0]) else f"list of {told}{'' if told[0] == '`' else 's'}"
     elif origin is tuple:
-        word = f"list of {len(arguments)} {_type(arguments[0])}s"
+        count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
+        word = f"list of {count}{_type(arguments[0])}s"
     else:
         named = {int: "integer", float: "number", str: "text", bool: "true or false"}
         word = named.get(annotation, "section" if _section(annotation) else "any value")

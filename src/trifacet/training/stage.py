@@ -28,6 +28,7 @@ from trifacet.training.recipe import Align, Recipe, Supervised
 from trifacet.training.sources import Scoring, Start, TrainingSet, scoring_of, training_set
 
 REJECTED = "rejected.jsonl"  # what rejected images lose, a line for each sample
+WATCHED: tuple[Split, ...] = ("validation", "preference", "sft")  # the first that there is, at looks
 DONE = "done.json"  # in a stage's folder; written when its model is there
 
 
@@ -135,8 +136,7 @@ def stage_of(recipe: Recipe, name: str, start: Start, files: FilesRead | None = 
     scoring = scoring_of(recipe.model, in_batch=recipe.rejected.in_batch)
     watch = None
     if settings.eval_every:
-        splits: tuple[Split, ...] = ("validation", "preference", "sft")
-        split = next(split for split in splits if has_split(recipe.data, split))
+        split = next(split for split in WATCHED if has_split(recipe.data, split))
         source = source_of(recipe.data, recipe.folder, split, files=files)
         longest, largest = recipe.generate.max_new_tokens, recipe.data.max_pixels
         watch = Watch(source, settings.eval_samples, longest, largest, scoring.rows, recipe.seed)

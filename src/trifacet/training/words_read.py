@@ -5,7 +5,7 @@ Invariant: what a run has read once is what it asks with ever after, whatever be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from trifacet.base.progress import Bar, console
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.data.words_read import RECORD, Counted, counted, is_unread, read_named, read_record, record_lines
+from trifacet.training.outcome import SCORED
 from trifacet.training.recipe import Recipe
+from trifacet.training.stage import WATCHED
 
 
 def read_words(
@@ -53,21 +55,25 @@ def read_words(
 
 def splits_asked(recipe: Recipe, *, texts: bool) -> dict[Split, int | None]:
     """The splits of which a recipe's stages ask a model, and how many rows of each; ``texts``: its last step too."""
+    data, stages = recipe.data, [recipe.sft, *recipe.align.values()]
     found: dict[Split, int | None] = {}
+
+    def add(splits: Sequence[Split], rows: int | None) -> None:
+        split = next((split for split in splits if has_split(data, split)), None)
+        if split is not None:
+            before = found.get(split, 0)
+            found[split] = None if rows is None or before is None else max(rows, before)
+
     if recipe.sft:
-        found["sft" if has_split(recipe.data, "sft") else "preference"] = None
-    if recipe.align:
-        limits = [stage.limit for stage in recipe.align.values()]
-        rows = None if None in limits else max(one for one in limits if one is not None)
-        found.setdefault("preference", rows)
-    watched = [stage.eval_samples for stage in (recipe.sft, *recipe.align.values()) if stage and stage.eval_every]
-    if watched and has_split(recipe.data, "validation"):
-        found["validation"] = max(watched)
-    last: Split = "validation" if recipe.sweep else "test"
-    if texts and has_split(recipe.data, last):
-        limit = recipe.generate.limit
-        found[last] = limit if limit is None else max(limit, found.get(last) or 0)
-    return {split: limit for split, limit in found.items() if has_split(recipe.data, split)}
+        add(["sft", "preference"], None)
+    for align in recipe.align.values():
+        add(["preference"], align.limit and max(align.limit, SCORED))
+    for stage in stages:
+        if stage is not None and stage.eval_every:
+            add(WATCHED, stage.eval_samples)
+    if texts:
+        add(["validation" if recipe.sweep else "test"], recipe.generate.limit)
+    return found
 
 
 def _read(recipe: Recipe, split: Split, source: Source, limit: int | None) -> None:

@@ -105,6 +105,7 @@ def test_a_number_differs_in_value_and_in_digits_that_are_not_taken_for_each_oth
         ("by german", "origin", "german"),
         ("STOP", "word", "STOP"),
         ("with deopbap", "word", "deopbap"),
+        ("with dumplings", "word", "dumplings"),
     ],
 )
 def test_the_kind_of_a_word_decides_what_it_is_exchanged_for(text, kind, before):

@@ -1,7 +1,7 @@
 """The checks of alt-texts as a step: rows whose alt-text is none leave the build, doubts are noted.
 
 Invariant: rules and messages are those of ``lint``; how often a text is used is counted over all rows that
-reach the step, by different images.
+reach the step, by different images. The rules about words in pictures hold where ``read-lettering`` was before it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from trifacet.building.lettered import letterings_of
 from trifacet.building.rows import RowBatch
 from trifacet.building.step import GlobalStep, Signatures, Tools
 from trifacet.lint import RULES, lint_text
@@ -80,7 +81,10 @@ def apply(batch: RowBatch, decided: pa.Table, parameters: Parameters, tools: Too
     given = {name: getattr(parameters, name) for name in ("platform", "max_chars", "min_words", "max_images", "ignore")}
     for post in batch.posts():
         alt = post["alt"]
-        findings = lint_text(alt, context=post["context"], images=images.get(post["row"], 1), **given)
+        lettering = next(iter(letterings_of(post)), None)
+        findings = lint_text(
+            alt, context=post["context"], images=images.get(post["row"], 1), lettering=lettering, **given
+        )
         fatal = next((one for one in findings if {one.rule, one.level} & set(parameters.drop)), None)
         rules = [finding.rule for finding in findings]
         if fatal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import regex
@@ -19,7 +20,8 @@ from trifacet.building.lettered import READ_FACT, any_holds, extra_of, lettering
 from trifacet.building.rows import Post, RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.lettering.claims import claimed
-from trifacet.lettering.lines import Lettering
+from trifacet.lettering.lines import Lettering, Line
+from trifacet.lettering.matching import asked_words
 from trifacet.preferences.rejected.misreading import Exchange, misread, places
 from trifacet.settings.section import Section
 
@@ -29,6 +31,9 @@ _TRIES = 12  # draws of another word, for one that does not stand in the picture
 _BRACKETED = regex.compile(r"\[[^\[\]]*\]")  # such as [person]
 
 _SHOWN = ("word", "origin")  # kinds of words that name what the picture may show
+_ROW = 3  # words in a row that are a transcript
+_MOST_WORDS = 400  # of a text that is looked at for transcripts
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]++(?:['’.,:-][\p{L}\p{M}\p{N}]++)*+")
 _WRITTEN_ON = regex.compile(r"[\p{L}\p{M}]++")
 
 
@@ -36,10 +41,10 @@ class Parameters(Section):
     """How many such texts a row gets, and what becomes of the rejected texts that it has."""
 
     versions: int = Field(1, ge=1, le=16, description="texts for a row, each with another exchange")
-    plain: Literal["claimed", "anywhere"] = Field(
-        "claimed",
+    plain: Literal["quoted", "anywhere"] = Field(
+        "quoted",
         description='words that are no number, day, price or name, and origins ("Italian"): exchanged where the '
-        "alt-text says that they are lettered, or anywhere, though the picture itself may show what they mean",
+        "alt-text quotes the picture, or anywhere, though the picture itself may show what they mean",
     )
     existing: Literal["beside", "instead", "keep"] = Field(
         "beside",
@@ -80,7 +85,7 @@ def exchanges(
     versions: int,
     key: Sequence[str | int],
     given: Sequence[str] = (),
-    plain: Literal["claimed", "anywhere"] = "claimed",
+    plain: Literal["quoted", "anywhere"] = "quoted",
 ) -> list[Exchange]:
     """Texts with one word of the pictures exchanged.
 
@@ -90,10 +95,10 @@ def exchanges(
         versions: how many texts; there may be fewer.
         key: what the random numbers hang on.
         given: texts that none of them may be.
-        plain: where words are taken that the picture itself may show; numbers, days, prices and names are taken
-            wherever they stand in the text.
+        plain: where words are taken that the picture itself may show: "quoted" is what the text says is lettered, and
+            three words in a row that stand so in a picture. Numbers, days, prices and names are taken anywhere.
     """
-    quoted = [claim.span for claim in claimed(text)]
+    quoted = [*(claim.span for claim in claimed(text)), *_transcribed(text, letterings)]
     closed = [match.span() for match in _BRACKETED.finditer(text)]
     allowed = [
         (place.start, place.end)
@@ -126,6 +131,19 @@ def by_construction(post: Post) -> frozenset[str]:
                 if before != after and text == alt[:start] + after + alt[start + len(before) :]:
                     made.add(text)
     return frozenset(made & set(post["rejected_responses"] or ()))
+
+
+def _transcribed(text: str, letterings: Sequence[Lettering]) -> list[tuple[int, int]]:
+    """Where a text has the words of a picture in their order: ``_ROW`` of them, of which two mean something."""
+    words = list(islice(_WORD.finditer(text), _MOST_WORDS))
+    there = [any_holds(letterings, word[0]) for word in words]  # "a" and "of" too, which a phrase may have or lack
+    found = []
+    for at in range(len(words) - _ROW + 1):
+        start, end = words[at].start(), words[at + _ROW - 1].end()
+        line = Line(text=text[start:end], box=(0.0, 0.0, 0.0, 0.0))
+        if all(there[at : at + _ROW]) and len(asked_words([line])) >= 2 and any_holds(letterings, line.text):
+            found.append((start, end))
+    return found
 
 
 def _whole(text: str, start: int, end: int) -> str:

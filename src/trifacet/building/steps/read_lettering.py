@@ -50,8 +50,8 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
                         post.note("no words given")
                 else:
                     readings = _readings(parameters.model_dump_json(), tools.folder / FOLDER, tools.max_pixels)
-                    first = first or readings.of(tools.path(post["file"]))
-                    more = [readings.of(tools.path(file)) for file in post["more_files"] or ()]
+                    first = first or _read(post["file"], readings, tools)
+                    more = [_read(file, readings, tools) for file in post["more_files"] or ()]
             except DataError as error:
                 post.note("picture cannot be read", problem=str(error))
         if first is not None:
@@ -60,6 +60,10 @@ def apply(batch: RowBatch, parameters: Parameters, tools: Tools) -> None:
                 extra[MORE] = [one.model_dump(mode="json") for one in more]
             _tell(post, [first, *more])
         post.fill("extra", json.dumps(extra, ensure_ascii=False) if extra else None)
+
+
+def _read(file: str, readings: Readings, tools: Tools) -> Lettering:
+    return readings.of(tools.path(file), file.partition(":")[2])
 
 
 def _given(post: Post, value: object) -> Lettering | None:
@@ -84,7 +88,7 @@ def _tell(post: Post, found: list[Lettering]) -> None:
 
 @functools.lru_cache(maxsize=2)
 def _readings(settings: str, folder: Path, max_pixels: int) -> Readings:
-    """One engine a process: opening one takes half a second and 300 MB."""
+    """One engine a process: opening one takes half a second and some hundred MB."""
     return Readings(Reading.model_validate_json(settings), folder, max_pixels=max_pixels)
 
 

@@ -170,9 +170,8 @@ def _of_kind(text: str, start: int, end: int) -> tuple[Kind, tuple[str, ...]] | 
         return None
     if _tag(lower.capitalize()).startswith("NNP") or (capital and not word.isupper()):
         return "name", _all_names()
-    if len(word) > _SHORTEST:
-        return "word", PLAIN["noun"]
-    return None
+    several = lower.endswith("s") and not lower.endswith(("ss", "us", "is"))
+    return ("word", PLAIN["nouns" if several else "noun"]) if len(word) > _SHORTEST else None
 
 
 @functools.cache
