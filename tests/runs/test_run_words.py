@@ -6,14 +6,19 @@ import shutil
 import pytest
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
+from searching import some
 from small_runs import STAGE, recipe_file
 
 from trifacet import describe as describe_from_python
 from trifacet import load
+from trifacet.data.source import FilesRead
 from trifacet.data.words_read import COUNTS, RECORD, read_record
 from trifacet.engine.encode import SampleEncoder
 from trifacet.lettering.engines.rapid import Rapid
+from trifacet.models.asking import WayOfAsking
 from trifacet.reports.run.report import write_report
+from trifacet.runs.steps import keep_words
+from trifacet.training.recipe import load_recipe
 
 SIGNS = ["OPEN DAY", "SALE 30%", "Room 512", "No entry", "", "FRESH BREAD"]
 CHANGES = {
@@ -129,31 +134,48 @@ def test_six_signs_are_read_once_and_asked_with_everywhere(data, tiny_folder, tm
     assert code == 0, said
     assert json.loads(told)["images"][0]["read"] == {"status": "read", "words": ["OPEN DAY"], "cut": False}
     describe_from_python(load(model), data / "1.png", "Post number 1.", max_new_tokens=2, beams=1)
-    common = ("--model", model, "--max-new-tokens", "2")
-    for command in (
-        ("generate", data / "test.jsonl", *common, "--output", tmp_path / "texts.jsonl"),
-        ("probe", data / "test.jsonl", *common, "--output", tmp_path / "probe.json", "--no-noise",
-         "--no-embeddings"),
-        ("evaluate", model, "--data", data / "test.jsonl", "--max-new-tokens", "2", "--output", tmp_path / "evaluation",
-         "--no-probe"),
-        ("rewards", recipe, "--model", model),
-        ("diff", out / "models" / "sft" / "model", model, "--data", data / "sft.jsonl"),
-    ):  # fmt: skip
-        code, _, said = trifacet(*command)
-        assert code in (0, 1), said
+    texts = ("--model", model, "--max-new-tokens", "2", "--output", tmp_path / "texts.jsonl")
+    assert trifacet("generate", data / "test.jsonl", *texts)[0] == 0
     assert asked == expected
     assert len(reads) == 6  # of all this not one picture was read again
 
     # nor where the run's record is gone, or the user's cache
     (out / RECORD).unlink()
-    assert trifacet("run", recipe)[0] == 0
-    assert len(reads) == 6
+    keep_words(load_recipe(recipe), FilesRead(), texts=True)
     assert read_record(out / RECORD) == record
     shutil.rmtree(tmp_path / "cache")
     shutil.rmtree(out / "models" / "dpo")
     assert trifacet("align", recipe)[0] == 0
     assert len(reads) == 6
     assert asked == expected
+
+
+COMMANDS = {
+    "rewards": lambda data, model, recipe, output: ("rewards", recipe, "--model", model),
+    "evaluate": lambda data, model, recipe, output: (
+        "evaluate", model, "--data", data / "test.jsonl", "--max-new-tokens", "2", "--output", output
+    ),
+    "probe": lambda data, model, recipe, output: (
+        "probe", data / "test.jsonl", "--model", model, "--max-new-tokens", "2", "--output", output
+    ),
+    "diff": lambda data, model, recipe, output: ("diff", model, model, "--data", data / "sft.jsonl"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", some(COMMANDS, "rewards"))
+def test_whoever_asks_the_model_reads_and_asks_alike(name, data, tiny_folder, tmp_path, trifacet, asked, reads):
+    for file in ("sft", "preference", "test"):
+        lines = (data / f"{file}.jsonl").read_text().splitlines(keepends=True)
+        (data / f"{file}.jsonl").write_text(lines[0])
+    recipe = recipe_file(tmp_path, tmp_path / "out", data, tiny_folder, {**CHANGES, "sft": None})
+    model = shutil.copytree(tiny_folder, tmp_path / "model")
+    WayOfAsking.of(load_recipe(recipe).data).write(model)
+    recipe.write_text(recipe.read_text().replace(str(tiny_folder), str(model)))
+    code, _, said = trifacet(*COMMANDS[name](data, model, recipe, tmp_path / f"{name}.out"))
+    assert code in (0, 1), said
+    assert len(reads) == 1
+    request = "Write alt-text for the image, given its context."
+    assert asked == {"Post number 0.": {f'{request}\nWords in the image:\n"OPEN DAY"\nContext:\nPost number 0.'}}
 
 
 def test_what_rows_state_goes_first_and_needs_no_engine(data, tiny_folder, tmp_path, trifacet, asked, monkeypatch):
@@ -204,17 +226,19 @@ def test_a_row_that_says_nothing_is_named_where_only_rows_say(data, tiny_folder,
 
 
 def test_a_picture_that_cannot_be_used_is_named_with_its_row(data, tiny_folder, tmp_path, trifacet, reads):
-    (data / "3.png").write_bytes(b"no picture")
+    lines = (data / "sft.jsonl").read_text().splitlines(keepends=True)
+    (data / "sft.jsonl").write_text("".join(lines[:3]))
+    (data / "1.png").write_bytes(b"no picture")
     recipe = recipe_file(tmp_path, tmp_path / "out", data, tiny_folder, {**CHANGES, "align": None})
     code, _, said = trifacet("sft", recipe)
     assert code == 2
-    assert "sft.jsonl, row 4, field 'image'" in said
-    assert len(reads) == 3  # which are kept
+    assert "sft.jsonl, row 2, field 'image'" in said
+    assert len(reads) == 1  # which is kept
     code, _, said = trifacet("sft", recipe, "--on-bad-row", "skip")
     assert code == 0, said
-    assert len(reads) == 5
-    assert "sft: 4 of 5 pictures have words" in said
-    assert "1 of 6 rows left out" in said
+    assert len(reads) == 2
+    assert "sft: 2 of 2 pictures have words" in said
+    assert "1 of 3 rows left out" in said
 
 
 def test_a_model_trained_without_words_reads_when_asked_to(data, tiny_folder, tmp_path, trifacet, asked):

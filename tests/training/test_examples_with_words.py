@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from small_runs import recipe_of
 
+from trifacet.base.errors import DataError
 from trifacet.data.formats import read_samples
 from trifacet.data.source import FilesRead, source_of
 from trifacet.data.words_read import RECORD, asked_form, counted, record_lines
@@ -134,6 +135,14 @@ def test_only_rows_that_are_asked_about_are_read(world, tmp_path, tiny_folder):
     assert splits_asked(recipe, texts=True) == {"sft": None, "preference": 4, "validation": 4, "test": 2}
     recipe = recipe_of(tmp_path, world, tiny_folder, {"sft.eval_every": 2, "sft.eval_samples": 7, "align": {}})
     assert splits_asked(recipe, texts=False) == {"sft": None, "preference": 7}  # of which training writes texts
+
+
+def test_words_that_are_stated_wrongly_are_named_with_their_row(stating, tiny_folder):
+    folder = stating({"text": "SALE"})
+    recipe = recipe_of(folder / "out", folder, tiny_folder, {"data.lettering": "prompt"})
+    with pytest.raises(DataError, match=r"test\.jsonl, row 1, field 'extra\.lettering"):
+        read_words(recipe, {"test": None}, FilesRead())
+    assert not (folder / "out").exists()
 
 
 def test_what_came_of_reading_is_counted(tmp_path, tiny_folder, capsys):

@@ -143,13 +143,16 @@ def attached(samples: Sequence[AnySample], known: Mapping[str, Any]) -> list[Any
 
 def counted(samples: Iterable[Sample], characters: int, own: int = 0) -> Counted:
     """What came of reading ``samples``, those without a picture left out; ``own`` of them say themselves what stands
-    there.
+    there. Raises DataError for one that says it wrongly.
     """
     total = words = cut = unreadable = 0
     for sample in samples:
         if sample.image is None or sample.extra.get(COLUMN) is None:
             continue
-        lettering = stated(sample.extra[COLUMN])
+        try:
+            lettering = stated(sample.extra[COLUMN])
+        except DataError as error:
+            raise of_sample(sample.id, error) from None
         lines, shortened = quoted(lettering, characters)
         total, words, cut = total + 1, words + bool(lines), cut + shortened
         unreadable += lettering.status == "cannot read"

@@ -15,6 +15,8 @@ from trifacet.base.progress import Bar, console
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.data.words_read import RECORD, Counted, counted, is_unread, read_named, read_record, record_lines
+from trifacet.lettering.request import stated
+from trifacet.lettering.settings import COLUMN
 from trifacet.training.outcome import SCORED
 from trifacet.training.recipe import Recipe
 from trifacet.training.stage import WATCHED
@@ -44,9 +46,9 @@ def read_words(
     told: dict[Split, Counted] = {}
     for split, limit in splits.items():
         source = source_of(recipe.data, recipe.folder, split, files=files)
-        own = [one for one in replace(source, words=None).read()[:limit] if one.image and not is_unread(one)]
+        own = _stating(source, limit)
         _read(recipe, split, source, limit)
-        told[split] = counted(source.read()[:limit], recipe.data.lettering_characters, len(own))
+        told[split] = counted(source.read()[:limit], recipe.data.lettering_characters, own)
         console.print(f"{split}: {told[split]}", soft_wrap=True)
     if keep and files.words != before:
         write_atomically(path, record_lines(files.words))
@@ -76,8 +78,21 @@ def splits_asked(recipe: Recipe, *, texts: bool) -> dict[Split, int | None]:
     return found
 
 
+def _stating(source: Source, limit: int | None) -> int:
+    """How many rows state themselves what stands in their pictures. Raises DataError for one that does so wrongly."""
+    count = 0
+    for row, one in replace(source, words=None).rows(lambda problem: None)[:limit]:
+        if one.image is not None and not is_unread(one):
+            try:
+                stated(one.extra[COLUMN])
+            except DataError as error:
+                raise of_sample(one.id, error, error.field, file=source.file, row=row) from None
+            count += 1
+    return count
+
+
 def _read(recipe: Recipe, split: Split, source: Source, limit: int | None) -> None:
-    """Into ``source.files``; a picture that cannot be used is told with its row, or its row has no words."""
+    """Into ``source.files``; a picture that cannot be used is told with its row, or its row is one to be left out."""
     rows = [(row, one) for row, one in source.rows(lambda problem: None)[:limit] if is_unread(one)]
     if not rows:
         return
@@ -95,7 +110,8 @@ def _read(recipe: Recipe, split: Split, source: Source, limit: int | None) -> No
             on_progress=bar.update,
         ):
             if not isinstance(found, DataError):
-                source.files.words[source.digest_of(name) or ""] = found
+                if (digest := source.digest_of(name)) is not None:
+                    source.files.words[digest] = found
             elif not source.skip or data.reading.engine == "given":
                 row, one = shown[name]
                 raise of_sample(one.id, found, found.field or "image", file=source.file, row=row)
