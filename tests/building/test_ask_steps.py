@@ -380,7 +380,7 @@ def test_faults_of_the_endpoint_change_nothing(tmp_path):
 
 def test_a_recipe_needs_what_the_steps_need():
     base = {"sources": [{"path": "x.jsonl"}], "models": {"m": {"base_url": "http://127.0.0.1:1/v1", "model": "x"}}}
-    with pytest.raises(ValueError, match="needs rejected responses: put 'rejected-response' before it"):
+    with pytest.raises(ValueError, match="needs rejected responses: put 'rejected-response' or 'misread' before it"):
         BuildRecipe.model_validate(base | {"steps": [{"verify": {"image": False}}]})
     with pytest.raises(ValueError, match="needs files"):
         BuildRecipe.model_validate(base | {"steps": ["rejected-response"]})
