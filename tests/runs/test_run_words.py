@@ -107,8 +107,12 @@ def test_six_signs_are_read_once_and_asked_with_everywhere(data, tiny_folder, tm
     assert json.loads((out / COUNTS).read_text())["test"]["words"] == 5
     sealed = json.loads((out / "run.json").read_text())["sealed"]
     assert {str(RECORD), str(COUNTS)} <= set(sealed)
+    scored = json.loads((out / "scores.json").read_text())
+    assert scored["models"]["sft"]["metrics"]["lettering/recall"] is not None
+    (recall,) = [one for one in scored["comparison"]["metrics"] if one["metric"] == "lettering/recall"]
+    assert recall["units"] == 5
     page = write_report(out).read_text()
-    assert "“<bdi>OPEN DAY</bdi>”" in page
+    assert "“<bdi>OPEN DAY</bdi>”" in page and "Words in the picture, by our own definition" in page
     assert "5 of 6 pictures have words" in page
 
     # the model remembers: whoever asks it asks alike
