@@ -19,12 +19,14 @@ from trifacet.building.recipe import load_build_recipe
 from trifacet.building.rows import RowBatch
 from trifacet.building.step import Tools
 from trifacet.building.steps import STEPS
+from trifacet.building.steps.lettering_claims import claims_held
 from trifacet.building.steps.misread import by_construction, exchanges
 from trifacet.lettering.engines import rapid
 from trifacet.lettering.lines import Lettering, Line
 from trifacet.lettering.matching import holds
 
 READ, CLAIMS, MISREAD = STEPS["read-lettering"], STEPS["lettering-claims"], STEPS["misread"]
+SEEDS = st.integers(0, 2**32 - 1)
 WRITE, VERIFY = STEPS["rejected-response"], STEPS["verify"]
 FONT = ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), 26)
 SIZE = (320, 100)
@@ -230,6 +232,18 @@ def test_claims_are_held_against_what_was_read(tmp_path):
     assert {one["id"] for one in done(CLAIMS, rows, tmp_path, quoted="drop")[0]} == {
         *("r0", "r3", "r4", "r5", "r7", "r8", "r9")
     }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    words=st.lists(st.sampled_from(["SALE", "Friday", "50%", "Hemingway", "$4.99", "Recipes"]), min_size=1), seed=SEEDS
+)
+def test_a_claim_with_one_word_exchanged_is_noticed(words, seed):
+    read = [Lettering(size=SIZE, lines=(Line(text=" ".join(words), box=(0, 0, 9, 9)),))]
+    text = f'A sign that reads "{" ".join(words)}".'
+    assert not any(one.missing for one in claims_held(read, text, ""))
+    for found in exchanges(text, read, 1, [seed, "x"]):
+        assert any(one.missing for one in claims_held(read, found.text, "")), found
 
 
 # misread
