@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from trifacet import score
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
@@ -163,6 +164,8 @@ def test_pictures_are_read_once_and_what_rows_state_stays(rendered_posts, tmp_pa
     assert scores.per_sample["a"] == pytest.approx(scores.per_sample["a"] | {RECALL: 50, PRECISION: 50})
     assert "1 of 3 samples have no words read in a picture, and no lettering metric" in scores.notes
     assert json.dumps(found[0].extra)  # as records are written
+    from_python = score({"a": 'A sign, "Platform 8".'}, [{"id": "a", "image": "sign.png"}], images=rendered_posts)
+    assert from_python.metrics[RECALL] == from_python.metrics[PRECISION] == 50
 
 
 @pytest.fixture
