@@ -6,7 +6,7 @@ import pytest
 
 from trifacet.generation import filtering
 from trifacet.generation import writer as local
-from trifacet.generation.filtering import DRAWS, broken_rules, candidates, first_passing
+from trifacet.generation.filtering import DRAWS, broken_rules, first_passing
 from trifacet.generation.results import settings_path, write_to_file
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter
@@ -42,7 +42,6 @@ def test_the_first_that_passes_is_taken_else_the_best_ones_rules_are_told():
     assert first_passing([""], "", "errors") == (None, ("missing",))
     assert broken_rules(texts[2], texts[2], "warnings") == ("repeats-post",)
     assert broken_rules(texts[2], texts[2], "errors") == ()
-    assert (candidates(3, 0), candidates(1, 0), candidates(1, 0.7), candidates(5, 0.7)) == (3, 1, DRAWS, 5)
 
 
 def test_a_refused_best_beam_gives_way_to_the_next(loaded, encoder, samples, images, refusing):

@@ -8,7 +8,7 @@ from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.generation.settings import Generation
-from trifacet.generation.writer import FamilyWriter, plan_batches
+from trifacet.generation.writer import FamilyWriter, longest_first
 
 
 def write(loaded, encoder, samples, images, **changes):
@@ -80,13 +80,12 @@ def test_texts_depend_on_picture_and_post(loaded, encoder, samples, images):
     assert len(texts) == 3
 
 
-def test_batches_hold_posts_of_like_length_and_the_longest_come_first(encoder, samples):
-    batches = plan_batches(encoder, samples, 3)
-    assert [[sample.id for sample in batch] for batch in batches] == [["s3", "s6", "s2"], ["s5", "s0", "s4"], ["s1"]]
+def test_the_longest_posts_come_first(encoder, samples):
+    assert [sample.id for sample in longest_first(encoder, samples)] == ["s3", "s6", "s2", "s5", "s0", "s4", "s1"]
 
 
 def test_posts_with_more_images_count_as_longer(encoder, mixed):
-    order = [sample.id for batch in plan_batches(encoder, mixed, 3) for sample in batch]
+    order = [sample.id for sample in longest_first(encoder, mixed)]
     assert order == ["s6", "s3", "s2", "s4", "s1", "s5", "s0"]
 
 

@@ -96,15 +96,13 @@ def test_the_number_of_posts_per_batch_may_change(run, uninterrupted, tmp_path):
     assert output.read_bytes() == uninterrupted
 
 
-def test_of_drawn_texts_the_number_of_posts_per_batch_may_not_change(run, tmp_path):
+def test_drawn_texts_go_on_as_they_began_with_another_number_of_posts_at_a_time(run, tmp_path):
     drawn = {"temperature": 1.5}
     whole, output = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
     run(whole, **drawn)
     with pytest.raises(Killed):
         run(output, stop_after=2, **drawn)
-    with pytest.raises(TrifacetError, match="batch_size 2 there, 5 now"):  # it would draw others
-        run(output, batch_size=5, **drawn)
-    run(output, **drawn)
+    run(output, batch_size=5, **drawn)
     assert output.read_bytes() == whole.read_bytes()
 
 

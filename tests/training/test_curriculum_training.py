@@ -229,7 +229,7 @@ def test_difficulty_by_the_meanings_of_sampled_answers(tmp_path, world, tiny_fol
     )
     assert all(0 <= value <= math.log(3) + 1e-9 for value in wanted)
     (folder / "done.json").unlink()
-    monkeypatch.setattr(writer, "_generate_batch", None)  # nothing is drawn again
+    monkeypatch.setattr(writer, "grown", None)  # nothing is drawn again
     train(recipe, "mcm", tiny_folder)
     assert phases(folder) == rows
 

@@ -104,6 +104,16 @@ class Family(Protocol):
         """
         ...
 
+    def grown_masks(self, seen_RQC: Tensor, key_RC: Tensor, query_RQ: Tensor) -> Any:
+        """The mask or masks of new tokens of text over a cache; ``key_RC`` and ``query_RQ`` are positions.
+
+        Args:
+            seen_RQC: true where a new token sees a place of its row.
+            key_RC: the first position id of each place.
+            query_RQ: that of each new token.
+        """
+        ...
+
     def hidden(
         self,
         model: nn.Module,
@@ -111,8 +121,12 @@ class Family(Protocol):
         attention_mask: Any,
         position_ids: Tensor,
         image_features: Sequence[Any],
+        cache: Any = None,
     ) -> Tensor:
-        """Last hidden states (B, N, hidden); ``image_features`` in the order of their runs in the rows."""
+        """Last hidden states (B, N, hidden); ``image_features`` in the order of their runs in the rows.
+
+        ``cache``: one of transformers, to which keys and values go and from which those of earlier tokens come.
+        """
         ...
 
     def logits(self, model: nn.Module, hidden: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ class Trie:
     ``parent_R`` and ``token_R``: the log-prob of response token ``token_R`` is read from the hidden state at
     ``parent_R``. ``path_M`` and ``read_M``: the log-probs ``read_M`` of the row belong to path ``path_M``, and count
     there as ``weight_M`` says (None: once).
-    ``lengths_P``: response tokens per path. ``total_tokens``: what one-by-one scoring would process.
+    ``lengths_P``: response tokens per path; ``leaf_P``: the place of each path's last token.
+    ``total_tokens``: what one-by-one scoring would process.
     """
 
     tokens_N: Ints
@@ -58,6 +59,7 @@ class Trie:
     path_M: Ints
     read_M: Ints
     lengths_P: Ints
+    leaf_P: Ints
     total_tokens: int
     weight_M: Floats | None = None
 
@@ -119,6 +121,7 @@ def build_trie(paths: Sequence[Path]) -> Trie:
         path_M=np.repeat(np.arange(len(paths)), lengths_P),
         read_M=read_M,
         lengths_P=lengths_P,
+        leaf_P=np.array([nodes[-1] for nodes in nodes_PL], dtype=np.int64),
         total_tokens=sum(len(path.tokens_L) for path in paths),
         weight_M=np.concatenate(weights) if weights else None,
     )

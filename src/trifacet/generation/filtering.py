@@ -12,12 +12,7 @@ from typing import Literal
 from trifacet.lint import lint_text
 
 Filter = Literal["errors", "warnings"]
-DRAWS = 4  # texts drawn for a post where there is one beam and a temperature
-
-
-def candidates(beams: int, temperature: float) -> int:
-    """How many texts are written for a post: one per beam; ``DRAWS`` where one beam draws; greedy search has one."""
-    return beams if beams > 1 or temperature == 0 else DRAWS
+DRAWS = 4  # texts drawn for one, where there is a temperature; else there is one for each beam
 
 
 def broken_rules(text: str, context: str, level: Filter) -> tuple[str, ...]:

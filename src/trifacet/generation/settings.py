@@ -64,10 +64,10 @@ Temperature = Annotated[float, Field(ge=0, le=100), AfterValidator(warm_enough)]
 class Generation(Section):
     """How texts are written; the defaults are the paper's: three beams, no sampling, at most 256 new tokens."""
 
-    beams: int = Field(3, ge=1, le=100, description="beams; 1 is greedy")
+    beams: int = Field(3, ge=1, le=100, description="beams, at temperature 0; 1 is greedy")
     temperature: Temperature = Field(0.0, description="0: no sampling; else at least 0.0001")
     max_new_tokens: int = Field(256, ge=1, le=100_000, description="longest text in tokens")
-    batch_size: int = Field(8, ge=1, le=100_000, description="posts per batch, sorted by length")
+    batch_size: int = Field(8, ge=1, le=100_000, description="posts that are written about at a time")
     limit: int | None = Field(None, ge=1, le=MOST, description="describe the first N test samples only")
     filter: Literal["errors", "warnings"] | None = Field(
         None,

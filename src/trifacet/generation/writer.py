@@ -1,19 +1,15 @@
-"""A family model of this machine as a writer, in batches.
+"""A family model of this machine as a writer of many texts at a time.
 
-Invariant: what a sample gets does not depend on which samples are still to do: batches are planned over the whole
-set, and a batch that is begun is generated whole. Shape letters: B rows, L tokens.
+Invariant: what a sample gets depends on the sample, the weights, the settings and, where it is drawn, on (seed, id,
+draw): not on what else is written, before or beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
-from transformers import GenerationConfig
+from typing import Any, NamedTuple
 
 from trifacet.base.draws import generator
 from trifacet.base.errors import TrifacetError, of_sample
@@ -22,19 +18,22 @@ from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
-from trifacet.generation.filtering import Filter, candidates, first_passing
+from trifacet.engine.growing import Prompt
+from trifacet.generation.filtering import DRAWS, Filter, first_passing
+from trifacet.generation.growing import Answer, Decoding, Question, grown
 from trifacet.generation.settings import Generation, data_digest
-from trifacet.models.decoding import decoding, generate, length_of
+from trifacet.models.decoding import decoding
 from trifacet.models.loading import weights_fingerprint
 
+DRAWING = 2  # the definition of drawing: 1 drew a batch together
 SeenAs = Callable[[TestSample, tuple[ImageInput, ...]], tuple[ImageInput, ...]]
 
 
-@dataclass(frozen=True)
-class _Prompt:
+class _Asked(NamedTuple):
+    """A sample whose prompt has so many tokens, those of the images too, and lost so many of its post."""
+
     sample: TestSample
-    ids_L: Tensor
-    images: tuple[ImageInput, ...]
+    tokens: int
     cut_tokens: int
 
 
@@ -75,34 +74,54 @@ class FamilyWriter:
         done: Collection[tuple[str, int]] = (),
         on_written: OnWritten | None = None,
     ) -> list[Written]:
-        """See ``Writer``. A batch with something left to do is generated whole, so that the rest gets the texts that it
-        would have got in one go. Raises TrifacetError for a request that does not fit.
-        """
+        """See ``Writer``. Raises TrifacetError for a request that does not fit."""
         require_unique_ids(posts)
-        config = _decoding(self.model, self.encoder, self.settings)
+        wanted = {post.id: [draw for draw in range(draws) if (post.id, draw) not in done] for post in posts}
+        how, level = self._how(), self.settings.filter
+        each = DRAWS if level and how.temperature else 1  # candidates of a draw: the first that passes is taken
+        asked: dict[str, _Asked] = {}
+        candidates: dict[tuple[str, int], dict[int, Written]] = {}
         texts: dict[tuple[str, int], Written] = {}
+        new: list[Written] = []
+
+        def groups() -> Iterator[list[Question]]:
+            for group in self._groups([post for post in posts if wanted[post.id]]):
+                images = self._images(group[0], images_root)
+                yield [self._question(post, images, wanted[post.id], each, asked) for post in group]
+
+        def hand_on() -> None:
+            nonlocal new
+            ready, new = new, []
+            texts.update(((text.id, text.draw), text) for text in ready)
+            if on_written and ready:
+                on_written(ready)
+
         was_training = self.model.training
         self.model.eval()
         try:
-            for batch in plan_batches(self.encoder, posts, self.settings.batch_size):
-                wanted = [n for n in range(draws) if any((post.id, n) not in done for post in batch)]
-                prompts = [self._prompt(post, images_root) for post in batch] if wanted else []
-                for draw in wanted:
-                    answers = _generate_batch(self, prompts, config, draw)
-                    new = [answer for answer in answers if (answer.id, draw) not in done]
-                    texts.update(((answer.id, draw), answer) for answer in new)
-                    if on_written:
-                        on_written(new)
+            for answer in grown(self.model, self.encoder.family, groups(), how, rows=self.settings.batch_size):
+                draw, place = divmod(answer.draw, each) if how.temperature else (0, answer.draw)
+                of_draw = candidates.setdefault((answer.key, draw), {})
+                of_draw[place] = self._written(asked[answer.key], answer)
+                if len(of_draw) < max(each, how.candidates):
+                    continue
+                written = [of_draw[place] for place in sorted(candidates.pop((answer.key, draw)))]
+                text = written[0] if level is None else _passing(written, asked[answer.key].sample.context, level)
+                same = [draw] if how.temperature else wanted[answer.key]  # not drawn, all are alike
+                new += [replace(text, draw=number) for number in same]
+                if len(new) >= self.settings.batch_size:
+                    hand_on()
         finally:
             self.model.train(was_training)
+            hand_on()
         every = ((post.id, draw) for post in posts for draw in range(draws))
         return [texts[key] for key in every if key in texts]
 
     def made_with(self, posts: Sequence[TestSample]) -> dict[str, Any]:
-        """See ``Writer``. The posts per batch count only where texts are drawn, a batch at a time."""
+        """See ``Writer``."""
         assert self.seen_as is as_it_is, "what is shown instead has no name that could be written down"
         settings = self.settings
-        sampling = {"seed": self.seed, "batch_size": settings.batch_size} if settings.temperature > 0 else {}
+        sampling = {"seed": self.seed, "drawing": DRAWING} if settings.temperature > 0 else {}
         chosen: dict[str, str] = {"filter": settings.filter} if settings.filter else {}
         if self.encoder.quoting is not None:
             chosen["words"] = self.encoder.words_digest(posts)
@@ -121,19 +140,71 @@ class FamilyWriter:
             **chosen,
         }
 
-    def _prompt(self, sample: TestSample, images_root: str | Path) -> _Prompt:
-        encoder, reserve = self.encoder, self.settings.max_new_tokens
+    def _how(self) -> Decoding:
+        settings = self.settings
+        config = decoding(
+            self.model,
+            self.encoder.tokenizer,
+            temperature=settings.temperature,
+            longest=settings.max_new_tokens,
+            ends=[self.encoder.end_id],
+            reserved=self.encoder.family.reserved_ids,
+        )
+        return Decoding(
+            longest=settings.max_new_tokens,
+            ends=frozenset(config.eos_token_id),
+            suppressed=tuple(config.suppress_tokens or ()),
+            temperature=settings.temperature,
+            beams=settings.beams,
+            candidates=settings.beams if settings.filter else 1,
+        )
+
+    def _groups(self, posts: Sequence[TestSample]) -> list[list[TestSample]]:
+        """Posts that show the same pictures, a batch of them at most; others alone."""
+        groups: dict[Any, list[TestSample]] = {}
+        for post in longest_first(self.encoder, posts):
+            same = post.pictures if post.pictures and self.seen_as is as_it_is else post.id
+            groups.setdefault(same, []).append(post)
+        size = self.settings.batch_size
+        return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
+
+    def _images(self, sample: TestSample, images_root: str | Path) -> tuple[ImageInput, ...]:
         try:
             pictures = (load_image(images_root, name, max_pixels=self.max_pixels) for name in sample.pictures)
-            images = self.seen_as(sample, tuple(encoder.family.read(picture) for picture in pictures))
-            path, cut = encoder.prompt_path(encoder.asked(sample), sample.context, images, reserve=reserve)
+            return self.seen_as(sample, tuple(self.encoder.family.read(picture) for picture in pictures))
         except TrifacetError as error:
             raise of_sample(sample.id, error) from None
-        return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
+
+    def _question(
+        self,
+        sample: TestSample,
+        images: tuple[ImageInput, ...],
+        wanted: Sequence[int],
+        each: int,
+        asked: dict[str, _Asked],
+    ) -> Question:
+        """A sample's question, which is noted in ``asked``."""
+        try:
+            path, cut = self.encoder.prompt_path(
+                self.encoder.asked(sample), sample.context, images, reserve=self.settings.max_new_tokens
+            )
+        except TrifacetError as error:
+            raise of_sample(sample.id, error) from None
+        asked[sample.id] = _Asked(sample, len(path.tokens_L), cut)
+        draws = {
+            draw * each + place: generator("text", self.seed, sample.id, draw, place)
+            for draw in wanted
+            for place in range(each)
+        }
+        return Question(sample.id, Prompt(path, images), draws)
+
+    def _written(self, asked: _Asked, answer: Answer) -> Written:
+        text = self.encoder.tokenizer.decode(answer.tokens, skip_special_tokens=True).strip()
+        return Written(asked.sample.id, text, asked.tokens, len(answer.tokens), asked.cut_tokens, ended=answer.ended)
 
 
-def plan_batches(encoder: SampleEncoder, samples: Sequence[TestSample], batch_size: int) -> list[list[TestSample]]:
-    """Batches of samples of like length, the longest first: memory that does not suffice shows at once.
+def longest_first(encoder: SampleEncoder, samples: Sequence[TestSample]) -> list[TestSample]:
+    """The longest first, so that memory that does not suffice shows at once, and those of like length are together.
 
     Images take most of the tokens, so samples with more of them count as longer.
     """
@@ -147,79 +218,10 @@ def plan_batches(encoder: SampleEncoder, samples: Sequence[TestSample], batch_si
         ]
     )
     order = sorted(range(len(samples)), key=lambda index: (-shown[index], -len(rendered[index]), index))
-    return [[samples[index] for index in order[at : at + batch_size]] for at in range(0, len(order), batch_size)]
-
-
-def _decoding(model: Any, encoder: SampleEncoder, settings: Generation) -> GenerationConfig:
-    return decoding(
-        model,
-        encoder.tokenizer,
-        temperature=settings.temperature,
-        longest=settings.max_new_tokens,
-        ends=[encoder.end_id],
-        reserved=encoder.family.reserved_ids,
-        beams=settings.beams,
-        candidates=candidates(settings.beams, settings.temperature) if settings.filter else 1,
-    )
-
-
-def _generate_batch(
-    writer: FamilyWriter, prompts: Sequence[_Prompt], config: GenerationConfig, draw: int
-) -> list[Written]:
-    model, encoder = writer.model, writer.encoder
-    device = next(model.parameters()).device
-    ids_BL, mask_BL = _pad_left([prompt.ids_L for prompt in prompts], config.pad_token_id)
-    images = [image for prompt in prompts for image in prompt.images]
-    told = {name: value.to(device) for name, value in encoder.family.told(ids_BL, images).items()}
-    # Not in inference mode: a model that is written with between steps might keep tensors that no training can use.
-    with torch.no_grad(), torch.random.fork_rng(enabled=config.do_sample):
-        if config.do_sample:
-            ids = (prompt.sample.id for prompt in prompts)
-            rng = generator("generate", writer.seed, *ids, *([draw] if draw else []))
-            torch.manual_seed(int(rng.integers(2**63)))
-        collated = {name: value.to(device) for name, value in encoder.family.collate(images).items()}
-        features = encoder.family.features(model, **collated) if collated else []
-        output_BL = generate(
-            model,
-            config,
-            input_ids=ids_BL.to(device),
-            attention_mask=mask_BL.to(device),
-            mm_encoder_outputs=encoder.family.encoded(features),
-            **told,
-        )
-    new_BL = output_BL[:, ids_BL.shape[1] :].tolist()
-    ends = {*config.eos_token_id, config.pad_token_id}
-    each = config.num_return_sequences  # a prompt's candidates stand together, the best beam first
-    answers = [_answer(writer, prompts[row // each], new_L, ends, draw) for row, new_L in enumerate(new_BL)]
-    level = writer.settings.filter
-    if level is None:
-        return answers
-    return [
-        _passing(answers[row * each : (row + 1) * each], prompt.sample.context, level)
-        for row, prompt in enumerate(prompts)
-    ]
+    return [samples[index] for index in order]
 
 
 def _passing(answers: Sequence[Written], context: str, level: Filter) -> Written:
     """The best answer that passes the filter; else none, with the best one's tokens counted."""
     place, broken = first_passing([answer.text for answer in answers], context, level)
     return replace(answers[0], text="", filtered=broken) if place is None else answers[place]
-
-
-def _answer(writer: FamilyWriter, prompt: _Prompt, new_L: list[int], ends: set[int], draw: int) -> Written:
-    length, longest = length_of(new_L, ends), writer.settings.max_new_tokens
-    text = writer.encoder.tokenizer.decode(new_L[:length], skip_special_tokens=True).strip()
-    return Written(
-        prompt.sample.id, text, len(prompt.ids_L), length, prompt.cut_tokens, draw=draw, ended=length < longest
-    )
-
-
-def _pad_left(rows: Sequence[Tensor], pad: int) -> tuple[Tensor, Tensor]:
-    """Ids and mask (B, L), the rows at the right: generation goes on from the last column."""
-    length = max(len(row) for row in rows)
-    ids_BL = torch.full((len(rows), length), pad, dtype=torch.long)
-    mask_BL = torch.zeros_like(ids_BL)
-    for number, row_L in enumerate(rows):
-        ids_BL[number, length - len(row_L) :] = row_L
-        mask_BL[number, length - len(row_L) :] = 1
-    return ids_BL, mask_BL

@@ -152,6 +152,9 @@ class TransformersFamily:
     def dense_masks(self, visible_BNN: Tensor, images_BN: Tensor, position_ids: Tensor) -> Any:
         return visible_BNN[:, None]
 
+    def grown_masks(self, seen_RQC: Tensor, key_RC: Tensor, query_RQ: Tensor) -> Any:
+        return seen_RQC[:, None]
+
     def hidden(
         self,
         model: nn.Module,
@@ -159,13 +162,15 @@ class TransformersFamily:
         attention_mask: Any,
         position_ids: Tensor,
         image_features: Sequence[Any],
+        cache: Any = None,
     ) -> Tensor:
         output = core(model).model(
             input_ids=input_ids_BN,
             attention_mask=attention_mask,
             position_ids=position_ids,
             mm_encoder_outputs=self.encoded(image_features) or None,
-            use_cache=False,
+            past_key_values=cache,
+            use_cache=cache is not None,
         )
         return output.last_hidden_state
 

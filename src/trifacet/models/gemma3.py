@@ -66,3 +66,8 @@ class Gemma3Family(TransformersFamily):
         window = self.config.get_text_config().sliding_window
         near_BNN = position_ids[:, None, :] > position_ids[:, :, None] - window
         return {"full_attention": seen_BNN[:, None], "sliding_attention": (seen_BNN & near_BNN)[:, None]}
+
+    def grown_masks(self, seen_RQC: Tensor, key_RC: Tensor, query_RQ: Tensor) -> Any:
+        window = self.config.get_text_config().sliding_window
+        near_RQC = key_RC[:, None, :] > query_RQ[:, :, None] - window
+        return {"full_attention": seen_RQC[:, None], "sliding_attention": (seen_RQC & near_RQC)[:, None]}
