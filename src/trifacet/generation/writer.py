@@ -77,6 +77,8 @@ class FamilyWriter:
         """See ``Writer``. Raises TrifacetError for a request that does not fit."""
         require_unique_ids(posts)
         wanted = {post.id: [draw for draw in range(draws) if (post.id, draw) not in done] for post in posts}
+        if not any(wanted.values()):
+            return []
         how, level = self._how(), self.settings.filter
         each = DRAWS if level and how.temperature else 1  # candidates of a draw: the first that passes is taken
         asked: dict[str, _Asked] = {}
