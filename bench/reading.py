@@ -6,10 +6,10 @@
     python bench/reading.py speed --pictures ../shared/data/pinterest/image   # one process and two
     python bench/reading.py memory --reads 10000
 
-``errors``: pages of 800 pixels with ``--lines`` texts each, of 24 pixels, dark on a plain pale ground, in three faces of
-DejaVu and seven languages; each row of the table changes one of these. CER is the Levenshtein distance over characters
-of the truth (case and marks count); "cannot read" are lines where nothing was read and letters were seen. Chinese and
-Japanese need ``--font-cjk FILE``. Intervals are BCa, 95 %, over pages.
+``errors``: pages of 800 pixels with ``--lines`` texts each, of 24 pixels, dark on a plain pale ground, in three faces
+of DejaVu and seven languages; each row of the table changes one of these. CER is the Levenshtein distance over
+characters of the truth (case and marks count); "cannot read" are lines where nothing was read and letters were seen.
+Chinese and Japanese need ``--font-cjk FILE``. Intervals are BCa, 95 %, over pages.
 """
 
 from __future__ import annotations
@@ -126,12 +126,11 @@ def tell_confidence(found: Found) -> None:
             f"\n{what}: expected calibration error {cells([calibration_error(each)])} %; of {len(sure)} with "
             f"confidence {SURE} and more {cells([rights])} % are right"
         )
-    foreign = [
-        one.right for _, one in judged(found.get(("letters", "Vietnamese"), []), "words") if one.confidence >= SURE
-    ]
+    vietnamese = judged(found.get(("letters", "Vietnamese"), []), "words")
+    foreign = [one.right for _, one in vietnamese if one.confidence >= SURE]
     if foreign:
         print(
-            f"\nVietnamese words: of {len(foreign)} with confidence {SURE} and more {100 * np.mean(foreign):.0f} % are right"
+            f"\nVietnamese: of {len(foreign)} words with confidence {SURE} and more {100 * np.mean(foreign):.0f} % right"
         )
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
+
 from lettered.pictures import Look, Page, page, poster
 from lettered.scoring import Outcome, outcomes
 from lettered.texts import drawn_texts
-from PIL import Image
-
 from trifacet.lettering.engine import open_engine
 from trifacet.lettering.files import picture_files
 from trifacet.lettering.lines import Lettering, Line
@@ -103,13 +103,9 @@ def _errors(read: Sequence[tuple[int, Outcome]]) -> list[Measure]:
 
 def _tell_real(taken: dict[int, list[Taken]]) -> None:
     most = max(SIDES)
-    print(
-        f"\n{len(taken[most])} real pictures; of the words read at {most} with confidence {SURE} and more, how many are"
-    )
-    print(f"read at other sides, of all and of lines higher than {LARGE:.0%} of the longest side\n")
-    print(
-        "| longest side | CPU s a picture | of 2000's | all words % | of large lines % | surely read, and not at 2000 |"
-    )
+    print(f"\n{len(taken[most])} real pictures; of the words read at {most} with confidence {SURE} and more, how many")
+    print(f"are read at other sides, of all and of lines higher than {LARGE:.0%} of the longest side\n")
+    print("| longest side | CPU s a picture | of 2000's | all words % | of large lines % | new, as sure |")
     print("|---:|---:|---:|---:|---:|---:|")
     for side in SIDES:
         rows = []
@@ -164,9 +160,7 @@ def speed(made: int, folder: Path | None, side: int, seed: int) -> None:
         if folder:
             sets[f"{len(picture_files([folder]))} real pictures"] = folder
         print(f"longest side {side}; {os.cpu_count()} cores, {os.getloadavg()[0]:.0f} processes that wanted them\n")
-        print(
-            "| pictures | processes | pictures a second | CPU s a picture | cores kept busy |\n|---|---:|---:|---:|---:|"
-        )
+        print("| pictures | processes | pictures a second | CPU s a picture | cores busy |\n|---|---:|---:|---:|---:|")
         for name, pictures in sets.items():
             count = len(picture_files([pictures]))
             for workers in (1, 2):

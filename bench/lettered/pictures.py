@@ -68,7 +68,7 @@ def page(texts: Sequence[str], look: Look, rng: np.random.Generator) -> Page:
         high, wide = own_HW.shape
         x, y = (at, (side - high) // 2) if sideways else ((side - wide) // 2, at)
         mask_HW[y : y + high, x : x + wide] = np.maximum(mask_HW[y : y + high, x : x + wide], own_HW)
-        truths.append(Truth(text, points + (x, y), look.size))
+        truths.append(Truth(text, points + np.array([x, y]), look.size))
         at += step
     if look.turned:
         mask_HW = np.asarray(Image.fromarray(mask_HW).rotate(look.turned, Image.Resampling.BICUBIC))
@@ -81,7 +81,7 @@ def poster(size: tuple[int, int], draw: Callable[[np.random.Generator], str], rn
     width, height = size
     mask_HW, truths, at = np.zeros((height, width), np.uint8), [], int(0.04 * height)
     while True:
-        letters = int(round(math.exp(rng.uniform(math.log(12), math.log(100)))))
+        letters = round(math.exp(rng.uniform(math.log(12), math.log(100))))
         font = ImageFont.truetype(FACES[int(rng.integers(len(FACES)))], letters)
         text = draw(rng)
         own_HW, points = _straight(text, font)
@@ -91,7 +91,7 @@ def poster(size: tuple[int, int], draw: Callable[[np.random.Generator], str], rn
         if wide <= 0.94 * width:
             x = int(rng.integers(int(0.03 * width), width - wide - int(0.03 * width) + 1))
             mask_HW[at : at + high, x : x + wide] = own_HW
-            truths.append(Truth(text, points + (x, at), letters))
+            truths.append(Truth(text, points + np.array([x, at]), letters))
             at += high + max(int(0.8 * letters), 16)
 
 

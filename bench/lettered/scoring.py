@@ -10,12 +10,13 @@ Shape letters: B bins, K statistics.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from lettered.pictures import Page, Truth
 from nltk.metrics.distance import edit_distance, edit_distance_align
 
+from lettered.pictures import Page, Truth
 from trifacet.lettering.lines import Lettering, Line
 from trifacet.statistics.measures import Measure, grouped_measure, per_hundred, share_measure
 
@@ -88,15 +89,11 @@ def right_words(words: Sequence[str], read: Sequence[str]) -> Array:
     """Which of the words read stand there, by an alignment with fewest errors."""
     right = np.zeros(len(read), bool)
     if words and read:
-        for before, after in _pairs(edit_distance_align(list(words), list(read))):
+        for before, after in pairwise(edit_distance_align(list(words), list(read))):
             both = after[0] == before[0] + 1 and after[1] == before[1] + 1
             if both and words[after[0] - 1] == read[after[1] - 1]:
                 right[after[1] - 1] = True
     return right
-
-
-def _pairs(steps: Sequence[tuple[int, int]]) -> Iterable[tuple[tuple[int, int], tuple[int, int]]]:
-    return zip(steps, steps[1:], strict=False)
 
 
 def _middle(box: Sequence[float]) -> Array:
@@ -112,7 +109,7 @@ def _nearest(truths: Sequence[Truth], point: Array) -> tuple[int, float]:
 def _foot(points_P2: Array, point: Array) -> tuple[float, float]:
     """Distance to a line of segments, and the way along it to where it is nearest."""
     found, walked = [], 0.0
-    for start, end in zip(points_P2, points_P2[1:], strict=False):
+    for start, end in pairwise(points_P2):
         length = float(np.linalg.norm(end - start))
         share = float(np.clip((point - start) @ (end - start) / max(length, 1e-9) ** 2, 0, 1))
         away = float(np.linalg.norm(start + share * (end - start) - point))
