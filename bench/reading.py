@@ -129,9 +129,8 @@ def tell_confidence(found: Found) -> None:
     vietnamese = judged(found.get(("letters", "Vietnamese"), []), "words")
     foreign = [one.right for _, one in vietnamese if one.confidence >= SURE]
     if foreign:
-        print(
-            f"\nVietnamese: of {len(foreign)} words with confidence {SURE} and more {100 * np.mean(foreign):.0f} % right"
-        )
+        share = 100 * np.mean(foreign)
+        print(f"\nVietnamese: of {len(foreign)} words with confidence {SURE} and more {share:.0f} % are right")
 
 
 def plot_confidence(found: Found, path: Path) -> None:

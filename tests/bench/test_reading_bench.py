@@ -38,7 +38,7 @@ def drawn(look, texts=TEXTS, seed=0):
         Look(contrast=-210),
         Look(contrast=50, turned=45),
     ],
-    ids=str,
+    ids=lambda look: f"{look.size} {look.way} {look.turned} {look.contrast}",
 )
 def test_ink_is_along_the_truths_lines_and_nowhere_else(look):
     made = drawn(look)
