@@ -41,7 +41,7 @@ NEEDING = {
     "review texts.jsonl texts.jsonl --data pairs.jsonl": "review",
     "read a.png": "lettering",
 }
-COME_ALONG = {"pydantic_core", "markupsafe", "starlette", "huggingface_hub"}  # with one that is required
+COME_ALONG = {"pydantic_core", "markupsafe", "starlette", "huggingface_hub", "cv2"}  # with one that is required
 POSIX_MODULES = ["fcntl", "resource", "pwd", "grp", "termios"]
 POSIX_NAMES = ["fork", "register_at_fork", "O_NONBLOCK", "O_CLOEXEC", "setitimer", "alarm", "SIGALRM", "SIGPROF"]
 RUN_ALL = """

@@ -52,7 +52,7 @@ def test_the_fingerprint_names_the_data():
 
 def test_a_language_without_data_is_refused_with_its_package():
     opened("eng")
-    with pytest.raises(TrifacetError, match="no data for language 'dzo' .*apt-get install tesseract-ocr-dzo"):
+    with pytest.raises(TrifacetError, match=r"no data for language 'dzo' .*apt-get install tesseract-ocr-dzo"):
         open_engine(Reading(engine="tesseract", languages=("eng", "dzo")))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from trifacet.base.errors import DataError
 from trifacet.base.files import write_atomically
@@ -24,6 +24,7 @@ from trifacet.web.pictures import Picture
 
 MOST = 300  # lines of a picture, and places that cannot be read
 _SIDE = 900  # pixels, the longest side
+_LABEL = 17  # pixels, the size of numbers
 _COLOURS = ((0, 114, 178), (213, 94, 0), (0, 120, 90), (160, 70, 130))
 _UNREADABLE = (90, 90, 90)
 
@@ -125,7 +126,7 @@ def _outlined(path: Path, name: str, size: tuple[int, int], outlines: Sequence[_
         raise DataError("it has another size now than when it was read")
     scale = min(_SIDE / max(size), max(1.0, 300 / max(size)))
     shown = picture.resize([max(round(side * scale), 1) for side in size], Image.Resampling.LANCZOS, reducing_gap=2.0)
-    pen = ImageDraw.Draw(shown)
+    pen, letters = ImageDraw.Draw(shown), ImageFont.load_default(_LABEL)
     for corners, number in outlines:
         points = [(x * (shown.width - 1), y * (shown.height - 1)) for x, y in corners]
         colour = _COLOURS[(number - 1) % len(_COLOURS)] if number else _UNREADABLE
@@ -133,11 +134,11 @@ def _outlined(path: Path, name: str, size: tuple[int, int], outlines: Sequence[_
             pen.line((start, end), fill=colour, width=2 if number else 1)
     for corners, number in outlines:  # over all lines
         x, y = corners[0][0] * (shown.width - 1), corners[0][1] * (shown.height - 1)
-        label = pen.textbbox((0, 0), str(number) if number else "?")
+        label = pen.textbbox((0, 0), str(number) if number else "?", font=letters)
         wide, high = label[2] + 4, label[3] + 3
         x, y = min(max(x - wide, 0), shown.width - wide), min(max(y, 0), shown.height - high)
         pen.rectangle(
             (x, y, x + wide, y + high), fill=_COLOURS[(number - 1) % len(_COLOURS)] if number else _UNREADABLE
         )
-        pen.text((x + 2, y + 1), str(number) if number else "?", fill="white")
+        pen.text((x + 2, y + 1), str(number) if number else "?", fill="white", font=letters)
     return embedded(shown)

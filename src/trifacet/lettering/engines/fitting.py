@@ -37,16 +37,16 @@ class Fitted(NamedTuple):
 
 
 def fitted(picture: Image.Image, longest_side: int) -> Fitted:
-    """An RGB picture reduced to ``longest_side``, with a margin at the right and below where it is thin or small.
+    """A picture as RGB, reduced to ``longest_side``, with a margin at the right and below where it is thin or small.
 
     The margin has the middling colour of the picture's border.
     """
     size = picture.size
-    reduced = picture
+    reduced = picture if picture.mode == "RGB" else picture.convert("RGB")  # which copies
     if max(size) > longest_side:
         share = longest_side / max(size)
         target = (max(round(size[0] * share), 1), max(round(size[1] * share), 1))
-        reduced = picture.resize(target, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        reduced = reduced.resize(target, Image.Resampling.LANCZOS, reducing_gap=2.0)
     width, height = reduced.size
     wide = max(width, -(-height // SLIMMEST), SMALLEST)
     high = max(height, -(-width // SLIMMEST), SMALLEST)

@@ -27,7 +27,7 @@ from trifacet.lettering.engines.word_places import placed_words
 from trifacet.lettering.lines import Corners, Lettering, Line, Quad
 from trifacet.lettering.settings import Reading
 
-DEFINITION = 3  # raised when the same models give other lines
+DEFINITION = 4  # raised when the same models give other lines
 MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
@@ -89,7 +89,7 @@ class Rapid:
 
     def read(self, picture: Image.Image) -> Lettering:
         """See ``Engine``. Raises TrifacetError where a model cannot be opened."""
-        shown = fitted(picture.convert("RGB"), self.settings.longest_side)
+        shown = fitted(picture, self.settings.longest_side)
         found = [one for one in self._recognised(shown) if inked(one.candidate.crop_HWC)]
         sound = legible([one.candidate for one in found], self._again)
         lines: list[Line] = []
@@ -112,20 +112,24 @@ class Rapid:
         if found is None:
             return
         crops, quads = found
-        upright, turned = self._engine.cls_and_rotate(crops)
-        read = self._engine.recognize_txt(upright)
+        upright, classified = self._engine.cls_and_rotate(crops)
+        turned = ["180" in label and score > _TURNED for label, score in classified.cls_res]
+        doubted = [number for number, one in enumerate(turned) if one]  # it turns many lines that stand upright
+        read = self._engine.recognize_txt([*upright, *(crops[number] for number in doubted)])
+        chosen = list(range(len(quads)))
+        for at, number in enumerate(doubted, start=len(quads)):
+            if read.scores[at] > read.scores[number]:
+                chosen[number], turned[number], upright[number] = at, False, crops[number]
         for number, quad in enumerate(quads):
-            label, score = turned.cls_res[number]
-            of_words = read.word_results[number]
+            of_words = read.word_results[chosen[number]]
             candidate = Candidate(
-                read.txts[number],
-                min(float(read.scores[number]), 1.0),
+                read.txts[chosen[number]],
+                min(float(read.scores[chosen[number]]), 1.0),
                 upright[number],
                 [column for word in of_words.word_cols for column in word],
                 of_words.line_txt_len,
             )
-            corners = as_read(quad, turned="180" in label and score > _TURNED)
-            yield _Recognised(candidate, corners, of_words.confs or [])
+            yield _Recognised(candidate, as_read(quad, turned=turned[number]), of_words.confs or [])
 
     def _detected(self, pixels_BGR: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
         """The crops and quads (N, 4, 2) of the places with letters, from the top down."""

@@ -31,6 +31,7 @@ PROGRAM = "tesseract"
 SECONDS = 120.0  # for a picture; pages of small print take some 20
 _SPARSE = "11"  # page segmentation: find as much lettering as there is, in no particular order
 _CODE = re.compile(r"[a-z]{3}(?:_[A-Za-z]+)*|script/[A-Za-z]+")
+_LEAST_LETTERS = 3  # of a line that cannot be read: with fewer it is texture, of which tesseract reads much as letters
 _NUMBERS = ("left", "top", "width", "height", "conf")
 _LISTED = re.compile(r'List of available languages in "(.+)" \(\d+\):')
 
@@ -97,17 +98,17 @@ class Tesseract:
 
     def read(self, picture: Image.Image) -> Lettering:
         """See ``Engine``. Raises DataError where it takes too long or the program fails."""
-        shown = fitted(picture.convert("RGB"), self.settings.longest_side)
+        shown = fitted(picture, self.settings.longest_side)
         data = io.BytesIO()
         shown.picture.save(data, "PNG", compress_level=1)
         codes = "+".join(self.settings.languages)
         table = self._run(["stdin", "stdout", "-l", codes, "--psm", _SPARSE, "tsv"], data.getvalue())
         lines, unreadable = [], []
         for line in _lines(table, shown):
-            if line.confidence < self.settings.least_confidence:
-                unreadable.append(line.box)
-            else:
+            if line.confidence >= self.settings.least_confidence:
                 lines.append(line)
+            elif sum(map(str.isalnum, line.text)) >= _LEAST_LETTERS:
+                unreadable.append(line.box)
         lines.sort(key=lambda line: (line.box[1], line.box[0]))
         return Lettering(size=picture.size, lines=tuple(lines), unreadable=tuple(unreadable))
 
