@@ -166,12 +166,13 @@ def main() -> None:
     parser.add_argument("--font-cjk", metavar="FILE", help="a font with Chinese and Japanese letters")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the reliability plot: PNG or SVG by its name")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="real pictures besides the made ones")
+    parser.add_argument("--limit", type=int, default=1000, help="of real pictures whose sides are compared")
     parser.add_argument("--made", type=int, default=12, help="made pictures")
     parser.add_argument("--longest-side", type=int, default=Reading().longest_side)
     parser.add_argument("--reads", type=int, default=1000, help="of memory")
     options = parser.parse_args()
     if options.what == "sides":
-        sides(options.made, options.pictures, SEED)
+        sides(options.made, options.pictures, options.limit, SEED)
     elif options.what == "speed":
         speed(options.made, options.pictures, options.longest_side, SEED)
     elif options.what == "memory":

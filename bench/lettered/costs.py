@@ -71,7 +71,7 @@ def read_at_sides(pictures: Sequence[tuple[str, Image.Image]], seed: int) -> dic
     return taken
 
 
-def sides(made: int, folder: Path | None, seed: int) -> None:
+def sides(made: int, folder: Path | None, limit: int, seed: int) -> None:
     """A row for each side: made pictures, whose words are known, and real ones, beside their reading at the largest."""
     pages = made_pages(made, SHAPES, seed)
     taken = read_at_sides([(str(number), one.picture) for number, one in enumerate(pages)], seed)
@@ -86,8 +86,14 @@ def sides(made: int, folder: Path | None, seed: int) -> None:
         ]
         print(f"| {side} | {_seconds(taken, side)} | {_cells(_errors(read))} |", flush=True)
     if folder:
-        real = [(path.name, Image.open(path).convert("RGB")) for path in picture_files([folder])]
-        _tell_real(read_at_sides(real, seed))
+        tell_real(read_at_sides(real_pictures(folder, limit, seed), seed))
+
+
+def real_pictures(folder: Path, limit: int, seed: int) -> list[tuple[str, Image.Image]]:
+    """So many pictures of a folder, drawn, with their names."""
+    paths = picture_files([folder])
+    drawn = np.random.default_rng(seed).permutation(len(paths))[:limit]
+    return [(paths[at].name, Image.open(paths[at]).convert("RGB")) for at in drawn]
 
 
 def _errors(read: Sequence[tuple[int, Outcome]]) -> list[Measure]:
@@ -101,7 +107,7 @@ def _errors(read: Sequence[tuple[int, Outcome]]) -> list[Measure]:
     return measures
 
 
-def _tell_real(taken: dict[int, list[Taken]]) -> None:
+def tell_real(taken: dict[int, list[Taken]]) -> None:
     most = max(SIDES)
     print(f"\n{len(taken[most])} real pictures; of the words read at {most} with confidence {SURE} and more, how many")
     print(f"are read at other sides, of all and of lines higher than {LARGE:.0%} of the longest side\n")
