@@ -42,6 +42,8 @@ from trifacet.statistics.significance import bca_intervals
 SEED = 20
 BASE = Look()
 CJK = ("Chinese", "Japanese")
+APART = ("Vietnamese", "letters stacked")
+FEWEST = 10  # judgements of a bin that is told
 LOOKS: dict[str, dict[str, Look]] = {
     "size": {f"{size} px": Look(size) for size in (8, 10, 12, 16, 24, 32, 48)},
     "contrast": {f"{grey} grey levels": Look(contrast=grey) for grey in (100, 50, 25, 12)}
@@ -99,13 +101,9 @@ def tell_errors(found: Found) -> None:
 
 
 def trusted(found: Found) -> list[Outcome]:
-    """What confidence is measured on: all rows of letters that the engine knows."""
-    return [
-        one
-        for (group, name), here in found.items()
-        if group != "other letters" and name != "Vietnamese"
-        for one in here
-    ]
+    """What confidence is measured on: letters that the engine knows, but for stacked ones, which come singly."""
+    rows = [here for (group, name), here in found.items() if group != "other letters" and name not in APART]
+    return [one for here in rows for one in here]
 
 
 def tell_confidence(found: Found) -> None:
@@ -115,9 +113,11 @@ def tell_confidence(found: Found) -> None:
     print(f"\n| confidence | {heads} |\n|---|---:|---:|---:|---:|---:|---:|")
     binned = {what: {row.begin: row for row in reliability(each)} for what, each in given.items()}
     for begin, end in zip(EDGES, (*EDGES[1:], 1), strict=True):
-        here = [rows[begin] for rows in binned.values() if begin in rows]
-        if len(here) == len(given):
-            shown = [f"{row.count} | {100 * row.confidence:.1f} | {cells([row.right])}" for row in here]
+        here = [rows.get(begin) for rows in binned.values()]
+        if any(row and row.count >= FEWEST for row in here):
+            shown = [
+                f"{row.count} | {100 * row.confidence:.1f} | {cells([row.right])}" if row else "0 | | " for row in here
+            ]
             print(f"| {begin:g} to {end:g} | {' | '.join(shown)} |")
     for what, each in given.items():
         sure = [(unit, one.right) for unit, one in each if one.confidence >= SURE]
@@ -141,9 +141,9 @@ def plot_confidence(found: Found, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, panel = pyplot.subplots(figsize=(5, 4), layout="constrained")
-    panel.plot([50, 100], [50, 100], color="grey", linestyle=":", label="as sure as right")
+    panel.plot([80, 100], [80, 100], color="grey", linestyle=":", label="as sure as right")
     for what, marker in (("words", "o"), ("lines", "s")):
-        rows = reliability(judged(trusted(found), what))
+        rows = [row for row in reliability(judged(trusted(found), what)) if row.count >= FEWEST]
         intervals = bca_intervals([row.right for row in rows], seed=SEED)
         sure, right = [100 * row.confidence for row in rows], [row.right.value for row in rows]
         for at, value, between in zip(sure, right, intervals, strict=True):
@@ -153,7 +153,7 @@ def plot_confidence(found: Found, path: Path) -> None:
     panel.set_ylabel("right, per cent")
     panel.set_ylim(0, 102)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend()
+    panel.legend(loc="lower right")
     figure.savefig(path, dpi=110)
 
 
