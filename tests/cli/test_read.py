@@ -1,6 +1,7 @@
 """``trifacet read``: lines as text, JSON and a page; what is hostile is shown and not obeyed."""
 
 import hashlib
+import inspect
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from hostile_pages import HOSTILE, only_our_markup
 from PIL import Image, ImageDraw, ImageFont
 
 from trifacet.base.seals import sealed
+from trifacet.cli.read import read
 from trifacet.lettering.lines import Lettering, Line
 from trifacet.lettering.reading import Readings
 from trifacet.lettering.settings import Reading
@@ -137,3 +139,9 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path, kept, trifacet):
     code, _, told = trifacet("read", path, "--cache", cache, "--html", tmp_path / "file" / "page.html")
     assert code == 2
     assert "cannot write" in told
+
+
+def test_the_commands_defaults_are_the_settings_own():
+    given = inspect.signature(read).parameters
+    for name in ("longest_side", "least_confidence"):
+        assert given[name].default == Reading.model_fields[name].default

@@ -45,7 +45,7 @@ def read(
     ] = "eng",
     longest_side: Annotated[
         int, typer.Option(min=64, max=10_000, help="Reduce larger pictures to this many pixels on their longer side.")
-    ] = 2000,
+    ] = 1400,
     least_confidence: Annotated[
         float,
         typer.Option(min=0, max=1, callback=a_number, help="Lines below it count as letters that cannot be read."),

@@ -23,7 +23,7 @@ class Reading(Section):
         ("eng",),
         description="tesseract's codes of the languages that may occur; rapidocr refuses those of other letters",
     )
-    longest_side: int = Field(
-        2000, ge=64, le=10_000, description="larger pictures are reduced to this many pixels on their longer side"
+    longest_side: int = Field(  # the default: where it costs little (``bench/reading.py sides``)
+        1400, ge=64, le=10_000, description="larger pictures are reduced to this many pixels on their longer side"
     )
     least_confidence: Unit = Field(0.5, description="lines below it count as letters that cannot be read")

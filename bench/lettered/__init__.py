@@ -1,0 +1,1 @@
+"""Pictures of words that are known, and how well they are read."""
