@@ -18,8 +18,9 @@ from trifacet.data.records import TestSample
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.scoring import TrieScorer
 from trifacet.generation.settings import Generation
-from trifacet.generation.writer import FamilyWriter, _decoding
+from trifacet.generation.writer import FamilyWriter
 from trifacet.models.asking import WayOfAsking
+from trifacet.models.decoding import decoding
 from trifacet.models.difference import compare_checkpoints
 from trifacet.models.loading import load_model, save_model
 from trifacet.models.paradigms import LoraSettings, choose_trained
@@ -140,7 +141,10 @@ def test_texts_are_those_of_transformers_alone(beams, family_folder, posts, phot
         add = not asked.startswith(processor.tokenizer.bos_token or "\0")
         pictures = [Image.open(photos / name) for name in post.pictures]
         inputs = processor(images=[pictures], text=[asked], return_tensors="pt", add_special_tokens=add)
-        config = _decoding(loaded.model, encoder, settings)
+        config = decoding(
+            loaded.model, encoder.tokenizer, temperature=0, longest=8, ends=[encoder.end_id],
+            reserved=loaded.family.reserved_ids, beams=beams,
+        )  # fmt: skip
         output = loaded.model.generate(**inputs, generation_config=config)[0, inputs["input_ids"].shape[1] :]
         assert processor.tokenizer.decode(output, skip_special_tokens=True).strip() == text.text
         assert text.prompt_tokens == inputs["input_ids"].shape[1]

@@ -61,8 +61,8 @@ def test_a_run_locates_counts_and_goes_on(data, tiny_folder, tmp_path, trifacet)
         "mean area": pytest.approx(share, abs=1e-5),
     }  # fmt: skip
     page = write_report(tmp_path / "out").read_text()
-    assert "2 samples have key regions, which cover 7.3% of the picture in the mean; the whole picture of" in page
-    assert "others: 3 nothing found, 1 whole picture." in page
+    assert "2 samples have key regions, which cover 7.3% of the picture in the mean." in page
+    assert "The others have noise over their whole picture: 3 nothing found, 1 whole picture." in page
     sealed = json.loads((tmp_path / "out" / "run.json").read_text())["sealed"]
     assert {f"regions/{name}" for name in (LINES, MARK)} <= set(sealed)
     before = (folder / LINES).read_bytes()

@@ -60,11 +60,11 @@ class RegionWords(RegionStrategy):
         erased = put_in(seen.picture, inpainted(seen.picture, weights), weights)
         words = self.words(seen)
         olds = [_seen(seen.picture, erased, one) for one in seen.lettering]
-        bold = _bold(olds)
+        weight_of = _bold(olds)
         made = erased
         for old in olds:
             if (word := words[old.text]) is not None:
-                made = _set(made, old, word, _faces()[bold[old.size[1]]])
+                made = _set(made, old, word, _faces()[weight_of[old.size[1]]])
         return put_in(erased, made, region.astype(np.uint8) * np.uint8(255))
 
     def words(self, seen: Seen) -> dict[str, str | None]:
