@@ -8,6 +8,13 @@ from collections.abc import Sequence
 
 # C0, DEL and C1 but white space; marks that turn the direction of what follows; halves of surrogate pairs.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
+# what is left of broken ones.
+_SEQUENCES = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|\x1b[ -/]*[0-~]?"
+)
 _NOT_ASCII = re.compile(r"[^\n\t -~]")
 _PART = r"[^\s\\/\"':=,;()<>]"  # a character of a path's part; a part may hold single blanks
 _FOLDERS = re.compile(
@@ -36,6 +43,11 @@ def _seen(found: re.Match[str]) -> str:
     if char.isprintable() or unicodedata.category(char) == "Zs":  # a blank of another width
         return char
     return char.encode("unicode_escape").decode("ascii")
+
+
+def without_sequences(text: str) -> str:
+    """``text`` without ANSI sequences; other control characters stay."""
+    return _SEQUENCES.sub("", text)
 
 
 def without_folders(text: str) -> str:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trifacet.base.words import CONTROL, visible_line
+from trifacet.base.words import CONTROL, visible_line, without_sequences
 from trifacet.cli.common import err, plain, write_json
 from trifacet.cli.options import a_temperature, a_text
 from trifacet.generation.opening import load_for_generation
 from trifacet.settings.section import LARGEST_SEED
 
 LONGEST_POST = 1_000_000  # bytes of a file with a post
-# ANSI sequences whole, so that their letters do not stay behind: first OSC and the like with their end, then CSI, then
-# what is left of broken ones.
-_ANSI = re.compile(
-    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|\x1b[ -/]*[0-~]?"
-)
 
 
 class Dtype(StrEnum):
@@ -151,4 +143,4 @@ def read_context(text: str | None, file: Path | None) -> str:
 
 def one_line(text: str) -> str:
     """``text`` for a terminal: no ANSI sequences, no control characters, white space collapsed to single blanks."""
-    return " ".join(CONTROL.sub("", _ANSI.sub("", text)).split())
+    return " ".join(CONTROL.sub("", without_sequences(text)).split())

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trifacet.lettering.settings import Reading
 from trifacet.settings.section import MOST, Section
 
 Split = Literal["sft", "preference", "validation", "test"]
@@ -48,6 +49,14 @@ class Data(Section):
         "Write alt-text for the image, given its context.", description="the request; the post follows after a label"
     )
     context_label: str = Field("Context:", description="label before the post; both are left out when it is empty")
+    lettering: Literal["leave", "prompt"] = Field(
+        "leave", description="prompt: put the words read in the picture into the request, between it and the post"
+    )
+    lettering_label: str = Field("Words in the image:", description="label before the words; left out without any")
+    lettering_characters: int = Field(
+        400, ge=8, le=10_000, description="most characters of the words in a request; what is set smallest goes first"
+    )
+    reading: Reading = Field(Reading(), description="how the words are read; a row's own extra.lettering goes first")
     max_length: int = Field(
         2048, ge=8, le=1_000_000, description="longest sequence in tokens; longer posts are cut at their end"
     )

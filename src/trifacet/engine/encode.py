@@ -6,19 +6,21 @@ sample is the end of its post, never an image or response token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trifacet.base.errors import TrifacetError, first_line
+from trifacet.base.errors import DataError, TrifacetError, first_line
 from trifacet.engine.control_tokens import ControlTokens
 from trifacet.engine.family import Family, ImageInput
 from trifacet.engine.trie import Floats, Ints, Path
+from trifacet.lettering.request import FIELD, Quoting, block, quoted, stated
+from trifacet.lettering.settings import COLUMN
 from trifacet.preferences.changed import Changes, segment_spans
 from trifacet.preferences.facets import Cell
 
@@ -45,10 +47,28 @@ class TextIds:
 
 
 class Asked(NamedTuple):
-    """A sample's own request and message of the system, as far as it has them."""
+    """A sample's own request and message of the system, as far as it has them, and the words read in its picture.
+
+    ``words`` are lines as ``lettering.request.quoted`` leaves them, none where a model is asked without them; all
+    versions of a sample are asked with those of its chosen picture.
+    """
 
     prompt: str | None = None
     system: str | None = None
+    words: tuple[str, ...] = ()
+
+
+class Shown(Protocol):
+    """What of a sample decides how a model is asked about it."""
+
+    @property
+    def image(self) -> str | None: ...
+    @property
+    def prompt(self) -> str | None: ...
+    @property
+    def system(self) -> str | None: ...
+    @property
+    def extra(self) -> Mapping[str, Any]: ...
 
 
 class SampleEncoder:
@@ -59,10 +79,14 @@ class SampleEncoder:
         prompt: the request, where a sample has none of its own.
         context_label: stands on a line before the post; request, label and post are one user message.
         max_length: longest sequence in tokens, image and response included.
+        quoting: how the words read in pictures are put between request and post (None: they are not).
     """
 
-    def __init__(self, family: Family, *, prompt: str, context_label: str, max_length: int) -> None:
+    def __init__(
+        self, family: Family, *, prompt: str, context_label: str, max_length: int, quoting: Quoting | None = None
+    ) -> None:
         self.family, self.prompt, self.context_label, self.max_length = family, prompt, context_label, max_length
+        self.quoting = quoting
         self.tokenizer = family.processor.tokenizer
         self._control = ControlTokens(family.processor, family.reserved_ids)
         self.neutral = self._control.broken
@@ -77,15 +101,34 @@ class SampleEncoder:
         except Exception:  # whatever a template that knows no such role makes Python do
             return False
 
+    def asked(self, sample: Shown) -> Asked:
+        """How the model is asked about a sample: the one place that makes this of a sample.
+
+        Raises:
+            DataError: the model is asked with the words read in a picture, and nobody has read this one's.
+        """
+        if self.quoting is None or sample.image is None:
+            return Asked(sample.prompt, sample.system)
+        if sample.extra.get(COLUMN) is None:
+            raise DataError(
+                "is missing: the model is asked with the words read in a picture, and this one is not read",
+                fix="give the row its words ([] for none), or have them read",
+                field=FIELD,
+            )
+        words = quoted(stated(sample.extra[COLUMN]), self.quoting.characters).lines
+        return Asked(sample.prompt, sample.system, words)
+
     def user_text(self, prompt: str | Asked | None, context: str) -> str:
-        """Request and post as the user's words; an empty post leaves the label out.
+        """Request, words of the picture and post as the user's words; what is empty leaves its label out.
 
         A message of the system stands before them where the template has no place for it.
         """
-        own, system = _asked(prompt)
+        own, system, words = _asked(prompt)
         request = self.neutral(own or self.prompt)
         if system and not self.takes_system:
             request = f"{self.neutral(system).strip()}\n{request}"
+        if words and self.quoting:
+            request = f"{request}\n{self.neutral(block(words, self.quoting.label))}"
         post = self.neutral(context).strip()
         return f"{request}\n{self.context_label}\n{post}" if post else request
 

@@ -20,7 +20,7 @@ from trifacet.base.errors import TrifacetError, of_sample
 from trifacet.base.images import MAX_PIXELS, load_image
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
-from trifacet.engine.encode import Asked, SampleEncoder
+from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.generation.filtering import Filter, candidates, first_passing
 from trifacet.generation.settings import Generation, data_digest
@@ -124,9 +124,7 @@ class FamilyWriter:
         try:
             pictures = (load_image(images_root, name, max_pixels=self.max_pixels) for name in sample.pictures)
             images = self.seen_as(sample, tuple(encoder.family.read(picture) for picture in pictures))
-            path, cut = encoder.prompt_path(
-                Asked(sample.prompt, sample.system), sample.context, images, reserve=reserve
-            )
+            path, cut = encoder.prompt_path(encoder.asked(sample), sample.context, images, reserve=reserve)
         except TrifacetError as error:
             raise of_sample(sample.id, error) from None
         return _Prompt(sample, torch.from_numpy(path.tokens_L), images, cut)
@@ -142,7 +140,7 @@ def plan_batches(encoder: SampleEncoder, samples: Sequence[TestSample], batch_si
     shown = [len(sample.pictures) for sample in samples]
     rendered = encoder.token_ids(
         [
-            encoder.rendered(Asked(sample.prompt, sample.system), sample.context, images=n)
+            encoder.rendered(encoder.asked(sample), sample.context, images=n)
             for sample, n in zip(samples, shown, strict=True)
         ]
     )

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import needed_for
 from trifacet.lettering.lines import Lettering
-from trifacet.lettering.settings import Reading
+from trifacet.lettering.settings import COLUMN, Reading
 
 
 class Engine(Protocol):
@@ -32,8 +33,14 @@ def open_engine(settings: Reading) -> Engine:
     """The engine that the settings name, ready to read.
 
     Raises:
-        TrifacetError: its package, program or models are not there.
+        TrifacetError: its package, program or models are not there, or it is ``given``, which rows have and no picture.
     """
+    if settings.engine == "given":
+        raise TrifacetError(f"engine 'given' takes extra.{COLUMN} of rows; name 'rapidocr' or 'tesseract' for pictures")
+    if settings.engine == "tesseract":
+        from trifacet.lettering.engines.tesseract import Tesseract
+
+        return Tesseract(settings)
     with needed_for(f"engine {settings.engine!r}, which reads words in pictures,"):
         from trifacet.lettering.engines.rapid import Rapid
 

@@ -19,7 +19,10 @@ class Reading(Section):
         description="rapidocr: Latin and Chinese letters, its models come with the package; tesseract: languages whose "
         "data are installed; given: the rows' own extra.lettering",
     )
-    languages: tuple[str, ...] = Field(("eng",), description="tesseract: its codes of the languages that may occur")
+    languages: tuple[str, ...] = Field(
+        ("eng",),
+        description="tesseract's codes of the languages that may occur; rapidocr refuses those of other letters",
+    )
     longest_side: int = Field(
         2000, ge=64, le=10_000, description="larger pictures are reduced to this many pixels on their longer side"
     )

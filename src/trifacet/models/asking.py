@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -16,12 +16,15 @@ from trifacet.base.errors import TrifacetError
 from trifacet.data.settings import Data
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
+from trifacet.lettering.request import Quoting
+from trifacet.lettering.settings import Reading
 from trifacet.models.settings import ImagePixels
 from trifacet.settings.section import Section
 
 FILE = "trifacet.json"
 ImageTiles = Literal["one", "any"]
 _DATA = Data()
+_WORDS = {"lettering", "lettering_label", "lettering_characters", "reading"}
 
 
 class WayOfAsking(Section):
@@ -30,6 +33,10 @@ class WayOfAsking(Section):
     prompt: str = _DATA.prompt
     context_label: str = _DATA.context_label
     max_length: int = Field(_DATA.max_length, ge=8, le=1_000_000)
+    lettering: Literal["leave", "prompt"] = "leave"
+    lettering_label: str = _DATA.lettering_label
+    lettering_characters: int = Field(_DATA.lettering_characters, ge=8, le=10_000)
+    reading: Reading = _DATA.reading
     image_tiles: ImageTiles = "one"
     image_pixels: ImagePixels | None = None
     four_bit: Literal["float32", "bfloat16"] | None = None  # what the base of an adapter was rounded from
@@ -41,6 +48,10 @@ class WayOfAsking(Section):
             prompt=data.prompt,
             context_label=data.context_label,
             max_length=data.max_length,
+            lettering=data.lettering,
+            lettering_label=data.lettering_label,
+            lettering_characters=data.lettering_characters,
+            reading=data.reading,
             image_tiles=image_tiles,
             image_pixels=image_pixels,
         )
@@ -59,9 +70,28 @@ class WayOfAsking(Section):
 
     def write(self, folder: Path) -> None:
         """Put the file into a checkpoint's folder."""
-        left_out = {"four_bit"} if self.four_bit is None else set()
-        (folder / FILE).write_text(json.dumps(self.model_dump(exclude=left_out), indent=2), encoding="utf-8")
+        told = self.told()
+        if self.four_bit is None:
+            del told["four_bit"]
+        (folder / FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+    def told(self) -> dict[str, Any]:
+        """It as JSON; of a model that is asked without the words of pictures nothing is said of them."""
+        return self.model_dump(mode="json", exclude=set() if self.lettering == "prompt" else _WORDS)
+
+    @property
+    def quoting(self) -> Quoting | None:
+        """How the words read in pictures are put to the model, if they are."""
+        if self.lettering == "leave":
+            return None
+        return Quoting(self.lettering_label, self.lettering_characters, self.reading)
 
     def encoder(self, family: Family) -> SampleEncoder:
         """What asks a model of ``family`` so."""
-        return SampleEncoder(family, prompt=self.prompt, context_label=self.context_label, max_length=self.max_length)
+        return SampleEncoder(
+            family,
+            prompt=self.prompt,
+            context_label=self.context_label,
+            max_length=self.max_length,
+            quoting=self.quoting,
+        )

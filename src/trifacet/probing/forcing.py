@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trifacet.data.records import TestSample
 from trifacet.engine.attention import visible
-from trifacet.engine.encode import Asked, SampleEncoder
+from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family, ImageInput, core
 from trifacet.engine.forwards import left_out
 from trifacet.engine.scoring import Encoded, collate
@@ -61,7 +61,7 @@ def force(
         TrifacetError: images, request and answer do not fit, or the post is not found in the rendered text.
     """
     shown = list(range(len(images)))
-    asked = Asked(sample.prompt, sample.system)
+    asked = encoder.asked(sample)
     (path,), cut = encoder.paths(asked, [sample.context], [text], images, [shown], [Cell()])
     ids, of_post = encoder.post_tokens(asked, sample.context, text, images=len(images), cut=cut)
     words_L = path.images_L < 0

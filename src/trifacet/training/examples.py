@@ -26,7 +26,7 @@ from trifacet.base.images import check_image, resolve_inside
 from trifacet.data.checking.texts import rejects_chosen
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.data.source import FilesRead
-from trifacet.engine.encode import Asked, SampleEncoder
+from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import ImageInput
 from trifacet.engine.scoring import Batch, Encoded, Rows, collate
 from trifacet.preferences.changed import SEGMENTS, ChangedTokens, Changes, segment_spans, segments_of
@@ -130,7 +130,7 @@ class Examples(Dataset[Example]):
         }
         cells = self.objective.cells(versions)
         shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
-        asked = Asked(sample.prompt, sample.system)
+        asked = self.encoder.asked(sample)
         changes = self.changes(sample)
         paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells, changes)
         return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)

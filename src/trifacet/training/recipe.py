@@ -295,6 +295,9 @@ def recipe_fingerprint(recipe: Recipe) -> str:
             del values["rejected"]["image"][key]
     if recipe.regions is None:
         del values["regions"]
+    if recipe.data.lettering == "leave":
+        for key in ("lettering", "lettering_label", "lettering_characters", "reading"):
+            del values["data"][key]
     if recipe.data.world and recipe.data.world.kind == "posts":
         del values["data"]["world"]["kind"]
     for stage in filter(None, (values["sft"], *values["align"].values())):

@@ -11,7 +11,6 @@ from PIL import Image
 
 from trifacet.base.errors import TrifacetError
 from trifacet.data.records import PreferenceSample, Sample, SupervisedSample
-from trifacet.engine.encode import Asked
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_processor
 from trifacet.training.recipe import Recipe
@@ -58,7 +57,7 @@ def token_budget(recipe: Recipe, samples: Sequence[Sample], sizes: Mapping[str, 
         try:
             image_tokens = sum(tokens_of(sizes[name]) for name in sample.pictures)
             shown = len(sample.pictures)
-            asked = Asked(sample.prompt, sample.system)
+            asked = encoder.asked(sample)
             table, cut = encoder.texts(asked, [sample.context], responses, image_tokens=image_tokens, images=shown)
         except TrifacetError:
             impossible.append(sample.id)

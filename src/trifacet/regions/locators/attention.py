@@ -18,7 +18,6 @@ from torch import Tensor
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.attention import visible
-from trifacet.engine.encode import Asked
 from trifacet.engine.family import ImageInput, core
 from trifacet.engine.forwards import left_out
 from trifacet.engine.scoring import Encoded, collate
@@ -82,7 +81,7 @@ class Attention:
             "by": self.settings.by,
             "share": self.settings.values.share,
             "threshold": self.settings.values.threshold,
-            "asking": self.asking.model_dump(mode="json"),
+            "asking": self.asking.told(),
             "weights": weights_fingerprint(self.model),
         }
 
@@ -107,7 +106,7 @@ class Attention:
     def maps(self, look: Look, image: ImageInput) -> dict[str, Floats]:
         """For each word that has tokens in the answer, how much each feature of the image matters for it, (F,)."""
         sample = look.sample
-        asked = Asked(sample.prompt, sample.system)
+        asked = self.encoder.asked(sample)
         (path,), _ = self.encoder.paths(asked, [sample.context], [sample.response], [image], [[0]], [Cell()])
         spans_R2 = self.encoder.response_spans(asked, sample.response)
         length = len(path.tokens_L) - path.response_start
