@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from trifacet.api.records import as_records
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.data.records import TestSample
+from trifacet.data.words_read import with_words
 from trifacet.engine.encode import SampleEncoder
-from trifacet.generation.opening import load_for_generation
+from trifacet.generation.opening import load_for_generation, way_of_asking
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter
 from trifacet.models.loading import LoadedModel
@@ -37,20 +38,29 @@ class VisionLanguageModel:
 
 
 def load(
-    checkpoint: str | Path, *, prompt: str | None = None, dtype: str = "float32", device: str = "auto"
+    checkpoint: str | Path,
+    *,
+    prompt: str | None = None,
+    read: bool | None = None,
+    dtype: str = "float32",
+    device: str = "auto",
 ) -> VisionLanguageModel:
     """Open a checkpoint.
 
     Args:
         checkpoint: hub id or folder; one with a LoRA adapter opens its base too. Safetensors only, no remote code.
         prompt: the request; by default the one that the model was trained with here, else the paper's.
+        read: whether the words read in a picture go into the request; by default as in the model's training here.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         device: ``auto`` takes an accelerator if there is one.
 
     Raises:
         TrifacetError: no such checkpoint, or one that is not whole or of no supported family.
     """
-    return VisionLanguageModel(*load_for_generation(str(checkpoint), prompt=prompt, dtype=dtype, device=device))
+    asked = way_of_asking(str(checkpoint), prompt=prompt, read=read)
+    return VisionLanguageModel(
+        *load_for_generation(str(checkpoint), prompt=prompt, dtype=dtype, device=device, asked=asked)
+    )
 
 
 def describe(
@@ -109,6 +119,6 @@ def generate(
         how = Generation(**settings)
     except ValidationError as error:
         raise TrifacetError(explain_invalid(error, Generation)) from None
-    posts = as_records(TestSample, samples)[: how.limit]
+    posts = with_words(as_records(TestSample, samples)[: how.limit], images, model.encoder.quoting)
     texts = FamilyWriter(model.model, model.encoder, how, seed).write(posts, images)
     return {text.id: text.text for text in texts}

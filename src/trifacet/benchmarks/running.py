@@ -19,6 +19,7 @@ from trifacet.benchmarks.checking import FileFound, Reasons
 from trifacet.benchmarks.judged import Verdict
 from trifacet.benchmarks.registry import Entry
 from trifacet.data.records import TestSample
+from trifacet.lettering.settings import COLUMN
 from trifacet.llm.asking import Asked, AskedModel, Progress
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.writer import EndpointWriter
@@ -124,8 +125,11 @@ def require_images(task: Task) -> None:
 
 
 def samples_of(items: Sequence[Item]) -> list[TestSample]:
-    """The questions as posts without words: what a model is asked is the benchmark's question alone."""
-    return [TestSample(id=item.id, image=item.image, prompt=item.question) for item in items]
+    """The questions as posts without words: what a model is asked is the benchmark's question alone.
+
+    Nor with the words read in the picture, also where a model was trained with them: the row states none.
+    """
+    return [TestSample(id=item.id, image=item.image, prompt=item.question, extra={COLUMN: []}) for item in items]
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def check(
         workers=workers,
         track=lambda found, total: track(found, "opening images", total, console=err, transient=True),
     )
-    budget = _add_budget(loaded, report) if loaded else None
+    budget = _add_budget(loaded, report, images if images is not None else file.parent) if loaded else None
     if json_path:
         write_json(report.as_dict() | {"budget": budget}, json_path)
     if json_path != "-":
@@ -215,15 +215,26 @@ def show(
     told = kind.value if kind else written_kind(file) or "preference"
     samples = read_samples(file, told, format, label=label)
     root = images if images is not None else file.parent
-    masks = None
+    masks = lettering = None
     if spec is not None and (spec.sees_regions or spec.needs_regions):
         from trifacet.base.images import MAX_PIXELS
         from trifacet.regions.given import MasksOfRows
         from trifacet.regions.store import Masks
 
-        masks = Masks(regions, max_pixels=MAX_PIXELS) if regions else MasksOfRows(root, max_pixels=MAX_PIXELS)
+        located = Masks(regions, max_pixels=MAX_PIXELS) if regions else None
+        masks = located or MasksOfRows(root, max_pixels=MAX_PIXELS)
+        lettering = located.lettering if located else None
     write_gallery(
-        samples, root, output, title=file.name, limit=limit, strategy=spec, versions=versions, masks=masks, seed=seed
+        samples,
+        root,
+        output,
+        title=file.name,
+        limit=limit,
+        strategy=spec,
+        versions=versions,
+        masks=masks,
+        lettering=lettering,
+        seed=seed,
     )
     out.print(f"{plain(str(output))}: {min(limit, len(samples))} of {len(samples)} samples")
 
@@ -246,15 +257,24 @@ def unpack(
     out.print(f"{plain(str(output or folder))}: {written} images written")
 
 
-def _add_budget(recipe: Any, report: Report) -> dict[str, Any]:
-    """Count tokens for the recipe's model; what can't be used becomes a finding. Returns the numbers for ``--json``."""
+def _add_budget(recipe: Any, report: Report, root: Path) -> dict[str, Any]:
+    """Count tokens for the recipe's model; what can't be used becomes a finding. Returns the numbers for ``--json``.
+
+    Where the recipe asks with the words of pictures they are read, and need not be read again by the run.
+    """
     from dataclasses import asdict
 
+    from trifacet.base.progress import Bar
     from trifacet.data.checking import Finding
+    from trifacet.data.words_read import with_words
+    from trifacet.models.asking import WayOfAsking
     from trifacet.training.token_budget import token_budget
 
     sizes = {image.name: image.size for image in report.images if image.size}  # those without are errors already
     usable = [sample for sample in report.samples.values() if all(name in sizes for name in sample.pictures)]
+    with Bar("words in pictures") as bar:
+        quoting, most = WayOfAsking.of(recipe.data).quoting, recipe.data.max_pixels
+        usable = with_words(usable, root, quoting, max_pixels=most, on_progress=bar.update)
     budget = token_budget(recipe, usable, sizes)
     rows = {sample.id: number for number, sample in report.samples.items()}
     for sample_id in budget.impossible:

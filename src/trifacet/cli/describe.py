@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trifacet.base.words import CONTROL, visible_line, without_sequences
 from trifacet.cli.common import err, plain, write_json
 from trifacet.cli.options import a_temperature, a_text
-from trifacet.generation.opening import load_for_generation
+from trifacet.generation.opening import load_for_generation, way_of_asking
 from trifacet.settings.section import LARGEST_SEED
+
+if TYPE_CHECKING:
+    from trifacet.data.records import TestSample
+    from trifacet.lettering.request import Quoting
 
 LONGEST_POST = 1_000_000  # bytes of a file with a post
 
@@ -32,6 +37,14 @@ class TextFilter(StrEnum):
     WARNINGS = "warnings"
 
 
+ReadOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--read/--no-read",
+        help="Put the words read in the picture into the request, or do not; by default as in the model's training.",
+        show_default=False,
+    ),
+]
 ModelOption = Annotated[str, typer.Option("--model", help="Folder or hub id of a checkpoint.", show_default=False)]
 BeamsOption = Annotated[int, typer.Option(min=1, max=100, help="Beams; 1 is greedy.")]
 TemperatureOption = Annotated[float, typer.Option(min=0, max=100, callback=a_temperature, help="0: no sampling.")]
@@ -70,6 +83,7 @@ def describe(
     max_new_tokens: NewTokensOption = 256,
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
+    read: ReadOption = None,
     seed: SeedOption = 17,
     filter: FilterOption = None,
     dtype: DtypeOption = Dtype.FLOAT32,
@@ -82,6 +96,8 @@ def describe(
 
     Example: trifacet describe photo.jpg --context "Ada's first day at school" --model runs/demo/models/mcm-dpo/model
     --max-new-tokens 48
+
+    Example: trifacet describe sign.jpg --read --model MODEL --json -
 
     Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model MODEL
     """
@@ -110,13 +126,15 @@ def describe(
         filter=filter.value if filter else None,
     )
     check_images(samples, paths[0].anchor)
-    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
+    asked = way_of_asking(model, prompt=prompt, read=read)
+    samples = read_words(samples, paths[0].anchor, asked.quoting)  # before minutes go into loading the model
+    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device, asked=asked)
     texts = FamilyWriter(loaded.model, encoder, settings, seed).write(samples, paths[0].anchor)
     rows: list[dict[str, Any]] = [
         {"image": str(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
-         "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens,
+         "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens, **words_of(sample, asked.quoting),
          **({"filtered": list(text.filtered)} if text.filtered else {})}
-        for path, text in zip(images, texts, strict=True)
+        for path, text, sample in zip(images, texts, samples, strict=True)
     ]  # fmt: skip
     for row in rows:
         if broken := row.get("filtered"):
@@ -127,6 +145,32 @@ def describe(
     if json_path != "-":
         for row in rows:
             typer.echo(row["text"] if len(rows) == 1 else f"{visible_line(row['image'])}\t{row['text']}")
+
+
+def read_words(samples: Sequence[TestSample], images: str | Path, quoting: Quoting | None) -> Sequence[TestSample]:
+    """The samples with what stands in their pictures, where a model is asked with it; a line tells what came of it."""
+    from trifacet.base.progress import Bar
+    from trifacet.data.words_read import counted, is_unread, with_words
+
+    if quoting is None:
+        return samples
+    own = sum(1 for one in samples if one.image and not is_unread(one))
+    with Bar("words in pictures") as bar:
+        found = with_words(samples, images, quoting, on_progress=bar.update)
+    err.print(f"words: {counted(found, quoting.characters, own)}", soft_wrap=True)
+    return found
+
+
+def words_of(sample: TestSample, quoting: Quoting | None) -> dict[str, Any]:
+    """What was read in the picture, as the request has it, for JSON; nothing of a model that is asked without."""
+    from trifacet.lettering.request import quoted, stated
+    from trifacet.lettering.settings import COLUMN
+
+    if quoting is None:
+        return {}
+    lettering = stated(sample.extra[COLUMN])
+    lines, cut = quoted(lettering, quoting.characters)
+    return {"read": {"status": lettering.status, "words": list(lines), "cut": cut}}
 
 
 def read_context(text: str | None, file: Path | None) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from trifacet.cli.common import EXIT_FINDINGS, err, out, plain, print_table, write_json
-from trifacet.cli.describe import DeviceOption, Dtype, DtypeOption
+from trifacet.cli.describe import DeviceOption, Dtype, DtypeOption, read_words
 from trifacet.settings.section import MOST
 
 LEAST = 1e-6  # of the weights' norm: below, nothing was learned
@@ -95,10 +95,11 @@ def _scores(
     from trifacet.models.loading import load_model
     from trifacet.training.watching import responses_batch
 
-    rows = _with_response(read_samples(data, "test")[:count], data)
+    asked = WayOfAsking.read(Path(aligned))
+    samples = [one for one in read_samples(data, "test")[:count] if isinstance(one, TestSample)]
+    rows = _with_response(list(read_words(samples, images, asked.quoting)), data)
     logps = []
     lengths: list[int] = []
-    asked = WayOfAsking.read(Path(aligned))
     for checkpoint in (aligned, base):
         loaded = load_model(checkpoint, dtype=dtype, device=device)
         encoder = asked.encoder(loaded.family)

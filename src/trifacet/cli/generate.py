@@ -19,11 +19,13 @@ from trifacet.cli.describe import (
     ModelOption,
     NewTokensOption,
     PromptOption,
+    ReadOption,
     SeedOption,
     TemperatureOption,
+    read_words,
 )
 from trifacet.cli.options import FormatOption
-from trifacet.generation.opening import load_for_generation
+from trifacet.generation.opening import load_for_generation, way_of_asking
 from trifacet.settings.section import MOST
 
 
@@ -42,6 +44,7 @@ def generate(
     batch_size: BatchOption = 8,
     limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
     prompt: PromptOption = None,
+    read: ReadOption = None,
     seed: SeedOption = 17,
     filter: FilterOption = None,
     dtype: DtypeOption = Dtype.FLOAT32,
@@ -71,10 +74,12 @@ def generate(
     samples = [sample for sample in read_samples(data, "test", format) if isinstance(sample, TestSample)][:limit]
     root = images or data.parent
     check_images(samples, root, file=data, format=format)  # before minutes go into loading the model
-    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
+    asked = way_of_asking(model, prompt=prompt, read=read)
+    posts = read_words(samples, root, asked.quoting)
+    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device, asked=asked)
     with Bar(plain(output.name)) as bar:
         writer = FamilyWriter(loaded.model, encoder, settings, seed)
-        texts = write_to_file(writer, samples, output, images_root=root, overwrite=overwrite, on_progress=bar.update)
+        texts = write_to_file(writer, posts, output, images_root=root, overwrite=overwrite, on_progress=bar.update)
     cut = sum(text.cut_tokens > 0 for text in texts)
     note = f"; {cut} over-long posts were cut at their end" if cut else ""
     refused = [text.filtered for text in texts if text.filtered]

@@ -18,9 +18,10 @@ from trifacet.cli.describe import (
     ModelOption,
     NewTokensOption,
     PromptOption,
+    read_words,
 )
 from trifacet.cli.options import FormatOption, a_text
-from trifacet.generation.opening import load_for_generation
+from trifacet.generation.opening import load_for_generation, way_of_asking
 from trifacet.settings.section import LARGEST_SEED, MOST
 
 if TYPE_CHECKING:
@@ -113,10 +114,12 @@ def probe(
     texts = _references(samples, references)
     root = images or data.parent
     check_images(samples, root, file=data, format=format)  # before minutes go into loading the model
-    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device)
+    asked = way_of_asking(model, prompt=prompt)
+    posts = read_words(samples, root, asked.quoting)
+    loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device, asked=asked)
     called = name or next(iter(name_models([model])))
     with Bar(plain(f"probe {called}")) as bar:
-        prober = Prober(loaded, encoder, samples, texts, root, looks, bar.update)
+        prober = Prober(loaded, encoder, posts, texts, root, looks, bar.update)
         document, states = prober.probe(model=called, data=data.name, others=others)
     write_atomically(output, document.model_dump_json(indent=1) + "\n")
     if vectors and states:

@@ -71,7 +71,7 @@ def regions(
 
     if data.suffix.lower() in (".yaml", ".yml"):
         _refuse_beside_recipe(images=images, format=None if format == "auto" else format)
-        source, opener, max_pixels = _of_recipe(data, overrides(set_, on_bad_row), model, seed)
+        source, opener, max_pixels = _of_recipe(data, overrides(set_, on_bad_row), model, seed, limit)
     else:
         source, opener, max_pixels = _of_file(data, images, format, label, set_ or [], model, seed, on_bad_row)
     with Bar("regions") as bar:
@@ -104,15 +104,17 @@ def _refuse_beside_recipe(**given: Any) -> None:
             raise TrifacetError(f"--{name} is for a data file; of a recipe it is a key: --set data.{name}={value}")
 
 
-def _of_recipe(path: Path, changes: list[str], model: str | None, seed: int | None) -> tuple[Source, Opener, int]:
-    from trifacet.data.source import source_of
-    from trifacet.runs.regions import opener_of
+def _of_recipe(
+    path: Path, changes: list[str], model: str | None, seed: int | None, limit: int | None
+) -> tuple[Source, Opener, int]:
+    from trifacet.data.source import FilesRead
+    from trifacet.runs.regions import opener_of, source_for
     from trifacet.training.recipe import load_recipe
 
     recipe = load_recipe(path, changes)
     if seed is not None:
         recipe = recipe.model_copy(update={"seed": seed})
-    source = source_of(recipe.data, recipe.folder, "preference")
+    source = source_for(recipe, FilesRead(), limit=limit)
     return source, opener_of(recipe, source, model), recipe.data.max_pixels
 
 

@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 
 from trifacet.base.digests import file_digest
 from trifacet.base.errors import DataError, TrifacetError
+from trifacet.base.images import resolve_inside
 from trifacet.base.opening import is_file, is_folder
 from trifacet.data.formats import iter_samples
 from trifacet.data.hub import is_hub
 from trifacet.data.records import Sample
 from trifacet.data.rows import OnProblem
 from trifacet.data.settings import Data, Split
+from trifacet.data.words_read import RECORD, attached, is_unread, read_record
 
 Value = TypeVar("Value")
 _Parsed = tuple[list[tuple[int, Sample]], list[DataError], Counter[str]]
@@ -28,11 +30,14 @@ _Parsed = tuple[list[tuple[int, Sample]], list[DataError], Counter[str]]
 class FilesRead:
     """What a run has read of its files and need not read again: samples, digests of images.
 
+    ``words`` is what stands in pictures, by their SHA-256, beyond what the run keeps of that.
+
     A file whose size or time of change is another since then is read anew.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], tuple[object, Any]] = {}
+        self.words: dict[str, Any] = {}
 
     def once(self, file: Path, purpose: tuple[object, ...], read: Callable[[], Value]) -> Value:
         """What ``read`` makes of ``file`` for this ``purpose``; what it raises is not kept."""
@@ -59,6 +64,7 @@ class Source:
     """A data file, its format, the records to make of it, the folder of its images, and the label before a post.
 
     ``skip``: rows that cannot be read are left out instead of ending the run. ``files``: what is read already.
+    ``words``: the run's record of what stands in the pictures, which its samples get (None: they get nothing).
     """
 
     file: Path
@@ -68,6 +74,7 @@ class Source:
     label: str
     skip: bool = False
     files: FilesRead = field(default_factory=FilesRead, repr=False, compare=False)
+    words: Path | None = None
 
     @property
     def is_there(self) -> bool:
@@ -83,14 +90,40 @@ class Source:
         rows, problems, _ = self._once()
         for problem in problems:
             on_bad_row(problem)
-        return list(rows)
+        return self._with_words(rows) if self.words else list(rows)
 
     def lost(self) -> dict[str, int]:
         """What rows say and no sample holds, with the number of rows. Raises as ``read``."""
         return dict(self._once()[2].most_common())
 
+    def _with_words(self, rows: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
+        """The rows with what is known of the pictures of those that do not say it themselves."""
+        assert self.words is not None
+        known = self.files.once(self.words, ("words",), lambda: read_record(self.words)) | self.files.words
+        if not known:
+            return list(rows)
+
+        def attach() -> list[tuple[int, Sample]]:
+            names = {one.image for _, one in rows if is_unread(one) and one.image is not None}
+            found = {name: known[digest] for name in names if (digest := self.digest_of(name)) in known}
+            return list(zip((row for row, _ in rows), attached([one for _, one in rows], found), strict=True))
+
+        state = (str(_state(self.words)), len(self.files.words))
+        return list(self.files.once(self.file, (*self._purpose, "words", *state), attach))
+
+    def digest_of(self, image: str) -> str | None:
+        """SHA-256 of a picture's bytes, None where there is no such file."""
+        try:
+            return self.files.digest(resolve_inside(self.images, image))
+        except (DataError, OSError):
+            return None
+
+    @property
+    def _purpose(self) -> tuple[object, ...]:
+        return self.format, self.kind, self.label, self.skip
+
     def _once(self) -> _Parsed:
-        return self.files.once(self.file, (self.format, self.kind, self.label, self.skip), self._parsed)
+        return self.files.once(self.file, self._purpose, self._parsed)
 
     def _parsed(self) -> _Parsed:
         problems: list[DataError] = []
@@ -132,9 +165,10 @@ def source_of(
         TrifacetError: ``data`` names none, or it is not there.
     """
     kind, files = kind or ("test" if split == "validation" else split), files or FilesRead()
+    words = run / RECORD if data.lettering == "prompt" else None
     if data.world is not None:
         folder = run / "data"
-        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder, data.context_label, files=files)
+        return Source(folder / f"{split}.jsonl", "trifacet", kind, folder, data.context_label, files=files, words=words)
     name = getattr(data, split)
     if name is None:
         raise TrifacetError(f"the recipe has no data.{split}; set it to a file below data.root")
@@ -143,7 +177,7 @@ def source_of(
     if not (is_hub(file) or is_file(file) or is_folder(file)):
         raise TrifacetError(f"data.{split}: no file {file}; set data.root to the folder that holds {name}")
     images = data.images.get(split, "") if isinstance(data.images, dict) else data.images or ""
-    return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip", files)
+    return Source(file, data.format, kind, root / images, data.context_label, data.on_bad_row == "skip", files, words)
 
 
 def has_split(data: Data, split: Split) -> bool:

@@ -48,6 +48,8 @@ _SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less 
 class _Lessons(Protocol):
     """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read."""
 
+    values: tuple[int, ...]
+
     def where(self, patches: int) -> Tensor | None:
         """The weight of each of a square of patches for each attribute, (1, P, A); None: where to look is learned."""
         ...

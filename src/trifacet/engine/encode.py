@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trifacet.base.digests import json_digest
 from trifacet.base.errors import DataError, TrifacetError, first_line
 from trifacet.engine.control_tokens import ControlTokens
 from trifacet.engine.family import Family, ImageInput
@@ -117,6 +118,11 @@ class SampleEncoder:
             )
         words = quoted(stated(sample.extra[COLUMN]), self.quoting.characters).lines
         return Asked(sample.prompt, sample.system, words)
+
+    def words_digest(self, samples: Iterable[Shown]) -> str:
+        """What identifies the words that the model is asked with about each of the samples. Raises as ``asked``."""
+        assert self.quoting is not None
+        return json_digest([self.quoting.label, *(self.asked(sample).words for sample in samples)])
 
     def user_text(self, prompt: str | Asked | None, context: str) -> str:
         """Request, words of the picture and post as the user's words; what is empty leaves its label out.

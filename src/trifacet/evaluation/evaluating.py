@@ -26,6 +26,7 @@ from trifacet.benchmarks.answering import answer, settings_of
 from trifacet.benchmarks.registry import Entry
 from trifacet.benchmarks.running import Task
 from trifacet.data.records import TestSample
+from trifacet.data.words_read import with_words
 from trifacet.engine.encode import SampleEncoder
 from trifacet.generation.results import write_to_file
 from trifacet.generation.settings import Generation, settings_path, writing_notes
@@ -254,14 +255,25 @@ def _written(models: Iterable[str], tests: Tests, folder: Path) -> Iterator[Path
 def _write_texts(model: _Model, tests: Tests, step: Step) -> None:
     assert tests.images is not None
     model.folder.mkdir(parents=True, exist_ok=True)
+    samples = _with_words(model, tests, step)
     with step(f"{model.name}: texts") as bar:
         write_to_file(
             model.writer(tests.writing, tests.seed),
-            tests.samples,
+            samples,
             model.folder / TEXTS,
             images_root=tests.images,
             on_progress=bar.update,
         )
+
+
+def _with_words(model: _Model, tests: Tests, step: Step) -> Sequence[TestSample]:
+    """The samples, with what stands in their pictures where the model is asked with it."""
+    quoting = model.encoder.quoting
+    if quoting is None:
+        return tests.samples
+    assert tests.images is not None
+    with step(f"{model.name}: words in pictures") as bar:
+        return with_words(tests.samples, tests.images, quoting, on_progress=bar.update)
 
 
 def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrite: bool) -> None:
@@ -290,19 +302,21 @@ def _run_benchmark(model: _Model, task: Task, tests: Tests, step: Step, overwrit
 def _look_into(model: _Model, looks: Looks, tests: Tests, step: Step) -> None:
     """Look into the model, unless the same looks at the same weights and samples are there."""
     assert tests.images is not None and tests.data is not None
+    encoder, samples = model.encoder, _with_words(model, tests, step)
     output, sidecar = model.folder / LOOKS, model.folder / LOOKS_SETTINGS
     asked = {
         "weights": model.weights,
         "looks": tests.looks_told,
         "dtype": tests.dtype,
-        "asked": [model.encoder.prompt, model.encoder.context_label, model.encoder.max_length],
+        "asked": [encoder.prompt, encoder.context_label, encoder.max_length],
         "samples": hashlib.sha256("\0".join(map(repr, tests.samples)).encode()).hexdigest(),
+        **({"words": encoder.words_digest(samples)} if encoder.quoting else {}),
     }
     if output.exists() and _holds(sidecar, asked):
         return
     references = {sample.id: sample.references[0] for sample in tests.samples if sample.references}
     with step(f"{model.name}: looks") as bar:
-        prober = Prober(model.loaded, model.encoder, tests.samples, references, tests.images, looks, bar.update)
+        prober = Prober(model.loaded, encoder, samples, references, tests.images, looks, bar.update)
         document, _ = prober.probe(model=model.name, data=tests.data.name)
     sidecar.unlink(missing_ok=True)
     write_atomically(output, document.model_dump_json(indent=1) + "\n")

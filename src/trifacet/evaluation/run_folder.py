@@ -20,6 +20,7 @@ from trifacet.comparing.reading import read_comparison
 from trifacet.data.records import TestSample
 from trifacet.data.settings import Data, Split, World
 from trifacet.data.source import FilesRead, source_of
+from trifacet.data.words_read import COUNTS
 from trifacet.settings.reading import explain_invalid
 from trifacet.settings.yaml_values import read_yaml
 
@@ -63,6 +64,16 @@ class Run:
     sweep: dict[str, Any]
     skipped: list[dict[str, Any]] = field(default_factory=list)  # rows that were left out
     comparison: Comparison | None = None
+    words: dict[str, Any] = field(default_factory=dict)  # by split, what came of reading pictures
+
+    @property
+    def words_asked(self) -> int | None:
+        """The most characters of a picture's words in a request; None where models are asked without them."""
+        data = self.recipe.get("data")
+        if not (isinstance(data, dict) and data.get("lettering") == "prompt"):
+            return None
+        most = number(data.get("lettering_characters"))
+        return Data().lettering_characters if most is None else int(most)
 
     @property
     def name(self) -> str:
@@ -110,6 +121,7 @@ def read_run(folder: Path, files: FilesRead | None = None) -> Run:
         seeds=_object(folder / "seeds.json"),
         sweep=_object(folder / "sweep.json"),
         skipped=_read_lines(folder / "skipped.jsonl"),
+        words=_object(folder / COUNTS),
         comparison=None if compared is None else read_comparison(compared, folder / "scores.json"),
     )
 

@@ -104,6 +104,8 @@ class FamilyWriter:
         settings = self.settings
         sampling = {"seed": self.seed, "batch_size": settings.batch_size} if settings.temperature > 0 else {}
         chosen = {"filter": settings.filter} if settings.filter else {}
+        if self.encoder.quoting is not None:
+            chosen["words"] = self.encoder.words_digest(posts)
         return {
             "weights": self.weights or weights_fingerprint(self.model),
             "dtype": str(self.model.dtype),

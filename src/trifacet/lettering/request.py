@@ -15,21 +15,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from trifacet.base.errors import DataError
 from trifacet.base.words import without_sequences
+from trifacet.lettering.given import given_lettering
 from trifacet.lettering.lines import Lettering, Line
 from trifacet.lettering.settings import COLUMN, Reading
 
 FIELD = f"extra.{COLUMN}"
 _QUOTES = re.compile('["\u201c-\u201f\uff02]')
 _LETTER = r"[^\x00-\x7f\u200c\u200d]"
-_JOINERS = re.compile(
-    rf"(?<!{_LETTER})[\u200c\u200d]|[\u200c\u200d](?!{_LETTER})"
-)  # but between letters that need them
+_JOINERS = re.compile(rf"(?<!{_LETTER})[\u200c\u200d]|[\u200c\u200d](?!{_LETTER})")  # where no script has them
 _AROUND = 3  # what a line costs besides its characters: two quotation marks and its end
 _CUT = "…"
+_ANY_SIZE = (
+    1_000_000_000,
+    1_000_000_000,
+)  # of a picture that need not be opened: which line is larger is all that counts
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,9 @@ def plain(text: str) -> str:
 
 
 def stated(value: Any, field: str = FIELD) -> Lettering:
-    """What a row says stands in its picture. Raises DataError for what is neither a reading nor a list of lines."""
-    try:
-        if isinstance(value, dict):
-            return Lettering.model_validate(value)
-        lines = [{"text": one} if isinstance(one, str) else one for one in value]
-        whole = (0.0, 0.0, 1.0, 1.0)
-        return Lettering.model_validate({"size": (1, 1), "lines": [{"box": whole, **one} for one in lines]})
-    except (ValidationError, TypeError):
-        raise DataError("is no list of lines", fix='write a list such as ["SALE", "5 May"]', field=field) from None
+    """What a row says stands in its picture, whatever its size. Raises DataError as ``given_lettering``."""
+    size = value.get("size") if isinstance(value, dict) else None
+    return given_lettering(value, tuple(size) if isinstance(size, list | tuple) else _ANY_SIZE, field)
 
 
 def _is_seen(char: str) -> bool:

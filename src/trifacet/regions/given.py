@@ -26,7 +26,7 @@ from trifacet.data.given_regions import (
     mask_files,
     region_word,
 )
-from trifacet.data.records import PreferenceSample, Sample
+from trifacet.data.records import PreferenceSample
 from trifacet.data.rows import MAX_ARRAY
 from trifacet.preferences.rejected.masks import Mask, union
 from trifacet.regions.looking import KeyWord, Look, Region
@@ -59,7 +59,7 @@ class Given:
         """What the data give is each sample's own: ``sees``."""
         return {"name": self.name, "definition": 1}
 
-    def sees(self, sample: Sample) -> dict[str, str]:
+    def sees(self, sample: PreferenceSample) -> dict[str, str]:
         """Digests of what the data give for a sample, the files of masks included. Raises DataError."""
         rows = sample.extra.get(COLUMN)
         try:
@@ -71,8 +71,9 @@ class Given:
             found["annotations"] = json_digest(self.annotations.of(sample.image))
         return found
 
-    def words(self, sample: PreferenceSample) -> tuple[KeyWord, ...]:
+    def words(self, look: Look) -> tuple[KeyWord, ...]:
         """The names of the regions of a sample as key words, with the places where its response has them."""
+        sample = look.sample
         rows = listed_regions(sample.extra.get(COLUMN))
         names = [region_word(one, f"{FIELD}[{number}]") for number, one in enumerate(rows)]
         if self.annotations:

@@ -12,22 +12,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.images import decode_image, load_image, resolve_inside
 from trifacet.data.records import PreferenceSample
-from trifacet.preferences.rejected.masks import Mask, area, union
-from trifacet.regions.given import Given
-from trifacet.regions.looking import KeyWord, Locator, Look, Region
+from trifacet.preferences.rejected.masks import Lettered, Mask, Quad, area, union
+from trifacet.regions.looking import KeyWord, Locator, Look, Region, WordsNamer
 
 if TYPE_CHECKING:
     from trifacet.models.asking import WayOfAsking  # which imports torch: not every locator needs it
@@ -80,14 +79,32 @@ class LocatedWord(_Kept):
     spans: tuple[tuple[int, int], ...] = Field(strict=False)
 
 
+class LetteredWord(_Kept):
+    """A word that stands in the picture, as it was read, and the corners around it, clockwise from its upper left."""
+
+    text: str
+    quad: Quad = Field(strict=False)
+
+
 class LocatedRegion(_Kept):
-    """Where a word is: the locator's score and box, the mask as PNG of 1 bit in base64, its share of the picture."""
+    """Where a word is: the locator's score and box, the mask as PNG of 1 bit in base64, its share of the picture.
+
+    ``lettering``: what the picture says there; left out of the line where it is no region of lettering.
+    """
 
     word: str
     score: float
     box: tuple[float, float, float, float] | None = Field(strict=False)
     area: float
     mask: str
+    lettering: tuple[LetteredWord, ...] = Field((), strict=False)
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if not self.lettering:
+            del values["lettering"]
+        return values
 
 
 class Located(_Kept):
@@ -112,13 +129,18 @@ class Located(_Kept):
         """The masks of its regions, decoded. Raises DataError for one of another size than the picture's."""
         return [decoded_mask(one.mask, self.size, max_pixels) for one in self.regions]
 
+    @property
+    def lettering(self) -> tuple[Lettered, ...]:
+        """The words that are lettered in its regions, each place once."""
+        return tuple(dict.fromkeys(Lettered(one.text, one.quad) for region in self.regions for one in region.lettering))
+
 
 @dataclass(frozen=True)
 class Looking:
     """Who looks for what, and what counts as found.
 
     Args:
-        chooser: of the words (None: those by which the data name their regions, or none).
+        chooser: of the words (None: those that the locator names, or none).
         locator: finds them.
         largest: a union of this share of the picture, or more, counts as the whole.
         seed: of what is drawn.
@@ -140,7 +162,7 @@ class Looking:
 
     def sees(self, sample: PreferenceSample, picture: str | None) -> dict[str, str]:
         """Digests of what the regions of a sample depend on; ``picture`` is that of its picture's file."""
-        given = self.locator.sees(sample) if isinstance(self.locator, Given) else {}
+        given = self.locator.sees(sample) if isinstance(self.locator, WordsNamer) else {}
         return {**({"picture": picture} if picture else {}), "response": text_digest(sample.response), **given}
 
     def located(self, sample: PreferenceSample, images: Path, max_pixels: int) -> Located:
@@ -150,11 +172,10 @@ class Looking:
         path = resolve_inside(images, sample.image)
         seen = self.sees(sample, file_digest(path))
         picture = load_image(images, sample.image, max_pixels=max_pixels)
-        words = self._words(sample)
-        regions: Sequence[Region] = ()
-        if words or self.chooser is None:
-            with _one_thread():
-                regions = self.locator.locate(Look(sample, picture, words, self.seed))
+        look = Look(sample, picture, (), self.seed)
+        with _one_thread():
+            words = self._words(look)
+            regions = self.locator.locate(replace(look, words=words)) if words or self.chooser is None else ()
         regions = [one for one in regions if one.mask.any()]
         for one in regions:
             if one.mask.shape != (picture.height, picture.width):
@@ -181,10 +202,10 @@ class Looking:
             union="" if whole is None else encoded_mask(whole),
         )
 
-    def _words(self, sample: PreferenceSample) -> tuple[KeyWord, ...]:
+    def _words(self, look: Look) -> tuple[KeyWord, ...]:
         if self.chooser is not None:
-            return self.chooser.choose(sample.response)
-        return self.locator.words(sample) if isinstance(self.locator, Given) else ()
+            return self.chooser.choose(look.sample.response)
+        return self.locator.words(look) if isinstance(self.locator, WordsNamer) else ()
 
 
 Opener = Callable[[], Looking]  # can be pickled: each process that looks opens its own
@@ -246,6 +267,7 @@ def _kept(region: Region) -> LocatedRegion:
         box=box,
         area=area(region.mask),
         mask=encoded_mask(region.mask),
+        lettering=tuple(LetteredWord(text=one.text, quad=one.quad) for one in region.lettering),
     )
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
 
 from trifacet.data.records import PreferenceSample
-from trifacet.preferences.rejected.masks import Corners, Mask
+from trifacet.preferences.rejected.masks import Corners, Lettered, Mask
 
 
 class KeyWord(NamedTuple):
@@ -37,13 +37,15 @@ class Look:
 class Region:
     """Where a word is: the mask over the picture, the locator's score (0 to 1), the box where it gave one.
 
-    An empty word: the region is of the whole response.
+    An empty word: the region is of the whole response. ``lettering``: the words that are lettered there, as they were
+    read, where it is a region of lettering.
     """
 
     word: str
     mask: Mask
     score: float
     box: Corners | None = None
+    lettering: tuple[Lettered, ...] = ()
 
 
 class Locator(Protocol):
@@ -57,4 +59,17 @@ class Locator(Protocol):
 
     def locate(self, look: Look) -> Sequence[Region]:
         """The regions found, best first per word; the picture is encoded once, however many words there are."""
+        ...
+
+
+@runtime_checkable
+class WordsNamer(Protocol):
+    """A locator that says itself which words it has regions of, where nobody chose any."""
+
+    def sees(self, sample: PreferenceSample) -> dict[str, str]:
+        """Digests of what it looks through besides picture and response. Raises DataError."""
+        ...
+
+    def words(self, look: Look) -> tuple[KeyWord, ...]:
+        """The words that there are regions of; ``look`` has none yet."""
         ...

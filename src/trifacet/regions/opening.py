@@ -17,10 +17,11 @@ from trifacet.regions.keywords.settings import KeyWords
 from trifacet.regions.locating import Looking, Opener, Place
 from trifacet.regions.locators.opening import open_locator
 from trifacet.regions.locators.settings import LocatorSettings
+from trifacet.regions.locators.words import WordsInPicture
 from trifacet.regions.looking import KeyWord
 from trifacet.regions.settings import Regions
 
-_WITHOUT_WORDS = ("given", "lowest-similarity")  # the data name the words; it is about the whole response
+_WITHOUT_WORDS = ("given", "words", "lowest-similarity")  # the first two name them; it is about the whole response
 
 
 class Words:
@@ -95,6 +96,9 @@ def open_looking(settings: Regions, place: Place, seed: int) -> Looking:
         annotations = place.root / settings.annotations if settings.annotations else None
         given = Given(place.images, max_pixels=place.max_pixels, annotations=annotations)
         return Looking(chooser, given, settings.largest, seed)
+    if locator.name == "words":
+        lettered = WordsInPicture(locator, place.images, max_pixels=place.max_pixels)
+        return Looking(chooser, lettered, settings.largest, seed)
     policy = str(place.policy) if place.policy else None
     return Looking(chooser, open_locator(locator, policy=policy, asking=place.asking), settings.largest, seed)
 

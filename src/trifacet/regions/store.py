@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from trifacet.base import claims
 from trifacet.base.bounded import OutOfBoundsError, call_many
 from trifacet.base.claims import Claim, Difference, differences, told
-from trifacet.base.digests import file_digest
+from trifacet.base.digests import file_digest, json_digest
 from trifacet.base.errors import DataError, TrifacetError, of_sample
 from trifacet.base.files import append_durably, replacing
 from trifacet.base.images import resolve_inside
@@ -29,7 +29,8 @@ from trifacet.base.opening import opened as opened_file
 from trifacet.base.seals import read_document, sealed, unsealed
 from trifacet.data.records import PreferenceSample
 from trifacet.data.source import FilesRead, Source
-from trifacet.preferences.rejected.masks import Mask
+from trifacet.lettering.settings import COLUMN as LETTERING
+from trifacet.preferences.rejected.masks import Lettered, Mask
 from trifacet.regions.given import Given
 from trifacet.regions.locating import Located, Looking, Opener, Status, decoded_mask, look_at, opened
 
@@ -160,6 +161,7 @@ def refuse_stale(
             if looking is not None:
                 return differences(seen, looking.sees(sample, picture))
             now = Looking(None, given).sees(sample, picture)
+            now[LETTERING] = json_digest(sample.extra.get(LETTERING))
             return differences(
                 {key: seen[key] for key in seen if key in now}, {key: now[key] for key in now if key in seen}
             )
@@ -262,10 +264,13 @@ class Masks:
         self.fingerprint: str = facts_of(folder)[WHOLE]
         self._unions: dict[str, tuple[tuple[int, int] | None, str]] = {}
         self._statuses: dict[str, tuple[Status, float]] = {}
+        self._lettering: dict[str, tuple[Lettered, ...]] = {}
         self.seen: dict[str, dict[str, str]] = {}
         for one in read_located(folder):
             self._unions[one.id] = (one.size, one.union if one.status == "located" else "")
             self._statuses[one.id], self.seen[one.id] = (one.status, one.area), one.seen
+            if one.status == "located" and one.lettering:
+                self._lettering[one.id] = one.lettering
 
     def __call__(self, sample: PreferenceSample) -> Mask | None:
         """The union of the sample's regions over the picture's own pixels; None: the whole picture has noise.
@@ -277,6 +282,10 @@ class Masks:
             raise DataError(f"sample {sample.id!r} has no line in {self.folder / LINES}", fix=AGAIN)
         size, mask = self._unions[sample.id]
         return decoded_mask(mask, size, self.max_pixels) if mask else None
+
+    def lettering(self, sample: PreferenceSample) -> tuple[Lettered, ...]:
+        """The words that are lettered in the sample's regions, and where; none of regions of anything else."""
+        return self._lettering.get(sample.id, ())
 
     def totals(self, ids: Sequence[str]) -> Totals:
         """How these samples fared."""

@@ -20,6 +20,8 @@ from trifacet.base.files import write_atomically
 from trifacet.base.images import MAX_PIXELS, load_image
 from trifacet.data.given_regions import COLUMN, given_regions
 from trifacet.data.records import PreferenceSample, Sample, TestSample
+from trifacet.lettering.request import plain, stated
+from trifacet.lettering.settings import COLUMN as LETTERING
 from trifacet.reports.region_pictures import Drawn, with_regions
 from trifacet.web.page import render_page
 from trifacet.web.pictures import Picture
@@ -27,7 +29,7 @@ from trifacet.web.pictures import Picture
 if TYPE_CHECKING:
     import torch
 
-    from trifacet.preferences.rejected.masks import Mask
+    from trifacet.preferences.rejected.masks import Lettered, Mask
     from trifacet.preferences.rejected.strategy import ImageStrategy
 
 LONGEST = 4_000  # characters of a text that the page holds
@@ -57,12 +59,14 @@ class Making:
         seed: of what is drawn.
         versions: rejected images of each sample.
         masks: where the key regions of a sample are; None where nobody has looked.
+        lettering: the words that stand in them, where they are regions of lettering.
     """
 
     strategy: ImageStrategy
     seed: int
     versions: int = 1
     masks: Callable[[PreferenceSample], Mask | None] | None = None
+    lettering: Callable[[PreferenceSample], Sequence[Lettered]] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def write_gallery(
     strategy: ImageStrategy | None = None,
     versions: int = 1,
     masks: Callable[[PreferenceSample], Mask | None] | None = None,
+    lettering: Callable[[PreferenceSample], Sequence[Lettered]] | None = None,
     seed: int = 17,
 ) -> None:
     """Write the first ``limit`` samples as one self-contained page.
@@ -107,12 +112,13 @@ def write_gallery(
         strategy: how to make a rejected image, and with it a rejected context, where the data give none.
         versions: how many rejected images to make of each.
         masks: where the key regions of a sample are, for strategies that look at them.
+        lettering: the words that stand in them, for strategies that replace words.
         seed: seed of what is drawn.
 
     Raises:
         TrifacetError: when the page cannot be written. An image that can't be read is shown as its problem.
     """
-    making = Making(strategy, seed, versions, masks) if strategy else None
+    making = Making(strategy, seed, versions, masks, lettering) if strategy else None
     shown = range(len(samples) if limit is None else min(limit, len(samples)))
     page = render_page(
         __name__,
@@ -151,6 +157,7 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making |
             _shown(sample, images, cut(texts[0]) if texts else "Image without a description"),
             rejected["image"],
         ),
+        *_lettering(sample),
         _Row("Context", _texts([sample.context]), rejected["context"]),
         _Row(
             "Reference" if sample.kind == "test" else "Response",
@@ -160,6 +167,18 @@ def _entry(samples: Sequence[Sample], index: int, images: Path, making: Making |
     ]
     extra = json.dumps(sample.extra, ensure_ascii=False, indent=2) if sample.extra else ""
     return _Entry(cut(sample.id), sample.prompt and cut(sample.prompt), cut(extra), rows)
+
+
+def _lettering(sample: Sample) -> list[_Row]:
+    """The words that stand in the picture, where the row says it."""
+    if sample.extra.get(LETTERING) is None:
+        return []
+    try:
+        lines = [text for line in stated(sample.extra[LETTERING]).lines if (text := plain(line.text))]
+    except TrifacetError as error:
+        return [_Row("Lettering", [Version(f"cannot be used: {cut(str(error))}")], [])]
+    told = " ".join(f"“{line}”" for line in lines)
+    return [_Row("Lettering", _texts([told]) if lines else [Version("nothing stands in it, or can be read")], [])]
 
 
 def cut(text: str) -> str:
@@ -240,7 +259,10 @@ def _made_images(
             chosen = load_image(images, paths[index])
             mask = looked(sample) if looked else None
             draw = Draw(making.seed, sample.id, version)
-            seen = Seen(chosen, sample.response, draw, _pixels, _MEAN, _STD, donor, mask=mask, versions=making.versions)
+            lettered = tuple(making.lettering(sample)) if making.lettering and mask is not None else ()
+            seen = Seen(
+                chosen, sample.response, draw, _pixels, _MEAN, _STD, donor, mask, making.versions, lettering=lettered
+            )
             located = seen.located is not None
             return shown(rejected_image(strategy, seen), seen)
 

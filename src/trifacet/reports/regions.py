@@ -64,7 +64,7 @@ class _Entry:
     response: str
     picture: Picture
     words: Sequence[tuple[str, float, bool]]  # text, score, found
-    regions: Sequence[tuple[int, str, float, float]]  # number, word, score, area
+    regions: Sequence[tuple[int, str, float, float, str]]  # number, word, score, area, what is lettered there
     more: int
     seconds: float | None
 
@@ -132,7 +132,10 @@ def _entry(
         cut(sample.response),
         _picture(one, sample, images, max_pixels),
         [(cut(word.text), word.score, word.text not in missing) for word in one.words[:MOST]],
-        [(n, cut(region.word), region.score, region.area) for n, region in zip(numbers, regions, strict=True)],
+        [
+            (n, cut(region.word), region.score, region.area, cut(" ".join(one.text for one in region.lettering)))
+            for n, region in zip(numbers, regions, strict=True)
+        ],
         len(one.regions) - len(regions),
         seconds.get(one.id),
     )

@@ -20,7 +20,7 @@ from trifacet.training.recipe import Recipe, dump_recipe, recipe_fingerprint
 
 PACKAGES = ("trifacet", "torch", "transformers", "peft", "accelerate", "tokenizers", "nltk", "pillow")
 RECIPE = "recipe.yaml"
-WRITTEN = ("models", "reference", "generations", "rejected", "regions")  # folders of a run
+WRITTEN = ("models", "reference", "generations", "rejected", "regions", "lettering")  # folders of a run
 FILES = ("report.html", "scores.json", "seeds.json", "sweep.json", "skipped.jsonl")
 WORLD_MARK = "complete"  # in data/, where the run made it; a user's own data/ is left alone
 

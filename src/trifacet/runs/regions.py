@@ -5,6 +5,7 @@ Invariant: regions that a stage is trained on are those of its own pictures and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from trifacet.base.errors import TrifacetError
@@ -17,6 +18,7 @@ from trifacet.regions.settings import Regions
 from trifacet.regions.store import locate, open_masks, refuse_other, rows_of
 from trifacet.training.recipe import Recipe
 from trifacet.training.sources import looks_at_regions, regions_folder
+from trifacet.training.words_read import read_words
 
 
 def opener_of(recipe: Recipe, source: Source, policy: str | Path | None = None) -> Opener:
@@ -30,6 +32,18 @@ def opener_of(recipe: Recipe, source: Source, policy: str | Path | None = None) 
         WayOfAsking.of(recipe.data, image_tiles=model.image_tiles or "one", image_pixels=model.image_pixels),
     )
     return opener_for(recipe.regions or Regions(), place, recipe.seed)
+
+
+def source_for(recipe: Recipe, files: FilesRead, *, limit: int | None = None) -> Source:
+    """The preference samples as a recipe's locator sees them: with the words read in their pictures where it asks a
+    model that is asked with them; all others look at the picture themselves.
+    """
+    source = source_of(recipe.data, recipe.folder, "preference", files=files)
+    if (recipe.regions or Regions()).locator.name != "attention":
+        return replace(source, words=None)
+    if recipe.data.lettering == "prompt":
+        read_words(recipe, {"preference": limit}, files, keep=False)
+    return source
 
 
 def refuse_without_section(recipe: Recipe) -> None:
@@ -52,7 +66,7 @@ def locate_regions(recipe: Recipe, policy: str | Path, files: FilesRead) -> None
     looking = [stage for stage in recipe.align.values() if looks_at_regions(recipe, stage)]
     limits = [stage.limit for stage in looking]
     limit = None if None in limits else max(one for one in limits if one is not None)
-    source = source_of(recipe.data, recipe.folder, "preference", files=files)
+    source = source_for(recipe, files, limit=limit)
     folder, most = regions_folder(recipe), recipe.data.max_pixels
     opener, stated = opener_of(recipe, source, policy), recipe.regions.stated
     if recipe.regions.file is not None:

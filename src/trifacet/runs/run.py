@@ -20,6 +20,7 @@ from trifacet.base.files import write_atomically
 from trifacet.base.progress import console
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, has_split, source_of
+from trifacet.data.words_read import COUNTS, RECORD
 from trifacet.generation.settings import settings_path
 from trifacet.models.loading import pick_device
 from trifacet.regions.store import LINES, MARK, TIMES
@@ -29,6 +30,7 @@ from trifacet.runs.regions import locate_regions, refuse_without_section
 from trifacet.runs.steps import (
     base_model,
     describe,
+    keep_words,
     make_world,
     posts_of,
     preview_rejected,
@@ -86,7 +88,7 @@ def run_stages(recipe: Recipe, names: Sequence[str], *, overwrite: bool = False)
     files = FilesRead()
     _check_files(recipe, ["sft", "preference"], files)
     with _claimed(recipe, overwrite=overwrite) as record:
-        base = _prepared(recipe, record, files)
+        base = _prepared(recipe, record, files, texts=False)
         return list(_stages(recipe, names, base, record, files).values())
 
 
@@ -126,13 +128,18 @@ def _check_files(recipe: Recipe, splits: list[Split], files: FilesRead) -> None:
         ranks.first_does(read)
 
 
-def _prepared(recipe: Recipe, record: Claim | None, files: FilesRead) -> Start:
+def _prepared(recipe: Recipe, record: Claim | None, files: FilesRead, *, texts: bool = True) -> Start:
+    """Data, what stands in their pictures, and the base model; ``texts``: the run ends in texts."""
     if recipe.model.threads:
         torch.set_num_threads(recipe.model.threads)
     with _timed(record, "data"):
         ranks.first_does(lambda: make_world(recipe))
         if recipe.data.world is not None:
             _seal(record, recipe.folder / "data")
+    if recipe.data.lettering == "prompt":
+        with _timed(record, "words in pictures"):
+            ranks.first_does(lambda: keep_words(recipe, files, texts=texts))
+            _seal(record, recipe.folder / RECORD, recipe.folder / COUNTS)
     with _timed(record, "base model"):
         return ranks.first_does(lambda: base_model(recipe, files))
 

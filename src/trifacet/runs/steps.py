@@ -22,11 +22,14 @@ from trifacet.comparing.document import document as comparison_document
 from trifacet.data.records import TestSample
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, Source, has_split, source_of
+from trifacet.data.words_read import COUNTS
 from trifacet.data.writing import Written
 from trifacet.demo.make import write_world
 from trifacet.demo.tiny import make_tiny_llava
 from trifacet.generation.results import write_to_file
 from trifacet.generation.writer import FamilyWriter
+from trifacet.lettering.request import block, quoted, stated
+from trifacet.lettering.settings import COLUMN
 from trifacet.metrics.scores import Scores, measures_of, score_texts
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_processor
@@ -36,6 +39,7 @@ from trifacet.training.bad_rows import note_skipped, usable_samples
 from trifacet.training.recipe import Recipe
 from trifacet.training.sources import Start, load_for, training_set
 from trifacet.training.stage import stage_folder
+from trifacet.training.words_read import read_words, splits_asked
 
 PREVIEWS = 6  # samples whose rejected images are shown
 VERSIONS = 5  # of each, at most
@@ -52,6 +56,25 @@ def make_world(recipe: Recipe) -> None:
     with replacing_folder(folder) as partial:
         write_world(partial, world, recipe.seed, recipe.model.tiny.image_size if recipe.model.tiny else 64)
         (partial / WORLD_MARK).touch()
+
+
+def keep_words(recipe: Recipe, files: FilesRead, *, texts: bool) -> None:
+    """Read the words of the pictures that models will be asked about; what is kept is not read again.
+
+    ``texts``: those of the posts that are described at the end too.
+    """
+    told = read_words(recipe, splits_asked(recipe, texts=texts), files)
+    kept = _counts(recipe.folder) | {split: one.as_dict() for split, one in told.items()}
+    write_atomically(recipe.folder / COUNTS, json.dumps(kept, indent=1) + "\n")
+
+
+def _counts(folder: Path) -> dict[str, Any]:
+    """What earlier stages have noted; nothing where that cannot be read."""
+    try:
+        held = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def base_model(recipe: Recipe, files: FilesRead) -> Start:
@@ -89,6 +112,9 @@ def _texts(recipe: Recipe, files: FilesRead) -> list[str]:
     rejected = [text for sample in samples for text in getattr(sample, "rejected_responses", ())]
     chosen = [text for sample in samples for text in (sample.context, getattr(sample, "response", ""))]
     asking = [f"USER: {recipe.data.prompt}\n{recipe.data.context_label}\n ASSISTANT: "]
+    if (quoting := WayOfAsking.of(recipe.data).quoting) is not None:
+        read = [quoted(stated(one.extra[COLUMN]), quoting.characters).lines for one in samples if COLUMN in one.extra]
+        asking += [block(lines, quoting.label) for lines in read if lines]
     requests = [sample.prompt for sample in samples if sample.prompt]
     return asking + requests + chosen + rejected
 

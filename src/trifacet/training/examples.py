@@ -335,6 +335,9 @@ class Examples(Dataset[Example]):
             digest.update(sample.model_dump_json(exclude={"extra"}).encode())
             if sample.system is not None:
                 digest.update(json.dumps({"system": sample.system}).encode())
+            if self.encoder.quoting is not None:
+                with self._naming(index):
+                    digest.update(json.dumps({"words": self.encoder.asked(sample).words}).encode())
             if (changes := self.changes(sample)) is not None and changes.segments:
                 digest.update(json.dumps({"segments": changes.segments}).encode())
             digest.update(str(self.cells(index)).encode())
@@ -350,14 +353,15 @@ class Examples(Dataset[Example]):
             **({"in batches of": self.groups.size} if self.groups else {}),
             **({"parts": text_digest(str(self.groups.parts))} if self.groups and self.groups.parts else {}),
         }
-        asking = [self.encoder.prompt, self.encoder.context_label, self.encoder.max_length]
+        encoder, quoting = self.encoder, self.encoder.quoting
+        asking = [encoder.prompt, encoder.context_label, encoder.max_length]
         return {
             "samples": digest.hexdigest(),
             "rejected versions": json.dumps(rejected, sort_keys=True),
             "corners": ", ".join(str(corner) for corner in self.objective.corners),
-            "prompt and length": json.dumps(asking),
+            "prompt and length": json.dumps([*asking, *([quoting.label] if quoting else [])]),
             **({"changed tokens": self.changed_tokens.model_dump_json()} if self.changed_tokens else {}),
-            "processor": _processor_fingerprint(self.encoder.family.processor),
+            "processor": _processor_fingerprint(encoder.family.processor),
         }
 
 

@@ -20,11 +20,12 @@ from trifacet.base.images import load_image
 from trifacet.data.records import PreferenceSample, SupervisedSample
 from trifacet.engine.family import Family, ImageInput
 from trifacet.preferences.rejected.images import rejected_image, shown, told
-from trifacet.preferences.rejected.masks import Mask, area
+from trifacet.preferences.rejected.masks import Lettered, Mask, area
 from trifacet.preferences.rejected.samples import image_donors
-from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen, other_size
+from trifacet.preferences.rejected.strategy import Draw, ImageStrategy, Seen, no_lettering, other_size
 
 Masks = Callable[[PreferenceSample], Mask | None]  # what a sample's picture shows of its response; None: not found
+Lettering = Callable[[PreferenceSample], Sequence[Lettered]]  # the words that are lettered there
 Lenders = Callable[[int, Sequence[str | None], int, Sequence[str]], list[int]]
 
 
@@ -33,6 +34,7 @@ class Rejection:
     """How rejected versions are made where the data give none; ``resample`` draws anew in each epoch.
 
     ``masks``: where the key regions of a sample are; its ``fingerprint``, if it has one, says what that depends on.
+    ``lettering``: the words that stand in these regions, where they are regions of lettering.
     """
 
     strategy: ImageStrategy
@@ -41,6 +43,7 @@ class Rejection:
     resample: bool = False
     seed: int = 0
     masks: Masks | None = None
+    lettering: Lettering | None = None
 
     @property
     def seen_masks(self) -> Masks | None:
@@ -149,6 +152,15 @@ class Pictures:
         mask = self.mask(index)
         if mask is not None and sorted(mask.shape) != sorted(size):
             raise other_size(mask, size)
+        if mask is not None and self.rejection.strategy.needs_lettering and not self.lettered(index):
+            raise no_lettering()
+
+    def lettered(self, index: int) -> tuple[Lettered, ...]:
+        """The words that stand in the key regions of a sample, if the strategy looks at them."""
+        sample, lettering = self.samples[index], self.rejection.lettering
+        if lettering is None or not self.rejection.strategy.needs_lettering or not isinstance(sample, PreferenceSample):
+            return ()
+        return tuple(lettering(sample))
 
     def drawn(self, index: int) -> Drawn:
         """What becomes of the rejected image of a sample, as far as regions go; no image is opened."""
@@ -172,6 +184,7 @@ class Pictures:
                 lambda: self.donor(index, version),
                 mask,
                 self.rejection.image_versions,
+                self.lettered(index) if mask is not None else (),
             )
         if strategy.needs_donor and (lenders := self.lenders(index, self._paths, version, sample.more_images)):
             return self.chosen(lenders[-1]), seen  # as it is there, or it would not be the same to the trie

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Subset
 from trifacet.base.errors import TrifacetError
 from trifacet.base.progress import Bar, console
 from trifacet.data.settings import Split
+from trifacet.data.source import FilesRead
 from trifacet.engine.reference import load_reference, score_batches
 from trifacet.engine.scoring import Batch
 from trifacet.models.asking import WayOfAsking
@@ -32,6 +33,7 @@ from trifacet.training.loader_workers import sound
 from trifacet.training.recipe import Align, Recipe
 from trifacet.training.reference import reference_fingerprint
 from trifacet.training.sources import Scoring, TrainingSet, scoring_of, training_set
+from trifacet.training.words_read import read_words
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ def reward_rows(
         TrifacetError: samples without what the objective needs, or a checkpoint that cannot be loaded.
     """
     scoring = scoring_of(recipe.model, in_batch=recipe.rejected.in_batch)
+    files = FilesRead()
+    if recipe.data.lettering == "prompt":
+        read_words(recipe, {split: aligned.limit if aligned else None}, files, keep=False)
     scored = _Scored(
-        training_set(recipe, "rewards", aligned, objective=objective, split=split),
+        training_set(recipe, "rewards", aligned, objective=objective, split=split, files=files),
         WayOfAsking.of(recipe.data),
         scoring,
         limit,

@@ -90,7 +90,7 @@ def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> 
 
 
 def rejection_of(rejected: Rejected, seed: int, masks: Masks | None = None) -> Rejection:
-    """The recipe's rejected versions; ``masks``: where the key regions of the samples are."""
+    """The recipe's rejected versions; ``masks``: where the key regions of the samples are, and what is lettered there."""
     return Rejection(
         strategy=rejected.image.made_by(),
         image_versions=rejected.image.versions,
@@ -98,6 +98,7 @@ def rejection_of(rejected: Rejected, seed: int, masks: Masks | None = None) -> R
         resample=rejected.resample,
         seed=seed,
         masks=masks,
+        lettering=masks.lettering if masks else None,
     )
 
 

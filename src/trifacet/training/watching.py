@@ -29,6 +29,7 @@ from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import Batch, Rows, TrieScorer
 from trifacet.generation.settings import Generation
 from trifacet.generation.writer import FamilyWriter
+from trifacet.lettering.settings import COLUMN
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import Blackness
 from trifacet.training.bad_rows import usable_posts
@@ -67,9 +68,10 @@ class WatchedPosts:
 
 
 def as_post(sample: Any) -> TestSample:
-    """What is shown of a sample of any kind: its pictures, its post, its request and what the system says."""
+    """What is shown of a sample of any kind: pictures, their words, post, request and what the system says."""
     shown = {key: getattr(sample, key) for key in ("id", "image", "more_images", "context", "prompt")}
-    return TestSample(**shown, extra={"system": sample.system} if sample.system else {})
+    asked = {COLUMN: sample.extra[COLUMN]} if COLUMN in sample.extra else {}
+    return TestSample(**shown, extra=asked | ({"system": sample.system} if sample.system else {}))
 
 
 def responses_batch(

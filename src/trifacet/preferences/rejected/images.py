@@ -25,6 +25,7 @@ from trifacet.preferences.rejected.regions import (
     RegionStrategy,
 )
 from trifacet.preferences.rejected.strategy import ImageStrategy, Seen
+from trifacet.preferences.rejected.words import RegionWords
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,7 +100,7 @@ class SmallCrop(ImageStrategy):
 
 
 _WHOLE = (Diffusion, Blackness, Crop, Rotation, Randomness, SmallCrop)
-_REGIONS = (RegionDiffusion, RegionBlur, RegionMean, RegionBlack, RegionInpaint, RandomRegion, Graded)
+_REGIONS = (RegionDiffusion, RegionBlur, RegionMean, RegionBlack, RegionInpaint, RegionWords, RandomRegion, Graded)
 STRATEGIES: dict[str, type[ImageStrategy]] = {one.name: one for one in (*_WHOLE, *_REGIONS)}
 
 

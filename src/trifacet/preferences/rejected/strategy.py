@@ -16,7 +16,7 @@ from PIL import Image
 
 from trifacet.base.draws import generator
 from trifacet.base.errors import DataError
-from trifacet.preferences.rejected.masks import Mask
+from trifacet.preferences.rejected.masks import Lettered, Mask
 from trifacet.preferences.rejected.pictures import Colour
 from trifacet.preferences.rejected.pixels import abar
 
@@ -53,6 +53,7 @@ class Seen:
         donor: opens another sample's image (RGB).
         mask: the pixels of the picture that show what the response speaks of; None where nothing was located.
         versions: how many rejected images the sample gets; ``draw.version`` is one of them.
+        lettering: the words that stand in the picture within the mask, and where, for those who look at them.
 
     Raises:
         DataError: the mask is that of a picture of another size.
@@ -67,6 +68,7 @@ class Seen:
     donor: Callable[[], Image.Image]
     mask: Mask | None = None
     versions: int = 1
+    lettering: tuple[Lettered, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mask is not None and self.mask.shape != self.picture.size[::-1]:
@@ -97,6 +99,14 @@ def other_size(mask: Mask, size: tuple[int, int]) -> DataError:
     )
 
 
+def no_lettering() -> DataError:
+    """What is wrong with regions of which nobody says what stands there."""
+    return DataError(
+        "its regions are of no lettering, whose words could be replaced",
+        fix="locate them with regions.locator.name: words (docs/locators.md), or take another strategy",
+    )
+
+
 class ImageStrategy:
     """A way to make a rejected image; ``t`` is the number of noise steps, for those that add noise.
 
@@ -111,6 +121,7 @@ class ImageStrategy:
     sees_response: ClassVar[bool] = False  # the image is another one for another response
     sees_regions: ClassVar[bool] = False  # the image is another one for another ``Seen.mask``
     needs_regions: ClassVar[bool] = False  # and of no use where nobody has looked for regions
+    needs_lettering: ClassVar[bool] = False  # and these have to be of lettering: ``Seen.lettering``
 
     def __init__(self, t: int | None = None) -> None:
         self.t = self.default_t if t is None else t

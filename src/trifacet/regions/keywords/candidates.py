@@ -54,6 +54,11 @@ def find_candidates(response: str, settings: KeyWords) -> list[Candidate]:
     return _merged(response, [one for one in found if one.stems[-1] not in left_out], settings.candidates)
 
 
+def stop_words(response: str, words: int = 1000) -> frozenset[str]:
+    """The stop words, casefolded, of the language that a response seems to be in: of its first ``words`` words."""
+    return _stop_words([token for token in tokens(response, words) if token.part != "break"], "auto")
+
+
 def _noun_phrases(read: Sequence[Token], longest: int) -> list[_Occurrence]:
     """Longest runs of nouns and adjectives that end in a noun; of one that is too long, pieces from its end."""
     found: list[_Occurrence] = []

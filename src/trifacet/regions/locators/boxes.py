@@ -15,10 +15,8 @@ from PIL import Image
 from trifacet.preferences.rejected.masks import Corners, box_mask
 from trifacet.regions.locators.checkpoints import Checkpoint, identity
 from trifacet.regions.locators.sam import Sam
-from trifacet.regions.locators.settings import LocatorSettings
+from trifacet.regions.locators.settings import LocatorSettings, kept_count
 from trifacet.regions.looking import Look, Region
-
-MOST = 64  # regions of one word: a threshold of 0 gives hundreds of boxes
 
 
 class Box(NamedTuple):
@@ -31,11 +29,6 @@ class Box(NamedTuple):
 def asked_words(look: Look, settings: LocatorSettings) -> dict[str, str]:
     """Each key word once, in order, and the phrase that is asked for it."""
     return {word.text: settings.phrase.replace("{word}", word.text) for word in look.words}
-
-
-def kept_count(settings: LocatorSettings) -> int:
-    """How many regions of a word are kept at most."""
-    return {"all": MOST, "best": 1, "top": settings.top}[settings.keep]
 
 
 def cut(corners: Sequence[float], size: tuple[int, int]) -> Corners | None:

@@ -27,7 +27,7 @@ def open_locator(settings: LocatorSettings, *, policy: str | None = None, asking
     """The locator of ``settings`` with its model loaded.
 
     Args:
-        settings: of any locator but ``given``, which has no model: its regions are read with the data.
+        settings: of any locator with a checkpoint; ``given`` and ``words`` have none, and need the data.
         policy: folder or hub id of the model that is to be aligned: what ``attention`` looks through where the
             settings name no model.
         asking: how posts are put to that model; by default as its folder says.

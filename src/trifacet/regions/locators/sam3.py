@@ -18,10 +18,10 @@ from transformers.image_processing_base import ImageProcessingMixin
 from trifacet.base.errors import TrifacetError
 from trifacet.models.checkpoint import reading
 from trifacet.preferences.rejected.masks import Corners, Mask
-from trifacet.regions.locators.boxes import MOST, asked_words, cut, kept_count
+from trifacet.regions.locators.boxes import asked_words, cut
 from trifacet.regions.locators.checkpoints import MODEL, identity, mask_of, normalised, open_checkpoint, squashed
 from trifacet.regions.locators.masks import best_regions
-from trifacet.regions.locators.settings import LocatorSettings
+from trifacet.regions.locators.settings import MOST, LocatorSettings, kept_count
 from trifacet.regions.looking import Look, Region
 
 _KINDS = {"sam3": Sam3Model, "sam3_lite_text": Sam3LiteTextModel}

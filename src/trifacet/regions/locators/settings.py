@@ -10,7 +10,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from trifacet.lettering.settings import Reading
 from trifacet.settings.section import Section, Unit
+
+
+MOST = 64  # regions of one word: a threshold of 0 gives hundreds of boxes
 
 
 class Values(NamedTuple):
@@ -40,6 +44,7 @@ LOCATORS = {
     "clipseg": Defaults("CLIPSeg: one mask per word", 0.5, mask_threshold=0.5),
     "sam3": Defaults("SAM 3 (also with its Lite text encoder): masks of every instance", 0.3, mask_threshold=0.5),
     "lowest-similarity": Defaults("the random mask that lowers the CLIP similarity most", share=0.09),
+    "words": Defaults("the words of the response that stand in the picture, where they stand", 0.5),
     "attention": Defaults("where the policy itself looks, by attention or gradient", share=0.2),
 }
 
@@ -73,6 +78,10 @@ class LocatorSettings(Section):
     share: Unit | None = Field(
         None, description="lowest-similarity and attention: share of the picture inside (null: the locator's own)"
     )
+    margin: float = Field(
+        0.2, ge=0, le=1, description="words: margin around a word, of its height, so that no rest of a letter stays"
+    )
+    reading: Reading = Field(Reading(), description="words: how the pictures are read")
     device: str = Field("auto", description="where the locator computes: auto, cpu, cuda ...")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="type of the locator's weights")
 
@@ -106,3 +115,8 @@ class LocatorSettings(Section):
         return Values(
             *(getattr(own, name) if getattr(self, name) is None else getattr(self, name) for name in Values._fields)
         )
+
+
+def kept_count(settings: LocatorSettings) -> int:
+    """How many regions of a word are kept at most."""
+    return {"all": MOST, "best": 1, "top": settings.top}[settings.keep]

@@ -11,6 +11,8 @@ from typing import Literal
 
 from trifacet.data.records import TestSample
 from trifacet.evaluation.run_folder import Run
+from trifacet.lettering.request import Quoted, quoted, stated
+from trifacet.lettering.settings import COLUMN
 from trifacet.metrics.grounding import Span, ground
 from trifacet.web.pictures import Picture, picture
 
@@ -44,12 +46,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Post:
-    """A held-out post as the page shows it: its described picture first, further ones after it."""
+    """A held-out post as the page shows it: its described picture first, further ones after it.
+
+    ``read`` is what stands in the described picture as the models were asked with it (None: without).
+    """
 
     number: int
     sample: TestSample
     pictures: list[Picture]
     told: list[Told]
+    read: Quoted | None = None
 
 
 def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
@@ -59,10 +65,17 @@ def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
         told = [tell(model.name, model.texts[sample.id], sample) for model in run.models if sample.id in model.texts]
         if told:
             pictures = [picture(run.image_root, name) for name in sample.pictures]
-            posts.append(Post(number, sample, pictures, told))
+            posts.append(Post(number, sample, pictures, told, words_read(run, sample)))
         if len(posts) == limit:
             break
     return posts
+
+
+def words_read(run: Run, sample: TestSample) -> Quoted | None:
+    """What stands in a sample's picture, as far as the run's models were asked with it; None where they were not."""
+    if run.words_asked is None or sample.extra.get(COLUMN) is None:
+        return None
+    return quoted(stated(sample.extra[COLUMN]), run.words_asked)
 
 
 def tell(model: str, text: str, sample: TestSample) -> Told:

@@ -19,6 +19,7 @@ from trifacet.base.files import write_atomically
 from trifacet.base.words import without_folders
 from trifacet.comparing.comparison import Comparison
 from trifacet.data.source import FilesRead
+from trifacet.data.words_read import Counted
 from trifacet.evaluation.run_folder import Run, number, read_run
 from trifacet.reports.plots import bar_chart
 from trifacet.reports.run.curves import stage
@@ -93,6 +94,7 @@ def _view(run: Run) -> dict[str, Any]:
         "timed": [model for model in run.models if model.done],
         "seconds": {name: number(value) for name, value in _mapping(run.facts.get("seconds")).items()},
         "versions": _mapping(run.facts.get("versions")),
+        "words": _words_read(run.words),
         "skipped": [_skipped(line) for line in run.skipped[:SKIPPED_SHOWN]],
         "skipped_counts": Counter(str(line.get("for")) for line in run.skipped),
         "seed_metrics": seed_metrics,
@@ -101,6 +103,16 @@ def _view(run: Run) -> dict[str, Any]:
         "sweep_metric": sweep_metric,
         "sweep_rows": sweep_rows,
     }
+
+
+def _words_read(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """By split, what came of reading the words of its pictures."""
+    told = []
+    for split, one in counts.items():
+        known = {key: value for key, value in _mapping(one).items() if isinstance(value, int)}
+        if known.keys() == Counted.__dataclass_fields__.keys():
+            told.append((split, str(Counted(**known))))
+    return told
 
 
 def _drop_limit(run: Run, name: str) -> float | None:
