@@ -99,9 +99,10 @@ class Experiment:
         """The recipe of a seed's world and supervised model."""
         small = self.small if folders.small else ()
         own = [f"output={folders.start(seed, name)}", f"seed={seed}"]
-        if name != SFT:  # its data are those of the first
-            own.append(f"data.root={folders.start(seed) / 'data'}")
-            small = tuple(one for one in small if not one.startswith("data.world"))
+        if name != SFT:  # its data and its base model are those of the first
+            first = folders.start(seed)
+            own += [f"data.root={first / 'data'}", f"model.path={first / 'models' / 'base' / 'model'}"]
+            small = tuple(one for one in small if not one.startswith(("data.world", "model.tiny")))
         return load_recipe(self.here / self.starts[name], [*own, *small])
 
     def variant_recipe(self, folders: Folders, name: str, seed: int, *overrides: str) -> Recipe:

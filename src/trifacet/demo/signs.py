@@ -17,7 +17,7 @@ from trifacet.demo.renderer import Rgb, draw_thing, empty_place, shaded
 from trifacet.demo.things import Thing, Things
 
 WORDS: dict[str, tuple[str, ...]] = {  # kinds in the order in which a sign has them; of a kind there is one at most
-    "name": ("ANNA", "CLARA", "FELIX", "HELEN", "LUCY", "MARTHA", "OSCAR", "PETER"),
+    "name": ("ANNA", "CLARA", "FRANK", "HELEN", "LUCY", "MARTHA", "OSCAR", "PETER"),
     "day": ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"),
     "price": ("$2", "$3", "$5", "$8", "$10", "$12", "$20", "$50"),
 }
