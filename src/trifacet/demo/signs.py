@@ -108,11 +108,13 @@ def render_signed(scene: Signed, size: int) -> Image.Image:
 
 def word_boxes(sign: Sign, size: int) -> list[Box]:
     """Left, upper, right, lower of each word in pixels, inside the picture."""
-    draw = ImageDraw.Draw(Image.new("1", (1, 1)))
-    found = []
+    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    found: list[Box] = []
     for word in sign.words:
         left, upper, right, lower = draw.textbbox(_middle(sign, word, size), word, font=_font(size), anchor="mm")
-        found.append((max(0, int(left)), max(0, int(upper)), min(size, int(right) + 1), min(size, int(lower) + 1)))
+        corners = int(left) - 1, int(upper) - 1, int(right) + 2, int(lower) + 2  # letters begin between pixels
+        left, upper, right, lower = (min(max(at, 0), size) for at in corners)
+        found.append((left, upper, right, lower))
     return found
 
 
