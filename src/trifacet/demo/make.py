@@ -48,7 +48,7 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
         "test": spec.test,
     }
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    paths = {}
+    paths: dict[str, Path] = {}
     for split, amount in amounts.items():
         sample = _SAMPLES[spec.kind][split]
         rows = [sample(folder, split, index, seed, image_size) for index in range(amount)]
