@@ -40,8 +40,16 @@ def plain(text: str) -> str:
 
 def write_json(document: Any, path: str) -> None:
     """Write ``document`` to ``path``, whole or not at all; ``-`` is standard output."""
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    write_text(_UNSEEN.sub(lambda char: char[0] if char[0].isprintable() else json.dumps(char[0])[1:-1], text), path)
+    write_text(_seen(json.dumps(document, indent=2, ensure_ascii=False)) + "\n", path)
+
+
+def json_line(document: Any) -> str:
+    """``document`` on one line; what a terminal obeys, or nobody sees, stands as escapes."""
+    return _seen(json.dumps(document, ensure_ascii=False)) + "\n"
+
+
+def _seen(text: str) -> str:
+    return _UNSEEN.sub(lambda char: char[0] if char[0].isprintable() else json.dumps(char[0])[1:-1], text)
 
 
 def write_text(text: str, path: str) -> None:

@@ -32,6 +32,7 @@ from trifacet.cli import (
     init,
     lint,
     probe,
+    read,
     recipes,
     regions,
     report,
@@ -46,7 +47,7 @@ from trifacet.cli.streams import STANDARD_OUTPUT
 from trifacet.cli.unforeseen import write_report
 
 # What keeps on the disk what it has done.
-CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks", "regions")
+CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks", "regions", "read")
 
 _LONGEST = 1000  # characters of a line about an option
 
@@ -100,6 +101,7 @@ for panel, name, function in (  # in the order of the work
     (EVALUATION, "probe", probe.probe),
     (EVALUATION, "review", review.review),
     (EVALUATION, "lint", lint.lint),
+    (LOOKING, "read", read.read),
     (LOOKING, "regions", regions.regions),
     (LOOKING, "rewards", rewards.rewards),
     (LOOKING, "diff", diff.diff),

@@ -22,11 +22,12 @@ from trifacet.base.digests import file_digest
 from trifacet.base.errors import TrifacetError, first_line
 from trifacet.lettering.engines.fitting import Fitted, box_of, fitted
 from trifacet.lettering.engines.languages import OTHER_LETTERS
+from trifacet.lettering.engines.legible import Candidate, inked, legible
 from trifacet.lettering.engines.word_places import placed_words
 from trifacet.lettering.lines import Corners, Lettering, Line, Quad
 from trifacet.lettering.settings import Reading
 
-DEFINITION = 2  # raised when the same models give other lines
+DEFINITION = 3  # raised when the same models give other lines
 MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
@@ -40,13 +41,9 @@ _TALL = 1.5  # a line so many times higher than wide is read from the top down (
 class _Recognised(NamedTuple):
     """What the engine makes of a place where it finds letters."""
 
-    text: str  # blanks as they are
-    confidence: float
+    candidate: Candidate
     quad: np.ndarray  # (4, 2) in the fitted picture, from where one begins to read clockwise
-    crop: np.ndarray  # (height, width, 3) as it was recognised
-    columns: list[int]
-    confidences: list[float]
-    steps: float
+    confidences: list[float]  # of each letter, blanks among them
 
 
 class Rapid:
@@ -93,15 +90,21 @@ class Rapid:
     def read(self, picture: Image.Image) -> Lettering:
         """See ``Engine``. Raises TrifacetError where a model cannot be opened."""
         shown = fitted(picture.convert("RGB"), self.settings.longest_side)
+        found = [one for one in self._recognised(shown) if inked(one.candidate.crop_HWC)]
+        sound = legible([one.candidate for one in found], self._again)
         lines: list[Line] = []
         unreadable: list[Corners] = []
-        for one in self._recognised(shown):
+        for one, good in zip(found, sound, strict=True):
             quad = shown.quad(one.quad)
-            if not one.text.strip() or one.confidence < self.settings.least_confidence:
-                unreadable.append(box_of(quad))
-            else:
+            if good and one.candidate.confidence >= self.settings.least_confidence:
                 lines.append(_line(one, quad, picture.size))
+            else:
+                unreadable.append(box_of(quad))
         return Lettering(size=picture.size, lines=tuple(lines), unreadable=tuple(unreadable))
+
+    def _again(self, crops: Sequence[np.ndarray]) -> list[tuple[str, float]]:
+        read = self._engine.recognize_txt(list(crops))
+        return list(zip(read.txts, map(float, read.scores), strict=True))
 
     def _recognised(self, shown: Fitted) -> Iterator[_Recognised]:
         pixels_BGR = np.ascontiguousarray(np.asarray(shown.picture)[..., ::-1])
@@ -114,15 +117,15 @@ class Rapid:
         for number, quad in enumerate(quads):
             label, score = turned.cls_res[number]
             of_words = read.word_results[number]
-            yield _Recognised(
+            candidate = Candidate(
                 read.txts[number],
                 min(float(read.scores[number]), 1.0),
-                as_read(quad, turned="180" in label and score > _TURNED),
                 upright[number],
                 [column for word in of_words.word_cols for column in word],
-                of_words.confs or [],
                 of_words.line_txt_len,
             )
+            corners = as_read(quad, turned="180" in label and score > _TURNED)
+            yield _Recognised(candidate, corners, of_words.confs or [])
 
     def _detected(self, pixels_BGR: np.ndarray) -> tuple[list[np.ndarray], np.ndarray] | None:
         """The crops and quads (N, 4, 2) of the places with letters, from the top down."""
@@ -196,6 +199,7 @@ def as_read(quad: np.ndarray, *, turned: bool) -> np.ndarray:
 
 
 def _line(one: _Recognised, quad: Quad, size: tuple[int, int]) -> Line:
-    words = placed_words(one.text, one.columns, one.confidences, one.steps, one.crop, quad, size)
-    text = unicodedata.normalize("NFC", " ".join(one.text.split()))
-    return Line(text=text, box=box_of(quad), confidence=one.confidence, quad=quad, words=words)
+    read = one.candidate
+    words = placed_words(read.text, read.columns, one.confidences, read.steps, read.crop_HWC, quad, size)
+    text = unicodedata.normalize("NFC", " ".join(read.text.split()))
+    return Line(text=text, box=box_of(quad), confidence=read.confidence, quad=quad, words=words)

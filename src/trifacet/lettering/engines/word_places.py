@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 import numpy as np
 
+from trifacet.lettering.engines.legible import busy
 from trifacet.lettering.lines import Corners, Quad, Word, cut
 
 _QUIET = 0.1  # of the way from the quietest column to the middling one: what is below is a gap
@@ -42,10 +43,10 @@ def placed_words(
     ends = np.cumsum([len(word) for word in words])
     width = crop_HWC.shape[1]
     centres = (np.asarray(columns, dtype=float) + 0.5) * width / steps
-    busy = _busy(crop_HWC)
+    how_busy = busy(crop_HWC)
     edges = [0.0]
     for end in ends[:-1]:
-        edges += _gap(busy, centres[end - 1], centres[end])
+        edges += _gap(how_busy, centres[end - 1], centres[end])
     edges.append(float(width))
     sure = _confidences(text, words, confidences)
     return tuple(
@@ -67,20 +68,15 @@ def box_between(quad: Quad, start: float, end: float, size: tuple[int, int]) -> 
     return cut((left, top, right, bottom), size)
 
 
-def _busy(crop_HWC: np.ndarray) -> np.ndarray:
-    """How much the brightness changes down each column."""
-    return crop_HWC.astype(np.float32).mean(axis=2).std(axis=0)
-
-
-def _gap(busy: np.ndarray, before: float, after: float) -> tuple[float, float]:
+def _gap(how_busy: np.ndarray, before: float, after: float) -> tuple[float, float]:
     """The gap between the centres of two letters: the longest quiet run of columns, else the middle."""
     first, last = int(before) + 1, max(int(np.ceil(after)), int(before) + 1)
-    between = busy[first:last]
+    between = how_busy[first:last]
     middle = (before + after) / 2
     if not len(between):
         return middle, middle
     quietest = float(between.min())
-    quiet = between <= quietest + _QUIET * max(float(np.median(busy)) - quietest, 0.0)
+    quiet = between <= quietest + _QUIET * max(float(np.median(how_busy)) - quietest, 0.0)
     bounds = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(np.int8), [0]))))
     starts, ends = bounds[::2], bounds[1::2]
     longest = int(np.argmax(ends - starts))
