@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +11,12 @@ import typer
 
 from trifacet.base.words import listed
 from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
+from trifacet.cli.options import a_number
 from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
     from trifacet.base.errors import DataError
+    from trifacet.lettering.settings import Reading
     from trifacet.lint.linting import LintCounts, LintSettings, Told
     from trifacet.lint.rule import Rule
 
@@ -44,6 +47,44 @@ def lint(
     max_images: Annotated[
         int, typer.Option(min=1, max=MOST, help="Warn of a text that more different images have.")
     ] = 4,
+    read: Annotated[
+        bool,
+        typer.Option("--read", help="Read the words in pictures of this machine, for the rules about them (see docs)."),
+    ] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --read: folder that rows name pictures in, and pages with a leading /. [default: the rows' own]",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="With --read: rapidocr, or tesseract for other letters, as in trifacet read.")
+    ] = "rapidocr",
+    languages: Annotated[
+        str, typer.Option(metavar="CODES", help="With --read: Tesseract's codes of the languages: eng,rus,chi_sim.")
+    ] = "eng",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --read: where readings are kept. [default: in the user's cache]",
+            show_default=False,
+        ),
+    ] = None,
+    min_lettering: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, callback=a_number, help="Warn where a smaller share of the prominent words is told."
+        ),
+    ] = 0.5,
+    letter_height: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, callback=a_number, help="Smallest prominent letters, a share of the square root of the area."
+        ),
+    ] = 0.03,
     rules: Annotated[
         str,
         typer.Option(
@@ -77,11 +118,16 @@ def lint(
 
     Example: trifacet lint sft.jsonl --platform mastodon --json findings.json
 
+    Example: trifacet lint posts.jsonl --read --images photos/
+
     Example: trifacet lint --explain very-short
     """
     from trifacet.base.errors import TrifacetError
+    from trifacet.lettering.prominent import Prominence
     from trifacet.lint.columns import TextColumns
     from trifacet.lint.linting import LintSettings
+    from trifacet.lint.pictures import PicturesRead
+    from trifacet.lint.rule import LetteringLimits
 
     if level not in _COLOURS:
         raise TrifacetError(f"unknown level {level!r}; known are {', '.join(_COLOURS)}")
@@ -89,7 +135,11 @@ def lint(
         rule_set=rules, platform=platform, max_chars=max_chars, min_words=min_words, max_images=max_images,
         ignore=_names(ignore), only=_names(only), errors_only=level == "error",
         columns=TextColumns(column, context_column),
+        read=PicturesRead(_reading(engine, languages), images, cache) if read else None,
+        limits=LetteringLimits(min_lettering, prominence=Prominence(least_height=letter_height)),
     )  # fmt: skip
+    if not read and (images or cache):
+        raise TrifacetError("--images and --cache are for pictures that are read; add --read")
     if list_rules or explain:
         _tell_rules(settings, explain, json_path)
         return
@@ -137,6 +187,16 @@ def _check(
     return counts, problems
 
 
+def _reading(engine: str, languages: str) -> Reading:
+    from trifacet.base.errors import TrifacetError
+    from trifacet.lettering.settings import Reading
+
+    if engine not in (known := ("rapidocr", "tesseract")):
+        raise TrifacetError(f"unknown engine {engine!r}; known are {', '.join(known)}")
+    codes = tuple(code for part in languages.replace("+", ",").split(",") if (code := part.strip()))
+    return Reading(engine=engine, languages=codes)
+
+
 def _names(given: Sequence[str] | None) -> list[str]:
     return [name.strip() for part in given or () for name in part.split(",") if name.strip()]
 
@@ -163,12 +223,20 @@ def _summary(counts: LintCounts, problems: int) -> str:
     names = [repr(name[:40]) for name, _ in counts.columns.most_common()]
     columns = f" from column{'s' * (len(names) != 1)} {plain(listed(names))}" if names else ""
     rules = ", ".join(f"{plain(name)} {count}" for name, count in counts.rules.most_common())
+    pictures = counts.pictures
+    looked = [
+        (pictures.read, "read"),
+        (pictures.cannot_read, "with letters that cannot be read"),
+        (pictures.not_at_hand, "not at hand"),
+    ]
+    read = ", ".join(f"{count} {words}" for count, words in looked if count)
     unread = "1 file or row" if problems == 1 else f"{problems} files or rows"
     return (
         f"{counts.files} file{'s' * (counts.files != 1)}, "
         f"{counts.texts} text{'s' * (counts.texts != 1)}{columns}{beside}: "
         f"{counts.errors} error{'s' * (counts.errors != 1)}, {counts.warnings} warning{'s' * (counts.warnings != 1)}, "
         f"{counts.clean} clean{f' ({rules})' if rules else ''}"
+        f"{f'; pictures: {read}' if read else ''}"
         f"{f'; {unread} could not be read' if problems else ''}"
     )
 
@@ -186,6 +254,7 @@ def _document(
         "errors": counts.errors,
         "warnings": counts.warnings,
         "columns": dict(counts.columns.most_common()),
+        "pictures": asdict(counts.pictures),
         "by_rule": dict(counts.rules.most_common()),
         "problems": [str(problem) for problem in problems],
         "findings": [
@@ -227,7 +296,7 @@ def _tell_rules(settings: LintSettings, explain: str | None, json_path: str | No
         write_json(document, json_path)
     if json_path != "-":
         rule = chosen[0]
-        given = "".join(f", where {name.replace('_', ' ')} is {value!r}" for name, value in rule.given.items())
+        given = "".join(f", where {name.replace('_', ' ')} is {value!r}" for name, value in _given(rule).items())
         out.tell((plain(rule.name), "bold"), f" ({rule.level}): {plain(rule.message)}")
         out.print(f"looks for: {plain(rule.detail)}")
         out.print(f"example: {plain(rule.example) if rule.example.strip() else '(nothing to read)'}{plain(given)}")
@@ -242,5 +311,10 @@ def _told_rule(rule: Rule) -> dict[str, Any]:
         "detail": rule.detail,
         "cure": rule.cure,
         "example": rule.example,
-        "given": dict(rule.given),
+        "given": _given(rule),
     }
+
+
+def _given(rule: Rule) -> dict[str, Any]:
+    """What is known in a rule's example; of lettering its words."""
+    return {name: getattr(value, "text", value) for name, value in rule.given.items()}

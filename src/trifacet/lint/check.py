@@ -5,12 +5,13 @@ Invariant: the same text with the same things known about it gives the same find
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from trifacet.base.errors import TrifacetError
+from trifacet.lettering.lines import Lettering
 from trifacet.lint.compat import COMPAT
-from trifacet.lint.rule import PLATFORMS, Case, Level, Rule
+from trifacet.lint.rule import PLATFORMS, Case, LetteringLimits, Level, Rule
 from trifacet.lint.rules import RULES
 
 
@@ -42,6 +43,8 @@ def lint_text(
     ignore: Collection[str] = (),
     rules: Sequence[Rule] = RULES,
     image: str = "",
+    lettering: Lettering | Callable[[], Lettering | None] | None = None,
+    limits: LetteringLimits | None = None,
 ) -> list[LintFinding]:
     """What the rules find in an alt-text, in their order; an empty list for a clean one.
 
@@ -56,12 +59,17 @@ def lint_text(
         ignore: names of rules not to ask.
         rules: ``RULES`` or ``COMPAT``.
         image: the image's address, for texts that are its file name.
+        lettering: what stands in the picture, or what gives it (None: not known), for the rules about its words; it is
+            called only where what a rule finds hangs on it.
+        limits: when lettering is a finding (None: as documented).
 
     Raises:
         TrifacetError: an unknown platform or rule.
     """
     check_names(platform, ignore, rules)
-    case = Case(text, context, platform, max_chars, min_words, images, max_images, image)
+    read = (lambda: lettering) if isinstance(lettering, Lettering) else lettering
+    limits = limits or LetteringLimits()
+    case = Case(text, context, platform, max_chars, min_words, images, max_images, image, read, limits)
     findings = []
     for rule in rules:
         found = None if rule.name in ignore else rule.find(case)

@@ -7,18 +7,20 @@ of files does not matter to it. Pages are parsed once; rows are read twice, sinc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.extensions import is_extension, load_extension
 from trifacet.data.rows import OnProblem
+from trifacet.lettering.lines import Lettering
 from trifacet.lint.check import LintFinding, check_names, lint_text
 from trifacet.lint.columns import TextColumns
 from trifacet.lint.compat import COMPAT
 from trifacet.lint.documents import MAX_TEXT, AltText
-from trifacet.lint.rule import Rule, words
+from trifacet.lint.pictures import PictureCounts, Pictures, PicturesRead
+from trifacet.lint.rule import LetteringLimits, Rule, words
 from trifacet.lint.rules import RULES
 from trifacet.lint.sources import Document
 
@@ -31,6 +33,7 @@ class LintSettings:
     """What is asked. Raises TrifacetError for a platform or a rule that does not exist.
 
     ``rule_set``: names of rule sets with commas between them; one that is not known is an object of the user's own.
+    ``read``: how pictures are read (None: they are not, and the rules about their words are not asked).
     """
 
     rule_set: str = "own"
@@ -42,9 +45,16 @@ class LintSettings:
     only: Collection[str] = ()
     errors_only: bool = False
     columns: TextColumns = field(default_factory=TextColumns)
+    read: PicturesRead | None = None
+    limits: LetteringLimits = field(default_factory=LetteringLimits)
 
     def __post_init__(self) -> None:
         check_names(self.platform, [*self.ignore, *self.only], self.every_rule)
+        reading = [rule.name for rule in self.every_rule if rule.reads]
+        if self.read is None and (unread := [name for name in self.only if name in reading]):
+            raise TrifacetError(f"rule {unread[0]!r} looks at the words in pictures; add --read")
+        if self.read is not None and not reading:
+            raise TrifacetError(f"no rule of {self.rule_set!r} looks at the words in pictures; leave --read out")
         if self.rule_set == "compat" and (self.platform or self.max_chars):
             raise TrifacetError("the compatible rules have a limit of their own; leave --platform and --max-chars out")
         if not self.rules:
@@ -71,6 +81,7 @@ class LintSettings:
             if rule.name not in self.ignore
             and (not self.only or rule.name in self.only)
             and (rule.level == "error" or not self.errors_only)
+            and (self.read is not None or not rule.reads)
         )
 
 
@@ -111,6 +122,7 @@ class LintCounts:
     warnings: int = 0
     rules: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
+    pictures: PictureCounts = field(default_factory=PictureCounts)
 
 
 def lint_documents(
@@ -136,6 +148,7 @@ def lint_documents(
                 texts = iter(kept.setdefault(number, list(texts)))
             occurrences.add(texts, number)
         images = occurrences.counts(settings.max_images)
+    pictures = Pictures(settings.read, counts.pictures, on_problem) if settings.read is not None else None
     for number, document in enumerate(documents):
         counts.files += 1
         for alt in kept.pop(number) if number in kept else document.read(settings.columns, on_problem):
@@ -143,12 +156,19 @@ def lint_documents(
                 on_problem(_too_large(alt, document))
                 continue
             count = images.get(key_of(alt.text or ""), 1) if images else 1
-            found = list(_asked(alt, settings, rules, count))
+            read = partial(pictures.lettering, alt, document) if pictures is not None else None
+            found = list(_asked(alt, settings, rules, count, read))
             _count(alt, found, counts)
             yield from (Told(document.name, alt, finding) for finding in found)
 
 
-def _asked(alt: AltText, settings: LintSettings, rules: Sequence[Rule], images: int) -> Iterator[LintFinding]:
+def _asked(
+    alt: AltText,
+    settings: LintSettings,
+    rules: Sequence[Rule],
+    images: int,
+    read: Callable[[], Lettering | None] | None,
+) -> Iterator[LintFinding]:
     """The findings of one text. The compatible rules know nothing of pages: an empty text is one to them."""
     compatible = settings.rule_set == "compat"
     if alt.unasked == "template" or (alt.unasked and (alt.text is None or not compatible)):
@@ -168,6 +188,8 @@ def _asked(alt: AltText, settings: LintSettings, rules: Sequence[Rule], images: 
         max_images=settings.max_images,
         rules=[rule for rule in rules if not (compatible and rule is _MISSING)],
         image=alt.image,
+        lettering=read,
+        limits=settings.limits,
     )
 
 

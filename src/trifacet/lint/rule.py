@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import regex
 
+from trifacet.lettering.lines import Lettering
+from trifacet.lettering.prominent import Prominence
 from trifacet.lint.patterns import URL, graphemes, plain
 
 Level = Literal["error", "warning"]
@@ -24,10 +26,28 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]++(?:['’-][\p{L}\p{M}\p{N}]++)*+")
 
 
 @dataclass(frozen=True)
+class LetteringLimits:
+    """When the words that stand in a picture are a finding.
+
+    Args:
+        least_told: share of the prominent words that the text, or what stands beside it, must have: with half of them
+            a reader knows what is written there; whoever asks for all finds fault with every shortened title.
+        most_repeated: share of the text's words, when these stand in the picture and beside it, from which it says
+            nothing else; one word in five may be "poster" or "says".
+        prominence: which lettering is asked for.
+    """
+
+    least_told: float = 0.5
+    most_repeated: float = 0.8
+    prominence: Prominence = field(default_factory=Prominence)
+
+
+@dataclass(frozen=True)
 class Case:
     """One alt-text with what is known about it.
 
-    ``images``: how many images have the same text, this one included; ``image``: the address of this one.
+    ``images``: how many images have the same text, this one included; ``image``: the address of this one. ``read``
+    gives what stands in its picture, None where that is not known; it is called once at most, and by few rules.
     """
 
     text: str
@@ -38,6 +58,13 @@ class Case:
     images: int = 1
     max_images: int = 4
     image: str = ""
+    read: Callable[[], Lettering | None] | None = None
+    limits: LetteringLimits = field(default_factory=LetteringLimits)
+
+    @cached_property
+    def lettering(self) -> Lettering | None:
+        """What stands in the picture; None where it is not known."""
+        return self.read() if self.read is not None else None
 
     @cached_property
     def plain(self) -> str:
@@ -79,6 +106,7 @@ class Rule:
     last: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
     detail: str = ""  # what exactly it looks for, as docs/lint.md has it
+    reads: bool = False  # it looks at what stands in the picture
 
 
 def words(text: str) -> list[str]:

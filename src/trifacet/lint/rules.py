@@ -12,6 +12,7 @@ import regex
 
 from trifacet.lint.endings import cut_off, ends_with_image, starts_with_image
 from trifacet.lint.file_names import file_name
+from trifacet.lint.lettering import LETTERING_RULES
 from trifacet.lint.patterns import HASHTAGS, URL, is_empty
 from trifacet.lint.repeats import repeats_itself, repeats_post
 from trifacet.lint.rule import PLATFORMS, UNSPACED, Case, Rule, matching
@@ -299,4 +300,5 @@ RULES: tuple[Rule, ...] = (
             "dash, an open bracket, or dots behind 40 characters; not 'what it is made of'"
         ),
     ),
+    *LETTERING_RULES,
 )

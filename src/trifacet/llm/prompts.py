@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -83,8 +83,8 @@ def make_prompt(name: str, text: str) -> Prompt:
     return prompt
 
 
-def load_prompt(name: str, file: Path | None = None) -> Prompt:
-    """The prompt ``name`` of the package, or the user's ``file`` in its place.
+def load_prompt(name: str, file: Path | None = None, optional: Collection[str] = ()) -> Prompt:
+    """The prompt ``name`` of the package, or the user's ``file`` in its place, which may ask for ``optional`` fields.
 
     Raises:
         TrifacetError: the file cannot be read, is no prompt, or has other placeholders than the package's.
@@ -93,7 +93,11 @@ def load_prompt(name: str, file: Path | None = None) -> Prompt:
     if file is None:
         return ours
     prompt = make_prompt(str(file), read_text(file, _MAX_BYTES))
-    if prompt.placeholders != ours.placeholders:
-        wanted, there = (" ".join(f"{{{word}}}" for word in sorted(p.placeholders)) for p in (ours, prompt))
-        raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {wanted}")
+    if prompt.placeholders - set(optional) != ours.placeholders:
+        wanted, there, may = (
+            " ".join(f"{{{word}}}" for word in sorted(words))
+            for words in (ours.placeholders, prompt.placeholders, optional)
+        )
+        told = f"{wanted}, and may ask for {may}" if may else wanted
+        raise TrifacetError(f"prompt {file}: asks for {there or 'no field'}; prompt {name!r} has to ask for {told}")
     return Prompt(name, prompt.text, prompt.sha256)

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trifacet.lettering.lines import Lettering, Line
+from trifacet.lettering.matching import holds
 from trifacet.preferences.rejected.misreading import misread, other_word, places, unlike
 from trifacet.preferences.rejected.misreading_numbers import numbers
 from trifacet.preferences.rejected.misreading_words import GROUPS, PLAIN
@@ -100,6 +102,7 @@ def test_a_number_differs_in_value_and_in_digits_that_are_not_taken_for_each_oth
         ("since May", "month", "May"),
         ("a farewell by ernest", "name", "ernest"),
         ("by Hozier", "name", "Hozier"),
+        ("by german", "origin", "german"),
         ("STOP", "word", "STOP"),
         ("with deopbap", "word", "deopbap"),
     ],
@@ -115,7 +118,7 @@ def test_the_kind_of_a_word_decides_what_it_is_exchanged_for(text, kind, before)
 
 
 def test_numbers_come_before_names_and_names_before_plain_words():
-    text = "Ernest sold 300 apples"
+    text = "Ernest sold 300 apples, Greek"
     assert {misread(text, whole(text), rng(seed)).before for seed in range(20)} == {"300"}
     assert {misread(text, [(0, 11)], rng(seed)).before for seed in range(20)} == {"Ernest"}
     assert {misread(text, [(6, 11), (16, 22)], rng(seed)).before for seed in range(20)} == {"apples", "sold"}
@@ -132,6 +135,15 @@ def test_what_is_exchanged_is_one_of_the_places(text, seed):
     found = misread(text, whole(text), rng(seed))
     assert found is None or (*found.span, found.kind) in places(text)
     assert all(0 <= one.start < one.end <= len(text) for one in places(text))
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.lists(_SIGNS, min_size=1, max_size=6).map(" ".join), seed=SEEDS)
+def test_no_error_of_reading_makes_the_new_word_of_the_old_one(text, seed):
+    found = misread(text, whole(text), rng(seed))
+    if found is not None:
+        read = Lettering(size=(9, 9), lines=(Line(text=found.before, box=(0, 0, 9, 9)),))
+        assert holds(read, found.before) and not holds(read, found.after)
 
 
 def test_spans_that_touch_are_one():

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trifacet.building.lettered import LETTERED, named_fields, needs_lettering
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
 from trifacet.llm.model import Answer, LanguageModel, unanswered
@@ -55,7 +56,7 @@ class _Correction:
 
 async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: Tools) -> None:
     """Ask about each text of the row by itself and keep what passes ``refusal``."""
-    prompt = load_prompt("grammar", parameters.prompt)
+    prompt = load_prompt("grammar", parameters.prompt, LETTERED)
     fields = []
     for field in dict.fromkeys(parameters.fields):
         if len(post[field]) > parameters.max_chars:
@@ -64,7 +65,12 @@ async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: T
             fields.append(field)
     answers = await asyncio.gather(
         *(
-            model.ask(prompt, {"text": post[field]}, parse_correction, max_tokens=_room_for(post[field]))
+            model.ask(
+                prompt,
+                named_fields(prompt, {"text": post[field]}, post),
+                parse_correction,
+                max_tokens=_room_for(post[field]),
+            )
             for field in fields
         )
     )
@@ -132,7 +138,7 @@ def _with_ends_of(text: str, corrected: str) -> str:
 
 
 def _outside(parameters: Parameters) -> dict[str, str]:
-    return {"prompt": load_prompt("grammar", parameters.prompt).version}
+    return {"prompt": load_prompt("grammar", parameters.prompt, LETTERED).version}
 
 
-STEP = AskStep("grammar", Parameters, ask, outside=_outside)
+STEP = AskStep("grammar", Parameters, ask, needs=lambda p: needs_lettering(("grammar", p.prompt)), outside=_outside)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from trifacet.base.errors import DataError
 from trifacet.building.lending import concerned
+from trifacet.building.lettered import LETTERED, named_fields, needs_lettering
 from trifacet.building.rows import Post
 from trifacet.building.step import AskStep, Tools
 from trifacet.llm.model import LanguageModel, unanswered
@@ -45,8 +46,8 @@ async def ask(post: Post, parameters: Parameters, model: LanguageModel, tools: T
     """Give a preference row a rejected response, unless its source has given it one."""
     if not concerned(post["split"]) or post["rejected_responses"]:
         return
-    prompt = load_prompt("rejected-response", parameters.prompt)
-    fields = {"context": post["context"], "alt": post["alt"]}
+    prompt = load_prompt("rejected-response", parameters.prompt, LETTERED)
+    fields = named_fields(prompt, {"context": post["context"], "alt": post["alt"]}, post)
     try:
         images = pictures(post, tools) if parameters.image else ()
         written = await write_rejected(model, prompt, fields, images, parameters.temperature, [post["alt"]])
@@ -97,14 +98,14 @@ def needs_files(parameters: Section) -> frozenset[str]:
 
 
 def _outside(parameters: Parameters) -> dict[str, str]:
-    return {"prompt": load_prompt("rejected-response", parameters.prompt).version}
+    return {"prompt": load_prompt("rejected-response", parameters.prompt, LETTERED).version}
 
 
 STEP = AskStep(
     "rejected-response",
     Parameters,
     ask,
-    needs=needs_files,
+    needs=lambda p: needs_files(p) | needs_lettering(("rejected-response", p.prompt)),
     gives=frozenset({"rejected responses"}),
     outside=_outside,
 )

@@ -19,7 +19,7 @@ import regex
 from trifacet.preferences.rejected.misreading_numbers import Number, number_words, numbers
 from trifacet.preferences.rejected.misreading_words import BEFORE_DATES, GROUPS, PLAIN, UNSURE, Group, Part
 
-Kind = Literal["number", "price", "time", "day", "month", "year", "name", "word"]
+Kind = Literal["number", "price", "time", "day", "month", "year", "name", "origin", "word"]
 
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}_@#/.\\])[\p{L}\p{M}]++(?![\p{N}_@/\\]|\.\p{L})")  # not of an address
 _SHORTEST, _LONGEST = 3, 40  # letters of a word that can be exchanged
@@ -29,7 +29,7 @@ _DAYS = 31  # of a month
 _AT_LEAST = 5  # words to choose from, as long as there are as many
 _PARTS: tuple[tuple[str, Part], ...] = (("NNS", "nouns"), ("NN", "noun"), ("JJ", "adjective"), ("VB", "verb"))
 _FOLDED = str.maketrans("01l|!5$8", "oiiiissb")
-_RANKS: dict[Kind, int] = {"name": 1, "word": 2}  # and whatever else first
+_RANKS: dict[Kind, int] = {"name": 1, "origin": 2, "word": 3}  # and whatever else first
 
 
 class Exchange(NamedTuple):
@@ -59,8 +59,8 @@ class _Candidate(NamedTuple):
 def misread(text: str, allowed: Sequence[tuple[int, int]], rng: np.random.Generator) -> Exchange | None:
     """Exchange one word of a text for another of its kind.
 
-    Numbers, prices, times, days, months and years come first, then names, then plain words; among those of the first
-    of these that the text has, each has the same chance. Of a price or a time the number is the word.
+    Numbers, prices, times, days, months and years come first, then names, origins ("Italian"), and plain words; among
+    those of the first of these that the text has, each has the same chance. Of a price or time the number is the word.
 
     Args:
         text: what is written.
@@ -118,7 +118,7 @@ def _candidates(text: str) -> Iterator[_Candidate]:
         yield _Candidate(Place(number.start, number.end, number.kind), number, ())
     for match in _WORD.finditer(text):
         if _SHORTEST <= len(match[0]) <= _LONGEST and (found := _of_kind(text, *match.span())) is not None:
-            yield _Candidate(Place(*match.span(), found[0]), None, found[1])
+            yield _Candidate(Place(match.start(), match.end(), found[0]), None, found[1])
 
 
 def _rank(candidate: _Candidate) -> int:
@@ -158,7 +158,7 @@ def _of_kind(text: str, start: int, end: int) -> tuple[Kind, tuple[str, ...]] | 
     capital = word[0] != word[0].lower()
     plain = _plain_part(lower)
     for group, stem in _groups(lower):
-        if group.kind == "name" and plain is not None and (not capital or word.isupper()):
+        if group.kind in ("name", "origin") and plain is not None and (not capital or word.isupper()):
             continue  # mark, rose, march
         if group.kind in ("day", "month") and stem in UNSURE and not _beside_date(text, start, end):
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-GroupKind = Literal["number", "day", "month", "name"]
+GroupKind = Literal["number", "day", "month", "name", "origin"]
 
 
 class Group(NamedTuple):
@@ -85,7 +85,7 @@ GROUPS = (
         "wales",
     ),
     _group(
-        "name",
+        "origin",
         "african american argentinian australian austrian belgian brazilian british canadian chinese cuban danish "
         "dutch egyptian english ethiopian finnish french german greek hungarian icelandic indian indonesian irish "
         "israeli italian jamaican japanese korean lebanese malaysian mexican moroccan nepalese nigerian norwegian "
