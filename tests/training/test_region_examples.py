@@ -18,7 +18,7 @@ from trifacet.metrics.clipscore import ClipScorer
 from trifacet.models.loading import load_model
 from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import STRATEGIES, image_strategy
-from trifacet.preferences.rejected.masks import box_mask
+from trifacet.preferences.rejected.masks import Lettered, box_mask
 from trifacet.preferences.rejected.regions import RegionOptions, RegionStrategy
 from trifacet.preferences.rejected.strategy import ImageStrategy
 from trifacet.preferences.settings import RejectedImage
@@ -38,8 +38,16 @@ def lower_right(sample):
     return box_mask((width, height), (width / 2, height / 2, width, height))
 
 
+def a_word(sample):
+    """That stands there, where the strategy asks."""
+    rows, columns = map(np.flatnonzero, ((mask := lower_right(sample)).any(1), mask.any(0)))
+    left, upper, right, lower = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return (Lettered("Word", ((left, upper), (right, upper), (right, lower), (left, lower))),)
+
+
 def examples_of(posts, photos, loaded, strategy, masks=lower_right, objective="mdpo", **options):
-    rejection = Rejection(image_strategy(strategy) if isinstance(strategy, str) else strategy, masks=masks, **options)
+    made_by = image_strategy(strategy) if isinstance(strategy, str) else strategy
+    rejection = Rejection(made_by, masks=masks, **{"lettering": a_word, **options})
     encoder = SampleEncoder(loaded.family, prompt="Write.", context_label="Context:", max_length=2048)
     return Examples(posts, OBJECTIVES[objective], encoder, photos, rejection, max_pixels=10**6)
 

@@ -36,7 +36,7 @@ MOST_PHRASE = 100  # words of a phrase
 _LONGEST = 40  # letters of a word: longer ones are compared as they are
 _JOINED = 4  # words that may be one on the other side
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*+"  # a word each
-_WORD = regex.compile(
+WORD = regex.compile(
     rf"{_UNSPACED}|(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}]\p{{M}}*+|(?<=\p{{L}}\p{{M}}*)['’ʼ](?=\p{{L}})"
     r"|(?<=\p{Nd})[.,:'’](?=\p{Nd}))++"
 )
@@ -111,6 +111,25 @@ def word_count(text: str) -> float:
     return len(words) - unspaced / 2
 
 
+class Stretches:
+    """Words that were read, and where others stand among them (rules 1 to 4).
+
+    Args:
+        read: the words, each with a letter or digit; ``MOST_WORDS`` of them at most.
+    """
+
+    def __init__(self, read: Sequence[str]) -> None:
+        self._places = _Places([_Word(word, _folded(word)) for word in read[:MOST_WORDS]])
+
+    def of(self, asked: Sequence[str]) -> list[list[tuple[int, int, int]]]:
+        """For each of the words where stretches that begin with it stand: (how many of the words, first, end)."""
+        words = [_Word(word, _folded(word)) for word in asked[:MOST_WORDS]]
+        found = [[(1, *span) for span in self._places.of(word)] for word in words]
+        for first, last, joined in _groups(words):
+            found[first] += [(last - first, at, at + 1) for at in self._places.single.get(joined.key, ())]
+        return found
+
+
 def errors_allowed(letters: int) -> int:
     """How many letters of a word may be misread: an engine's errors are fewer, and names must stay apart."""
     return 0 if letters < 5 else 1 if letters < 9 else 2
@@ -150,7 +169,7 @@ class _Word:
 def _words(text: str) -> list[_Word]:
     """The words of a text, of scripts without spaces the characters."""
     plain = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
-    return [_Word(spelled, folded) for spelled in _WORD.findall(plain) if (folded := _folded(spelled))]
+    return [_Word(spelled, folded) for spelled in WORD.findall(plain) if (folded := _folded(spelled))]
 
 
 @lru_cache(maxsize=10_000)

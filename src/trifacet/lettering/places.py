@@ -7,15 +7,14 @@ not what is a word.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trifacet.lettering.lines import Line, Quad
+from trifacet.lettering.matching import WORD
 
-_WORD = re.compile(r"[^\W_]+(?:[.,'’][^\W_]+)*")
 _CLOSED = ".,:;!?…)]}»”’\"'%"  # belongs to the word before it
 _OPEN = "([{«„“‘#@$€£\"'"  # and to the one behind it
 
@@ -35,7 +34,7 @@ def placed_words(line: Line) -> tuple[Placed, ...]:
     start, along, down = _axes(line)
     shares = _shares(line, start, along, down)
     found = []
-    for one in _WORD.finditer(line.text):
+    for one in WORD.finditer(line.text):
         first, last = _with_signs(line.text, *one.span())
         left, right = shares[first][0], shares[last - 1][1]
         upper_left, upper_right = start + left * along, start + right * along
@@ -97,7 +96,7 @@ def _extent(box: tuple[float, float, float, float], start: Point, along: Point, 
     own = (width - high * sin) / cos if cos >= sin else (height - high * cos) / sin
     middle = float((np.array(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)) - start) @ along) / length
     own = min(max(own, 1.0), length)
-    return tuple(np.clip(((middle - own / 2) / length, (middle + own / 2) / length), 0.0, 1.0).tolist())  # type: ignore[return-value]
+    return tuple(np.clip(((middle - own / 2) / length, (middle + own / 2) / length), 0.0, 1.0).tolist())
 
 
 def _with_signs(text: str, first: int, last: int) -> tuple[int, int]:

@@ -14,8 +14,8 @@ class Regions(Section):
 
     words: KeyWords | None = Field(
         None,
-        description="which words are looked for (null: with given all that the data name, with words all that stand in the "
-        "picture, with lowest-similarity none, else by the defaults)",
+        description="which words are looked for (null: with given all that the data name, with words all that stand in "
+        "the picture, with lowest-similarity none, else by the defaults)",
     )
     locator: LocatorSettings | None = Field(None, description="what finds the words in the picture (null: given)")
     annotations: str | None = Field(

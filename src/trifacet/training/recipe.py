@@ -20,7 +20,6 @@ from trifacet.models.settings import Model
 from trifacet.preferences.changed import ChangedTokens
 from trifacet.preferences.objectives import MOST_WEIGHT, OBJECTIVES, Objective, redefined, resolve_objective
 from trifacet.preferences.settings import Rejected, RejectedImage
-from trifacet.regions.locators.settings import LocatorSettings
 from trifacet.regions.settings import Regions
 from trifacet.settings.reading import explain_invalid, read_values
 from trifacet.settings.section import MOST, Section, Seed
@@ -195,8 +194,8 @@ class Recipe(Section):
             locator = self.regions.locator.name if self.regions.locator else "given"
             if locator != "words":
                 raise ValueError(
-                    f"rejected.image.strategy: {self.rejected.image.strategy} replaces words that stand in the picture, "
-                    f"and locator {locator} does not say what stands there; set regions.locator.name: words"
+                    f"rejected.image.strategy: {self.rejected.image.strategy} replaces words that stand in the "
+                    f"picture, and locator {locator} does not say which; set regions.locator.name: words"
                 )
         if self.sweep and not (self.data.world or self.data.validation):
             raise ValueError("a sweep chooses on held-out posts; set data.validation to a file of test samples")
@@ -304,9 +303,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     if recipe.regions is None:
         del values["regions"]
     elif recipe.regions.locator is not None:
-        for key in ("margin", "reading"):
-            if getattr(recipe.regions.locator, key) == LocatorSettings.model_fields[key].default:
-                del values["regions"]["locator"][key]
+        values["regions"]["locator"] = recipe.regions.locator.without_younger()
     if recipe.data.lettering == "leave":
         for key in ("lettering", "lettering_label", "lettering_characters", "reading"):
             del values["data"][key]

@@ -90,7 +90,7 @@ def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> 
 
 
 def rejection_of(rejected: Rejected, seed: int, masks: Masks | None = None) -> Rejection:
-    """The recipe's rejected versions; ``masks``: where the key regions of the samples are, and what is lettered there."""
+    """The recipe's rejected versions; ``masks``: where the key regions of the samples are, and what stands there."""
     return Rejection(
         strategy=rejected.image.made_by(),
         image_versions=rejected.image.versions,

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 Mask = NDArray[np.bool_]
 Corners = tuple[float, float, float, float]  # left, upper, right, lower, in pixels of the picture
@@ -37,17 +36,26 @@ def box_mask(size: tuple[int, int], box: Corners) -> Mask:
 
 
 def quad_mask(size: tuple[int, int], quad: Quad) -> Mask:
-    """The pixels of a picture of ``size`` (width, height) that a turned rectangle touches, in whole pixels.
+    """The pixels of a picture of ``size`` (width, height) that a turned rectangle touches.
 
-    One whose sides lie along the picture's is its box.
+    One whose sides lie along the picture's is its box. At a corner a pixel more may be in.
     """
-    across, down = sorted({x for x, _ in quad}), sorted({y for _, y in quad})
-    if len(across) <= 2 and len(down) <= 2:
-        return box_mask(size, (across[0], down[0], across[-1], down[-1]))
-    drawn = Image.new("1", size)
-    # Pillow's pixels are points: half a pixel less is where their middles are
-    ImageDraw.Draw(drawn).polygon([(x - 0.5, y - 0.5) for x, y in quad], fill=1, outline=1)
-    return np.array(drawn)
+    corners = np.array(quad)
+    (left, upper), (right, lower) = corners.min(0), corners.max(0)
+    mask = box_mask(size, (float(left), float(upper), float(right), float(lower)))
+    rows, columns = np.nonzero(mask)
+    sides = np.roll(corners, -1, 0) - corners
+    turn = float(sides[0, 0] * sides[1, 1] - sides[0, 1] * sides[1, 0])
+    if not len(rows) or not turn:
+        return mask
+    middles = np.stack([columns + 0.5, rows + 0.5], 1)
+    inside = np.ones(len(rows), np.bool_)
+    for corner, side in zip(corners, sides, strict=True):
+        across, down = (middles - corner).T
+        beyond = (side[0] * down - side[1] * across) * np.sign(turn)  # less than 0 outside, times the side's length
+        inside &= beyond > -(abs(side[0]) + abs(side[1])) / 2  # by how much a pixel reaches further than its middle
+    mask[rows, columns] = inside
+    return mask
 
 
 def union(masks: Iterable[Mask]) -> Mask | None:

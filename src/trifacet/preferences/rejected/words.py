@@ -7,7 +7,9 @@ are set depends on the draw and on the words that stood there alone.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from trifacet.preferences.rejected.fills import inpainted, put_in, softened
-from trifacet.preferences.rejected.masks import Lettered, Mask, Quad
+from trifacet.preferences.rejected.masks import Lettered, Mask
+from trifacet.preferences.rejected.misreading import other_word
+from trifacet.preferences.rejected.pictures import Box
 from trifacet.preferences.rejected.regions import NOISE, RegionStrategy
 from trifacet.preferences.rejected.strategy import Seen, no_lettering
 
@@ -35,7 +39,7 @@ class RegionWords(RegionStrategy):
     """The words in the key regions are other ones; of a picture in which nothing is located all has noise.
 
     Letters are taken away by ``inpainted``; the new ones are DejaVu Sans, in the colour of the old, turned as they were
-    and as high, as wide as fits. A word with a letter that this font lacks is only taken away.
+    and as high, as wide as fits. A word in other letters than Latin ones is only taken away.
     """
 
     name, perturbation = "region-words", NOISE  # noise where nothing is located
@@ -55,25 +59,32 @@ class RegionWords(RegionStrategy):
         weights = softened(region, self.options.soft_edge)
         erased = put_in(seen.picture, inpainted(seen.picture, weights), weights)
         words = self.words(seen)
+        olds = [_seen(seen.picture, erased, one) for one in seen.lettering]
+        bold = _bold(olds)
         made = erased
-        for one in seen.lettering:
-            if (word := words[one.text]) is not None:
-                made = _set(made, erased, seen.picture, one, word)
+        for old in olds:
+            if (word := words[old.text]) is not None:
+                made = _set(made, old, word, _faces()[bold[old.size[1]]])
         return put_in(erased, made, region.astype(np.uint8) * np.uint8(255))
 
     def words(self, seen: Seen) -> dict[str, str | None]:
         """What is set for each word; another one in each version, as long as there are enough. None: nothing is."""
         found: dict[str, str | None] = {}
         for old in dict.fromkeys(one.text for one in seen.lettering):
-            taken, new = {old.casefold()}, None
+            taken, new = {old.casefold(), *(one.casefold() for one in found.values() if one)}, None
             for version in range(1, seen.draw.version + 1):
                 rng = replace(seen.draw, version=version).generator(f"{self.name}:{old}")
-                drawn = (other_word(old, rng) for _ in range(_TRIES)) if len(old) <= LONGEST else iter(())
+                drawn = (other_word(old, rng) for _ in range(_TRIES)) if _may_be_set(old) else iter(())
                 new = next((one for one in drawn if one.casefold() not in taken), new)
                 if new is not None:
                     taken.add(new.casefold())
             found[old] = new
         return found
+
+
+def _may_be_set(word: str) -> bool:
+    """Whether another word can stand for it: in Latin letters, of a word's length."""
+    return len(word) <= LONGEST and all(unicodedata.name(char, "").startswith("LATIN") for char in word if char.isalpha())
 
 
 class _Face(NamedTuple):
@@ -123,63 +134,100 @@ def _ink(text: str, face: _Face) -> _Ink | None:
     return _Ink(drawn, upper, lower)
 
 
-def _set(made: Image.Image, erased: Image.Image, chosen: Image.Image, old: Lettered, new: str) -> Image.Image:
-    """``made`` with the word ``new`` where ``old`` stood."""
-    start, along, down = _axes(old.quad)
-    width, height = round(float(np.hypot(*along))), round(float(np.hypot(*down)))
-    inks = [ink for face in _faces() if (ink := _ink(new, face))]
-    if min(width, height) < 2 or not inks:
-        return made
-    here = _upright(chosen, start, along, down, (width, height))
-    letters, colour = _letters(here)
-    behind = _upright(erased, start, along, down, (width, height)).mean((0, 1))
+class _Old(NamedTuple):
+    """A word that stood in the picture: its rectangle, and what its letters look like in it.
+
+    Args:
+        text: the word.
+        axes: the upper left corner of its rectangle, and the vectors along its upper and left sides.
+        size: width and height of the rectangle, in whole pixels.
+        letters: the pixels of the upright rectangle that are letters.
+        colour: theirs.
+    """
+
+    text: str
+    axes: tuple[Colour, Colour, Colour]
+    size: tuple[int, int]
+    letters: Mask
+    colour: Colour
+
+    @property
+    def bounds(self) -> Box:
+        """The rectangle that holds the letters but for a hundredth of them to each side."""
+        left, right = _between(self.letters.sum(0))
+        upper, lower = _between(self.letters.sum(1))
+        return left, upper, right, lower
+
+    @property
+    def share(self) -> float:
+        """Of that rectangle that is letters."""
+        left, upper, right, lower = self.bounds
+        return float(self.letters[upper:lower, left:right].mean())
+
+
+def _seen(chosen: Image.Image, erased: Image.Image, lettered: Lettered) -> _Old:
+    """A word of the chosen picture; ``erased`` shows what will be behind the new one."""
+    start, right, _, below = (np.array(corner, np.float64) for corner in lettered.quad)
+    if right[1] == start[1] and below[0] == start[0]:  # upright: whole pixels, so that letters stay sharp
+        start, right, below = start.round(), right.round(), below.round()
+    axes = start, right - start, below - start
+    size = max(round(float(np.hypot(*axes[1]))), 1), max(round(float(np.hypot(*axes[2]))), 1)
+    letters, colour = _letters(_upright(chosen, axes, size))
+    behind = _upright(erased, axes, size).mean((0, 1))
     if float(np.linalg.norm(colour - behind)) < _LEAST_CONTRAST:
         colour = np.zeros(3) if float(behind.mean()) > 127 else np.full(3, 255.0)
-    left, upper, right, lower = _bounds(letters)
-    before = [ink for face in _faces() if (ink := _ink(old.text, face))]
-    number, first = 0, before[0] if before else inks[0]
-    if len(before) == len(inks) == 2:  # plain or bold: what is nearer to how much of the old word is ink
-        share = float(letters[upper:lower, left:right].mean())
-        number = int(abs(before[1].share - share) < abs(before[0].share - share))
-        first = before[number]
-    ink = inks[min(number, len(inks) - 1)]
-    tall = (lower - upper) / (first.lower - first.upper)
-    wide = (right - left) / first.opacity.width
-    baseline = upper - first.upper * tall
-    top, bottom = baseline + ink.upper * tall, baseline + ink.lower * tall
-    top, bottom = (max(top, 0.0), min(bottom, float(height))) if bottom - top > height else _moved(top, bottom, height)
+    return _Old(lettered.text, axes, size, letters, colour)
+
+
+def _bold(olds: Sequence[_Old]) -> dict[int, bool]:
+    """Whether words of a height are nearer to bold than to plain letters, by how much of them is ink."""
+    nearer: dict[int, list[float]] = defaultdict(list)
+    for old in olds:
+        plain, bold = (_ink(old.text, face) for face in _faces())
+        if plain and bold:
+            nearer[old.size[1]].append(abs(plain.share - old.share) - abs(bold.share - old.share))
+    return {old.size[1]: sum(nearer[old.size[1]]) > 0 for old in olds}
+
+
+def _set(made: Image.Image, old: _Old, new: str, face: _Face) -> Image.Image:
+    """``made`` with the word ``new`` where ``old`` stood."""
+    (width, height), ink = old.size, _ink(new, face)
+    if ink is None or min(old.size) < 2:
+        return made
+    left, upper, right, lower = old.bounds
+    before = _ink(old.text, face) or ink
+    tall = (lower - upper) / (before.lower - before.upper)
+    wide = (right - left) / before.opacity.width
+    baseline = upper - before.upper * tall
+    top, bottom = _within(baseline + ink.upper * tall, baseline + ink.lower * tall, height)
     across = max(min(round(ink.opacity.width * wide), width), 1)
     begin = min(max(round((left + right - across) / 2), 0), width - across)
-    opacity = Image.new("L", (width, height))
+    opacity = Image.new("L", old.size)
     size = across, max(round(bottom - top), 1)
     opacity.paste(ink.opacity.resize(size, Image.Resampling.LANCZOS), (begin, round(top)))
-    return _put(made, opacity, colour, start, along, down)
+    return _put(made, opacity, old)
 
 
-def _moved(top: float, bottom: float, height: int) -> tuple[float, float]:
-    """A stretch moved so far that it lies in 0..height, into which it fits."""
+def _within(top: float, bottom: float, height: int) -> tuple[float, float]:
+    """A stretch cut to 0..height, or moved into it where it fits."""
+    if bottom - top > height:
+        return max(top, 0.0), min(bottom, float(height))
     step = max(-top, 0.0) - max(bottom - height, 0.0)
     return top + step, bottom + step
 
 
-def _axes(quad: Quad) -> tuple[Colour, Colour, Colour]:
-    """The upper left corner of a rectangle and the vectors along its upper and left sides."""
-    start, right, _, below = (np.array(corner) for corner in quad)
-    return start, right - start, below - start
-
-
-def _upright(picture: Image.Image, start: Colour, along: Colour, down: Colour, size: tuple[int, int]) -> Grid:
+def _upright(picture: Image.Image, axes: tuple[Colour, Colour, Colour], size: tuple[int, int]) -> Grid:
     """A rectangle of a picture, turned upright, at ``size`` (width, height)."""
+    start, along, down = axes
     a, b = along / size[0], down / size[1]
     data = (a[0], b[0], start[0], a[1], b[1], start[1])
     turned = picture.transform(size, Image.Transform.AFFINE, tuple(map(float, data)), Image.Resampling.BILINEAR)
     return np.asarray(turned, np.float64)
 
 
-def _put(
-    made: Image.Image, opacity: Image.Image, colour: Colour, start: Colour, along: Colour, down: Colour
-) -> Image.Image:
-    """A picture with one colour put on it, as opaque as ``opacity`` says, which is of the rectangle turned upright."""
+def _put(made: Image.Image, opacity: Image.Image, old: _Old) -> Image.Image:
+    """A picture with the old word's colour on it, as opaque as ``opacity`` says, which is of its upright rectangle."""
+    start, along, down = old.axes
     corners = np.array([start, start + along, start + down, start + along + down])
     left, upper = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
     right, lower = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, made.size)
@@ -190,10 +238,13 @@ def _put(
     offset = back @ (np.array((left, upper)) - start)
     data = (back[0, 0], back[0, 1], offset[0], back[1, 0], back[1, 1], offset[1])
     mask = opacity.transform(
-        (int(right - left), int(lower - upper)), Image.Transform.AFFINE, tuple(map(float, data)), Image.Resampling.BICUBIC
+        (int(right - left), int(lower - upper)),
+        Image.Transform.AFFINE,
+        tuple(map(float, data)),
+        Image.Resampling.BICUBIC,
     )
     found = made.copy()
-    red, green, blue = (int(value) for value in colour.round().clip(0, 255))
+    red, green, blue = (int(value) for value in old.colour.round().clip(0, 255))
     found.paste((red, green, blue), (int(left), int(upper)), mask)
     return found
 
@@ -220,24 +271,8 @@ def _letters(here: Grid) -> tuple[Mask, Colour]:
     return grid, np.median(here[grid][own >= np.quantile(own, 0.6)], axis=0)
 
 
-def _bounds(letters: Mask) -> tuple[int, int, int, int]:
-    """The rectangle that holds the letters but for a hundredth of them to each side."""
-
-    def between(counts: Iterable[float]) -> tuple[int, int]:
-        summed = np.cumsum(np.asarray(counts, np.float64))
-        first = int(np.searchsorted(summed, 0.01 * summed[-1]))
-        return first, int(np.searchsorted(summed, 0.99 * summed[-1])) + 1
-
-    left, right = between(letters.sum(0))
-    upper, lower = between(letters.sum(1))
-    return left, upper, min(right, letters.shape[1]), min(lower, letters.shape[0])
-
-
-def other_word(word: str, rng: np.random.Generator) -> str:
-    """Stand-in."""
-    if any(map(str.isdigit, word)):
-        return "".join(str(rng.integers(10)) if c.isdigit() else c for c in word)
-    words = "garden river window market silver morning copper pine lake stone bread cloud winter anchor lantern harvest it go up we".split()
-    words = sorted(words, key=lambda one: abs(len(one) - len(word)))[:5]
-    new = str(rng.choice(words))
-    return new.upper() if word.isupper() else new.capitalize() if word[:1].isupper() else new
+def _between(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """From where to where the counts are, but for a hundredth of them at each end."""
+    summed = np.cumsum(counts)
+    first, last = (int(np.searchsorted(summed, share * summed[-1])) for share in (0.01, 0.99))
+    return first, min(last + 1, len(counts))

@@ -56,7 +56,8 @@ def find_candidates(response: str, settings: KeyWords) -> list[Candidate]:
 
 def stop_words(response: str, words: int = 1000) -> frozenset[str]:
     """The stop words, casefolded, of the language that a response seems to be in: of its first ``words`` words."""
-    return _stop_words([token for token in tokens(response, words) if token.part != "break"], "auto")
+    read = [token for token in tokens(response, words) if token.part != "break"]
+    return _stop_words(read, "en" if is_english(read) else "auto")
 
 
 def _noun_phrases(read: Sequence[Token], longest: int) -> list[_Occurrence]:

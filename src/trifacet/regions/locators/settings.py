@@ -6,13 +6,12 @@ Invariant: read without torch; a value that is left out (null) is the locator's 
 from __future__ import annotations
 
 import difflib
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
 from trifacet.lettering.settings import Reading
 from trifacet.settings.section import Section, Unit
-
 
 MOST = 64  # regions of one word: a threshold of 0 gives hundreds of boxes
 
@@ -79,7 +78,7 @@ class LocatorSettings(Section):
         None, description="lowest-similarity and attention: share of the picture inside (null: the locator's own)"
     )
     margin: float = Field(
-        0.2, ge=0, le=1, description="words: margin around a word, of its height, so that no rest of a letter stays"
+        0.1, ge=0, le=1, description="words: margin around words, of their height, so that no rest of a letter stays"
     )
     reading: Reading = Field(Reading(), description="words: how the pictures are read")
     device: str = Field("auto", description="where the locator computes: auto, cpu, cuda ...")
@@ -107,6 +106,14 @@ class LocatorSettings(Section):
             takers = " and ".join(name for name, own in LOCATORS.items() if own.boxes)
             raise ValueError(f"masks_by is for locators that find boxes ({takers}); {self.name} gives no boxes to SAM")
         return self
+
+    def without_younger(self) -> dict[str, Any]:
+        """The settings as JSON, without those that say nothing and that there were none of in the first runs."""
+        values = self.model_dump(mode="json")
+        for key in ("margin", "reading"):
+            if getattr(self, key) == LocatorSettings.model_fields[key].default:
+                del values[key]
+        return values
 
     @property
     def values(self) -> Values:

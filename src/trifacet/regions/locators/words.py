@@ -8,7 +8,6 @@ region holds words of the response as they were read, with a margin so that no r
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,26 +19,24 @@ from trifacet.base.images import resolve_inside
 from trifacet.data.records import PreferenceSample
 from trifacet.lettering.given import given_lettering
 from trifacet.lettering.lines import Lettering, cut
+from trifacet.lettering.matching import MOST_WORDS, WORD, Stretches
 from trifacet.lettering.places import Placed, placed_words
 from trifacet.lettering.reading import Readings
 from trifacet.lettering.settings import COLUMN
 from trifacet.preferences.rejected.masks import Corners, Lettered, Quad, quad_mask, union
 from trifacet.regions.keywords.candidates import stop_words
-from trifacet.regions.keywords.tagging import tokens
 from trifacet.regions.locators.settings import LocatorSettings, kept_count
 from trifacet.regions.looking import KeyWord, Look, Region
 
 FIELD = f"extra.{COLUMN}"
-MOST_READ = 3_000  # words of a picture that are looked through
-MOST_WORDS = 1_000  # of a response, as for key words
 _QUOTED = 3  # so many stop words in a row are no chance: "to be or"
 
 
 class _Read(NamedTuple):
-    """A word that was read, plain, with its line's confidence."""
+    """A word that was read, with its line's number and confidence."""
 
-    plain: str
     placed: Placed
+    line: int
     confidence: float
 
 
@@ -83,23 +80,23 @@ class WordsInPicture:
     def words(self, look: Look) -> tuple[KeyWord, ...]:
         """The longest runs of the response's words that stand in the picture, in the order of the response.
 
-        A run holds a word that is no stop word, or three that are: "the" alone stands on every second poster.
+        A run holds a word that is neither stop word nor letter, or three of these: "the" stands on every second poster.
         """
-        read, response = self._read(look), look.sample.response
-        said = spoken(response)
-        stops = stop_words(response)
+        response = look.sample.response
+        said, stops = spoken(response), stop_words(response)
+        runs = _Runs([one.text for one in said], Stretches([one.placed.word for one in self._read(look)]))
         found: dict[tuple[str, ...], list[tuple[int, int]]] = {}
         at = 0
         while at < len(said):
-            length = longest_run(said[at:], read)
+            length = runs.longest(at)
             run = said[at : at + length]
             at += max(length, 1)
-            while 0 < len(run) < _QUOTED and run[0].plain in stops:
+            while 0 < len(run) < _QUOTED and run[0].hangs(stops):
                 run = run[1:]
-            while 0 < len(run) < _QUOTED and run[-1].plain in stops:
+            while 0 < len(run) < _QUOTED and run[-1].hangs(stops):
                 run = run[:-1]
-            if run and (len(run) >= _QUOTED or any(one.plain not in stops for one in run)):
-                found.setdefault(tuple(one.plain for one in run), []).append((run[0].span[0], run[-1].span[1]))
+            if run:
+                found.setdefault(tuple(one.folded for one in run), []).append((run[0].span[0], run[-1].span[1]))
         return tuple(
             KeyWord(" ".join(response[slice(*spans[0])].split()), 1.0, tuple(spans)) for spans in found.values()
         )
@@ -109,22 +106,23 @@ class WordsInPicture:
         is where its words are, if all of them but stop words stand in the picture.
         """
         read, stops, size = self._read(look), stop_words(look.sample.response), look.picture.size
+        stretches = Stretches([one.placed.word for one in read])
         regions = []
         for word in dict.fromkeys(one.text for one in look.words):
-            asked = [one.plain for one in spoken(word)]
-            places = list(runs(asked, read))
-            if asked and not places:
-                single = {one: list(runs([one], read)) for one in asked if one not in stops}
-                places = list(itertools.chain(*single.values())) if single and all(single.values()) else []
-            found = [self._region(word, place, size) for place in places]
+            asked = spoken(word)
+            places = list(_Runs([one.text for one in asked], stretches).whole())
+            if not places:
+                single = [list(_Runs([one.text], stretches).whole()) for one in asked if not one.hangs(stops)]
+                places = list(itertools.chain(*single)) if all(single) else []
+            found = [self._region(word, read[slice(*place)], size) for place in places]
             regions += sorted(found, key=lambda one: -one.score)[: kept_count(self.settings)]
         return regions
 
     def _read(self, look: Look) -> list[_Read]:
         lettering, least = self._lettering(look), self.settings.values.threshold
         lines = [line for line in lettering.lines if line.placed and line.confidence >= least]
-        read = (_Read(plain(one.word), one, line.confidence) for line in lines for one in placed_words(line))
-        return list(itertools.islice((one for one in read if one.plain), MOST_READ))
+        read = (_Read(one, number, line.confidence) for number, line in enumerate(lines) for one in placed_words(line))
+        return list(itertools.islice(read, MOST_WORDS))
 
     def _lettering(self, look: Look) -> Lettering:
         sample = look.sample
@@ -134,7 +132,8 @@ class WordsInPicture:
         return self.readings.of(resolve_inside(self.images, sample.image), sample.image)
 
     def _region(self, word: str, place: Sequence[_Read], size: tuple[int, int]) -> Region:
-        quads = [widened(one.placed.quad, self.settings.margin) for one in place]
+        stretches = itertools.groupby(place, lambda one: one.line)
+        quads = [widened(_from_to([one.placed.quad for one in some]), self.settings.margin) for _, some in stretches]
         mask = union(quad_mask(size, quad) for quad in quads)
         assert mask is not None  # a place has words
         lettering = tuple(Lettered(one.placed.text, one.placed.quad) for one in place)
@@ -143,57 +142,63 @@ class WordsInPicture:
 
 
 class Spoken(NamedTuple):
-    """A word of a response, plain, and where it stands (characters, end exclusive)."""
+    """A word of a response, and where it stands (characters, end exclusive)."""
 
-    plain: str
+    text: str
     span: tuple[int, int]
+
+    @property
+    def folded(self) -> str:
+        """Without case, as stop words are listed."""
+        return self.text.casefold()
+
+    def hangs(self, stops: frozenset[str]) -> bool:
+        """Whether it tells nothing alone: a stop word, or a letter."""
+        return self.folded in stops or (len(self.text) == 1 and self.text.isascii() and self.text.isalpha())
 
 
 def spoken(text: str) -> list[Spoken]:
     """The words of a text, at hyphens in parts."""
-    found = []
-    for token in tokens(text, MOST_WORDS):
-        start = token.start
-        for part in token.text.split("-"):
-            if own := plain(part):
-                found.append(Spoken(own, (start, start + len(part))))
-            start += len(part) + 1
-    return found
+    return [Spoken(one[0], one.span()) for one in itertools.islice(WORD.finditer(text), MOST_WORDS)]
 
 
-def runs(asked: Sequence[str], read: Sequence[_Read]) -> Iterator[Sequence[_Read]]:
-    """The places in which all of ``asked`` stand in a row, in the order of reading; none overlaps another."""
-    at = 0
-    while asked and at < len(read):
-        length = _matched(asked, read, at, whole=True)[1]
-        if length:
-            yield read[at : at + length]
-        at += max(length, 1)
+class _Runs:
+    """The words of a text in a row among those that were read.
 
-
-def longest_run(said: Sequence[Spoken], read: Sequence[_Read]) -> int:
-    """How many words from the first on stand somewhere in a row."""
-    words = [one.plain for one in said]
-    return max((_matched(words, read, at, whole=False)[0] for at in range(len(read))), default=0)
-
-
-def _matched(asked: Sequence[str], read: Sequence[_Read], at: int, *, whole: bool) -> tuple[int, int]:
-    """How many of ``asked`` stand in a row from ``at`` on, and in how many read words; with ``whole`` all or none.
-
-    Two words may have been read as one, or one as two.
+    Args:
+        asked: the words.
+        stretches: of what was read.
     """
-    one, other = 0, at
-    while one < len(asked) and other < len(read):
-        here, there = asked[one], read[other].plain
-        if same(here, there):
-            one, other = one + 1, other + 1
-        elif one + 1 < len(asked) and here + asked[one + 1] == there:
-            one, other = one + 2, other + 1
-        elif other + 1 < len(read) and here == there + read[other + 1].plain:
-            one, other = one + 1, other + 2
-        else:
-            break
-    return (0, 0) if whole and one < len(asked) else (one, other - at)
+
+    def __init__(self, asked: Sequence[str], stretches: Stretches) -> None:
+        self._next: list[dict[int, list[tuple[int, int]]]] = []
+        for found in stretches.of(asked):
+            self._next.append({})
+            for many, first, end in found:
+                self._next[-1].setdefault(first, []).append((many, end))
+
+    def longest(self, place: int) -> int:
+        """How many of the words from ``place`` on stand somewhere in a row."""
+        if place >= len(self._next):
+            return 0
+        return max((self._from(place, first)[0] for first in self._next[place]), default=0)
+
+    def whole(self) -> Iterator[tuple[int, int]]:
+        """Where all of the words stand in a row (first, end), from the first place on; none overlaps another."""
+        end = 0
+        for first in sorted(self._next[0]) if self._next else ():
+            many, last = self._from(0, first)
+            if many == len(self._next) and first >= end:
+                end = last
+                yield first, last
+
+    def _from(self, place: int, at: int) -> tuple[int, int]:
+        """How many words stand in a row from ``place``, the first of them at ``at``, and where they end."""
+        start = place
+        while place < len(self._next) and (options := self._next[place].get(at)):
+            many, at = max(options)
+            place += many
+        return place - start, at
 
 
 def widened(quad: Quad, margin: float) -> Quad:
@@ -202,21 +207,20 @@ def widened(quad: Quad, margin: float) -> Quad:
     down = (lower_left - upper_left) * margin
     length = float(np.hypot(*(upper_right - upper_left)))
     along = (upper_right - upper_left) / length * float(np.hypot(*down)) if length else np.zeros(2)
-    corners = upper_left - along - down, upper_right + along - down, lower_right + along + down, lower_left - along + down
+    corners = (
+        upper_left - along - down,
+        upper_right + along - down,
+        lower_right + along + down,
+        lower_left - along + down,
+    )
     return tuple((float(x), float(y)) for x, y in corners)  # type: ignore[return-value]
+
+
+def _from_to(quads: Sequence[Quad]) -> Quad:
+    """The rectangle from the first word of a line to the last, with what is between them."""
+    return quads[0][0], quads[-1][1], quads[-1][2], quads[0][3]
 
 
 def _around(quads: Sequence[Quad]) -> Corners:
     across, down = zip(*itertools.chain(*quads), strict=True)
     return min(across), min(down), max(across), max(down)
-
-
-def plain(word: str) -> str:
-    """Letters and digits alone, without case and accents."""
-    spread = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(char for char in spread if char.isalnum())
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two plain words are the same but for an error of reading."""
-    return one == other or (len(one) > 4 and len(one) == len(other) and sum(map(str.__ne__, one, other)) == 1)
