@@ -48,7 +48,7 @@ def hostile(tmp_path):
             "rejected_images": ["b.png"],
             "rejected_contexts": ["", HOSTILE],
             "rejected_responses": [HOSTILE + "!"],
-            "extra": {HOSTILE: HOSTILE},
+            "extra": {HOSTILE: HOSTILE, "lettering": [HOSTILE, {"text": HOSTILE}]},
         },
         {"id": "two", "image": "broken.png", "response": "Cat", "context": "Post"},
         {"id": "three", "image": "a.png", "more_images": ["b.png"], "response": "Dog", "context": "Another post"},

@@ -43,7 +43,12 @@ def test_a_report_of_hostile_files_is_ours(tmp_path):
     add_comparison(folder, draws=20)
     for path in (folder / "data/test.jsonl", folder / "skipped.jsonl", *folder.glob("*/*/samples.jsonl")):
         rows = [spoilt(json.loads(line)) for line in path.read_text().splitlines()]
+        if path.name == "test.jsonl":
+            rows = [{**row, "extra": {**row.get("extra", {}), "lettering": [HOSTILE, LONG[:9_000]]}} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "lettering").mkdir()
+    counts = {"samples": 2, "words": 2, "cut": 0, "unreadable": 0, "stated": 2}
+    (folder / "lettering/counts.json").write_text(json.dumps({f"test {HOSTILE}": counts, HOSTILE: HOSTILE}))
     for path in folder.glob("generations/*.jsonl"):
         rows = [{**spoilt(json.loads(line)), "text": HOSTILE} for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -59,11 +64,15 @@ def test_a_report_of_hostile_files_is_ours(tmp_path):
     (home / "done.json").write_text(json.dumps(done).replace("rpo", f"rpo{TURNS}"))
     (home / "log.jsonl").write_text((home / "log.jsonl").read_text().replace("/rpo", f"/rpo{TURNS}"))
     (folder / "recipe.yaml").write_text(
-        "name: {0}\noutput: x\nmodel: {{path: {0}}}\n".format(json.dumps(HOSTILE.replace("\0", ""))), encoding="utf-8"
+        "name: {0}\noutput: x\nmodel: {{path: {0}}}\ndata: {{lettering: prompt}}\n".format(
+            json.dumps(HOSTILE.replace("\0", ""))
+        ),
+        encoding="utf-8",
     )
     page = write_report(folder).read_text(encoding="utf-8")
     only_our_markup(page, "report.html.jinja")
     assert page.count("&lt;hostile-one") > 30 and "{{ 7 * 7 }}" in page
+    assert page.count("Read in the picture") == 2
 
 
 @pytest.mark.parametrize("pairs", ["baseline", "all"])

@@ -127,14 +127,14 @@ def describe(
     )
     check_images(samples, paths[0].anchor)
     asked = way_of_asking(model, prompt=prompt, read=read)
-    samples = read_words(samples, paths[0].anchor, asked.quoting)  # before minutes go into loading the model
+    posts = read_words(samples, paths[0].anchor, asked.quoting)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device, asked=asked)
-    texts = FamilyWriter(loaded.model, encoder, settings, seed).write(samples, paths[0].anchor)
+    texts = FamilyWriter(loaded.model, encoder, settings, seed).write(posts, paths[0].anchor)
     rows: list[dict[str, Any]] = [
         {"image": str(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
          "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens, **words_of(sample, asked.quoting),
          **({"filtered": list(text.filtered)} if text.filtered else {})}
-        for path, text, sample in zip(images, texts, samples, strict=True)
+        for path, text, sample in zip(images, texts, posts, strict=True)
     ]  # fmt: skip
     for row in rows:
         if broken := row.get("filtered"):

@@ -99,7 +99,8 @@ class Source:
     def _with_words(self, rows: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
         """The rows with what is known of the pictures of those that do not say it themselves."""
         assert self.words is not None
-        known = self.files.once(self.words, ("words",), lambda: read_record(self.words)) | self.files.words
+        record = self.words
+        known = self.files.once(record, ("words",), lambda: read_record(record)) | self.files.words
         if not known:
             return list(rows)
 
@@ -108,7 +109,7 @@ class Source:
             found = {name: known[digest] for name in names if (digest := self.digest_of(name)) in known}
             return list(zip((row for row, _ in rows), attached([one for _, one in rows], found), strict=True))
 
-        state = (str(_state(self.words)), len(self.files.words))
+        state = (str(_state(record)), len(self.files.words))
         return list(self.files.once(self.file, (*self._purpose, "words", *state), attach))
 
     def digest_of(self, image: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from trifacet.base.errors import DataError, of_sample
 from trifacet.base.images import MAX_PIXELS, resolve_inside
+from trifacet.base.opening import open_regular
 from trifacet.base.seals import sealed, unsealed
 from trifacet.data.records import Sample
 from trifacet.lettering.lines import Lettering
@@ -133,12 +134,11 @@ def asked_form(lettering: Lettering) -> dict[str, Any]:
 
 def attached(samples: Sequence[AnySample], known: Mapping[str, Any]) -> list[AnySample]:
     """The samples with what is known of their pictures, by name; a row's own words stay."""
-    return [
-        one.model_copy(update={"extra": {**one.extra, COLUMN: known[one.image]}})
-        if is_unread(one) and one.image in known
-        else one
-        for one in samples
-    ]
+    found: list[Any] = []
+    for one in samples:
+        words = known.get(one.image) if one.image is not None and is_unread(one) else None
+        found.append(one if words is None else one.model_copy(update={"extra": {**one.extra, COLUMN: words}}))
+    return found
 
 
 def counted(samples: Iterable[Sample], characters: int, own: int = 0) -> Counted:
@@ -170,11 +170,12 @@ def read_record(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     known = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
-        try:
-            row = unsealed(json.loads(line))
-            if row is not None:
-                known[str(row["picture"])] = row[COLUMN]
-        except (ValueError, KeyError, RecursionError):
-            continue
+    with open_regular(path) as file:
+        for line in file:
+            try:
+                row = unsealed(json.loads(line))
+                if row is not None:
+                    known[str(row["picture"])] = row[COLUMN]
+            except (ValueError, KeyError, RecursionError):
+                continue
     return known

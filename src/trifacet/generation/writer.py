@@ -103,7 +103,7 @@ class FamilyWriter:
         assert self.seen_as is as_it_is, "what is shown instead has no name that could be written down"
         settings = self.settings
         sampling = {"seed": self.seed, "batch_size": settings.batch_size} if settings.temperature > 0 else {}
-        chosen = {"filter": settings.filter} if settings.filter else {}
+        chosen: dict[str, str] = {"filter": settings.filter} if settings.filter else {}
         if self.encoder.quoting is not None:
             chosen["words"] = self.encoder.words_digest(posts)
         return {

@@ -62,7 +62,8 @@ def quoted(lettering: Lettering, most: int) -> Quoted:
     that does not fit whole ends at a word's border, with an ellipsis.
     """
     lines = [(number, text, _height(line)) for number, line in enumerate(lettering.lines) if (text := plain(line.text))]
-    left, kept = most, {}
+    left = most
+    kept: dict[int, str] = {}
     for number, text, _ in sorted(lines, key=lambda line: (-line[2], line[0])):
         if len(text) + _AROUND > left:
             if head := _head(text, left - _AROUND - len(_CUT), whole_words=bool(kept)):

@@ -39,7 +39,8 @@ def source_for(recipe: Recipe, files: FilesRead, *, limit: int | None = None) ->
     model that is asked with them; all others look at the picture themselves.
     """
     source = source_of(recipe.data, recipe.folder, "preference", files=files)
-    if (recipe.regions or Regions()).locator.name != "attention":
+    locator = recipe.regions.locator if recipe.regions else None
+    if locator is None or locator.name != "attention":
         return replace(source, words=None)
     if recipe.data.lettering == "prompt":
         read_words(recipe, {"preference": limit}, files, keep=False)

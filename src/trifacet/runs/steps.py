@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trifacet.base.errors import TrifacetError
+from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.files import replacing_folder, write_atomically
 from trifacet.base.images import resolve_inside
+from trifacet.base.json_text import read_json
 from trifacet.base.progress import Bar, console
 from trifacet.base.seals import SEAL, folder_damages, seal_folder
 from trifacet.comparing.comparison import ComparisonSettings, compare
@@ -41,6 +42,7 @@ from trifacet.training.sources import Start, load_for, training_set
 from trifacet.training.stage import stage_folder
 from trifacet.training.words_read import read_words, splits_asked
 
+MOST_BYTES = 1_000_000  # of what is kept of counts
 PREVIEWS = 6  # samples whose rejected images are shown
 VERSIONS = 5  # of each, at most
 
@@ -71,8 +73,8 @@ def keep_words(recipe: Recipe, files: FilesRead, *, texts: bool) -> None:
 def _counts(folder: Path) -> dict[str, Any]:
     """What earlier stages have noted; nothing where that cannot be read."""
     try:
-        held = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        held = read_json(folder / COUNTS, MOST_BYTES)
+    except DataError:
         return {}
     return held if isinstance(held, dict) else {}
 

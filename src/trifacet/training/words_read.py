@@ -63,7 +63,8 @@ def splits_asked(recipe: Recipe, *, texts: bool) -> dict[Split, int | None]:
     watched = [stage.eval_samples for stage in (recipe.sft, *recipe.align.values()) if stage and stage.eval_every]
     if watched and has_split(recipe.data, "validation"):
         found["validation"] = max(watched)
-    if texts and has_split(recipe.data, last := "validation" if recipe.sweep else "test"):
+    last: Split = "validation" if recipe.sweep else "test"
+    if texts and has_split(recipe.data, last):
         limit = recipe.generate.limit
         found[last] = limit if limit is None else max(limit, found.get(last) or 0)
     return {split: limit for split, limit in found.items() if has_split(recipe.data, split)}
