@@ -6,6 +6,7 @@ Invariant: every number is that of ``trifacet score`` and ``trifacet compare``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from trifacet.api.records import as_records
@@ -13,6 +14,7 @@ from trifacet.comparing import comparison
 from trifacet.comparing.comparison import Comparison
 from trifacet.comparing.contestants import Contestant
 from trifacet.data.records import TestSample
+from trifacet.metrics.lettering import with_lettering
 from trifacet.metrics.scores import Profile, Scores, measures_of, own_metric, score_texts
 from trifacet.metrics.target import Reference, Target
 from trifacet.statistics.effects import Correction
@@ -26,8 +28,9 @@ def score(
     *,
     profiles: Sequence[Profile] = ("paper",),
     metrics: Sequence[str | Callable[[Sequence[str], Sequence[Target]], Sequence[Measure]]] = (),
+    images: str | Path | None = None,
 ) -> Scores:
-    """Score texts: BLEU, METEOR, ROUGE-L, CIDEr, facts, alt-text checks, repetition and length.
+    """Score texts: BLEU, METEOR, ROUGE-L, CIDEr, facts, words in pictures, alt-text checks, repetition and length.
 
     Args:
         predictions: the generated text by sample id.
@@ -35,6 +38,8 @@ def score(
             too. Ids have to be those of the predictions.
         profiles: whose definitions of the metrics: ``paper`` (MCM-DPO's script), ``coco`` (the COCO toolkit), or both.
         metrics: metrics of your own: functions, or ``package.module:name`` of one.
+        images: the folder that the samples' image paths start from, to read the words in their pictures for the metrics
+            of lettering; None: only what ``extra.lettering`` of samples says counts.
 
     Returns:
         ``metrics`` of the whole set, ``per_sample``, ``notes``.
@@ -46,6 +51,8 @@ def score(
         targets: Sequence[Target] = [Reference(name, _texts(given)) for name, given in references.items()]
     else:
         targets = as_records(TestSample, references)
+    if images is not None:
+        targets = with_lettering(targets, Path(images))
     extras = [own_metric(metric) for metric in metrics]
     return score_texts(predictions, targets, profiles=profiles, extras=extras)
 

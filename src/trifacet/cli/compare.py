@@ -12,8 +12,8 @@ import typer
 from trifacet.base.errors import TrifacetError
 from trifacet.cli.benchmark_runs import FilesOption
 from trifacet.cli.common import err, plain, write_json, write_text
-from trifacet.cli.options import OwnFormatOption, OwnMetricOption, a_number
-from trifacet.cli.score import ProfileName
+from trifacet.cli.options import OwnFormatOption, OwnMetricOption, ScoredReadOption, a_number
+from trifacet.cli.score import ProfileName, read_lettering
 from trifacet.settings.section import LARGEST_SEED
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def compare(
     one_table: Annotated[
         bool, typer.Option("--one-table", help="All metrics in one table, each named with its profile or benchmark.")
     ] = False,
+    read: ScoredReadOption = False,
     own_metric: OwnMetricOption = None,
     format: OwnFormatOption = "auto",
     better: Annotated[
@@ -95,7 +96,7 @@ def compare(
         CorrectionName, typer.Option(help="Correction of p-values over the pairs of a metric.")
     ] = CorrectionName.HOLM,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the pictures, for the page and the judge.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of the pictures, for the page, the judge and --read.")
     ] = None,
     judge: Annotated[
         Path | None, typer.Option(metavar="YAML", help="Also have a language model judge every pair of texts.")
@@ -131,6 +132,8 @@ def compare(
     trifacet compare mine=results/pope mine=results/chair other=other/pope other=other/chair --one-table
 
     trifacet compare runs/demo --judge judge.yaml --estimate
+
+    trifacet compare sft=a.jsonl mcm-dpo=b.jsonl --references test.jsonl --images photos --read
 
     trifacet compare results/mine colours/other --file colours.py
     """
@@ -174,6 +177,8 @@ def compare(
         common=common,
         own=own_benchmarks(file or ()),
         extras=[open_metric(name) for name in own_metric or ()],
+        reader=read_lettering if read else None,
+        images=images,
     )
     there = dict.fromkeys(metric for one in entered.contestants for _, metric in one.measures)
     if unknown := [name for name in directions if name not in there]:

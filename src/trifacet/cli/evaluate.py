@@ -24,13 +24,15 @@ from trifacet.cli.describe import (
     PromptOption,
     TemperatureOption,
 )
-from trifacet.cli.options import OwnMetricOption
+from trifacet.cli.options import OwnMetricOption, ScoredReadOption
+from trifacet.cli.score import read_lettering
 from trifacet.generation.opening import load_for_generation
 from trifacet.settings.section import LARGEST_SEED, MOST
 
 if TYPE_CHECKING:
     from trifacet.benchmarks.registry import Entry
     from trifacet.benchmarks.running import Task
+    from trifacet.evaluation.entries import Reader
     from trifacet.evaluation.evaluating import Tests
     from trifacet.generation.settings import Generation
     from trifacet.metrics.scores import Extra
@@ -68,6 +70,7 @@ def evaluate(
     probe: Annotated[
         bool, typer.Option(help="Also look into the models: attention, answers under noise, embeddings.")
     ] = True,
+    read: ScoredReadOption = False,
     own_metric: OwnMetricOption = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that the others are held against; default: the first.")
@@ -114,6 +117,10 @@ def evaluate(
     own, extras = own_benchmarks(file or ()), [open_metric(name) for name in own_metric or ()]
     tasks = _tasks(benchmark or [], benchmark_limit, set_ or [], own)
     tests = _tests(data, images, limit, tasks, judge, probe, writing, answering, seed, dtype.value)
+    if read:
+        if tests.images is None:
+            raise TrifacetError("--read reads the pictures of a test set; give one with --data")
+        read_lettering(tests.samples, tests.images)  # they are kept
     run_all(
         named,
         tests,
@@ -122,7 +129,7 @@ def evaluate(
         lambda name: Bar(plain(name)),
         overwrite=overwrite,
     )
-    _report(output, baseline, seed, own, extras)
+    _report(output, baseline, seed, own, extras, read_lettering if read else None)
 
 
 def _tests(
@@ -192,7 +199,14 @@ def _tasks(given: Sequence[str], limit: int | None, sets: Sequence[str], own: Ma
     return list(tasks.values())
 
 
-def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Entry], extras: Sequence[Extra]) -> None:
+def _report(
+    folder: Path,
+    baseline: str | None,
+    seed: int,
+    own: Mapping[str, Entry],
+    extras: Sequence[Extra],
+    reader: Reader | None,
+) -> None:
     """Tables on standard output, the same as Markdown, LaTeX and JSON, and a page; its path comes last."""
     from trifacet.base.files import write_atomically
     from trifacet.cli.compare_view import print_comparison
@@ -205,7 +219,7 @@ def _report(folder: Path, baseline: str | None, seed: int, own: Mapping[str, Ent
     from trifacet.reports.comparison.page import write_comparison
     from trifacet.reports.probes import probe_sections
 
-    entered = read_entries([str(folder)], own=own, extras=extras)
+    entered = read_entries([str(folder)], own=own, extras=extras, reader=reader)
     # A verdict that cannot be parsed or an empty text leaves a model without a value there: the others are compared.
     settings = ComparisonSettings(seed=seed, baseline=baseline, common=True)
     comparison = compare(entered.contestants, settings, entered.notes)

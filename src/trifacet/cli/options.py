@@ -36,6 +36,13 @@ OwnMetricOption = Annotated[
         "--own-metric", metavar="NAME", help="A metric of your own, package.module:name, which is run. Repeatable."
     ),
 ]
+ScoredReadOption = Annotated[
+    bool,
+    typer.Option(
+        "--read",
+        help="Read the words in the pictures, for the metrics of lettering; rows with extra.lettering need it not.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.common import err, json_or_table, plain, print_unofficial, starred
-from trifacet.cli.options import OwnMetricOption
+from trifacet.cli.options import OwnMetricOption, ScoredReadOption
 
 if TYPE_CHECKING:
     from trifacet.metrics.scores import Extra, Profile, Scores
+    from trifacet.metrics.target import Target
 
 
 class ProfileName(StrEnum):
@@ -68,6 +69,7 @@ def score(
             min=0, max=1000, help="Layer for BERTScore; by default what its package recommends for the model."
         ),
     ] = None,
+    read: ScoredReadOption = False,
     own_metric: OwnMetricOption = None,
     intervals: Annotated[
         bool, typer.Option("--intervals", help="Also give the 95 % interval of every value (BCa bootstrap).")
@@ -79,12 +81,14 @@ def score(
         Path | None, typer.Option(metavar="PATH", help="Write the scores of each sample as JSONL.")
     ] = None,
 ) -> None:
-    """Score generated texts: BLEU, METEOR, ROUGE-L, CIDEr, the facts of a sample, repetition and length.
+    """Score generated texts: BLEU, METEOR, ROUGE-L, CIDEr, a sample's facts, words in pictures, repetition, length.
 
     Examples:
     trifacet score runs/demo/generations/sft.jsonl --references runs/demo/data/test.jsonl --json scores.json
 
     trifacet score captions_val2014_model_results.json --references captions_val2014.json --profile coco --subset
+
+    trifacet score texts.jsonl --references test.jsonl --images photos --read --intervals
     """
     from trifacet.base.files import write_atomically
     from trifacet.metrics.inputs import read_predictions, read_targets
@@ -99,6 +103,8 @@ def score(
         samples, left = predicted_only(samples, hypotheses, predictions)
         notes.append(left)
     match_ids(hypotheses, samples, predictions)
+    if read:
+        samples = read_lettering(samples, images or references.parent)
     asked = profile or [ProfileName.PAPER]
     profiles: list[Profile] = ["coco" if name is ProfileName.COCO else "paper" for name in dict.fromkeys(asked)]
     extras = [open_metric(name) for name in own_metric or ()]
@@ -122,6 +128,15 @@ def score(
     json_or_table(document, json_path, title, columns, table)
     if json_path != "-":
         print_unofficial(document["unofficial"])
+
+
+def read_lettering(samples: Sequence[Target], images: Path) -> list[Target]:
+    """The samples with the words read in their pictures. Raises TrifacetError where no engine is there."""
+    from trifacet.base.progress import Bar
+    from trifacet.metrics.lettering import with_lettering
+
+    with Bar("words in pictures") as bar:
+        return with_lettering(samples, images, on_progress=bar.update)
 
 
 def _extras(

@@ -6,7 +6,7 @@ Invariant: every model is scored on the same samples by the same profiles; ids t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,10 @@ from trifacet.benchmarks.registry import Entry
 from trifacet.comparing.contestants import Contestant, Entered, check_same
 from trifacet.data.rows import iter_rows
 from trifacet.evaluation.naming import name_and_place
+from trifacet.lettering.settings import COLUMN
 from trifacet.metrics import coco, paper
 from trifacet.metrics.inputs import read_predictions, read_targets
+from trifacet.metrics.lettering import LETTERING
 from trifacet.metrics.lint import LINT
 from trifacet.metrics.matching import match_ids, other_data
 from trifacet.metrics.scores import TEXT_MEASURES, Extra, Profile, measures_of, score_texts
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1e100  # of a metric: sums of its cubes are numbers too
 PROFILES: tuple[Profile, ...] = ("coco", "paper")
+Reader = Callable[[Sequence[Target], Path], Sequence[Target]]  # samples, and the folder of their pictures
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def read_entries(
     common: bool = False,
     own: Mapping[str, Entry] | None = None,
     extras: Sequence[Extra] = (),
+    reader: Reader | None = None,
+    images: Path | None = None,
 ) -> Entered:
     """The models that ``[NAME=]PATH`` arguments name.
 
@@ -75,6 +80,8 @@ def read_entries(
         common: keep the samples that all models have, where they differ.
         own: benchmarks of the user's files by name, for results that were made with them.
         extras: metrics of texts beyond the profiles.
+        reader: what reads the words in the samples' pictures, for the metrics of lettering; None: they are not read.
+        images: folder of the pictures; by default the run's, or that of ``references``.
 
     Raises:
         DataError: naming file, row and field; or the ids that models lack.
@@ -103,6 +110,14 @@ def read_entries(
         notes.append(f"compared are the {len(shared)} samples that all have; left out: {said}")
         targets = [target for target in targets if target.id in shared]
         told = [replace(one, texts={name: text for name, text in one.texts.items() if name in shared}) for one in told]
+    shown = next((one.images for one in told if one.images is not None), None) if references is None else None
+    if reader is not None:
+        root = images or shown or (references.parent if references is not None else None)
+        if root is None:
+            raise TrifacetError(
+                "nobody knows where the pictures are that are to be read; name their folder by --images"
+            )
+        targets = list(reader(targets, root))
     contestants, known = [], {one.name: one for one in told}
     remarks: dict[str, list[str]] = {}
     for one in opened:
@@ -115,8 +130,7 @@ def read_entries(
         else:
             contestants.append(Contestant(one.name, one.sources, _turned(one.measures, better), results=one.results))
     notes += _told_apart(remarks)
-    images = next((one.images for one in told if one.images is not None), None) if references is None else None
-    return Entered(contestants, {target.id: target for target in targets}, images, list(dict.fromkeys(notes)))
+    return Entered(contestants, {target.id: target for target in targets}, shown, list(dict.fromkeys(notes)))
 
 
 def _turned(measures: Mapping[Key, Measure], better: Mapping[str, Better] | None) -> dict[Key, Measure]:
@@ -262,7 +276,7 @@ def _targets(told: Sequence[_Opened], references: Path | None) -> list[Target]:
     first = {target.id: list(target.references) for target in sets[0]}
     if any({target.id: list(target.references) for target in other} != first for other in sets[1:]):
         raise TrifacetError("the runs have different test sets; name the one to score against with --references")
-    return list(sets[0])
+    return list(max(sets, key=lambda targets: sum(COLUMN in target.extra for target in targets)))  # words read for one
 
 
 def _scored(
@@ -301,7 +315,7 @@ def _direction(metric: str) -> Better:
     if (
         metric in (*coco.COCO_METRICS, *paper.PAPER_METRICS)
         or metric.partition("/")[0] == "grounding"
-        or metric in LINT
+        or metric in (*LINT, *LETTERING)
     ):
         return "higher"
     return next((one.better for one in TEXT_MEASURES if one.name == metric), "neither")

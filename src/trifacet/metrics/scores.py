@@ -1,4 +1,4 @@
-"""All scores of one model's texts: by the coco and paper profiles, by facts, by the texts alone, by models.
+"""All scores of one model's texts: by both profiles, by facts, by words in pictures, by the texts alone, by models.
 
 Invariant: texts and samples are matched by id, all of them, or nothing is scored; every value is that of a ``Measure``.
 """
@@ -17,6 +17,7 @@ from trifacet.data.records import TestSample
 from trifacet.metrics import coco, paper, texts
 from trifacet.metrics.cider import ONE_SAMPLE
 from trifacet.metrics.grounding import ground
+from trifacet.metrics.lettering import lettering_measures
 from trifacet.metrics.lint import clean_measures
 from trifacet.metrics.matching import match_ids
 from trifacet.metrics.objects import object_measures
@@ -59,7 +60,8 @@ class Scores:
     ``metrics`` are the values of the whole set, in a fixed order; None: not computed, and ``notes`` says why, or not
     defined, such as a share of mentions where nothing is mentioned.
     ``per_sample`` has the same metrics for each sample, less those it lacks. ``measures`` hold what both come from, for
-    intervals and comparisons. The profiles and grounding are x 100, repetition is a share (0 to 1), length is in words.
+    intervals and comparisons. The profiles, grounding and lettering are x 100, repetition is a share (0 to 1), length in
+    words.
     ``degenerate`` is the reason or None.
     """
 
@@ -90,7 +92,7 @@ def score_texts(
         at_limit: how many texts ended only because the limit of new tokens was reached (see ``texts.degenerate``).
 
     Raises:
-        DataError: for ids that are doubled, missing or too many, and for malformed facts.
+        DataError: for ids that are doubled, missing or too many, and for malformed facts or words of pictures.
     """
     match_ids(hypotheses, samples)
     written = [hypotheses[sample.id] for sample in samples]
@@ -99,6 +101,7 @@ def score_texts(
         *(extra(written, samples) for extra in extras),
         _facts(written, samples),
         Part(object_measures(written, samples)),
+        Part(*lettering_measures(written, samples)),
         _lint(written, samples),
         _alone(written, samples),
     ]

@@ -37,6 +37,7 @@ class Metric:
 _LIKE = "Like the reference, by MCM-DPO's script"  # the paper profile: the COCO toolkit's values are others
 _FACTS = "Facts right"
 _OBJECTS = "Things named"
+_WORDS = "Words in the picture, by our own definition"
 _FORM = "Form"
 _METRICS = (
     Metric("bleu_4", "BLEU-4", _LIKE, "higher", "runs of four words shared with the reference, x 100"),
@@ -89,6 +90,27 @@ _METRICS = (
     ),
     Metric(
         "yes_bias", "Yes bias", _OBJECTS, "neither", "share of yes among answers less its share of the truth, x 100"
+    ),
+    Metric(
+        "lettering/recall",
+        "Lettering",
+        _WORDS,
+        "higher",
+        "prominent words of the pictures that the texts have, in per cent",
+    ),
+    Metric(
+        "lettering/recall_alone",
+        "Not in post",
+        _WORDS,
+        "higher",
+        "prominent words of the pictures, those that the posts do not have, that the texts have, in per cent",
+    ),
+    Metric(
+        "lettering/precision",
+        "Claims held",
+        _WORDS,
+        "higher",
+        "words that texts say stand in the picture and that do, in per cent",
     ),
     Metric("lint_clean", "Clean", _FORM, "higher", "texts that the alt-text checks find no fault with, in per cent"),
     Metric("lint_no_error", "No error", _FORM, "higher", "texts in which these checks find no error, in per cent"),

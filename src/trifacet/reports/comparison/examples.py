@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from trifacet.base.bidi import isolated
+from trifacet.base.errors import DataError
 from trifacet.comparing.comparison import Column, Comparison
+from trifacet.lettering.request import quoted
+from trifacet.metrics.lettering import lettering_of
 from trifacet.metrics.target import Target
 from trifacet.reports.comparison.tables import number_text
 from trifacet.web.pictures import Picture, picture
@@ -22,6 +25,7 @@ from trifacet.web.pictures import Picture, picture
 PER_METRIC = 3  # samples in which a metric's values lie farthest apart
 _SHOWN = 24  # samples in all
 _LONGEST = 2000  # characters of a text
+_MOST_READ = 400  # characters of the words that stand in a picture
 SIDE = 320  # pixels of a picture
 
 
@@ -36,7 +40,10 @@ class _Told:
 
 @dataclass(frozen=True)
 class _Example:
-    """One sample. ``reasons`` say, a line for each pair, in which metrics the model is how far from the other."""
+    """One sample. ``reasons`` say, a line for each pair, in which metrics the model is how far from the other.
+
+    ``read`` are the lines that stand in its picture (None: nothing is known of them).
+    """
 
     id: str
     reasons: list[str]
@@ -44,6 +51,7 @@ class _Example:
     context: str
     references: list[str]
     told: list[_Told]
+    read: Sequence[str] | None
 
 
 def examples(
@@ -130,7 +138,16 @@ def _example(
         clipped(str(getattr(sample, "context", ""))),
         [clipped(text) for text in sample.references[:5]],
         told,
+        _read(sample),
     )
+
+
+def _read(sample: Target) -> Sequence[str] | None:
+    try:
+        lettering = lettering_of(sample)
+    except DataError:  # told where it was scored
+        return None
+    return None if lettering is None else quoted(lettering, _MOST_READ).lines
 
 
 def _places(size: float) -> int:

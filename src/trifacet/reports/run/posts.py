@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trifacet.base.errors import DataError
 from trifacet.data.records import TestSample
+from trifacet.data.settings import Data
 from trifacet.evaluation.run_folder import Run
 from trifacet.lettering.request import Quoted, quoted, stated
 from trifacet.lettering.settings import COLUMN
@@ -48,7 +50,7 @@ class Told:
 class Post:
     """A held-out post as the page shows it: its described picture first, further ones after it.
 
-    ``read`` is what stands in the described picture as the models were asked with it (None: without).
+    ``read`` is what stands in the described picture, where it is known; ``asked``: the models were asked with it.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Post:
     pictures: list[Picture]
     told: list[Told]
     read: Quoted | None = None
+    asked: bool = False
 
 
 def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
@@ -65,17 +68,21 @@ def held_out_posts(run: Run, limit: int = SHOWN) -> list[Post]:
         told = [tell(model.name, model.texts[sample.id], sample) for model in run.models if sample.id in model.texts]
         if told:
             pictures = [picture(run.image_root, name) for name in sample.pictures]
-            posts.append(Post(number, sample, pictures, told, words_read(run, sample)))
+            posts.append(Post(number, sample, pictures, told, words_read(run, sample), run.words_asked is not None))
         if len(posts) == limit:
             break
     return posts
 
 
 def words_read(run: Run, sample: TestSample) -> Quoted | None:
-    """What stands in a sample's picture, as far as the run's models were asked with it; None where they were not."""
-    if run.words_asked is None or sample.extra.get(COLUMN) is None:
+    """What stands in a sample's picture, as much as the run's models are or would be asked with; None: not known."""
+    if sample.extra.get(COLUMN) is None:
         return None
-    return quoted(stated(sample.extra[COLUMN]), run.words_asked)
+    most = Data().lettering_characters if run.words_asked is None else run.words_asked
+    try:
+        return quoted(stated(sample.extra[COLUMN]), most)
+    except DataError:  # told where it was scored
+        return None
 
 
 def tell(model: str, text: str, sample: TestSample) -> Told:
