@@ -72,6 +72,7 @@ class Experiment:
         overrides: of a variant, which depend on place and seed.
         before: run before a start's recipe (data) or a variant's.
         own_measures: beside those that every report has.
+        seen: the test samples as they are scored, from those of the file and the folder of their pictures.
     """
 
     here: Path
@@ -83,6 +84,7 @@ class Experiment:
     overrides: Callable[[Folders, str, int], Sequence[str]] = lambda folders, variant, seed: ()
     before: Callable[[Folders, str, int], None] = lambda folders, name, seed: None
     own_measures: Own = lambda texts, samples: {}
+    seen: Callable[[Sequence[TestSample], Path], Sequence[TestSample]] = lambda samples, images: samples
 
     @property
     def variants(self) -> list[str]:
@@ -171,8 +173,10 @@ class Experiment:
         samples: list[TestSample] = []
         for seed in seeds:
             recipe = self.start_recipe(folders, seed)
-            read: list[Any] = source_of(recipe.data, folders.start(seed), "test").read()
-            samples += [sample.model_copy(update={"id": f"{seed}/{sample.id}"}) for sample in read]
+            source = source_of(recipe.data, folders.start(seed), "test")
+            read: list[Any] = source.read()
+            seen = self.seen(read, source.images)
+            samples += [sample.model_copy(update={"id": f"{seed}/{sample.id}"}) for sample in seen]
             texts |= {f"{seed}/{key}": text for key, text in read_texts(self.texts(folders, name, seed)).items()}
         measures = measures_of(score_texts(texts, samples, profiles=()))
         own = {("", key): one for key, one in self.own_measures(texts, samples).items()}
@@ -249,7 +253,8 @@ def _differences(compared: Comparison, values: Values, seeds: Sequence[int]) -> 
         low, high = one.interval or (math.nan, math.nan)
         p = "-" if one.p_corrected is None else f"{one.p_corrected:.3f}"
         ahead = sum(sign * difference > 0 for difference in apart)
-        yield [one.model, metric, f"{one.value:+.1f} [{low:+.1f}, {high:+.1f}]", p, f"{ahead}/{len(seeds)}"]
+        difference = "-" if math.isnan(one.value) else f"{one.value:+.1f} [{low:+.1f}, {high:+.1f}]"
+        yield [one.model, metric, difference, p, f"{ahead}/{len(seeds)}"]
 
 
 def _spread(values: Values, name: str, seeds: Sequence[int], metric: str) -> str:
@@ -257,7 +262,9 @@ def _spread(values: Values, name: str, seeds: Sequence[int], metric: str) -> str
 
 
 def mean_and_spread(numbers: Sequence[float], digits: int) -> str:
-    """Mean, and standard deviation where there are two or more."""
+    """Mean, and standard deviation where there are two or more; "-" where a number is missing."""
+    if any(map(math.isnan, numbers)):
+        return "-"
     spread = f"±{np.std(numbers, ddof=1):.{digits}f}" if len(numbers) > 1 else ""
     return f"{np.mean(numbers):.{digits}f}{spread}"
 

@@ -12,8 +12,8 @@ rates: the grid with the sweep's seed, and of each variant the rate with the bes
 among those that did not degenerate. What was interrupted goes on and what is finished is not done again.
 
 Tables: each metric's mean and standard deviation over seeds, and differences to one variant over the pictures of all
-seeds with intervals and paired permutation tests (by Holm). What captions say of signs is held against the truth, not
-against what was read (``measuring.py``).
+seeds with intervals and paired permutation tests (by Holm). What captions say of signs is held against the truth
+(``signs/...``: ``measuring.py``) and, as for any pictures, against what the reader reads (``lettering/...``).
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from variants import SEEDS, SFT, Experiment, Folders
 from lettering.measuring import EXACT, INVENTED, INVENTED_S, RECALL, sign_measures, words_of
 from trifacet.base.draws import generator
 from trifacet.base.files import write_atomically
+from trifacet.data.records import TestSample
 from trifacet.data.settings import World
 from trifacet.demo.make import write_world
 from trifacet.demo.signs_files import COLUMN
 from trifacet.lettering.reading import read_pictures
 from trifacet.lettering.settings import COLUMN as READ
 from trifacet.lettering.settings import Reading
+from trifacet.metrics.lettering import LETTERING, with_lettering
 from trifacet.preferences.rejected.misreading import misread
 from trifacet.statistics.measures import share_measure
 from trifacet.statistics.significance import bca_intervals
@@ -48,8 +50,8 @@ from trifacet.statistics.significance import bca_intervals
 HERE = Path(__file__).resolve().parent
 ASKED = "asked"
 METRICS = (
-    RECALL, INVENTED, INVENTED_S, EXACT, "objects/chair_s", "objects/chair_i", "objects/coverage", "objects/attributes",
-    "grounding/answer",
+    RECALL, INVENTED, INVENTED_S, EXACT, *LETTERING, "objects/chair_s", "objects/chair_i", "objects/coverage",
+    "objects/attributes", "grounding/answer",
 )  # fmt: skip
 SMALL = (
     "data.world.sft=48", "data.world.preference=16", "data.world.validation=6", "data.world.test=12",
@@ -98,6 +100,13 @@ def _misread(number: int, row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "rejected_responses": [exchange.text], "extra": extra}
 
 
+def _seen(samples: Sequence[TestSample], images: Path) -> Sequence[TestSample]:
+    """Captions with what stands in their pictures; who answers a question need not say all of it."""
+    captions: list[Any] = with_lettering([one for one in samples if "objects" in one.extra], images)
+    read = {one.id: one for one in captions}
+    return [read.get(one.id, one) for one in samples]
+
+
 EXPERIMENT = Experiment(
     HERE,
     METRICS,
@@ -107,6 +116,7 @@ EXPERIMENT = Experiment(
     start_of=_start_of,
     before=_before,
     own_measures=sign_measures,
+    seen=_seen,
 )
 VARIANTS = EXPERIMENT.variants
 
