@@ -17,9 +17,9 @@ from trifacet.demo.renderer import Rgb, draw_thing, empty_place, shaded
 from trifacet.demo.things import Thing, Things
 
 WORDS: dict[str, tuple[str, ...]] = {  # kinds in the order in which a sign has them; of a kind there is one at most
-    "name": ("ANNA", "CLARA", "FRANK", "HELEN", "LUCY", "MARTHA", "OSCAR", "PETER"),
+    "name": ("ANNA", "FRANK", "HELEN", "LUCY", "MARTHA", "OSCAR"),
     "day": ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"),
-    "price": ("$2", "$3", "$5", "$8", "$10", "$12", "$20", "$50"),
+    "price": ("$2", "$5", "$8", "$10", "$20", "$50"),
 }
 KIND_OF: dict[str, str] = {word: kind for kind, words in WORDS.items() for word in words}
 SIGN_SHARE = 0.8  # pictures that have a sign
