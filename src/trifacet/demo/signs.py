@@ -74,7 +74,7 @@ def draw_signed(rng: np.random.Generator) -> Signed:
     cells = sorted(rng.choice(2, size=count, replace=False).tolist())
     things = []
     for shape, colour, cell in zip(shapes, colours, cells, strict=True):
-        size = float(rng.uniform(0.3, 0.37))
+        size = float(rng.uniform(0.38, 0.44))
         free = _STRAY * (0.5 - size) / 2
         x, y = 0.5 * (cell + 0.5) + float(rng.uniform(-free, free)), 0.75 + float(rng.uniform(-free, free))
         things.append(Thing(shape, colour, x, y, size, tuple(rng.uniform(-1, 1, size=3).tolist())))
