@@ -76,7 +76,7 @@ def draw_signed(rng: np.random.Generator) -> Signed:
     for shape, colour, cell in zip(shapes, colours, cells, strict=True):
         size = float(rng.uniform(0.38, 0.44))
         free = _STRAY * (0.5 - size) / 2
-        x, y = 0.5 * (cell + 0.5) + float(rng.uniform(-free, free)), 0.75 + float(rng.uniform(-free, free))
+        x, y = 0.5 * (cell + 0.5) + float(rng.uniform(-free, free)), 0.775 + float(rng.uniform(-free, free)) / 2
         things.append(Thing(shape, colour, x, y, size, tuple(rng.uniform(-1, 1, size=3).tolist())))
     place = str(rng.choice(list(PLACES)))
     return Signed(Things(tuple(things), place), _draw_sign(rng) if rng.random() < SIGN_SHARE else None)
