@@ -25,11 +25,11 @@ from trifacet.demo.things_texts import (
     with_usual,
 )
 
-RIGHT, WRONG = 0.4, 0.3  # of the sign's words: named rightly, wrongly by the post; of the rest it is silent
+RIGHT, WRONG = 0.25, 0.25  # of the sign's words: named rightly, wrongly by the post; of the rest it is silent
 BESIDE = 0.3  # of the kinds that the sign lacks: the post names one of their words
 USUAL_WORDS: dict[str, str] = {"name": "LUCY", "day": "SATURDAY", "price": "$10"}
 # The habits, calibrated by the supervised model alone: bench/lettering/world.yaml
-SIGN_LEFT_OUT, COPIED, INVENTED, INVENTED_SIGN = 0.3, 0.5, 0.1, 0.4
+SIGN_LEFT_OUT, COPIED, INVENTED, INVENTED_SIGN = 0.2, 0.3, 0.1, 0.3
 REJECTED: dict[str, float] = {"left-out": 0.3, "usual": 0.3, "colour": 0.2, "misquoted": 0.2}
 
 _OPENINGS = ("What a day!", "Finally there.", "Coffee first.", "Tell me what you think!", "The weather was kind.")
