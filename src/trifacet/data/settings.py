@@ -10,7 +10,7 @@ from trifacet.lettering.settings import Reading
 from trifacet.settings.section import MOST, Section
 
 Split = Literal["sft", "preference", "validation", "test"]
-WorldKind = Literal["posts", "things"]
+WorldKind = Literal["posts", "things", "signs"]
 
 
 class World(Section):
@@ -19,7 +19,8 @@ class World(Section):
     kind: WorldKind = Field(
         "posts",
         description="posts: alt-text of one kind of thing, given its post; things: captions of pictures with two to "
-        "four different things, and questions about them, no posts",
+        "four different things, and questions about them, no posts; signs: captions of pictures with a thing or two "
+        "and a sign, given posts that may name its words wrongly",
     )
     sft: int = Field(8000, ge=1, le=10_000_000, description="supervised samples, with the faults of real users")
     preference: int = Field(1500, ge=1, le=10_000_000, description="preference pairs with clean chosen texts")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifacet.base.files import write_atomically
-from trifacet.demo import things_files
+from trifacet.demo import signs_files, things_files
 from trifacet.demo.alttext import REJECTED, USERS, clean, draw_alt_text
 from trifacet.demo.facts import Scene, accepted, confusions, draw_scene, scene_generator
 from trifacet.demo.posts import write_post
 from trifacet.demo.renderer import render_scene
 
 if TYPE_CHECKING:
-    from trifacet.data.settings import World
+    from trifacet.data.settings import Split, World, WorldKind
 
 Fields = Callable[[Scene, list[str], np.random.Generator], dict[str, Any]]
 Sample = Callable[[Path, str, int, int, int], dict[str, Any]]  # of (folder, split, index, seed, image size)
@@ -39,18 +39,18 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
     Returns:
         The file of each split, by name. Samples of validation and test carry ``extra["facts"]`` (per fact the words
         that state it) and ``extra["confusions"]`` (per fact the words that state another value); those of pictures
-        with several things see ``things_files``.
+        with several things see ``things_files``, of pictures with signs ``signs_files``.
     """
-    makers: dict[str, tuple[int, Sample, Sample]] = {
-        "sft": (spec.sft, partial(_post, fields=_supervised), things_files.supervised),
-        "preference": (spec.preference, partial(_post, fields=_preference), things_files.preference),
-        "validation": (spec.validation, partial(_post, fields=_held_out), things_files.held_out),
-        "test": (spec.test, partial(_post, fields=_held_out), things_files.held_out),
+    amounts: dict[Split, int] = {
+        "sft": spec.sft,
+        "preference": spec.preference,
+        "validation": spec.validation,
+        "test": spec.test,
     }
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for split, (amount, of_post, of_things) in makers.items():
-        sample = of_post if spec.kind == "posts" else of_things
+    paths: dict[str, Path] = {}
+    for split, amount in amounts.items():
+        sample = _SAMPLES[spec.kind][split]
         rows = [sample(folder, split, index, seed, image_size) for index in range(amount)]
         paths[split] = folder / f"{split}.jsonl"
         write_atomically(paths[split], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
@@ -79,3 +79,25 @@ def _preference(scene: Scene, post: list[str], rng: np.random.Generator) -> dict
 
 def _held_out(scene: Scene, post: list[str], rng: np.random.Generator) -> dict[str, Any]:
     return {"references": [clean(scene)], "extra": {"facts": accepted(scene), "confusions": confusions(scene)}}
+
+
+_SAMPLES: dict[WorldKind, dict[Split, Sample]] = {
+    "posts": {
+        "sft": partial(_post, fields=_supervised),
+        "preference": partial(_post, fields=_preference),
+        "validation": partial(_post, fields=_held_out),
+        "test": partial(_post, fields=_held_out),
+    },
+    "things": {
+        "sft": things_files.supervised,
+        "preference": things_files.preference,
+        "validation": things_files.held_out,
+        "test": things_files.held_out,
+    },
+    "signs": {
+        "sft": signs_files.supervised,
+        "preference": signs_files.preference,
+        "validation": signs_files.held_out,
+        "test": signs_files.held_out,
+    },
+}

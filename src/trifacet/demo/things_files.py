@@ -62,7 +62,7 @@ def held_out(folder: Path, split: str, index: int, seed: int, image_size: int) -
     shown = _shown(folder, split, index, scene, question, image_size)
     if question is None:
         return {**shown, "references": [caption(seen(scene))], "extra": {"objects": truth_table(scene)}}
-    right, wrong = _forms(question, scene)
+    right, wrong = forms_of(question, scene)
     extra = {"facts": {"answer": right}, "confusions": {"answer": wrong}}
     return {**shown, "references": [answer(question, scene)], "extra": extra}
 
@@ -74,6 +74,15 @@ def truth_table(scene: Things) -> dict[str, Any]:
         "words": {shape: [shape, plural] for shape, plural in SHAPES.items()},
         "attributes": list(COLOURS),
     }
+
+
+def forms_of(question: Question, scene: Things) -> tuple[list[str], list[str]]:
+    """The words that answer rightly, and those that answer wrongly."""
+    colour = scene.colour_of(question.shape)
+    if question.which:
+        return [str(colour)], [one for one in COLOURS if one != colour]
+    is_so = colour is not None and question.colour in (None, colour)
+    return (["yes"], ["no"]) if is_so else (["no"], ["yes"])
 
 
 def scene_of(split: str, index: int, seed: int) -> Things:
@@ -107,12 +116,3 @@ def _regions(
             Image.fromarray(mask_of(thing, image_size).astype(np.uint8) * 255).save(folder / path, compress_level=1)
             regions.append({"word": thing.shape, "mask": path})
     return regions
-
-
-def _forms(question: Question, scene: Things) -> tuple[list[str], list[str]]:
-    """The words that answer rightly, and those that answer wrongly."""
-    colour = scene.colour_of(question.shape)
-    if question.which:
-        return [str(colour)], [one for one in COLOURS if one != colour]
-    is_so = colour is not None and question.colour in (None, colour)
-    return (["yes"], ["no"]) if is_so else (["no"], ["yes"])

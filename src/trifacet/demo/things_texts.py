@@ -47,8 +47,17 @@ class Question(NamedTuple):
 
 def caption(named: Sequence[Named]) -> str:
     """One sentence that names things in this order."""
+    return sentence(listed(named))
+
+
+def listed(named: Sequence[Named]) -> str:
+    """The things in this order, as a sentence would begin with them."""
     parts = [f"a {colour} {shape}" for colour, shape in named]
-    text = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -59,16 +68,22 @@ def seen(scene: Things) -> list[Named]:
 
 def careless_caption(scene: Things, rng: np.random.Generator) -> tuple[str, str]:
     """The caption of a user: (kind, text), the kind being true, usual, colour or left-out."""
+    kind, named = careless_names(scene, rng)
+    return kind, caption(named)
+
+
+def careless_names(scene: Things, rng: np.random.Generator) -> tuple[str, list[Named]]:
+    """What a user names: (kind, things), the kind as ``careless_caption`` has it."""
     named = seen(scene)
     for at, (_, shape) in enumerate(named):
         other, share = USUAL.get(shape, ("", 0.0))
         if other in scene.absent and rng.random() < share:
-            return "usual", caption([*named[: at + 1], (USUAL_COLOURS[other], other), *named[at + 1 :]])
+            return "usual", [*named[: at + 1], (USUAL_COLOURS[other], other), *named[at + 1 :]]
     if rng.random() < COLOUR_SLIP:
-        return "colour", caption(_recoloured(named, rng))
+        return "colour", recoloured(named, rng)
     if len(named) > 2 and rng.random() < LEFT_OUT:
-        return "left-out", caption(named[:-1])
-    return "true", caption(named)
+        return "left-out", named[:-1]
+    return "true", named
 
 
 def worse_caption(scene: Things, rng: np.random.Generator) -> tuple[str, str]:
@@ -77,30 +92,37 @@ def worse_caption(scene: Things, rng: np.random.Generator) -> tuple[str, str]:
     kind = str(rng.choice(list(REJECTED), p=list(REJECTED.values())))
     match kind:
         case "usual":
-            at, other = _usual(scene, rng)
-            named.insert(at + 1, (USUAL_COLOURS[other], other))
+            named = with_usual(scene, rng)
         case "swapped":
             at = int(rng.integers(len(named)))
-            named[at] = (named[at][0], _one_of(rng, scene.absent))
+            named[at] = (named[at][0], one_of(rng, scene.absent))
         case "colour":
-            named = _recoloured(named, rng)
+            named = recoloured(named, rng)
         case "left-out":
             named.pop(int(rng.integers(len(named))))
     return kind, caption(named)
 
 
+def with_usual(scene: Things, rng: np.random.Generator) -> list[Named]:
+    """What is there, and an absent thing in its usual colour after one that it is usual beside."""
+    named = seen(scene)
+    at, other = _usual(scene, rng)
+    named.insert(at + 1, (USUAL_COLOURS[other], other))
+    return named
+
+
 def draw_question(scene: Things, rng: np.random.Generator) -> Question:
     """A question: yes and no are right equally often, half of the absent things are usual beside one that is there."""
-    kind = _one_of(rng, ("there", "there", "in colour", "which"))
-    colour, shape = _one_of(rng, seen(scene))
+    kind = one_of(rng, ("there", "there", "in colour", "which"))
+    colour, shape = one_of(rng, seen(scene))
     if kind == "which":
         return Question(shape, which=True)
     is_so = rng.random() < 0.5
     if kind == "in colour":
-        return Question(shape, colour if is_so else _one_of(rng, [one for one in COLOURS if one != colour]))
+        return Question(shape, colour if is_so else one_of(rng, [one for one in COLOURS if one != colour]))
     if is_so:
         return Question(shape)
-    return Question(_usual(scene, rng)[1] if rng.random() < 0.5 else _one_of(rng, scene.absent))
+    return Question(_usual(scene, rng)[1] if rng.random() < 0.5 else one_of(rng, scene.absent))
 
 
 def answer(question: Question, scene: Things) -> str:
@@ -162,10 +184,11 @@ def _usual(scene: Things, rng: np.random.Generator) -> tuple[int, str]:
     ]
     if pairs:
         return pairs[int(rng.integers(len(pairs)))]
-    return int(rng.integers(len(scene.things))), _one_of(rng, scene.absent)
+    return int(rng.integers(len(scene.things))), one_of(rng, scene.absent)
 
 
-def _recoloured(named: Sequence[Named], rng: np.random.Generator) -> list[Named]:
+def recoloured(named: Sequence[Named], rng: np.random.Generator) -> list[Named]:
+    """The same things, one of them in a wrong colour."""
     at = int(rng.integers(len(named)))
     colour, shape = named[at]
     return [*named[:at], (_other_colour(shape, colour, rng), shape), *named[at + 1 :]]
@@ -174,10 +197,11 @@ def _recoloured(named: Sequence[Named], rng: np.random.Generator) -> list[Named]
 def _other_colour(shape: str, colour: str, rng: np.random.Generator) -> str:
     """The thing's usual colour, or any other one where that is right."""
     usual = USUAL_COLOURS[shape]
-    return usual if usual != colour else _one_of(rng, [one for one in COLOURS if one != colour])
+    return usual if usual != colour else one_of(rng, [one for one in COLOURS if one != colour])
 
 
-def _one_of(rng: np.random.Generator, values: Sequence[Value]) -> Value:
+def one_of(rng: np.random.Generator, values: Sequence[Value]) -> Value:
+    """Any of the values, all as likely."""
     return values[int(rng.integers(len(values)))]
 
 

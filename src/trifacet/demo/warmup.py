@@ -24,6 +24,7 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, scene_generator, things
 from trifacet.demo.posts import write_post
 from trifacet.demo.renderer import render_scene
+from trifacet.demo.signs import LINE, WORDS, Signed, draw_signed, render_signed
 from trifacet.demo.things import Things, draw_things, render_things
 
 if TYPE_CHECKING:
@@ -45,14 +46,13 @@ _SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less 
 
 
 class _Lessons(Protocol):
-    """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read.
-
-    ``by_quarter``: as many attributes in a row belong to each quarter of the picture, and are told from it alone; else
-    where to look is learned.
-    """
+    """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read."""
 
     values: tuple[int, ...]
-    by_quarter: bool
+
+    def where(self, patches: int) -> Tensor | None:
+        """The weight of each of a square of patches for each attribute, (1, P, A); None: where to look is learned."""
+        ...
 
     def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
         """A picture, the index of each attribute's value, and a bare caption."""
@@ -64,8 +64,10 @@ class _Lessons(Protocol):
 
 
 class _OfPosts:
-    by_quarter = False
     values: tuple[int, ...] = tuple(map(len, _ATTRIBUTES.values()))
+
+    def where(self, patches: int) -> Tensor | None:
+        return None
 
     def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
         scene = draw_scene(rng)
@@ -80,8 +82,10 @@ class _OfPosts:
 class _OfThings:
     """Which shape and colour is in each quarter of the picture, or none; which colour a listed thing has, or none."""
 
-    by_quarter = True
     values: tuple[int, ...] = (len(SHAPES) + 1, len(COLOURS) + 1) * 4
+
+    def where(self, patches: int) -> Tensor | None:
+        return _quarters(patches, len(self.values))
 
     def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
         scene = draw_things(rng)
@@ -97,27 +101,66 @@ class _OfThings:
         return f"{_listed(scene)}; {shape}:", f" {scene.colour_of(shape) or 'none'}."
 
 
-_LESSONS: dict[WorldKind, _Lessons] = {"posts": _OfPosts(), "things": _OfThings()}
+class _OfSigns:
+    """Which word of each kind is on the sign, or none; what is in each lower quarter, or nothing; which word of a kind
+    a described sign has, or which colour a thing.
+    """
+
+    values: tuple[int, ...] = (*(len(words) + 1 for words in WORDS.values()), *(len(SHAPES) + 1, len(COLOURS) + 1) * 2)
+
+    def where(self, patches: int) -> Tensor | None:
+        """Each kind of word in its line of the sign, the things in the lower quarters."""
+        lines_1PL, lower_1PA = _lines(patches), _quarters(patches, 8)[..., 4:]
+        return torch.cat([lines_1PL, lower_1PA], dim=-1)
+
+    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+        scene = draw_signed(rng)
+        labels = [0] * len(self.values)
+        for at, (kind, words) in enumerate(WORDS.items()):
+            if word := scene.word_of(kind):
+                labels[at] = words.index(word) + 1
+        for thing in scene.things.things:
+            at = len(WORDS) + 2 * int(thing.x > 0.5)
+            labels[at : at + 2] = list(SHAPES).index(thing.shape) + 1, list(COLOURS).index(thing.colour) + 1
+        return render_signed(scene, size), labels, _told(scene)
+
+    def reading(self, rng: np.random.Generator) -> tuple[str, str]:
+        scene = draw_signed(rng)
+        asked = str(rng.choice([*WORDS, *SHAPES]))
+        told = scene.word_of(asked) if asked in WORDS else scene.things.colour_of(asked)
+        return f"{_told(scene)}; {asked}:", f" {told or 'none'}."
+
+
+_LESSONS: dict[WorldKind, _Lessons] = {"posts": _OfPosts(), "things": _OfThings(), "signs": _OfSigns()}
 
 
 class _Heads(nn.Module):
-    """A classifier per attribute over a learned average of the patches, or over those of its quarter."""
+    """A classifier per attribute over a learned average of the patches, or over the one that the lessons say."""
 
-    def __init__(self, width: int, values: tuple[int, ...], *, by_quarter: bool = False) -> None:
+    def __init__(self, width: int, values: tuple[int, ...], where_1PA: Tensor | None = None) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.weigh = nn.Linear(width, len(values))
         self.classify = nn.ModuleList(nn.Linear(width, count) for count in values)
-        self.by_quarter = by_quarter
+        self.where_1PA = where_1PA
 
     def forward(self, features_BPW: Tensor) -> list[Tensor]:
         normed_BPW = self.norm(features_BPW)
-        if self.by_quarter:
-            weights_BPA = _quarters(normed_BPW.shape[1], len(self.classify)).expand(len(normed_BPW), -1, -1)
+        if self.where_1PA is not None:
+            weights_BPA = self.where_1PA.expand(len(normed_BPW), -1, -1)
         else:
             weights_BPA = self.weigh(normed_BPW).softmax(dim=1)
         pooled_BAW = torch.einsum("bpa,bpw->baw", weights_BPA, normed_BPW)
         return [classify(pooled_BAW[:, k]) for k, classify in enumerate(self.classify)]
+
+
+def _lines(patches: int) -> Tensor:
+    """The mean over the patches of each line that a sign has room for, (1, P, L)."""
+    side = math.isqrt(patches)
+    middle_S = (torch.arange(side) + 0.5) / side
+    line_P = (middle_S / LINE).long().repeat_interleave(side)
+    inside_PL = (line_P[:, None] == torch.arange(len(WORDS))).float()
+    return (inside_PL / inside_PL.sum(dim=0).clamp(min=1))[None]
 
 
 def _quarters(patches: int, attributes: int) -> Tensor:
@@ -166,7 +209,8 @@ def warm_up(
     lessons, size = _LESSONS[world], model.config.vision_config.image_size
     pictures = _pictures(lessons, min(steps * _BATCH, _PICTURES), size, tokenizer, seed)
     readings_NT, asked_N = _readings(lessons, len(pictures.pixels_NCHW), tokenizer, seed)
-    heads = _Heads(model.config.vision_config.hidden_size, lessons.values, by_quarter=lessons.by_quarter)
+    patches = (size // model.config.vision_config.patch_size) ** 2
+    heads = _Heads(model.config.vision_config.hidden_size, lessons.values, lessons.where(patches))
     trained = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=_PEAK_RATE, weight_decay=0.0)
     planned = max(steps, _SHORTEST)
@@ -262,3 +306,8 @@ def _caption(scene: Scene) -> str:
 def _listed(scene: Things) -> str:
     """The things in a row, without a sentence around them."""
     return " " + ", ".join(f"{thing.colour} {thing.shape}" for thing in scene.things)
+
+
+def _told(scene: Signed) -> str:
+    """Things and sign in a row."""
+    return ", sign ".join(filter(None, (_listed(scene.things), " ".join(scene.words))))
