@@ -63,9 +63,10 @@ def test_what_passes_is_what_is_written_without_a_filter(loaded, encoder, sample
         assert write(loaded, encoder, samples, images, filter="warnings", **settings) == plain
 
 
-def test_draws_are_several_and_none_is_given_where_none_passes(loaded, encoder, samples, images, refusing):
+@pytest.mark.parametrize("beams", [1, DRAWS + 1])
+def test_draws_are_several_and_none_is_given_where_none_passes(loaded, encoder, samples, images, refusing, beams):
     asked = refusing(lambda text: True)
-    texts = write(loaded, encoder, samples[:2], images, beams=1, temperature=1.5, filter="errors")
+    texts = write(loaded, encoder, samples[:2], images, beams=beams, temperature=1.5, filter="errors")
     assert len(asked) == 2 * DRAWS
     assert len({text for text, _, _ in asked}) > 2
     assert [(text.text, text.filtered) for text in texts] == [("", ("placeholder",))] * 2

@@ -158,7 +158,7 @@ class FamilyWriter:
             suppressed=tuple(config.suppress_tokens or ()),
             temperature=settings.temperature,
             beams=settings.beams,
-            candidates=settings.beams if settings.filter else 1,
+            candidates=settings.beams if settings.filter and not settings.temperature else 1,
         )
 
     def _groups(self, posts: Sequence[TestSample]) -> list[list[TestSample]]:
