@@ -11,7 +11,7 @@ import typer
 
 from trifacet.base.words import listed
 from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_FINDINGS, err, json_or_table, out, plain, write_json
-from trifacet.cli.options import a_number
+from trifacet.cli.options import a_number, language_codes
 from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
@@ -193,8 +193,7 @@ def _reading(engine: str, languages: str) -> Reading:
 
     if engine not in (known := ("rapidocr", "tesseract")):
         raise TrifacetError(f"unknown engine {engine!r}; known are {', '.join(known)}")
-    codes = tuple(code for part in languages.replace("+", ",").split(",") if (code := part.strip()))
-    return Reading(engine=engine, languages=codes)
+    return Reading(engine=engine, languages=language_codes(languages))
 
 
 def _names(given: Sequence[str] | None) -> list[str]:

@@ -113,3 +113,8 @@ VerifyOption = Annotated[
 def overrides(set_: list[str] | None, on_bad_row: OnBadRow | None) -> list[str]:
     """The recipe keys that the command line overrides."""
     return [*(set_ or ()), *([f"data.on_bad_row={on_bad_row.value}"] if on_bad_row else ())]
+
+
+def language_codes(text: str) -> tuple[str, ...]:
+    """Tesseract's codes, with commas or as Tesseract joins them."""
+    return tuple(code for part in text.replace("+", ",").split(",") if (code := part.strip()))

@@ -13,7 +13,7 @@ import typer
 
 from trifacet.base.words import visible_line
 from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, err, json_line, out, plain
-from trifacet.cli.options import a_number
+from trifacet.cli.options import a_number, language_codes
 
 if TYPE_CHECKING:
     from trifacet.base.errors import DataError
@@ -111,8 +111,12 @@ def read(
 def _settings(engine: ReadingEngine, languages: str, longest_side: int, least_confidence: float) -> Reading:
     from trifacet.lettering.settings import Reading
 
-    codes = tuple(code for part in languages.replace("+", ",").split(",") if (code := part.strip()))
-    return Reading(engine=engine.value, languages=codes, longest_side=longest_side, least_confidence=least_confidence)
+    return Reading(
+        engine=engine.value,
+        languages=language_codes(languages),
+        longest_side=longest_side,
+        least_confidence=least_confidence,
+    )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from trifacet.engine.attention import visible
 from trifacet.engine.family import Family, ImageInput
+from trifacet.engine.scoring import Encoded, laid_out, numbered
 from trifacet.engine.trie import Path, Trie, build_trie
 
 ROOM = 64  # places by which rows are made longer at a time
@@ -130,37 +131,29 @@ class Grove:
         Returns:
             for each row and prompt its leaf and the logits (V,) of what comes after it.
         """
-        tries = [build_trie([prompt.path for prompt in prompts]) for _, prompts in planted]
-        width = max(len(trie.tokens_N) for trie in tries)
-        axes = tries[0].positions_N.shape[:-1]
-        count = len(tries)
-        ids_BN = np.zeros((count, width), dtype=np.int64)
-        images_BN, ends_BN = np.full((count, width), -1), np.full((count, width), width)
-        positions = np.zeros((*axes, count, width), dtype=np.int64)
-        images: list[ImageInput] = []
-        order: list[int] = []
-        for number, (trie, (_, prompts)) in enumerate(zip(tries, planted, strict=True)):
-            size = len(trie.tokens_N)
-            ids_BN[number, :size], images_BN[number, :size] = trie.tokens_N, trie.images_N
-            ends_BN[number, :size], positions[..., number, :size] = trie.ends_N, trie.positions_N
-            own = prompts[0].images
-            tokens_I = np.array([len(self.family.image_tokens(image)) for image in own], dtype=np.int64)
-            order += (len(images) + trie.image_order(tokens_I)).tolist()
-            images += own
-        row_of = (ids_BN, images_BN, ends_BN, positions)
-        ids, shown, ends, position_ids = (torch.from_numpy(one).to(self.device) for one in row_of)
-        self._axes = bool(axes)
+        paths, images = numbered(
+            [Encoded(tuple(prompt.path for prompt in prompts), prompts[0].images) for _, prompts in planted]
+        )
+        tries = [build_trie(of_row) for of_row in paths]
+        tokens_I = np.array([len(self.family.image_tokens(image)) for image in images], dtype=np.int64)
+        laid = laid_out(tries, 0, tokens_I)
+        names = ("input_ids", "images_BN", "ends_BN", "position_ids")
+        ids_BN, images_BN, ends_BN, position_ids = (laid[name].to(self.device) for name in names)
+        self._axes = position_ids.ndim == 3
+        first_BN = position_ids[0] if self._axes else position_ids
         features = self._features(images)
         rows = torch.tensor([row for row, _ in planted], device=self.device)
+        width = ids_BN.shape[1]
         self._reach(width)
-        self._position_RC[rows, :width] = position_ids if not axes else position_ids[0]
-        self._place(rows[:, None], torch.arange(width, device=self.device).expand(count, width), width, planting=True)
+        self._position_RC[rows, :width] = first_BN
+        self._place(rows[:, None], torch.arange(width, device=self.device).expand_as(ids_BN), width, planting=True)
+        mask = self.family.dense_masks(visible(ends_BN), images_BN, position_ids)
         hidden_BNd = self.family.hidden(
             self.model,
-            ids,
-            self._near(self.family.dense_masks(visible(ends), shown, position_ids), position_ids, position_ids),
+            ids_BN,
+            self._near(mask, first_BN, first_BN),
             position_ids,
-            [features[number] for number in order],
+            [features[number] for number in laid["image_order"].tolist()],
             cache=self._cache,
         )
         leaves, at = [], []
@@ -231,19 +224,12 @@ class Grove:
         self.rows = self._writing.rows = len(rows)
 
     def _features(self, images: Sequence[ImageInput]) -> list[Any]:
-        """What the language model is given of each image; equal ones are encoded once."""
-        numbers: dict[str, int] = {}
-        distinct: list[ImageInput] = []
-        for image in images:
-            if image.key not in numbers:
-                numbers[image.key] = len(distinct)
-                distinct.append(image)
-        if not distinct:
+        """What the language model is given of each image."""
+        if not images:
             return []
-        self.encoded_images += len(distinct)
-        collated = {name: value.to(self.device) for name, value in self.family.collate(distinct).items()}
-        features = self.family.features(self.model, **collated)
-        return [features[numbers[image.key]] for image in images]
+        self.encoded_images += len(images)
+        collated = {name: value.to(self.device) for name, value in self.family.collate(images).items()}
+        return self.family.features(self.model, **collated)
 
     def _near(self, mask: Any, key_RC: Tensor, query_RQ: Tensor) -> Any:
         """The mask less what is beyond the window of a model whose attention slides."""

@@ -79,9 +79,23 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
         rows: one trie over the whole ``batch``, so that samples share what they have in common (no padding then), one
             row per ``sample``, or one per ``path``; with a path longer than the model's attention window always that.
     """
+    paths, images = numbered(samples)
+    every = [path for sample_paths in paths for path in sample_paths]
+    beyond_window = family.window is not None and max(len(path.tokens_L) for path in every) > family.window
+    if beyond_window:
+        rows = "path"
+    grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
+    tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
+    tensors = laid_out([build_trie(group) for group in grouped], pad_id, tokens_I)
+    plain_BN = tensors["ends_BN"] == tensors["ends_BN"][:, :1] if beyond_window else None  # all but the padding
+    return Batch(**tensors, images=family.collate(images), one_by_one=rows == "path", plain_BN=plain_BN)
+
+
+def numbered(samples: Sequence[Encoded]) -> tuple[list[list[Path]], list[ImageInput]]:
+    """Each sample's paths with images numbered over all samples, and the distinct images."""
     numbers: dict[str, int] = {}
     images: list[ImageInput] = []
-    paths: list[list[Path]] = []  # per sample, the images numbered over the batch
+    paths: list[list[Path]] = []
     for sample in samples:
         for image in sample.images:
             if image.key not in numbers:
@@ -89,19 +103,14 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
                 images.append(image)
         number = np.array([*(numbers[image.key] for image in sample.images), -1])  # text, -1, stays -1
         paths.append([path._replace(images_L=number[path.images_L]) for path in sample.paths])
-    every = [path for sample_paths in paths for path in sample_paths]
-    beyond_window = family.window is not None and max(len(path.tokens_L) for path in every) > family.window
-    if beyond_window:
-        rows = "path"
-    grouped = {"batch": [every], "sample": paths, "path": [[path] for path in every]}[rows]
-    tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
-    tensors = _rows([build_trie(group) for group in grouped], pad_id, tokens_I)
-    plain_BN = tensors["ends_BN"] == tensors["ends_BN"][:, :1] if beyond_window else None  # all but the padding
-    return Batch(**tensors, images=family.collate(images), one_by_one=rows == "path", plain_BN=plain_BN)
+    return paths, images
 
 
-def _rows(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str, Any]:
-    """One row per trie, padded at the right; padding is a run of its own that sees and is seen by itself."""
+def laid_out(tries: Sequence[Trie], pad_id: int, tokens_I: np.ndarray) -> dict[str, Any]:
+    """The tensors of ``Batch``, one row per trie.
+
+    They are padded at the right; padding is a run of its own that sees and is seen by itself.
+    """
     width = max(len(trie.tokens_N) for trie in tries)
     ids_BN = np.full((len(tries), width), pad_id)
     images_BN = np.full((len(tries), width), -1)

@@ -106,7 +106,7 @@ class _Beams:
     wanted: list[tuple[Leaf, int]] = field(default_factory=list)
     texts: list[list[int]] = field(default_factory=lambda: [[]])  # of the running beams
     scores_B: Tensor = field(default_factory=lambda: torch.zeros(1))
-    finished: list[tuple[float, list[int]]] = field(default_factory=list)  # best first; ``_NEVER`` fills what lacks
+    finished: list[tuple[float, list[int]]] = field(default_factory=list)  # best first
     length: int = 0
 
     def take(self, leaves: Sequence[Leaf], logits_SV: Tensor, picked: Sequence[int]) -> None:
@@ -188,7 +188,7 @@ def grown(
                     begun = _begun(question, how)
                     _give(begun, [1] * len(begun), [leaf] * len(begun), logits_V.repeat(len(begun), 1), how)
                     texts[row] += begun
-        elif len(texts) >= 2 * len(texts) - 2 * len(free) > 0:  # half of the rows are idle for good
+        elif 2 * len(free) >= len(texts) > len(free):  # half of the rows are idle for good
             texts = _gathered(grove, texts)
         yield from (answer for row in texts for text in row if not text.wanted for answer in text.answers())
         texts = [[text for text in row if text.wanted] for row in texts]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import regex
 
-from trifacet.lettering.lines import Lettering, Line
+from trifacet.lettering.lines import Lettering, line_of
 from trifacet.lettering.matching import asked_words, left_out, missing, missing_within, scripts, word_count
 
 MOST_CLAIMS = 100  # of a text
@@ -149,12 +149,12 @@ def checked(lettering: Lettering, text: str, *beside: str) -> tuple[Checked, ...
     room, others = _room(lettering), scripts(lettering.text)
     found = []
     for claim in claimed(text):
-        if not claim.led and beside and not left_out([_line(claim.text)], *beside):
+        if not claim.led and beside and not left_out([line_of(claim.text)], *beside):
             continue
         lack = missing(lettering, claim.text)
         if lack and (sum(map(len, lack)) <= room or others - scripts(claim.text)):
             lack = missing_within(lettering, claim.text, _SURE)
-        found.append(Checked(claim, max(len(asked_words([_line(claim.text)])), len(lack)), lack))
+        found.append(Checked(claim, max(len(asked_words([line_of(claim.text)])), len(lack)), lack))
     return tuple(found)
 
 
@@ -205,7 +205,3 @@ def _room(lettering: Lettering) -> float:
         long, short = max(right - left, lower - upper), min(right - left, lower - upper)
         unsure += int(3 * long / max(short, 1.0))  # written letters are a third as wide as their line is high
     return _SPARE * unsure
-
-
-def _line(text: str) -> Line:
-    return Line(text=text, box=(0.0, 0.0, 0.0, 0.0))

@@ -94,3 +94,8 @@ def cut(box: Corners, size: tuple[int, int]) -> Corners:
     (left, upper, right, lower), (width, height) = box, size
     left, upper = min(max(left, 0.0), width), min(max(upper, 0.0), height)
     return left, upper, min(max(right, left), width), min(max(lower, upper), height)
+
+
+def line_of(text: str) -> Line:
+    """A text's words as a line without a place, to be held against what texts or pictures say."""
+    return Line(text=text, box=(0.0, 0.0, 0.0, 0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from trifacet.base.words import visible_line
 from trifacet.lettering.claims import checked, claimed
-from trifacet.lettering.lines import Lettering, Line
+from trifacet.lettering.lines import Lettering, Line, line_of
 from trifacet.lettering.matching import asked_words, left_out, scripts
 from trifacet.lettering.prominent import is_page, prominent
 from trifacet.lint.rule import Case, Rule
@@ -49,20 +49,16 @@ def _repeated(case: Case) -> str | None:
     """The picture's words are asked for last, since it takes seconds to read them."""
     if case.read is None or not case.context:
         return None
-    said = [_line(case.plain)]
+    said = [line_of(case.plain)]
     words = asked_words(said)
     elsewhere = set(left_out(said, case.context))
     beside = [word for word in words if word not in elsewhere]
     least = max(case.limits.most_repeated * len(words), 2)
     if len(beside) < least or case.lettering is None or case.lettering.status != "read":
         return None
-    elsewhere = set(left_out([_line(" ".join(beside))], case.lettering.text))
+    elsewhere = set(left_out([line_of(" ".join(beside))], case.lettering.text))
     in_picture = [word for word in beside if word not in elsewhere]
     return _named(in_picture) if len(in_picture) >= least else None
-
-
-def _line(text: str) -> Line:
-    return Line(text=text, box=(0.0, 0.0, 0.0, 0.0))
 
 
 def _named(words: tuple[str, ...] | list[str]) -> str:

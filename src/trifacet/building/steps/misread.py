@@ -20,7 +20,7 @@ from trifacet.building.lettered import READ_FACT, any_holds, extra_of, lettering
 from trifacet.building.rows import Post, RowBatch
 from trifacet.building.step import MapStep, Tools
 from trifacet.lettering.claims import claimed
-from trifacet.lettering.lines import Lettering, Line
+from trifacet.lettering.lines import Lettering, line_of
 from trifacet.lettering.matching import asked_words
 from trifacet.preferences.rejected.misreading import Exchange, misread, places
 from trifacet.settings.section import Section
@@ -140,7 +140,7 @@ def _transcribed(text: str, letterings: Sequence[Lettering]) -> list[tuple[int, 
     found = []
     for at in range(len(words) - _ROW + 1):
         start, end = words[at].start(), words[at + _ROW - 1].end()
-        line = Line(text=text[start:end], box=(0.0, 0.0, 0.0, 0.0))
+        line = line_of(text[start:end])
         if all(there[at : at + _ROW]) and len(asked_words([line])) >= 2 and any_holds(letterings, line.text):
             found.append((start, end))
     return found
