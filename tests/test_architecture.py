@@ -24,6 +24,7 @@ FLOORS = (
     ("evaluation",),
     ("reports",),
     ("runs",),
+    ("evolving",),
     ("api", "cli"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

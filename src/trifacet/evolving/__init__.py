@@ -1,0 +1,1 @@
+"""Preference data that a model builds, verifies and refines."""
