@@ -226,7 +226,7 @@ def _summary(counts: LintCounts, problems: int) -> str:
     looked = [
         (pictures.read, "read"),
         (pictures.cannot_read, "with letters that cannot be read"),
-        (pictures.not_at_hand, "not at hand"),
+        (pictures.not_at_hand, "not at hand (--images says in which folder they are)"),
     ]
     read = ", ".join(f"{count} {words}" for count, words in looked if count)
     unread = "1 file or row" if problems == 1 else f"{problems} files or rows"
