@@ -1,10 +1,12 @@
 """A valid small file of every kind that a user may name, and the reader that it belongs to."""
 # ruff: noqa: E501 - one kind a line
 
+import base64
 import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -55,6 +57,22 @@ def _benchmark(name):
 
     benchmark = find_benchmark(name)
     return lambda path: benchmark.read(path.parent)
+
+
+def _benchmark_with_pictures(name, up=0):
+    """Its pictures are kept beside the file; ``up``: so many folders above it the benchmark's begins."""
+    from trifacet.benchmarks.registry import find_benchmark
+
+    def read(path):
+        before = os.environ.get("XDG_CACHE_HOME")
+        os.environ["XDG_CACHE_HOME"] = str(path.parent / "cache")
+        try:
+            find_benchmark(name).read(path.parents[up])
+        finally:
+            os.environ.pop("XDG_CACHE_HOME")
+            os.environ |= {} if before is None else {"XDG_CACHE_HOME": before}
+
+    return read
 
 
 def _objects(path):
@@ -170,6 +188,7 @@ def _prompt(path):
 
 def kinds() -> dict[str, Kind]:
     """Every kind of file, by a name."""
+    from trifacet.benchmarks.known.mme import SUBTASKS
     from trifacet.data.tables import peek
     from trifacet.llm.prompts import load_prompt
     from trifacet.metrics.inputs import read_predictions, read_targets
@@ -233,6 +252,13 @@ def kinds() -> dict[str, Kind]:
             "image_path": "a.jpg",
         }
     ]
+    textvqa = {"data": [{"question_id": 1, "question": "What?", "image_id": "a", "answers": ["dog"] * 10}]}
+    vet = {"v1_0": {"imagename": "a.png", "question": "What?", "answer": "A dog", "capability": ["ocr", "rec"]}}
+    star = {"index": 0, "question": "Which?", "answer": "A", "category": "math", "l2_category": "geometry"}
+    mme = {
+        f"eval_tool/Your_Results/{name}.txt": b"a.jpg\tIs it a dog?\tYes\na.jpg\tIs it a cat?\tNo\n"
+        for name in SUBTASKS
+    }
     told = {"profile": "coco", "metric": "BLEU", "better": "higher", "units": 2,
             "values": {name: {"value": 0.5, "interval": [0.1, 0.9], "unofficial": ""} for name in "AB"}}  # fmt: skip
     comparison = {"models": ["B"], "baseline": "A", "metrics": [told], "notes": ["n"], "settings": {
@@ -293,10 +319,16 @@ def kinds() -> dict[str, Kind]:
         "hallusionbench": Kind("HallusionBench.json", json.dumps([hallusion]).encode(), _benchmark("hallusionbench")),
         "mmhal": Kind("mmhal-bench_answer_template.json", json.dumps(mmhal).encode(), _benchmark("mmhal")),
         "ocrbench": Kind("OCRBench.json", json.dumps(ocr).encode(), _benchmark("ocrbench")),
+        "textvqa": Kind("TextVQA_0.5.1_val.json", json.dumps(textvqa).encode(), _benchmark("textvqa")),
+        "mm-vet": Kind("mm-vet.json", json.dumps(vet).encode(), _benchmark("mm-vet")),
+        "mmstar": Kind("MMStar.tsv", _table("\t", {**star, "image": base64.b64encode(_picture()).decode()}), _benchmark_with_pictures("mmstar")),
+        "mmstar.parquet": Kind("mmstar.parquet", _parquet([{**star, "image": {"bytes": _picture(), "path": "a.jpg"}}]), _benchmark_with_pictures("mmstar")),
         "object-halbench": Kind("obj_halbench_300_with_image.jsonl", _lines({"image_id": 139, "question": "What?"}), _benchmark("object-halbench"), {"synonyms_refine.txt": synonyms, "objects.json": objects}),
     }  # fmt: skip
     found |= {f"amber.{name}": Kind(name, content, _benchmark("amber"), others)
               for name in amber for content, others in [part(amber, name)] if "/" not in name}  # fmt: skip
+    first = "eval_tool/Your_Results/existence.txt"
+    found["mme"] = Kind(first, part(mme, first)[0], _benchmark_with_pictures("mme", up=2), part(mme, first)[1])
     found |= {f"llava-bench.{name}": Kind(name, content, _benchmark("llava-bench"), others)
               for name in wild for content, others in [part(wild, name)]}  # fmt: skip
     return found

@@ -1,8 +1,9 @@
 """What a benchmark is: files of the user's, questions, perhaps a judge, and a score.
 
 Invariant: a benchmark reads its own files and computes; it asks no model and knows no command, and the one thing that
-it may write is a file of its own data folder, made by ``Preparation``. So one file in ``known/`` that holds a
-``BENCHMARK`` is all that a new one takes.
+it may write is a file of its own data folder, made by ``Preparation`` (pictures that travel inside its files go to the
+user's cache, as those of any data file). So one file in ``known/`` that holds a ``BENCHMARK`` is all that a new one
+takes.
 """
 
 from __future__ import annotations
@@ -45,13 +46,22 @@ class Need:
 class Item:
     """One question. ``image`` is a path in the benchmark's image folder; None: the question is asked without one.
 
-    ``extra`` is what only the benchmark itself understands: labels, types, groups.
+    ``extra`` is what only the benchmark itself understands: labels, types, groups. ``prompt`` is what a model is asked
+    where that is more than the question, such as the options and how to answer; answers of others are still told by
+    ``question``. ``more_images`` are shown after ``image``.
     """
 
     id: str
     question: str
     image: str | None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str | None = None
+    more_images: Sequence[str] = ()
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """All pictures that are shown, in their order."""
+        return () if self.image is None else (self.image, *self.more_images)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from trifacet.base.digests import file_digest
+from trifacet.base.embedded import plain_name
 from trifacet.base.errors import DataError
 from trifacet.base.images import image_facts, resolve_inside
 from trifacet.benchmarks.benchmark import Benchmark, Item, Need
@@ -102,19 +103,19 @@ def _problems(one: FileFound) -> list[str]:
 
 def check_item_images(items: Iterable[Item], root: Path) -> ImagesFound:
     """Look at the header of every picture that ``items`` show."""
-    names = list(dict.fromkeys(item.image for item in items if item.image is not None))
+    names = list(dict.fromkeys(name for item in items for name in item.images))
     missing: list[str] = []
     unreadable: list[tuple[str, str]] = []
     for name in names:
         try:
             path = resolve_inside(root, name)
         except DataError:
-            missing.append(name)
+            missing.append(plain_name(name))
             continue
         try:
             image_facts(path)
         except DataError as error:
-            unreadable.append((name, error.problem))
+            unreadable.append((plain_name(name), error.problem))
     return ImagesFound(len(names), missing, unreadable)
 
 

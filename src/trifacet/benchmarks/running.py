@@ -125,11 +125,20 @@ def require_images(task: Task) -> None:
 
 
 def samples_of(items: Sequence[Item]) -> list[TestSample]:
-    """The questions as posts without words: what a model is asked is the benchmark's question alone.
+    """The questions as posts without words: what a model is asked is the item's prompt, else its question, alone.
 
     Nor with the words read in the picture, also where a model was trained with them: the row states none.
     """
-    return [TestSample(id=item.id, image=item.image, prompt=item.question, extra={COLUMN: []}) for item in items]
+    return [
+        TestSample(
+            id=item.id,
+            image=item.image,
+            more_images=tuple(item.more_images),
+            prompt=item.prompt or item.question,
+            extra={COLUMN: []},
+        )
+        for item in items
+    ]
 
 
 @dataclass(frozen=True)
