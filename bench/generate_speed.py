@@ -3,16 +3,19 @@
     python bench/generate_speed.py                    # the demo's size, two minutes on two cores
     python bench/generate_speed.py --shape small      # 576 image tokens, vocabulary 32,064; half an hour
     python bench/generate_speed.py --shape small --tasks samples
+    python bench/generate_speed.py --tasks roles      # two adapters on one base, three steps each
 
 Tasks
     samples    one picture, eight drawn texts
     pictures   so many pictures (``--pictures``), a greedy text each
     both       so many pictures, eight drawn texts each
     beams      so many pictures, by three beams
+    roles      so many pictures, three questions of each in turn, under two adapters: on one base, or loaded for each
 
 Contestants, on one random model in one process: they take turns, another one begins each round, and a ratio compares
-turns of the same round.
-    ours       generation/growing.py, eight pictures at a time
+turns of the same round. Of ``roles``: ours is one base on which adapters are switched (models/sharing.py) and pictures
+are kept for each; the other loads the checkpoint for each step and role.
+    ours       engine/continuing.py, eight pictures at a time
     batches    transformers' generate on eight pictures at a time; of several texts ``num_return_sequences``
     one text   transformers' generate, once for each text
 
@@ -41,11 +44,16 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from contest.inputs import LABEL, REQUEST, SHAPES, Inputs, make_inputs
 from trifacet.base.draws import generator
 from trifacet.base.images import load_image
+from trifacet.data.records import TestSample
+from trifacet.engine.continuing import Decoding, Question, drawn, grown
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.growing import Prompt
-from trifacet.generation.growing import Decoding, Question, drawn, grown
+from trifacet.engine.growing import Pictures, Prompt
+from trifacet.generation.settings import Generation
+from trifacet.generation.writer import FamilyWriter
 from trifacet.models.decoding import decoding, generate, length_of
-from trifacet.models.loading import load_model
+from trifacet.models.loading import load_model, save_model
+from trifacet.models.paradigms import LoraSettings, choose_trained
+from trifacet.models.sharing import SharedBase
 
 AT_A_TIME, SAMPLES, BEAMS, TEMPERATURE, SHARPER = 8, 8, 3, 0.7, 20
 
@@ -59,6 +67,7 @@ class Task(NamedTuple):
 
 
 TASKS = {"samples": Task(1, SAMPLES), "pictures": Task(0), "both": Task(0, SAMPLES), "beams": Task(0, 1, BEAMS)}
+ROLES, STEPS = "roles", 3
 CONTESTANTS = ("ours", "batches", "one text")
 Texts = dict[tuple[int, int], list[int]]
 
@@ -160,7 +169,7 @@ def _numbers(picture: int, draw: int) -> np.random.Generator:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="demo")
-    parser.add_argument("--tasks", default=",".join(TASKS), help=f"some of {', '.join(TASKS)}")
+    parser.add_argument("--tasks", default=",".join([*TASKS, ROLES]), help=f"some of {', '.join([*TASKS, ROLES])}")
     parser.add_argument("--pictures", type=int, default=32)
     parser.add_argument("--longest", type=int, default=25, help="tokens of a text, which few end before")
     parser.add_argument("--rounds", type=int, default=3)
@@ -175,6 +184,9 @@ def main() -> None:
               f"{len(bench.prompts[0].path.tokens_L)} tokens, {options.longest} tokens a text")  # fmt: skip
         print(f"{'task':<10}{'contestant':<12}{'seconds':>9}  {'ours / it':<24}{'encoded':>8}  memory", flush=True)
         for name in options.tasks.split(","):
+            if name == ROLES:
+                _compare_roles(inputs, options)
+                continue
             task = TASKS[name]._replace(pictures=TASKS[name].pictures or options.pictures)
             _compare(bench, inputs, name, task, options)
 
@@ -201,6 +213,71 @@ def _compare(bench: Bench, inputs: Inputs, name: str, task: Task, options: argpa
             f"{name:<10}{one:<12}{statistics.median(seconds[one][1:]):>9.2f}  {spread:<24}{encoded[one]:>8}  {peak}",
             flush=True,
         )
+
+
+def _compare_roles(inputs: Inputs, options: argparse.Namespace) -> None:
+    """Three steps of two roles: adapters that lie on one base, against checkpoints that are loaded for each."""
+    root = inputs.folder / "roles"
+    adapters = [_random_adapter(inputs, root / name, seed) for seed, name in enumerate(("generator", "reviser"))]
+    names = sorted(path.name for path in inputs.folder.glob("*.png"))
+    for number in range(options.pictures):
+        picture = load_image(inputs.folder, names[number % len(names)]).rotate(90 * (number // len(names)))
+        picture.save(root / f"{number}.png")
+    how = Generation(beams=1, max_new_tokens=options.longest, batch_size=AT_A_TIME)
+    options_of = {"dtype": inputs.shape.dtype, "device": inputs.shape.device}
+
+    def written(loaded: Any, step: int, pictures: Pictures) -> list[str]:
+        encoder = SampleEncoder(loaded.family, prompt=REQUEST, context_label=LABEL, max_length=4096)
+        posts = [TestSample(id=f"{n}-{step}", image=f"{n}.png", prompt=f"{REQUEST} {step}")
+                 for n in range(options.pictures)]  # fmt: skip
+        writer = FamilyWriter(loaded.model, encoder, how, pictures=pictures)
+        return [text.text for text in writer.write(posts, root)]
+
+    def switching() -> tuple[list[str], int]:
+        with SharedBase(inputs.folder, **options_of) as shared:
+            texts: list[str] = []
+            for step in range(STEPS):
+                for adapter in adapters:
+                    with shared.under(adapter) as loaded:
+                        texts += written(loaded, step, shared.pictures(adapter))
+            return texts, max(max(counts.values()) for counts in shared.encoded.values())
+
+    def loading() -> tuple[list[str], int]:
+        texts, seen = [], [Pictures() for _ in adapters]
+        for step in range(STEPS):
+            for adapter, pictures in zip(adapters, seen, strict=True):
+                texts += written(load_model(adapter, **options_of), step, pictures)
+        return texts, max(max(pictures.encoded.values()) for pictures in seen)
+
+    ways = {"ours": switching, "loaded": loading}
+    seconds: dict[str, list[float]] = {one: [] for one in ways}
+    found = {}
+    for number in range(options.rounds + 1):
+        for one in [*ways][:: 1 if number % 2 else -1]:
+            began = time.perf_counter()
+            found[one] = ways[one]()
+            seconds[one].append(time.perf_counter() - began)
+    if found["ours"][0] != found["loaded"][0]:
+        sys.exit("roles: other texts under switched adapters than of the checkpoints")
+    for one in ways:
+        ratios = [ours / theirs for ours, theirs in zip(seconds["ours"][1:], seconds[one][1:], strict=True)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"{ROLES:<10}{one:<12}{statistics.median(seconds[one][1:]):>9.2f}  {spread:<24}"
+              f"each picture {found[one][1]} x under each adapter", flush=True)  # fmt: skip
+
+
+def _random_adapter(inputs: Inputs, folder: Path, seed: int) -> Path:
+    """An adapter that says something else than its base."""
+    loaded = load_model(inputs.folder, dtype=inputs.shape.dtype, device=inputs.shape.device)
+    settings = LoraSettings(rank=8, alpha=16, dropout=0.0, targets=r".*(q_proj|v_proj)")
+    model, _ = choose_trained(loaded.model, loaded.family, train_vision=False, lora=settings)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn(weight.shape, generator=random).to(weight), alpha=0.05)
+    save_model(model, loaded.processor, folder)
+    return folder
 
 
 def _peak(inputs: Inputs, contestant: str, task: Task, options: argparse.Namespace) -> int:

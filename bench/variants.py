@@ -208,7 +208,7 @@ class Experiment:
             f"\nDifferences to {against}: over the pictures of all seeds [95 %], p by Holm, seeds in which it is "
             "better\n"
         )
-        print_table(["variant", "metric", "difference", "p", "seeds better"], _differences(compared, values, seeds))
+        print_table(["variant", "metric", "difference", "p", "seeds better"], differences(compared, values, seeds))
         return there
 
     def _place(self, folders: Folders, name: str, seed: int) -> tuple[Path, str]:
@@ -246,7 +246,8 @@ def paired_by_seed(
         yield [name, what, f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]", "-" if p is None else f"{p:.3f}"]
 
 
-def _differences(compared: Comparison, values: Values, seeds: Sequence[int]) -> Iterable[list[str]]:
+def differences(compared: Comparison, values: Values, seeds: Sequence[int]) -> Iterable[list[str]]:
+    """Rows of a table: each difference with interval, p, and in how many seeds it is one for the better."""
     for one in compared.differences:
         metric, sign = one.column.name, -1 if one.column.better == "lower" else 1
         apart = [values[one.model, seed][metric] - values[one.other, seed][metric] for seed in seeds]

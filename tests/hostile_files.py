@@ -186,6 +186,12 @@ def _prompt(path):
     return load_prompt("mmhal", path)
 
 
+def _gate_probes(path):
+    from trifacet.evolving.probes import read_probes
+
+    return read_probes(path, path.parent)
+
+
 def kinds() -> dict[str, Kind]:
     """Every kind of file, by a name."""
     from trifacet.benchmarks.known.mme import SUBTASKS
@@ -303,6 +309,7 @@ def kinds() -> dict[str, Kind]:
         "vectors": Kind("d.safetensors", _vector_bytes(), _vectors),
         "probe": Kind("d.json", json.dumps(probe).encode(), _probe),
         "prompt": Kind("d.txt", prompt, _prompt),
+        "gate.probes": Kind("d.jsonl", _lines({"id": "p", "reference": "A dog", "answer": "A cat", "label": False, "image": "a.png"}), _gate_probes, {"a.png": _picture()}),
         "lint.jsonl": Kind("d.jsonl", _lines({"alt": "A dog", "context": "p"}), _lint),
         "lint.json": Kind("d.json", json.dumps([pair]).encode(), _lint),
         "lint.csv": Kind("d.csv", _table(";", {"alt": "A dog", "image": "a.png"}), _lint),

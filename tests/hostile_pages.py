@@ -16,6 +16,7 @@ PAGES = {
     "comparison.html.jinja": "tests/reports/test_hostile_data.py",
     "report.html.jinja": "tests/reports/test_hostile_data.py",
     "funnel.html.jinja": "tests/reports/funnel/test_funnel.py",
+    "evolve.html.jinja": "tests/reports/evolving/test_evolving_page.py",
     "probes.html.jinja": "tests/reports/test_hostile_data.py",
     "gallery.html.jinja": "tests/cli/test_data.py",
     "regions.html.jinja": "tests/cli/test_regions_command.py",

@@ -25,8 +25,9 @@ EXCEPTIONS = {
     "standard input": "cli/streams",
     "pictures, which have a decoder": "base/images data/shards demo/endpoint_server",
     "state that the program keeps": (
-        "base/claims base/files base/seals engine/reference evaluation/run_folder generation/results llm/answers_file "
-        "review/store reports/funnel/page runs/folder runs/keeping building/asking building/build building/card "
+        "base/claims base/files base/journal base/seals engine/reference evaluation/run_folder generation/results "
+        "llm/answers_file review/store reports/funnel/page runs/folder runs/keeping building/asking building/build "
+        "building/card "
         "building/downloads building/examples building/folder building/keeping building/output building/shard_writer "
         "building/stage_folder building/step building/story building/trial building/workers training/bad_rows "
         "training/callbacks training/checkpoints training/curriculum training/outcome training/phase_reference "

@@ -11,7 +11,10 @@ from trifacet.training.recipe import dump_recipe, load_recipe
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 LAUNCHES = sorted((FOLDER / "accelerate").glob("*.yaml"))
 BUILDS = sorted(path for path in FOLDER.glob("*.yaml") if "\nsteps:" in path.read_text(encoding="utf-8"))
-PRESETS = sorted(set(FOLDER.rglob("*.yaml")) - set(LAUNCHES) - set(BUILDS))
+EVOLVING = sorted(
+    path for path in FOLDER.glob("*.yaml") if path.read_text(encoding="utf-8").startswith("# trifacet evolve")
+)
+PRESETS = sorted(set(FOLDER.rglob("*.yaml")) - set(LAUNCHES) - set(BUILDS) - set(EVOLVING))
 ALIGNMENTS = ["dpo", "mdpo", "mcm-dpo", "mcm-dpo-joint"]
 SINGLE, PAIR, MULTI = {"rpo", "vpo", "cpo"}, {"vrpo", "crpo", "vcpo"}, {"mtpo"}
 
@@ -44,6 +47,32 @@ def test_a_build_recipe_loads_and_opens_with_its_command(path):
 
     assert load_build_recipe(path).steps
     assert path.read_text(encoding="utf-8").startswith(f"# trifacet build recipes/{name_of(path)}\n")
+
+
+@pytest.mark.parametrize("path", EVOLVING, ids=name_of)
+def test_an_evolving_recipe_loads_can_be_run_and_opens_with_its_command(path):
+    from trifacet.evolving.preparing import refuse_impossible
+    from trifacet.evolving.settings import load_evolve_recipe
+
+    recipe = load_evolve_recipe(path)
+    refuse_impossible(recipe)
+    for stage in filter(None, (recipe.rounds.generator, recipe.align)):
+        assert stage.resolved_objective().active
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert re.match(rf"# trifacet evolve recipes/{re.escape(name_of(path))}( |$)", first)
+
+
+def test_ipa_is_the_papers_as_far_as_it_is_published():
+    from trifacet.evolving.settings import load_evolve_recipe
+
+    for name in ("ipa-qwen2-vl-7b", "ipa-qwen2.5-vl-7b", "ipa-llava-1.5-7b"):
+        recipe = load_evolve_recipe(FOLDER / f"{name}.yaml")
+        assert (recipe.rounds.count, recipe.rounds.hard_only, recipe.revision.reference_from) == (3, True, 3)
+        assert not recipe.sampling.reference
+        assert recipe.sampling.strategies == ["diffusion", "blur", "downscale"]
+        assert recipe.model.lora
+        for stage in (recipe.rounds.generator, recipe.rounds.reviser, recipe.align):
+            assert (stage.objective, stage.epochs) == ("dpo", 1)
 
 
 @pytest.mark.parametrize("path", LAUNCHES, ids=name_of)

@@ -330,7 +330,7 @@ def test_the_gallery_holds_so_much_of_a_text_and_so_many_versions(tmp_path):
 
 
 def test_a_strategy_that_is_not_known_is_refused_with_those_that_are(hostile, tmp_path):
-    result = run("show", hostile, "--output", tmp_path / "page.html", "--strategy", "blurr")
+    result = run("show", hostile, "--output", tmp_path / "page.html", "--strategy", "sepia")
     assert ", ".join(STRATEGIES) in str(result.exception)
 
 

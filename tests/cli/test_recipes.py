@@ -9,6 +9,7 @@ import yaml
 
 from trifacet.building.recipe import load_build_recipe
 from trifacet.cli.recipes import FOLDER
+from trifacet.evolving.settings import load_evolve_recipe
 from trifacet.training.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,10 @@ NAMES = sorted(path.relative_to(ROOT / "recipes").with_suffix("").as_posix() for
 
 def meaning(path):
     """What a preset says, read as the command that it is for reads it."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    if text.startswith("# trifacet evolve "):
+        return load_evolve_recipe(path)
+    values = yaml.safe_load(text)
     if "compute_environment" in values:  # accelerate's own
         return values
     return load_build_recipe(path) if "sources" in values else load_recipe(path)

@@ -236,7 +236,7 @@ def test_the_warm_up_asks_for_words_and_things_where_they_are():
     lessons = _LESSONS["signs"]
     for index in range(40):
         scene = draw_signed(scene_generator(9, "warmup", index))
-        picture, labels, told = lessons.picture(scene_generator(9, "warmup", index), SIZE)
+        picture, labels, told, _ = lessons.picture(scene_generator(9, "warmup", index), SIZE)
         assert np.array_equal(np.asarray(picture), np.asarray(render_signed(scene, SIZE)))
         for at, (kind, words) in enumerate(WORDS.items()):
             assert (None, *words)[labels[at]] == scene.word_of(kind)

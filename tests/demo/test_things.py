@@ -207,7 +207,7 @@ def test_the_warm_up_asks_each_quarter_for_what_stands_in_it(drawn):
     lessons = _LESSONS["things"]
     for index in range(50):
         scene = draw_things(scene_generator(9, "warmup", index))
-        picture, labels, _ = lessons.picture(scene_generator(9, "warmup", index), SIZE)
+        picture, labels, _, _ = lessons.picture(scene_generator(9, "warmup", index), SIZE)
         assert np.array_equal(np.asarray(picture), np.asarray(render_things(scene, SIZE)))
         told = {2 * (thing.y > 0.5) + (thing.x > 0.5): (thing.shape, thing.colour) for thing in scene.things}
         names = [("none", *SHAPES), ("none", *COLOURS)]

@@ -112,4 +112,4 @@ def test_results_with_a_filter_are_continued_and_refused_to_other_settings(
 
 def test_the_settings_of_results_without_a_filter_do_not_name_it(loaded, encoder, samples):
     told = FamilyWriter(loaded.model, encoder, Generation(), weights="w").made_with(samples)
-    assert "filter" not in told
+    assert "filter" not in told and "top_p" not in told

@@ -164,3 +164,19 @@ def test_bad_samples_are_named(loaded, encoder, samples, images):
     with pytest.raises(DataError, match="sample 'gone': no image file"):
         write(loaded, encoder, [TestSample(id="gone", image="none.png")], images)
     assert write(loaded, encoder, [], images) == []
+
+
+def test_a_share_of_the_likeliest_tokens_shapes_drawn_texts_and_is_part_of_what_they_were_made_with(
+    loaded, encoder, samples, images
+):
+    def writer(**changes):
+        return FamilyWriter(loaded.model, encoder, Generation(max_new_tokens=12, **changes), weights="w")
+
+    drawn = {share: writer(temperature=1.5, top_p=share) for share in (1.0, 0.7, 1e-9)}
+    texts = {share: [text.text for text in one.write(samples, images)] for share, one in drawn.items()}
+    greedy = writer(beams=1).write(samples, images)
+    assert texts[1e-9] == [text.text for text in greedy], "the likeliest token alone"
+    assert texts[1.0] != texts[0.7] != texts[1e-9]
+    told = {share: one.made_with(samples) for share, one in drawn.items()}
+    assert told[0.7] == {**told[1.0], "top_p": 0.7} and "top_p" not in told[1.0]
+    assert writer(top_p=0.7).made_with(samples) == writer().made_with(samples), "nothing is drawn"

@@ -12,7 +12,7 @@ from questions import ask_all, posts, tally
 from raw_endpoint import RawEndpoint, completion, response
 
 from trifacet.base.errors import TrifacetError
-from trifacet.llm.response import LONGEST_WAIT, read_reply, retry_after
+from trifacet.llm.response import LONGEST_WAIT, read_replies, retry_after
 from trifacet.llm.settings import Model
 
 GOOD = completion(model="m", usage={"prompt_tokens": 5, "completion_tokens": 7})
@@ -142,7 +142,7 @@ WHATEVER = st.recursive(
 def test_anything_may_stand_beside_the_text(usage, model, finish, further):
     body = completion("the text", usage=usage, model=model, further=further)
     body["choices"][0]["finish_reason"] = finish
-    reply = read_reply(json.dumps(body).encode(), 9, str)
+    (reply,) = read_replies(json.dumps(body).encode(), 9, str)
     assert reply.text == "the text" and 0 <= reply.tokens_in <= 10**8 and 0 <= reply.tokens_out <= 10**8
     (reply.finish + reply.answered_by).encode()
 
@@ -150,7 +150,7 @@ def test_anything_may_stand_beside_the_text(usage, model, finish, further):
 @given(st.binary(max_size=60))
 def test_a_body_is_an_answer_or_none(content):
     with pytest.raises(ValueError, match="no chat completion"):
-        read_reply(content, 9, str)
+        read_replies(content, 9, str)
 
 
 DATES = st.builds("{}, {} {} {} {}:{} {}".format, *[st.sampled_from(["Wed", "21", "Oct", "07", "-1", "9" * 20])] * 7)

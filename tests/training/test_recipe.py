@@ -297,12 +297,21 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
     assert recipe_fingerprint(load_recipe(minimal, ["output=elsewhere"])) == fingerprint
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.epochs=1.0"])) == fingerprint  # the default, spelled out
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.report_to=[wandb]"])) == fingerprint
+    assert recipe_fingerprint(load_recipe(minimal, ["generate.top_p=1"])) == fingerprint
     for key in ("weights", "offsets", "changed_tokens"):
         assert recipe_fingerprint(load_recipe(minimal, [f"align.dpo.{key}=null"])) == fingerprint
     # runs that were begun before a key was there go on
     assert fingerprint == "b6de755e545f49622d0afe743368fadb3a144d3a470c1e16596d417159080977"
     younger = ("align.dpo.offsets={rpo: 0.1}", "align.dpo.changed_tokens={}", "align.dpo.weights={rpo: 2}")
-    for override in ("seed=18", "name=other", "align.dpo.beta=0.3", "data.root=x", "rejected.image.t=500", *younger):
+    for override in (
+        "seed=18",
+        "name=other",
+        "align.dpo.beta=0.3",
+        "data.root=x",
+        "rejected.image.t=500",
+        "generate.top_p=0.9",
+        *younger,
+    ):
         assert recipe_fingerprint(load_recipe(minimal, [override])) != fingerprint
 
 

@@ -109,8 +109,8 @@ def generate(
         samples: records, or their values; ``{"id": "1", "image": "photo.jpg", "context": "My dog!"}`` is one.
         images: the folder that the records' images lie in.
         seed: seed of the sampling, where there is a temperature.
-        settings: keys of a recipe's ``generate``: ``beams`` (3), ``temperature`` (0), ``max_new_tokens`` (256),
-            ``batch_size`` (8), ``filter``.
+        settings: keys of a recipe's ``generate``: ``beams`` (3), ``temperature`` (0), ``top_p`` (1),
+            ``max_new_tokens`` (256), ``batch_size`` (8), ``filter``.
 
     Raises:
         TrifacetError: a record that is none, a picture that cannot be read, or an unknown setting.

@@ -11,7 +11,7 @@ import typer
 
 from trifacet.base.words import CONTROL, visible_line, without_sequences
 from trifacet.cli.common import err, plain, write_json
-from trifacet.cli.options import a_temperature, a_text
+from trifacet.cli.options import a_share, a_temperature, a_text
 from trifacet.generation.opening import load_for_generation, way_of_asking
 from trifacet.settings.section import LARGEST_SEED
 
@@ -48,6 +48,15 @@ ReadOption = Annotated[
 ModelOption = Annotated[str, typer.Option("--model", help="Folder or hub id of a checkpoint.", show_default=False)]
 BeamsOption = Annotated[int, typer.Option(min=1, max=100, help="Beams; 1 is greedy.")]
 TemperatureOption = Annotated[float, typer.Option(min=0, max=100, callback=a_temperature, help="0: no sampling.")]
+TopPOption = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        callback=a_share,
+        help="With a temperature: draw from the likeliest tokens with this share together.",
+    ),
+]
 NewTokensOption = Annotated[int, typer.Option(min=1, max=100_000, help="Longest text in tokens.")]
 BatchOption = Annotated[int, typer.Option(min=1, max=100_000, help="Posts per batch.")]
 PromptOption = Annotated[
@@ -80,6 +89,7 @@ def describe(
     context_file: Annotated[Path | None, typer.Option(help="File with the text of the post (UTF-8).")] = None,
     beams: BeamsOption = 3,
     temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
     max_new_tokens: NewTokensOption = 256,
     batch_size: BatchOption = 8,
     prompt: PromptOption = None,
@@ -121,6 +131,7 @@ def describe(
     settings = Generation(
         beams=beams,
         temperature=temperature,
+        top_p=top_p,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         filter=filter.value if filter else None,

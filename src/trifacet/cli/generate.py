@@ -22,6 +22,7 @@ from trifacet.cli.describe import (
     ReadOption,
     SeedOption,
     TemperatureOption,
+    TopPOption,
     read_words,
 )
 from trifacet.cli.options import FormatOption
@@ -40,6 +41,7 @@ def generate(
     format: FormatOption = "auto",
     beams: BeamsOption = 3,
     temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
     max_new_tokens: NewTokensOption = 256,
     batch_size: BatchOption = 8,
     limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
@@ -67,6 +69,7 @@ def generate(
     settings = Generation(
         beams=beams,
         temperature=temperature,
+        top_p=top_p,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         filter=filter.value if filter else None,

@@ -27,6 +27,7 @@ from trifacet.cli import (
     describe,
     diff,
     evaluate,
+    evolve,
     families,
     generate,
     init,
@@ -47,7 +48,7 @@ from trifacet.cli.streams import STANDARD_OUTPUT
 from trifacet.cli.unforeseen import write_report
 
 # What keeps on the disk what it has done.
-CONTINUED = ("run", "build", "sft", "align", "generate", "evaluate", "benchmarks", "regions", "read")
+CONTINUED = ("run", "build", "evolve", "sft", "align", "generate", "evaluate", "benchmarks", "regions", "read")
 
 _LONGEST = 1000  # characters of a line about an option
 
@@ -90,6 +91,7 @@ for panel, name, function in (  # in the order of the work
     (RUNS, "init", init.init),
     (RUNS, "run", run.run),
     (RUNS, "build", build.build),
+    (RUNS, "evolve", evolve.evolve),
     (RUNS, "sft", sft.sft),
     (RUNS, "align", align.align),
     (RUNS, "report", report.report),

@@ -78,6 +78,13 @@ def a_temperature(value: float) -> float:
         raise typer.BadParameter(str(error)) from None
 
 
+def a_share(value: float) -> float:
+    """Raises typer.BadParameter for what is no share above 0: Click's bounds let 0 and nan pass."""
+    if not 0 < value <= 1:
+        raise typer.BadParameter("is a share above 0, at most 1")
+    return value
+
+
 class OnBadRow(StrEnum):
     """What to do with a row, or its image, that cannot be used."""
 

@@ -13,6 +13,7 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.step import AskStep, GlobalStep
 from trifacet.building.steps import STEPS
 from trifacet.cli.families import markdown
+from trifacet.evolving.settings import DrawnRole, EvolveRecipe
 from trifacet.settings.tables import recipe_keys, table, with_table
 from trifacet.training.curriculum import Curriculum
 from trifacet.training.recipe import Recipe
@@ -41,10 +42,29 @@ def curriculum_keys() -> str:
     return table(recipe_keys(Curriculum))
 
 
+def evolving_keys() -> str:
+    """The keys of a recipe of rounds: those of a training's sections are told there, those of a role once."""
+    shared = ("data", "model", "regions", "sft", "align", "generate", "rounds.generator", "rounds.reviser")
+    left_out = tuple(f"{one}." for one in (*shared, "roles.generator", "roles.reviser"))
+    role, verifier = "roles.<role>", "roles.verifier"
+    keys = []
+    for key in recipe_keys(EvolveRecipe):
+        if key.path.startswith(left_out) or key.path in ("roles.generator", "roles.reviser"):
+            continue
+        default, meaning = key.default, key.meaning
+        if key.path == f"{verifier}.temperature":
+            default = f"`{DrawnRole.model_fields['temperature'].default}`, of the verifier {default}"
+        if key.path == verifier:
+            meaning += "; `<role>` is generator, reviser or verifier"
+        keys.append(key._replace(path=key.path.replace(verifier, role), default=default, meaning=meaning))
+    return table(keys)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "recipes.md": training_keys,
     "curriculum.md": curriculum_keys,
     "building-recipe.md": building_keys,
+    "evolve.md": evolving_keys,
     "families.md": markdown,
 }
 

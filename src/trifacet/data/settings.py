@@ -10,7 +10,7 @@ from trifacet.lettering.settings import Reading
 from trifacet.settings.section import MOST, Section
 
 Split = Literal["sft", "preference", "validation", "test"]
-WorldKind = Literal["posts", "things", "signs"]
+WorldKind = Literal["posts", "things", "signs", "tasks"]
 
 
 class World(Section):
@@ -20,7 +20,13 @@ class World(Section):
         "posts",
         description="posts: alt-text of one kind of thing, given its post; things: captions of pictures with two to "
         "four different things, and questions about them, no posts; signs: captions of pictures with a thing or two "
-        "and a sign, given posts that may name its words wrongly",
+        "and a sign, given posts that may name its words wrongly; tasks: instructions with known truth about such "
+        "pictures, and supervised rows of the three roles of evolve",
+    )
+    prompts: str | None = Field(
+        None,
+        description="tasks: folder with feedback.txt, revision.txt, verify-word.txt and answer-reference.txt, by which "
+        "the supervised rows of the roles are asked, in place of the package's prompts",
     )
     sft: int = Field(8000, ge=1, le=10_000_000, description="supervised samples, with the faults of real users")
     preference: int = Field(1500, ge=1, le=10_000_000, description="preference pairs with clean chosen texts")

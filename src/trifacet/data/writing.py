@@ -18,7 +18,7 @@ from trifacet.data.records import TestSample
 
 @dataclass(frozen=True)
 class Written:
-    """One text, stripped and without special tokens.
+    """One text, stripped and without special tokens; one that continues a beginning keeps the blank between the two.
 
     ``prompt_tokens`` counts the image's tokens too; ``new_tokens`` does not count the end token. ``cut_tokens`` says
     how many tokens of an over-long post were left out. ``filtered`` are the rules that the best candidate broke where

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifacet.base.files import write_atomically
-from trifacet.demo import signs_files, things_files
+from trifacet.demo import signs_files, tasks_files, things_files
 from trifacet.demo.alttext import REJECTED, USERS, clean, draw_alt_text
 from trifacet.demo.facts import Scene, accepted, confusions, draw_scene, scene_generator
 from trifacet.demo.posts import write_post
 from trifacet.demo.renderer import render_scene
+from trifacet.demo.tasks_roles import Prompts
 
 if TYPE_CHECKING:
     from trifacet.data.settings import Split, World, WorldKind
@@ -39,7 +40,11 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
     Returns:
         The file of each split, by name. Samples of validation and test carry ``extra["facts"]`` (per fact the words
         that state it) and ``extra["confusions"]`` (per fact the words that state another value); those of pictures
-        with several things see ``things_files``, of pictures with signs ``signs_files``.
+        with several things see ``things_files``, of pictures with signs ``signs_files``, with instructions
+        ``tasks_files``.
+
+    Raises:
+        TrifacetError: a prompt of ``spec.prompts`` that cannot be used.
     """
     amounts: dict[Split, int] = {
         "sft": spec.sft,
@@ -50,11 +55,18 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
     (folder / "images").mkdir(parents=True, exist_ok=True)
     paths: dict[str, Path] = {}
     for split, amount in amounts.items():
-        sample = _SAMPLES[spec.kind][split]
+        sample = _sample(spec, split)
         rows = [sample(folder, split, index, seed, image_size) for index in range(amount)]
         paths[split] = folder / f"{split}.jsonl"
         write_atomically(paths[split], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return paths
+
+
+def _sample(spec: World, split: Split) -> Sample:
+    if spec.kind == "tasks" and split == "sft":
+        prompts = Prompts.read(Path(spec.prompts) if spec.prompts else None)
+        return partial(tasks_files.supervised, prompts=prompts)
+    return _SAMPLES[spec.kind][split]
 
 
 def _post(folder: Path, split: str, index: int, seed: int, image_size: int, fields: Fields) -> dict[str, Any]:
@@ -99,5 +111,10 @@ _SAMPLES: dict[WorldKind, dict[Split, Sample]] = {
         "preference": signs_files.preference,
         "validation": signs_files.held_out,
         "test": signs_files.held_out,
+    },
+    "tasks": {
+        "preference": tasks_files.preference,
+        "validation": tasks_files.held_out,
+        "test": tasks_files.held_out,
     },
 }

@@ -3,6 +3,7 @@
 Three tasks at once stand for what those bring along: telling the attributes of a picture (CLIP), on the very layer that
 the projector reads; a bare caption from the picture (the alignment of projector and language model); and reading (the
 language model): to say of a post whom it is about, or of a list of things which colour one has.
+In the world of tasks another post and a bare question stand between a picture and what is said of it: requests will.
 Invariant: requests, alt-text and captions in sentences are never seen, nor any picture together with its post, and the
 heads are dropped.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from trifacet.demo import signs_texts
 from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, scene_generator, things
 from trifacet.demo.posts import write_post
 from trifacet.demo.renderer import render_scene
-from trifacet.demo.signs import LINE, WORDS, Signed, draw_signed, render_signed
+from trifacet.demo.signs import KIND_OF, LINE, WORDS, Signed, draw_signed, render_signed
 from trifacet.demo.things import Things, draw_things, render_things
 
 if TYPE_CHECKING:
@@ -37,12 +39,24 @@ _ATTRIBUTES: dict[str, tuple[object, ...]] = {
     "place": tuple(PLACES),
     "sign": (None, *SIGNS),
 }
+_COUNTED = ("things", "words")
+_FOUND, _SAME = 0.25, 0.5  # of what is read of tasks
+_ASKED = 0.6  # of the pictures of tasks: something is asked
 _BATCH = 32  # pictures of a step
 _POSTS = 16  # posts of a step: they are longer, and names are learned from fewer
 _PICTURES = 8000  # drawn once; more steps than these fill pass over them again
 _PEAK_RATE = 1e-3
 _RISE = 0.1  # share of the steps in which the learning rate rises
 _SHORTEST = 20  # fewer steps follow the start of this schedule: a rise of less than one step divides by zero
+
+
+class _Shown(NamedTuple):
+    """A picture, the index of each attribute's value, a bare caption, and a text that stands before that."""
+
+    image: Image.Image
+    labels: list[int]
+    caption: str
+    before: str = ""
 
 
 class _Lessons(Protocol):
@@ -54,8 +68,8 @@ class _Lessons(Protocol):
         """The weight of each of a square of patches for each attribute, (1, P, A); None: where to look is learned."""
         ...
 
-    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
-        """A picture, the index of each attribute's value, and a bare caption."""
+    def picture(self, rng: np.random.Generator, size: int) -> _Shown:
+        """A picture and what is said of it."""
         ...
 
     def reading(self, rng: np.random.Generator) -> tuple[str, str]:
@@ -69,10 +83,10 @@ class _OfPosts:
     def where(self, patches: int) -> Tensor | None:
         return None
 
-    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+    def picture(self, rng: np.random.Generator, size: int) -> _Shown:
         scene = draw_scene(rng)
         labels = [values.index(getattr(scene, name)) for name, values in _ATTRIBUTES.items()]
-        return render_scene(scene, size), labels, _caption(scene)
+        return _Shown(render_scene(scene, size), labels, _caption(scene))
 
     def reading(self, rng: np.random.Generator) -> tuple[str, str]:
         scene = draw_scene(rng)
@@ -87,13 +101,13 @@ class _OfThings:
     def where(self, patches: int) -> Tensor | None:
         return _quarters(patches, len(self.values))
 
-    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+    def picture(self, rng: np.random.Generator, size: int) -> _Shown:
         scene = draw_things(rng)
         labels = [0] * len(self.values)
         for thing in scene.things:
             at = 2 * (2 * int(thing.y > 0.5) + int(thing.x > 0.5))
             labels[at : at + 2] = list(SHAPES).index(thing.shape) + 1, list(COLOURS).index(thing.colour) + 1
-        return render_things(scene, size), labels, _listed(scene)
+        return _Shown(render_things(scene, size), labels, _listed(scene))
 
     def reading(self, rng: np.random.Generator) -> tuple[str, str]:
         scene = draw_things(rng)
@@ -113,8 +127,11 @@ class _OfSigns:
         lines_1PL, lower_1PA = _lines(patches), _quarters(patches, 8)[..., 4:]
         return torch.cat([lines_1PL, lower_1PA], dim=-1)
 
-    def picture(self, rng: np.random.Generator, size: int) -> tuple[Image.Image, list[int], str]:
+    def picture(self, rng: np.random.Generator, size: int) -> _Shown:
         scene = draw_signed(rng)
+        return _Shown(render_signed(scene, size), self._labels(scene), _told(scene))
+
+    def _labels(self, scene: Signed) -> list[int]:
         labels = [0] * len(self.values)
         for at, (kind, words) in enumerate(WORDS.items()):
             if word := scene.word_of(kind):
@@ -122,7 +139,7 @@ class _OfSigns:
         for thing in scene.things.things:
             at = len(WORDS) + 2 * int(thing.x > 0.5)
             labels[at : at + 2] = list(SHAPES).index(thing.shape) + 1, list(COLOURS).index(thing.colour) + 1
-        return render_signed(scene, size), labels, _told(scene)
+        return labels
 
     def reading(self, rng: np.random.Generator) -> tuple[str, str]:
         scene = draw_signed(rng)
@@ -131,7 +148,38 @@ class _OfSigns:
         return f"{_told(scene)}; {asked}:", f" {told or 'none'}."
 
 
-_LESSONS: dict[WorldKind, _Lessons] = {"posts": _OfPosts(), "things": _OfThings(), "signs": _OfSigns()}
+class _OfTasks(_OfSigns):
+    """The pictures of signs, each behind another one's post and with a bare caption or a word about what is asked; of
+    described ones besides whether two are the same, and one with a word exchanged.
+    """
+
+    def picture(self, rng: np.random.Generator, size: int) -> _Shown:
+        scene = draw_signed(rng)
+        post = signs_texts.write_post(draw_signed(rng), rng).text
+        asked = str(rng.choice([*WORDS, *SHAPES, *_COUNTED, "left"])) if rng.random() < _ASKED else ""
+        said = _told(scene) if not asked else f" {_answer(scene, asked)}"
+        return _Shown(render_signed(scene, size), self._labels(scene), said, f" {post} {asked}:")
+
+    def reading(self, rng: np.random.Generator) -> tuple[str, str]:
+        scene = draw_signed(rng)
+        told, which = _told(scene), float(rng.random())
+        if which < _FOUND:
+            asked = str(rng.choice([*WORDS, *SHAPES, *_COUNTED, "left"]))
+            return f"{told}; {asked}:", f" {_answer(scene, asked)}."
+        at, new = _exchange(scene, rng)
+        if which < _FOUND + _SAME:  # of one word or of all, as often
+            one, other = (f" {at}", f" {new}") if rng.random() < 0.5 else (told, told.replace(at, new))
+            is_same = rng.random() < 0.5
+            return f"{one} :{one if is_same else other}; same:", f" {'yes' if is_same else 'no'}."
+        return f"{told}; {at} is {new}:", f"{told.replace(at, new)}."
+
+
+_LESSONS: dict[WorldKind, _Lessons] = {
+    "posts": _OfPosts(),
+    "things": _OfThings(),
+    "signs": _OfSigns(),
+    "tasks": _OfTasks(),
+}
 
 
 class _Heads(nn.Module):
@@ -183,10 +231,13 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Pixels as CLIP's processor normalises them, the index of each attribute's value, captions padded with 0."""
+    """Pixels as CLIP's processor normalises them, the index of each attribute's value, what stands behind the pictures,
+    and the captions at their places in that; both padded with 0.
+    """
 
     pixels_NCHW: Tensor
     labels_NA: Tensor
+    texts_NT: Tensor
     captions_NT: Tensor
 
 
@@ -246,7 +297,7 @@ def _look(
     right = (answers_BA == pictures.labels_NA[batch]).float().mean().item()
 
     captions_BT = pictures.captions_NT[batch]
-    words_BTD = inner.get_input_embeddings()(captions_BT)
+    words_BTD = inner.get_input_embeddings()(pictures.texts_NT[batch])
     row_BLD = torch.cat([inner.multi_modal_projector(features_BPW), words_BTD[:, :-1]], dim=1)
     states_BLD = inner.language_model(inputs_embeds=row_BLD).last_hidden_state
     states_BTD = states_BLD[:, features_BPW.shape[1] - 1 :]  # the last patch predicts the first word
@@ -283,18 +334,20 @@ def _padded(rows: list[list[int]]) -> Tensor:
 def _pictures(lessons: _Lessons, amount: int, size: int, tokenizer: PreTrainedTokenizerFast, seed: int) -> _Pictures:
     pixels_NHWC = np.empty((amount, size, size, 3), dtype=np.float32)
     labels_NA = np.empty((amount, len(lessons.values)), dtype=np.int64)
-    captions = []
+    before, captions = [], []
     for index in range(amount):
-        picture, labels_NA[index], caption = lessons.picture(scene_generator(seed, "warmup", index), size)
-        pixels_NHWC[index] = np.asarray(picture, dtype=np.float32) / 255
-        captions.append(caption)
+        shown = lessons.picture(scene_generator(seed, "warmup", index), size)
+        labels_NA[index] = shown.labels
+        pixels_NHWC[index] = np.asarray(shown.image, dtype=np.float32) / 255
+        before.append(tokenizer(shown.before, add_special_tokens=False).input_ids)
+        captions.append(tokenizer(shown.caption, add_special_tokens=False).input_ids)
     pixels_NHWC -= np.asarray(OPENAI_CLIP_MEAN, dtype=np.float32)
     pixels_NHWC /= np.asarray(OPENAI_CLIP_STD, dtype=np.float32)
-    rows = tokenizer(captions, add_special_tokens=False).input_ids
     return _Pictures(
         torch.from_numpy(pixels_NHWC.transpose(0, 3, 1, 2).copy()),
         torch.from_numpy(labels_NA),
-        _padded(rows),
+        _padded([[*first, *then] for first, then in zip(before, captions, strict=True)]),
+        _padded([[0] * len(first) + then for first, then in zip(before, captions, strict=True)]),
     )
 
 
@@ -306,6 +359,24 @@ def _caption(scene: Scene) -> str:
 def _listed(scene: Things) -> str:
     """The things in a row, without a sentence around them."""
     return " " + ", ".join(f"{thing.colour} {thing.shape}" for thing in scene.things)
+
+
+def _answer(scene: Signed, asked: str) -> str:
+    """What a picture has of a kind of word, a shape, what is counted, or on the left; "none"."""
+    things = scene.things.things
+    if asked in _COUNTED:
+        return ("none", "one", "two", "three")[len(things if asked == "things" else scene.words)]
+    if asked == "left":
+        return things[0].shape
+    return (scene.word_of(asked) if asked in WORDS else scene.things.colour_of(asked)) or "none"
+
+
+def _exchange(scene: Signed, rng: np.random.Generator) -> tuple[str, str]:
+    """A word or a colour of the picture, and another one of its kind."""
+    words = [*scene.words, *(thing.colour for thing in scene.things.things)]
+    at = words[int(rng.integers(len(words)))]
+    kind = WORDS[KIND_OF[at]] if at in KIND_OF else tuple(COLOURS)
+    return at, str(rng.choice([one for one in kind if one != at]))
 
 
 def _told(scene: Signed) -> str:

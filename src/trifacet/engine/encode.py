@@ -26,6 +26,10 @@ from trifacet.preferences.changed import Changes, segment_spans
 from trifacet.preferences.facets import Cell
 
 
+class TooLongError(TrifacetError):
+    """Images, request and response do not fit, however much of the post is cut."""
+
+
 @dataclass(frozen=True)
 class TextIds:
     """The ids of one (context, response), each image still a single placeholder at one of ``images_at``."""
@@ -240,13 +244,47 @@ class SampleEncoder:
         encoded = self.tokenizer(context, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return [end for _, end in encoded["offset_mapping"]]
 
+    @cached_property
+    def _after_answer(self) -> str:
+        """What the chat template puts behind an answer."""
+        answer = "An answer of some words."
+        return self.rendered(None, "", answer, images=0).rpartition(answer)[2]
+
+    def begun(self, prompt: str | Asked | None, context: str, beginning: str, *, images: int = 1) -> str:
+        """The chat template's text up to where an answer that begins so goes on; blanks around it are left out.
+
+        Raises:
+            TrifacetError: the template does not hand an answer on as it is.
+        """
+        text, said = self.rendered(prompt, context, beginning, images=images), self.neutral(beginning).strip()
+        if not text.endswith(said + self._after_answer):
+            raise TrifacetError(
+                "the chat template changes an answer, so none can be continued; use one that renders texts as they are"
+            )
+        return text.removesuffix(self._after_answer)
+
     def prompt_path(
-        self, prompt: str | Asked | None, context: str, images: Sequence[ImageInput], *, reserve: int = 0
+        self,
+        prompt: str | Asked | None,
+        context: str,
+        images: Sequence[ImageInput],
+        *,
+        reserve: int = 0,
+        beginning: str = "",
     ) -> tuple[Path, int]:
-        """The prompt for generation, and how many tokens the post lost so that ``reserve`` tokens fit after it."""
+        """The prompt for generation, and how many tokens the post lost so that ``reserve`` tokens fit after it.
+
+        ``beginning`` is that of the answer: the prompt ends with it.
+        """
+
+        def rendered(post: str) -> list[str]:
+            if beginning.strip():
+                return [self.begun(prompt, post, beginning, images=len(images))]
+            return [self.rendered(prompt, post, images=len(images))]
+
         tokens = [self.family.image_tokens(image) for image in images]
         extra = sum(map(len, tokens)) - len(tokens) + reserve
-        (ids_L,), cut = self._fitting(context, lambda post: [self.rendered(prompt, post, images=len(images))], extra)
+        (ids_L,), cut = self._fitting(context, rendered, extra)
         text = TextIds(ids_L, self.images_at(ids_L, len(images)), len(ids_L))
         return text.path(range(len(images)), images, tokens, self.family), cut
 
@@ -271,7 +309,7 @@ class SampleEncoder:
             images: how many pictures the sample shows.
 
         Raises:
-            TrifacetError: when images, request and response alone exceed ``max_length``.
+            TooLongError: when images, request and response alone exceed ``max_length``.
         """
         table: dict[tuple[int, int], TextIds] = {}
         cut = 0
@@ -388,7 +426,7 @@ class SampleEncoder:
             texts = self.token_ids(rendered(_first(context, ends, keep)))
             excess = max(map(len, texts)) + extra - self.max_length
         if excess > 0:
-            raise TrifacetError(
+            raise TooLongError(
                 f"image, request and response alone take {self.max_length + excess} tokens, {excess} more than "
                 f"data.max_length = {self.max_length}; write shorter texts (--max-new-tokens), raise it where the "
                 "model takes more, or leave the sample out"

@@ -13,6 +13,7 @@ V vocabulary, A axes of positions.
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -103,6 +104,44 @@ class _Writing:
     place_BQ: Tensor | None = None
 
 
+class Pictures:
+    """What the language model is given of pictures, of the last ones kept: for one model under one adapter.
+
+    Args:
+        most_bytes: of what is kept; 0 keeps nothing.
+
+    Attributes:
+        encoded: how often each picture (``ImageInput.key``) went through the vision encoder.
+    """
+
+    def __init__(self, most_bytes: int = 0) -> None:
+        self.encoded: Counter[str] = Counter()
+        self._most, self._bytes = most_bytes, 0
+        self._kept: OrderedDict[str, Tensor] = OrderedDict()  # the last used ones at the end
+
+    def features(self, model: nn.Module, family: Family, images: Sequence[ImageInput]) -> list[Any]:
+        """The features of distinct images, in their order; those that are not kept are encoded together."""
+        found = {image.key: self._kept[image.key] for image in images if image.key in self._kept}
+        if new := [image for image in images if image.key not in found]:
+            device = next(model.parameters()).device
+            collated = {name: value.to(device) for name, value in family.collate(new).items()}
+            encoded = family.features(model, **collated)
+            self.encoded.update(image.key for image in new)
+            found.update((image.key, features) for image, features in zip(new, encoded, strict=True))
+        for key, features in found.items():
+            self._keep(key, features)
+        return [found[image.key] for image in images]
+
+    def _keep(self, key: str, features: Tensor) -> None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        elif features.nbytes <= self._most:
+            self._kept[key] = features.clone()  # a view would hold those that were encoded with it
+            self._bytes += features.nbytes
+        while self._bytes > self._most:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
 class Grove:
     """``rows`` rows in which texts grow; the caller keeps the model in inference (no gradients, not training).
 
@@ -110,12 +149,13 @@ class Grove:
         model: a transformers model, or PEFT's wrapper of one, under the adapter that is to write.
         family: its family.
         rows: how many sets of pictures may be under way at once.
+        pictures: what is known of pictures, and counts them (None: nothing is kept).
     """
 
-    def __init__(self, model: nn.Module, family: Family, rows: int) -> None:
+    def __init__(self, model: nn.Module, family: Family, rows: int, pictures: Pictures | None = None) -> None:
         self.model, self.family, self.rows = model, family, rows
         self.device = next(model.parameters()).device
-        self.encoded_images = 0  # pictures that went through the vision encoder
+        self.pictures = pictures or Pictures()
         self._writing = _Writing(rows)
         self._cache = Cache(layer_class_to_replicate=partial(_Layer, self._writing))
         self._used = [0] * rows  # places of each row
@@ -141,7 +181,7 @@ class Grove:
         ids_BN, images_BN, ends_BN, position_ids = (laid[name].to(self.device) for name in names)
         self._axes = position_ids.ndim == 3
         first_BN = position_ids[0] if self._axes else position_ids
-        features = self._features(images)
+        features = self.pictures.features(self.model, self.family, images)
         rows = torch.tensor([row for row, _ in planted], device=self.device)
         width = ids_BN.shape[1]
         self._reach(width)
@@ -214,6 +254,16 @@ class Grove:
         at_S2 = torch.from_numpy(at).to(self.device)
         return grown, self.family.logits(self.model, hidden_RQd[at_S2[:, 0], at_S2[:, 1]]).float()
 
+    def widen(self, more: int) -> None:
+        """So many empty rows more, numbered after those that are there."""
+        self.rows = self._writing.rows = self.rows + more
+        self._used += [0] * more
+        for layer in self._cache.layers:
+            layer.keys, layer.values = (
+                torch.cat([store, store.new_zeros(more, *store.shape[1:])]) for store in (layer.keys, layer.values)
+            )
+        self._position_RC = torch.nn.functional.pad(self._position_RC, (0, 0, 0, more))
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone, which are numbered anew in this order."""
         kept = torch.tensor(rows, device=self.device)
@@ -222,14 +272,6 @@ class Grove:
         self._position_RC = self._position_RC[kept]
         self._used = [self._used[row] for row in rows]
         self.rows = self._writing.rows = len(rows)
-
-    def _features(self, images: Sequence[ImageInput]) -> list[Any]:
-        """What the language model is given of each image."""
-        if not images:
-            return []
-        self.encoded_images += len(images)
-        collated = {name: value.to(self.device) for name, value in self.family.collate(images).items()}
-        return self.family.features(self.model, **collated)
 
     def _near(self, mask: Any, key_RC: Tensor, query_RQ: Tensor) -> Any:
         """The mask less what is beyond the window of a model whose attention slides."""

@@ -1,5 +1,6 @@
-"""Where a part of a round lies on the disk.
+"""Where a run's files lie on the disk.
 
+    OUTPUT/evolve.json                     which run this is; gate.json, books.sqlite, report.html ... beside it
     OUTPUT/round-1/answers/00000.jsonl     one file per step and part, rows of ``records`` (``base.journal``)
     OUTPUT/round-1/pictures/...            spoilt pictures that are shown, named by content
     OUTPUT/round-1/round.json              what the round was made with and what came of it
@@ -12,6 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+MARK, RECIPE, BOOKS = "evolve.json", "recipe.yaml", "books.sqlite"
+REPORT, GATE, PAIRS = "report.html", "gate.json", "preference.jsonl"
+ALIGNED, HELD_OUT = "aligned", "held-out"
 
 
 @dataclass(frozen=True)

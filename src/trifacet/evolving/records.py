@@ -30,7 +30,8 @@ class Answer:
         origin: ``NORMAL`` and so on, or the strategy of the picture that was shown in the sample's place.
         text: stripped.
         parent: the number of the answer that it revises or continues.
-        problem: why it is no candidate: "empty", "cut off", "looping", "duplicate", "refused" or the endpoint's.
+        problem: why it is no candidate: "empty", "cut off", "looping", "duplicate", "too long" (the question, for an
+            answer to fit), "no picture", "refused" or what else an endpoint said.
     """
 
     sample: str
@@ -122,4 +123,8 @@ def as_row(record: Answer | Feedback | Verdict | Fate) -> dict[str, Any]:
 
 def from_row(kind: type[Record], row: Mapping[str, Any]) -> Record:
     """The record of a JSON object; raises pydantic's ValidationError where it is none."""
-    return TypeAdapter(kind).validate_python(dict(row))
+    record: Record = _ADAPTERS[kind].validate_python(dict(row))
+    return record
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Answer, Feedback, Verdict, Fate)}

@@ -34,7 +34,10 @@ class Role(Section):
         None, description="folder or hub id of a checkpoint, an adapter's too (null: the recipe's model, as trained)"
     )
     endpoint: str | None = Field(None, description="file of an endpoint, as for --judge, in place of a model")
-    prompt: str | None = Field(None, description="a file in place of the package's prompt")
+    prompt: str | None = Field(
+        None,
+        description="a file in place of the package's prompt, or a folder of such files by name (feedback.txt ...)",
+    )
     temperature: Temperature = Field(0.0, description="0: no sampling; else at least 0.0001")
     max_new_tokens: int = Field(256, ge=1, le=100_000, description="longest text in tokens")
     batch_size: int = Field(8, ge=1, le=100_000, description="pictures at a time")
@@ -46,11 +49,17 @@ class Role(Section):
         return self
 
 
+class DrawnRole(Role):
+    """Who plays a role whose texts are drawn: at temperature 0 several of them would be one."""
+
+    temperature: Temperature = Field(0.7, description="0: no sampling; else at least 0.0001")
+
+
 class Roles(Section):
     """The three roles; one model plays all of them by default."""
 
-    generator: Role = Role(temperature=0.7)
-    reviser: Role = Role(temperature=0.7)
+    generator: DrawnRole = DrawnRole()
+    reviser: DrawnRole = DrawnRole()
     verifier: Role = Role()
 
 
@@ -162,6 +171,15 @@ class EvolveRecipe(Section):
     generate: Generation = Generation()
     part: int = Field(64, ge=1, le=100_000, description="samples of a part: what is on the disk together")
     processes: int = Field(1, ge=1, le=1000, description="processes that take parts; each has its models")
+
+    @model_validator(mode="after")
+    def _votes_differ(self) -> EvolveRecipe:
+        if self.verification.votes > 1 and self.roles.verifier.temperature == 0:
+            raise ValueError(
+                f"verification.votes: {self.verification.votes} votes at temperature 0 are one vote; set "
+                "roles.verifier.temperature above 0, or votes to 1"
+            )
+        return self
 
     @property
     def folder(self) -> Path:

@@ -35,10 +35,12 @@ def writing_notes(output: Path) -> list[str]:
     try:
         held = read_json(settings_path(output), MAX_SETTINGS)
         beams, warm, longest = int(held["beams"]), float(held["temperature"]), int(held["max_new_tokens"])
-    except (DataError, ValueError, OverflowError, KeyError, TypeError):
+        share = float(held.get("top_p", 1.0))
+    except (DataError, ValueError, OverflowError, KeyError, TypeError, AttributeError):
         return []
     search = "greedily" if beams == 1 else f"with {beams} beams"
     how = f"sampled at temperature {warm:g}" if warm else f"written {search}, without sampling"
+    how += f" from the likeliest tokens with a share of {share:g}" if warm and share < 1 else ""
     return [f"texts were {how}, at most {longest} new tokens: another way of writing gives other numbers"]
 
 
@@ -66,6 +68,9 @@ class Generation(Section):
 
     beams: int = Field(3, ge=1, le=100, description="beams, at temperature 0; 1 is greedy")
     temperature: Temperature = Field(0.0, description="0: no sampling; else at least 0.0001")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="with a temperature: draw from the likeliest tokens with this share together"
+    )
     max_new_tokens: int = Field(256, ge=1, le=100_000, description="longest text in tokens")
     batch_size: int = Field(8, ge=1, le=100_000, description="posts that are written about at a time")
     limit: int | None = Field(None, ge=1, le=MOST, description="describe the first N test samples only")

@@ -57,9 +57,12 @@ class CountingModel(LanguageModel):
             tally.spent += self._cost(into, out)
         return Answer(None, "unparsed", "")
 
+    async def draw(self, *_: Any, **__: Any) -> None:
+        """Nothing: each draw is counted where it is asked for."""
+
     def _in_books(self, step: str, model: str, _prompt: str) -> Tally:
         return self._books.tally(step, model)
 
-    @property
-    def _identity(self) -> str:
-        return super()._identity if self._tally_of is None else ""  # it may take a hub, or minutes for large weights
+    def _identity(self, temperature: float) -> str:
+        # it may take a hub, or minutes for large weights
+        return super()._identity(temperature) if self._tally_of is None else ""

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import needed_for
 from trifacet.llm.books import Reply, Tally
-from trifacet.llm.response import message_of, read_reply, retry_after
+from trifacet.llm.response import message_of, read_replies, retry_after
 
 if TYPE_CHECKING:
     import ssl
@@ -32,8 +32,14 @@ if TYPE_CHECKING:
     from trifacet.llm.settings import Model
 
 _LOG = logging.getLogger(__name__)
+Keep = Callable[[list[Reply]], Awaitable[None]]
 REJECTING = (400, 413, 422)
 PASSING = (408, 409, 425, 429)  # and 5xx
+LIMITS = ("max_tokens", "max_completion_tokens")  # of requests: newer hosted models know the second alone
+_UNKNOWN = (LIMITS[1], "unsupported", "not supported", "unknown", "unrecognized", "not permitted", "unexpected")
+_TOO_MANY = ("too large", "too long", "context length", "exceed")  # some servers name both names where these are so
+_FAILING = ("time-out", "broken answer")  # of a request for several answers: they may come one by one
+_UNTRIED = ("500", "501")  # besides, where it has not given several yet: so some servers answer what they do not know
 _LONGEST_PAUSE = 60.0  # seconds, of our own choice
 _MAX_BYTES = 16_000_000  # of a body; a character takes up to 12 of them
 
@@ -44,6 +50,10 @@ class RejectedError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class _LimitError(RejectedError):
+    """The longest answer has another name here."""
 
 
 class _PassingError(Exception):
@@ -112,7 +122,7 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise TrifacetError(f"models.{name}.base_url is no address; write one such as http://127.0.0.1:8000/v1")
         self.spec, self._first_pause = spec, first_pause
-        self.identity = spec.model  # what a question's key says of the model
+        self.identity, self.drawing = spec.model, ""  # what a question's key says of the model
         self._setting = f"models.{name}"
         # an address may hold a password or a key: it is not shown whole
         self._place = f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
@@ -130,7 +140,11 @@ class Endpoint:
         self._not_before = 0.0
         self._unusable: TrifacetError | None = None
         self._told = False  # that there is no connection
-        self._on_wire: set[asyncio.Task[Reply]] = set()
+        self._limit = LIMITS[0]  # the name by which it knows the longest answer
+        self.gives_several: bool | None = None  # answers to one request, by ``n``; None: nobody has tried
+        self.trying_several = asyncio.Lock()
+        self._refused_several = 0
+        self._on_wire: set[asyncio.Task[list[Reply]]] = set()
 
     async def complete(
         self,
@@ -138,16 +152,16 @@ class Endpoint:
         key: str,
         tokens: tuple[int, int],
         tally: Tally,
-        keep: Callable[[Reply], Awaitable[None]],
-    ) -> Reply:
-        """The endpoint's answer to a request.
+        keep: Keep,
+    ) -> list[Reply]:
+        """The endpoint's answer to a request; several where its ``n`` asks for them and the endpoint gives them.
 
         Args:
-            body: the request.
+            body: the request. A longest answer is told by the name that the endpoint takes for it.
             key: its identity, sent as Idempotency-Key: the same for every try.
             tokens: (in, out) as estimated.
             tally: counts what is sent and why it is sent again.
-            keep: called with the answer as soon as it is there, even if nobody waits for it any more.
+            keep: called with the answers as soon as they are there, even if nobody waits for them any more.
 
         Raises:
             RejectedError: the endpoint refuses this request.
@@ -165,7 +179,10 @@ class Endpoint:
         try:
             async for attempt in retrying:
                 with attempt:
-                    return await self._attempt(body, key, tokens, tally, keep)
+                    try:
+                        return await self._attempt(body, key, tokens, tally, keep)
+                    except _LimitError:
+                        return await self._attempt(body, key, tokens, tally, keep)
         except _PassingError as error:
             self._unusable = TrifacetError(
                 f"{self._place} ({self.spec.model}) failed {self.spec.tries} times, at last: {error}; "
@@ -185,8 +202,8 @@ class Endpoint:
         key: str,
         tokens: tuple[int, int],
         tally: Tally,
-        keep: Callable[[Reply], Awaitable[None]],
-    ) -> Reply:
+        keep: Keep,
+    ) -> list[Reply]:
         await self._requests.wait(1)
         await self._tokens.wait(sum(tokens))
         loop = asyncio.get_running_loop()
@@ -198,18 +215,25 @@ class Endpoint:
         wire = asyncio.create_task(self._exchange(body, key, tokens, keep))
         self._on_wire.add(wire)
         wire.add_done_callback(self._landed)
-        return await asyncio.shield(wire)
+        try:
+            return await asyncio.shield(wire)
+        except _PassingError as error:  # what fails for several answers may do for one
+            failing = _FAILING if self.gives_several else (*_FAILING, *_UNTRIED)
+            if "n" not in body or error.cause not in failing:
+                raise
+            tally.retries[error.cause] += 1
+            raise RejectedError(str(error)) from None
 
-    def _landed(self, wire: asyncio.Task[Reply]) -> None:
+    def _landed(self, wire: asyncio.Task[list[Reply]]) -> None:
         self._on_wire.discard(wire)
         if not wire.cancelled():
             wire.exception()  # seen, also where the asker is gone
 
-    async def _exchange(
-        self, body: dict[str, Any], key: str, tokens: tuple[int, int], keep: Callable[[Reply], Awaitable[None]]
-    ) -> Reply:
+    async def _exchange(self, body: dict[str, Any], key: str, tokens: tuple[int, int], keep: Keep) -> list[Reply]:
         import httpx2
 
+        name = self._limit
+        body = {name if one == LIMITS[0] else one: value for one, value in body.items()}
         sent = self._client.stream(
             "POST", self._url, content=json.dumps(body).encode(), headers={"Idempotency-Key": key}
         )
@@ -221,18 +245,45 @@ class Endpoint:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _PassingError("connection", self._shown(str(error) or type(error).__name__)) from None
         if not response.is_success:
-            raise self._refusal(response, content)
+            raise self._other_limit(name, self._refusal(response, content))
         try:
-            reply = read_reply(content, tokens[0], self._hidden)
+            replies = read_replies(content, tokens[0], self._hidden, body.get("n", 1))
         except ValueError as error:
             raise _PassingError("broken answer", str(error)) from None
-        self._tokens.correct(reply.tokens_in + reply.tokens_out - sum(tokens))
+        self._tokens.correct(sum(reply.tokens_in + reply.tokens_out for reply in replies) - sum(tokens))
         try:
-            await keep(reply)
+            await keep(replies)
         except TrifacetError as error:
             self._unusable = error  # whatever comes next would be paid for and lost too
             raise
-        return reply
+        return replies
+
+    def _other_limit(self, name: str, refusal: Exception) -> Exception:
+        """What a refusal means: where it is of the name of the longest answer the other name is taken from then on."""
+        said = str(refusal).lower()
+        if not isinstance(refusal, RejectedError) or name not in said or not any(word in said for word in _UNKNOWN):
+            return refusal
+        if any(words in said for words in _TOO_MANY):  # the number is refused, not its name
+            return refusal
+        if self._limit == name == LIMITS[0]:
+            self._limit = LIMITS[1]
+            _LOG.warning("note: %s (%s) wants %s for %s", self._place, self.spec.model, LIMITS[1], name)
+        return _LimitError(str(refusal), refusal.status) if self._limit != name else refusal
+
+    def refused_several(self, failed: bool = False) -> None:
+        """It would have none of a request with ``n``: of the first one it may be the question that it does not like.
+
+        ``failed``: it did not refuse it, but came to no answer.
+        """
+        if self.gives_several is None or (self.gives_several and failed):
+            self._refused_several += 1
+            if self._refused_several > 1:
+                self.without_several("fails at" if failed else "ignores")
+
+    def without_several(self, does: str = "ignores") -> None:
+        """One answer to a request from now on: it gives no more, or will have no ``n``."""
+        self.gives_several = False
+        _LOG.warning("note: %s (%s) %s n: draws are asked for one by one", self._place, self.spec.model, does)
 
     async def _content(self, response: Response) -> bytes:
         """The body, as it came: nothing is unpacked, for a few bytes can make gigabytes."""

@@ -12,18 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from trifacet.base.digests import json_digest
 from trifacet.base.images import MAX_PIXELS
-from trifacet.llm.books import Books, Reply, Tally
+from trifacet.llm.books import Books, BudgetReached, Reply, Tally
 from trifacet.llm.endpoint import REJECTING, Endpoint, RejectedError
-from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.parsing import UnparsedError, looks_refused
-from trifacet.llm.pictures import SentPicture, data_url, look_at
+from trifacet.llm.pictures import SentPicture, look_at
 from trifacet.llm.prompts import Prompt
+from trifacet.llm.question import Question
 from trifacet.llm.refusals import Refusals
+from trifacet.llm.response import shared
 
 if TYPE_CHECKING:
     from trifacet.llm.settings import Model
@@ -36,6 +37,7 @@ REJECTED = "rejected by the endpoint"  # no answer was given, kept or paid for; 
 CUT_OFF = "cut off"
 PROBLEMS = ("empty", "refused", "unparsed", CUT_OFF, REJECTED, *(f"{REJECTED} ({status})" for status in REJECTING))
 REPEATED = 0.5  # temperature, at least, of a question asked again: at 0 the same answer would come
+TOGETHER = 16  # draws by one request, at most
 _LOOK_AGAIN = 0.2  # seconds until we see whether another process has the answer that it asks for
 
 
@@ -60,43 +62,6 @@ class Answer(Generic[T]):
     problem: str | None
     text: str
     tokens: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True)
-class Question:
-    """One request as it is identified, estimated and sent."""
-
-    model: str
-    system: str
-    user: str
-    pictures: tuple[SentPicture, ...]
-    temperature: float
-    max_tokens: int
-    seed: int
-
-    @property
-    def key(self) -> str:
-        """SHA-256 of everything that the answer may depend on; not of address, key or limits."""
-        identity = self._body([picture.identity for picture in self.pictures])
-        return json_digest(identity)
-
-    @property
-    def tokens(self) -> tuple[int, int]:
-        """(in, out) by the rules of ``trifacet.llm.estimate``."""
-        texts = sum(text_tokens(text) + PER_MESSAGE for text in (self.system, self.user) if text)
-        return texts + sum(image_tokens(one.width, one.height) for one in self.pictures), self.max_tokens
-
-    def body(self, max_pixels: int) -> dict[str, Any]:
-        """The request, with its images encoded. Raises DataError for one that cannot be."""
-        urls = (data_url(picture, max_pixels=max_pixels) for picture in self.pictures)
-        return self._body([{"type": "image_url", "image_url": {"url": url}} for url in urls])
-
-    def _body(self, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        content = [*images, {"type": "text", "text": self.user}] if images else self.user
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        sampling = {"temperature": self.temperature} | ({"seed": self.seed} if self.temperature > 0 else {})
-        messages = [*system, {"role": "user", "content": content}]
-        return {"model": self.model, "messages": messages, "max_tokens": self.max_tokens, **sampling}
 
 
 class LanguageModel:
@@ -129,6 +94,7 @@ class LanguageModel:
         self._places = asyncio.Semaphore(spec.concurrency)
         self._flights: dict[str, asyncio.Task[Reply]] = {}
         self._claims: set[str] = set()  # questions that no other process asks meanwhile
+        self._drawn: set[str] = set()  # answers that came with others', and that nobody has looked at yet
         self.refusals = Refusals(name)
 
     def for_step(self, step: str) -> LanguageModel:
@@ -211,9 +177,91 @@ class LanguageModel:
         tally.problems[problem] += 1
         return Answer(None, problem, text, tokens)
 
-    @property
-    def _identity(self) -> str:
-        return self._endpoint.identity
+    async def draw(
+        self,
+        prompt: Prompt,
+        fields: Mapping[str, str],
+        *,
+        images: Sequence[Path] = (),
+        temperature: float = 0.0,
+        max_tokens: int | None = None,
+        draws: Sequence[int] = (),
+    ) -> None:
+        """Have several draws of one question answered by one request, where the endpoint gives several (``n``).
+
+        Each answer is kept by its own question's key, so that ``ask`` finds it; what is kept already is not asked
+        again. An endpoint that gives one all the same is told once, and ``ask`` asks it for the others. Arguments and
+        errors are those of ``ask``.
+        """
+        if temperature == 0 or len(draws) < 2 or self._endpoint.gives_several is False:
+            return
+        words, pictures = prompt.render(fields), await self._look_at(images)
+        questions = [self._question(words, pictures, temperature, max_tokens, draw) for draw in draws]
+        for at in range(0, len(questions), TOGETHER):
+            some = questions[at : at + TOGETHER]
+            if self._endpoint.gives_several is None:  # one tries
+                async with self._endpoint.trying_several:
+                    if self._endpoint.gives_several is None:
+                        await self._draw(some)
+                        continue
+            if self._endpoint.gives_several:
+                await self._draw(some)
+
+    async def _draw(self, questions: Sequence[Question]) -> None:
+        async with self._places:
+            wanted = {}
+            for question in questions:
+                key = question.key
+                if key in self._flights or self._books.find(key) or not self._books.claim(key):
+                    continue
+                if self._books.find(key):  # another process has asked it in the meantime
+                    self._books.release(key)
+                    continue
+                self._claims.add(key)
+                wanted[key] = question
+            try:
+                if len(wanted) > 1:
+                    await self._send_together(wanted)
+            except asyncio.CancelledError:  # the answers may be on their way still
+                wanted = {}
+                raise
+            finally:
+                for key in wanted:
+                    self._unclaim(key)
+
+    async def _send_together(self, wanted: Mapping[str, Question]) -> None:
+        tally, keys = self._books.tally(self.step, self.name), [*wanted]
+        first = wanted[keys[0]]
+        body = await asyncio.to_thread(first.body, self._max_pixels) | {"n": len(keys)}
+        into, out = (round(count * ratio) for count, ratio in zip(first.tokens, tally.ratios, strict=True))
+        try:
+            release = await self._books.reserve(self._cost(into, first.max_tokens * len(keys)))
+        except BudgetReached:  # for single ones it may suffice
+            return
+
+        async def keep(replies: list[Reply]) -> None:
+            self._drawn.update(keys[: len(replies)])
+            estimated = [(into, first.tokens[1]) for into in shared(first.tokens[0], [1] * len(replies))]
+            await asyncio.gather(
+                *(self._keep(*one) for one in zip(keys[: len(replies)], replies, estimated, strict=True))
+            )
+
+        try:
+            expected = (into, out * len(keys))
+            replies = await self._endpoint.complete(body, json_digest(keys), expected, tally, keep)
+        except RejectedError as error:  # of n, or of what ``ask`` will hear of
+            self._endpoint.refused_several(failed=error.status is None)
+            return
+        finally:
+            release()
+        if len(replies) < len(keys) and self._endpoint.gives_several is not False:
+            self._endpoint.without_several()
+        elif self._endpoint.gives_several is None:
+            self._endpoint.gives_several = True
+
+    def _identity(self, temperature: float) -> str:
+        """What a question's key says of the model."""
+        return self._endpoint.identity + (self._endpoint.drawing if temperature > 0 else "")
 
     def _question(
         self,
@@ -226,7 +274,7 @@ class LanguageModel:
     ) -> Question:
         seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
         limit = max_tokens or self.spec.max_tokens
-        return Question(self._identity, *words, pictures, temperature, limit, seed)
+        return Question(self._identity(temperature), *words, pictures, temperature, limit, seed)
 
     async def _look_at(self, images: Sequence[Path]) -> tuple[SentPicture, ...]:
         side = self.spec.image_side
@@ -239,7 +287,8 @@ class LanguageModel:
         key = question.key
         reply = self._books.find(key)
         if reply is not None:
-            tally.cached += 1
+            tally.cached += key not in self._drawn
+            self._drawn.discard(key)
             return reply
         flight = self._flights.get(key)
         if flight is None:
@@ -277,14 +326,17 @@ class LanguageModel:
         expected = [round(count * ratio) for count, ratio in zip(estimated, tally.ratios, strict=True)]
         release = await self._books.reserve(self._cost(expected[0], question.max_tokens))
 
-        async def keep(reply: Reply) -> None:
-            cost = self._cost(reply.tokens_in, reply.tokens_out)
-            await self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
+        async def keep(replies: list[Reply]) -> None:
+            await self._keep(key, replies[0], estimated)
 
         try:
-            return await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep)
+            return (await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep))[0]
         finally:
             release()
+
+    async def _keep(self, key: str, reply: Reply, estimated: tuple[int, int]) -> None:
+        cost = self._cost(reply.tokens_in, reply.tokens_out)
+        await self._books.keep(key, self.step, self.name, reply, estimated=estimated, cost=cost)
 
     def _cost(self, tokens_in: int, tokens_out: int) -> float:
         price = self.spec.price

@@ -21,36 +21,60 @@ _MAX_CHARACTERS = 1_000_000  # of an answer
 _MAX_TOKENS = 10**8  # of a request or an answer
 
 
-def read_reply(content: bytes, estimated_in: int, hidden: Callable[[str], str]) -> Reply:
-    """The answer in a body; where the tokens are not told, or cannot be those, they are estimated.
+def read_replies(content: bytes, estimated_in: int, hidden: Callable[[str], str], most: int = 1) -> list[Reply]:
+    """The answers in a body; where the tokens are not told, or cannot be those, they are estimated.
+
+    Of several answers each has its share of the tokens: of the request's an equal one, of the answers' one by length.
 
     Args:
         content: the body.
         estimated_in: the request's tokens.
         hidden: takes out of a text what nobody is to see.
+        most: answers that were asked for; an endpoint may give fewer, and what it gives beyond is left.
 
     Raises:
         ValueError: it is no chat completion.
     """
     try:
         body = json.loads(content, parse_int=_int)
-        choice = body["choices"][0]
-        message = choice["message"]
-        refusal = _text(message.get("refusal"))
-        text = refusal or message.get("content") or ""
-        if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
-            raise ValueError("no text")
+        said = [_said(choice) for choice in [body["choices"][0], *body["choices"][1:most]]]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ValueError("it is no chat completion") from None
-    finish = "refusal" if refusal else _text(choice.get("finish_reason"))
-    parts = (text, finish, _text(body.get("model")))
-    text, finish, by = (hidden(part.encode("utf-8", "replace").decode("utf-8")) for part in parts)  # lone surrogates
+
+    def shown(part: str) -> str:
+        return hidden(part.encode("utf-8", "replace").decode("utf-8"))  # lone surrogates
+
+    texts = [shown(text) for text, _ in said]
     usage = body.get("usage")
     told: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
     counts: list[Any] = [told.get(name) for name in ("prompt_tokens", "completion_tokens")]
     counted = all(type(count) is int and 0 <= count <= _MAX_TOKENS for count in counts)
-    tokens_in, tokens_out = counts if counted else (estimated_in, text_tokens(text))
-    return Reply(text, finish[:40], by[:200], tokens_in, tokens_out, counted)
+    lengths = [text_tokens(text) for text in texts]
+    into, out = counts if counted else (estimated_in, sum(lengths))
+    by = shown(_text(body.get("model")))[:200]
+    shares = zip(shared(into, [1] * len(texts)), shared(out, lengths), strict=True)
+    return [
+        Reply(text, shown(finish)[:40], by, tokens_in, tokens_out, counted)
+        for text, (_, finish), (tokens_in, tokens_out) in zip(texts, said, shares, strict=True)
+    ]
+
+
+def _said(choice: Any) -> tuple[str, str]:
+    """The text of a choice, and why it ended. Raises ValueError and others where it has none."""
+    message = choice["message"]
+    refusal = _text(message.get("refusal"))
+    text = refusal or message.get("content") or ""
+    if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
+        raise ValueError("no text")
+    return text, "refusal" if refusal else _text(choice.get("finish_reason"))
+
+
+def shared(total: int, weights: list[int]) -> list[int]:
+    """``total`` in whole parts by ``weights``, which sum to it."""
+    whole = sum(weights) or len(weights)
+    ends = [total * sum(weights[: place + 1]) // whole for place in range(len(weights))]
+    ends[-1] = total
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def message_of(content: bytes) -> str:

@@ -14,7 +14,7 @@ from trifacet.base.errors import DataError, of_sample
 from trifacet.base.images import resolve_inside
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
-from trifacet.llm.asking import Asked, AskedModel, ask_all
+from trifacet.llm.asking import Asked, AskedModel, ask_all, together
 from trifacet.llm.model import CUT_OFF, LanguageModel, rejected
 from trifacet.llm.prompts import Prompt
 
@@ -101,6 +101,17 @@ class EndpointWriter:
         known = {post.id: (*self.words(post), _pictures(post, images_root)) for post in posts}
         texts: dict[tuple[str, int], Written] = {}
 
+        async def of_post(model: LanguageModel, name: str) -> None:
+            prompt, fields, pictures = known[name]
+            wanted = [draw for draw in range(draws) if (name, draw) not in done]
+            await model.draw(
+                prompt, fields, images=pictures, temperature=self.temperature, max_tokens=self.max_new_tokens,
+                draws=wanted,
+            )  # fmt: skip
+            async with together() as group:
+                for draw in wanted:
+                    group.create_task(one(model, (name, draw)))
+
         async def one(model: LanguageModel, wanted: tuple[str, int]) -> None:
             name, draw = wanted
             prompt, fields, pictures = known[name]
@@ -115,7 +126,14 @@ class EndpointWriter:
         every = [(post.id, draw) for post in posts for draw in range(draws) if (post.id, draw) not in done]
         once = self.spec.model_copy(update={"reparse": 0})
         asked = ask_all(
-            one, every, once, self.books, self.step, first_pause=self.first_pause, counting=counting, seed=self.seed
+            of_post,
+            [*known],
+            once,
+            self.books,
+            self.step,
+            first_pause=self.first_pause,
+            counting=counting,
+            seed=self.seed,
         )
         return [texts[wanted] for wanted in every], asked
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ from trifacet.models.soundness import file_of, no_larger_than, refuse_integers, 
 
 ADAPTER = "adapter_config.json"  # what a folder has that holds a LoRA adapter and not a whole model
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+BASE = "base_model_name_or_path"  # the setting that names what an adapter stands on
 _PREFIX = "base_model.model."  # of PEFT's keys
+_ALONE = (  # settings that count on the model as it was, change it, or look at other adapters
+    "use_dora", "trainable_token_indices", "ensure_weight_tying", "kasa_config", "arrow_config", "monteclora_config"
+)  # fmt: skip
+_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")  # of LoRA weights; by others the base is changed too
 _UNREAD = ("target_parameters", "alora_invocation_tokens", "layer_replication")  # settings; none of our families' own
 _MODULE = re.compile(r"(?P<module>.+?)(\.base_layer)?\.(lora_|token_adapter\.|[^.]+$)")  # in an adapter's key
 _FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]  # what is fetched of a hub's adapter
@@ -53,10 +58,7 @@ def bases_of(adapter: Path) -> list[str]:
     while True:
         file = folder / ADAPTER
         refuse_odd_files(str(folder))
-        try:
-            base = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise TrifacetError(f"{folder}: {ADAPTER} cannot be read ({first_line(error)})") from None
+        base = read_config(folder)[BASE]
         if not isinstance(base, str) or not base:
             raise TrifacetError(f"{file}: base_model_name_or_path is {base!r}; name the folder or hub id of its base")
         if Path(base).is_absolute() and not Path(base).exists():
@@ -71,30 +73,39 @@ def bases_of(adapter: Path) -> list[str]:
         seen.add(folder.resolve())
 
 
-def put_on(model: Any, folder: Path) -> Any:
+def put_on(model: Any, folder: Path, name: str = "default", names: ModuleNames | None = None) -> Any:
     """``model`` wrapped by PEFT, with the adapter of ``folder`` on it in float32.
+
+    Args:
+        model: a model of transformers, or one that this has wrapped already: the adapter comes beside those on it and
+            is not switched on.
+        folder: of the adapter.
+        name: by which PEFT knows it.
+        names: of the modules of the model as it was without adapters, where it has some.
 
     Raises:
         TrifacetError: no safetensors, another kind of adapter, or keys that are left over, missing or of other shapes.
     """
     from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
-    file = folder / ADAPTER_WEIGHTS
-    if not file.is_file():  # PEFT would read a pickle
-        raise TrifacetError(f"{folder}: has no {ADAPTER_WEIGHTS}; convert the adapter to safetensors")
+    file = _weights_file(folder)
     _refuse_other_kinds(folder / ADAPTER)
     held = stored_in(file)
     refuse_integers(held)
     config = LoraConfig.from_pretrained(str(folder))
     config.inference_mode = True
-    names = _Names(model)
+    names = names or ModuleNames(model)
     tensors = {names.now(key.removeprefix(_PREFIX)): tensor for key, tensor in load_file(file).items()}
     _aim(config, names, tensors, file)
     with no_larger_than(held, folder / ADAPTER):
-        adapted = PeftModel(model, config)
+        if isinstance(model, PeftModel):
+            adapted = model
+            adapted.add_adapter(name, config)
+        else:
+            adapted = PeftModel(model, config, adapter_name=name)
     asked = {
         key.removeprefix(_PREFIX): tensor
-        for key, tensor in get_peft_model_state_dict(adapted, save_embedding_layers=False).items()
+        for key, tensor in get_peft_model_state_dict(adapted, adapter_name=name, save_embedding_layers=False).items()
     }
     places = {*asked, *(key.removeprefix(_PREFIX) for key in adapted.state_dict())}
     tensors = {_under_base_layer(key, places): tensor for key, tensor in tensors.items()}
@@ -104,7 +115,7 @@ def put_on(model: Any, folder: Path) -> Any:
     _refuse_keys(file, "has", odd, "of another shape than the model and its settings say")
     device = next(model.parameters()).device
     weights = {_PREFIX + key: tensor.to(device, torch.float32) for key, tensor in tensors.items()}
-    unknown = set_peft_model_state_dict(adapted, weights, low_cpu_mem_usage=True).unexpected_keys
+    unknown = set_peft_model_state_dict(adapted, weights, adapter_name=name, low_cpu_mem_usage=True).unexpected_keys
     _refuse_keys(file, "has", set(unknown), "for which the model has no place")
     return adapted.eval()
 
@@ -132,6 +143,14 @@ def merged(adapted: Any, dtype: torch.dtype) -> Any:
     return model
 
 
+def _weights_file(folder: Path) -> Path:
+    """Of an adapter. Raises TrifacetError where there is none: PEFT would read a pickle."""
+    file = folder / ADAPTER_WEIGHTS
+    if not file.is_file():
+        raise TrifacetError(f"{folder}: has no {ADAPTER_WEIGHTS}; convert the adapter to safetensors")
+    return file
+
+
 def innermost(module: Any) -> Any:
     """The model's own layer below PEFT's wrappers."""
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -142,7 +161,58 @@ def innermost(module: Any) -> Any:
     return module
 
 
-class _Names:
+def switched(adapted: Any, names: Sequence[str]) -> None:
+    """Have ``adapted`` compute with these of its adapters, which stand on one another in this order, and no others.
+
+    Each adds its LoRA; of whole copies of a module that of the last one counts.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import ModulesToSaveWrapper
+
+    for module in adapted.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.set_adapter(list(names), inference_mode=True)
+        elif isinstance(module, ModulesToSaveWrapper):
+            module.set_adapter([name for name in names if name in module.modules_to_save][-1:], inference_mode=True)
+
+
+def lie_beside(folders: Iterable[Path], names: ModuleNames) -> bool:
+    """Whether adapters may be on one model: plain LoRA and whole copies of modules, none of which holds another's part.
+
+    ``names``: of the model's modules.
+    """
+    reach = []
+    for folder in folders:
+        config = read_config(folder)
+        if config.get("bias", "none") != "none" or any(config.get(key) for key in _ALONE):
+            return False
+        if config.get("init_lora_weights", True) not in _STARTS:
+            return False
+        copied = tuple(f".{one}" for one in config.get("modules_to_save") or ())
+        copies = {name for name in names.modules if copied and f".{name}".endswith(copied)}
+        stored = (names.now(one.name.removeprefix(_PREFIX)) for one in stored_in(_weights_file(folder)))
+        reach.append((copies, {name.partition(".lora_")[0] for name in stored if ".lora_" in name} | copies))
+    return not any(
+        part.startswith(f"{copy}.")
+        for copies, mine in reach
+        for copy in copies
+        for _, others in reach
+        if others is not mine
+        for part in others
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What an adapter says of itself. Raises TrifacetError where it cannot be read."""
+    try:
+        held = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+        held[BASE]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TrifacetError(f"{folder}: {ADAPTER} cannot be read ({first_line(error)})") from None
+    return held
+
+
+class ModuleNames:
     """A model's modules, as this release of transformers names them and as earlier ones did."""
 
     def __init__(self, model: Any) -> None:
@@ -175,7 +245,7 @@ def _renamed(key: str, renamings: Iterable[Any]) -> str:
     return key
 
 
-def _aim(config: Any, names: _Names, keys: Iterable[str], file: Path) -> None:
+def _aim(config: Any, names: ModuleNames, keys: Iterable[str], file: Path) -> None:
     """Have ``config`` match the modules for which there are tensors, if it matched them as they were once named.
 
     Raises:

@@ -60,3 +60,11 @@ FAMILIES = {
         "exact, by dense masks",
     ),
 }
+
+
+def is_known(config: Any) -> bool:
+    """Whether a checkpoint with this config, one of transformers, is of a family here."""
+    if config.model_type not in FAMILIES:
+        return False
+    encoders = FAMILIES[config.model_type].load().encoders
+    return not encoders or config.vision_config.model_type in encoders

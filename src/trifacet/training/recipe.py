@@ -293,8 +293,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     """
     values = recipe.model_copy(update={"output": ""}).model_dump(mode="json")
     values["data"]["on_bad_row"] = "stop"
-    if recipe.generate.filter is None:
-        del values["generate"]["filter"]
+    younger = [key for key in ("filter", "top_p") if getattr(recipe.generate, key) == getattr(Generation(), key)]
+    values["generate"] = {key: value for key, value in values["generate"].items() if key not in younger}
     if not recipe.model.four_bit:
         del values["model"]["four_bit"]
     for key in ("soft_edge", "share", "perturbation", "similarity"):
@@ -309,6 +309,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
             del values["data"][key]
     if recipe.data.world and recipe.data.world.kind == "posts":
         del values["data"]["world"]["kind"]
+    if recipe.data.world and recipe.data.world.prompts is None:
+        del values["data"]["world"]["prompts"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():

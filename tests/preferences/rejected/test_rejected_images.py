@@ -18,6 +18,8 @@ from trifacet.base.draws import generator
 from trifacet.base.errors import TrifacetError
 from trifacet.preferences.rejected.images import STRATEGIES, image_strategy
 from trifacet.preferences.rejected.pictures import (
+    DOWNSCALED,
+    between,
     crop,
     crop_window,
     rotate,
@@ -33,7 +35,16 @@ PROCESSOR = LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": 56}, crop
 MEAN, STD = PROCESSOR.image_mean, PROCESSOR.image_std
 GREY = (122, 116, 104)
 ON_FRAMES = ("diffusion", "blackness", "region-diffusion", "region-words", "random-region", "graded")  # unlocated
-DRAWN = ("diffusion", "crop", "rotation", "small-crop", "region-diffusion", "random-region")  # by each version anew
+DRAWN = (
+    "diffusion",
+    "crop",
+    "rotation",
+    "small-crop",
+    "blur",
+    "downscale",
+    "region-diffusion",
+    "random-region",
+)  # by each version anew
 
 
 def to_pixels(picture):
@@ -185,6 +196,38 @@ def test_a_small_crop_shows_its_window():
     assert shown[..., 1].max() == pytest.approx(lower * 255 / 300, abs=2)
 
 
+@pytest.mark.parametrize("name", ["blur", "downscale"])
+def test_what_is_coarse_stays_and_what_is_fine_goes(name):
+    """Of stripes of a pixel a quarter of the contrast is left at most; halves of the picture keep their colours."""
+    columns, _ = np.meshgrid(np.arange(400), np.arange(200))
+    halves = np.where(columns < 200, 40, 200).astype(np.uint8)
+    stripes = (255 * (columns % 2)).astype(np.uint8)
+    for version in range(1, 9):
+        shown = [
+            np.asarray(make(name, Image.fromarray(np.stack([one] * 3, -1)), look=True, version=version), float)[..., 0]
+            for one in (halves, stripes)
+        ]
+        assert np.abs(shown[0][:, :60] - 40).max() < 8 and np.abs(shown[0][:, -60:] - 200).max() < 8
+        assert np.ptp(shown[1][:, 60:-60]) < 64 and abs(shown[1].mean() - 127.5) < 4
+
+
+def test_strengths_are_drawn_evenly_by_halvings():
+    shares = [between(DOWNSCALED, generator(draw)) for draw in range(600)]
+    assert 1 / 16 <= min(shares) < 0.066 and 0.24 < max(shares) <= 1 / 4
+    assert 0.45 < np.mean(np.array(shares) < 1 / 8) < 0.55
+
+
+def test_how_much_is_blurred_follows_the_picture_and_not_t():
+    chosen = photo(300, 200)
+    large = photo(900, 600)
+    assert make("blur", chosen, look=True, t=100).tobytes() == make("blur", chosen, look=True, t=900).tobytes()
+    one, other = (
+        make("blur", picture, look=True).resize((90, 60), Image.Resampling.BOX) for picture in (chosen, large)
+    )
+    assert np.abs(np.asarray(one, float) - np.asarray(other, float)).mean() < 2
+    assert np.abs(np.asarray(one, float) - np.asarray(photo(90, 60), float)).mean() > 2
+
+
 def test_randomness_shows_the_donor_undistorted():
     disc = Image.new("RGB", (300, 200), "white")
     disc.paste("red", (100, 50, 200, 150))
@@ -252,7 +295,7 @@ def test_images_do_not_depend_on_the_process():
 
 def test_bad_strategies_are_refused():
     with pytest.raises(TrifacetError, match="known are diffusion"):
-        image_strategy("blur")
+        image_strategy("unlike")
     with pytest.raises(TrifacetError, match="t = 1001"):
         image_strategy("diffusion", 1001)
 

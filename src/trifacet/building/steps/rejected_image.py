@@ -158,11 +158,11 @@ def _rejected(strategy: ImageStrategy, chosen: Image.Image, response: str, draw:
     def no_donor() -> Image.Image:
         raise TrifacetError(f"strategy {strategy.name!r} takes another row's image without saying so (needs_donor)")
 
-    seen = Seen(chosen, response, draw, _normalised, MEAN, STD, no_donor)
+    seen = Seen(chosen, response, draw, normalised, MEAN, STD, no_donor)
     return shown(rejected_image(strategy, seen), seen)
 
 
-def _normalised(picture: Image.Image) -> torch.Tensor:
+def normalised(picture: Image.Image) -> torch.Tensor:
     """An RGB picture as (1, 3, height, width), each channel less its mean and over its standard deviation."""
     import torch
 

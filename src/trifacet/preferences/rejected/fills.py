@@ -34,13 +34,17 @@ def put_in(chosen: Image.Image, filled: Image.Image, weights: Weights) -> Image.
 
 
 def blurred(chosen: Image.Image, weights: Weights) -> Image.Image:
-    """The picture out of focus: Gaussian, standard deviation ``BLUR``; of a wide one at a lower resolution."""
+    """The picture out of focus, standard deviation ``BLUR``."""
+    return out_of_focus(chosen, BLUR * min(chosen.size))
+
+
+def out_of_focus(chosen: Image.Image, deviation: float) -> Image.Image:
+    """The picture under a Gaussian of this standard deviation in pixels; under a wide one at a lower resolution."""
     width, height = chosen.size
-    deviation = BLUR * min(chosen.size)
     factor = max(int(deviation / 8), 1)  # still 8 pixels: what is left out is far finer than what is blurred
     small = chosen.resize((-(-width // factor), -(-height // factor)), Image.Resampling.BOX)
-    out_of_focus = small.filter(ImageFilter.GaussianBlur(deviation / factor))
-    return out_of_focus if factor == 1 else out_of_focus.resize(chosen.size, Image.Resampling.BICUBIC)
+    soft = small.filter(ImageFilter.GaussianBlur(deviation / factor))
+    return soft if factor == 1 else soft.resize(chosen.size, Image.Resampling.BICUBIC)
 
 
 def mean_coloured(chosen: Image.Image, weights: Weights) -> Image.Image:

@@ -6,13 +6,14 @@ Invariant: see ``strategy``; ``rejected_image`` holds a strategy to size and mod
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from PIL import Image
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extensions import load_extension
-from trifacet.preferences.rejected.pictures import crop, replace, rotate, small_crop
+from trifacet.preferences.rejected.fills import out_of_focus
+from trifacet.preferences.rejected.pictures import between, crop, downscale, replace, rotate, small_crop
 from trifacet.preferences.rejected.pixels import blacken, diffuse, to_picture
 from trifacet.preferences.rejected.regions import (
     Graded,
@@ -100,7 +101,32 @@ class SmallCrop(ImageStrategy):
         return small_crop(seen.picture, seen.draw.generator(self.name))
 
 
-_WHOLE = (Diffusion, Blackness, Crop, Rotation, Randomness, SmallCrop)
+class Blur(ImageStrategy):
+    """The picture out of focus: Gaussian, its standard deviation drawn, evenly on a logarithmic scale.
+
+    ``t`` counts steps of noise and does not enter.
+    """
+
+    name = "blur"
+    deviations: ClassVar[tuple[float, float]] = (0.02, 0.1)  # of the shorter side; a pixel at least
+
+    def reject(self, seen: Seen) -> Image.Image:
+        """See ``out_of_focus``."""
+        share = between(self.deviations, seen.draw.generator(self.name))
+        return out_of_focus(seen.picture, max(share * min(seen.picture.size), 1.0))
+
+
+class Downscale(ImageStrategy):
+    """The picture at a lower resolution, which is drawn, and enlarged again. ``t`` does not enter."""
+
+    name = "downscale"
+
+    def reject(self, seen: Seen) -> Image.Image:
+        """See ``downscale``."""
+        return downscale(seen.picture, seen.draw.generator(self.name))
+
+
+_WHOLE = (Diffusion, Blackness, Crop, Rotation, Randomness, SmallCrop, Blur, Downscale)
 _REGIONS = (RegionDiffusion, RegionBlur, RegionMean, RegionBlack, RegionInpaint, RegionWords, RandomRegion, Graded)
 STRATEGIES: dict[str, type[ImageStrategy]] = {one.name: one for one in (*_WHOLE, *_REGIONS)}
 

@@ -1,4 +1,4 @@
-"""Rejected images made in picture space: crop, rotation, small crop, another picture.
+"""Rejected images made in picture space: crop, rotation, small crop, downscaling, another picture.
 
 Invariant: a picture that comes out has the size of the chosen one, and nothing in it is stretched by more than
 ``SMALL_CROP_STRETCH``: what is left over is filled with ``fill``, the colour with which the processor pads.
@@ -13,6 +13,8 @@ CROP_HEIGHT, CROP_WIDTH = 240, 320  # of the released MCM-DPO code, which swaps 
 ROTATION_DEGREES = (10.0, 80.0)
 SMALL_CROP_AREA = 0.2  # at most this share of the picture, as in mDPO
 SMALL_CROP_STRETCH = 4 / 3  # torchvision's RandomResizedCrop, relative to the picture's own proportions
+
+DOWNSCALED = (1 / 16, 1 / 4)  # sides, of the picture's own
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]  # left, upper, right, lower: as Pillow counts
@@ -62,6 +64,19 @@ def window(size: tuple[int, int], share: float, rng: np.random.Generator) -> Box
 def small_crop(chosen: Image.Image, rng: np.random.Generator) -> Image.Image:
     """The rejected image of mDPO (arXiv 2406.11839): a small random window, resized to the chosen picture's size."""
     return chosen.resize(chosen.size, Image.Resampling.BICUBIC, box=small_crop_window(chosen.size, rng))
+
+
+def between(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+    """A number between two positive ones, even on a logarithmic scale: halving and doubling are alike."""
+    return float(np.exp(rng.uniform(*np.log(bounds))))
+
+
+def downscale(chosen: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The picture at a lower resolution, drawn from ``DOWNSCALED``, and enlarged again: what is fine is gone."""
+    width, height = chosen.size
+    share = between(DOWNSCALED, rng)
+    small = chosen.resize((max(round(width * share), 1), max(round(height * share), 1)), Image.Resampling.BOX)
+    return small.resize(chosen.size, Image.Resampling.BICUBIC)
 
 
 def replace(chosen: Image.Image, donor: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ Shape letters: S texts, V vocabulary, B beams, K continuations.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from trifacet.engine.family import Family
-from trifacet.engine.growing import Grove, Leaf, Prompt
+from trifacet.engine.growing import Grove, Leaf, Pictures, Prompt
 
 _NEVER = -1e9  # transformers' score of what may not be chosen
 
@@ -52,6 +52,7 @@ class Question(NamedTuple):
     key: Any
     prompt: Prompt
     draws: Mapping[int, np.random.Generator] = MappingProxyType({})
+    how: Decoding | None = None  # another way of writing than the others'
 
 
 class Answer(NamedTuple):
@@ -66,6 +67,7 @@ class Answer(NamedTuple):
 class _Text(Protocol):
     """Something that grows: which leaves with which tokens come next, and what it makes of the logits after them."""
 
+    how: Decoding
     wanted: list[tuple[Leaf, int]]  # empty once it is done
 
     def take(self, leaves: Sequence[Leaf], logits_SV: Tensor, picked: Sequence[int]) -> None: ...
@@ -160,62 +162,100 @@ def drawn(logits_SV: Tensor, how: Decoding, uniform_S: Sequence[float]) -> list[
     return torch.minimum(torch.searchsorted(sums_SV, passed_S1, right=True), last_S1).flatten().tolist()
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether a failure of torch's says that there is no memory left, on whichever device."""
+    told = ("can't allocate memory", "out of memory")  # the CPU's and others' are plain RuntimeErrors
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in told)
+    )
+
+
 def grown(
-    model: nn.Module, family: Family, groups: Iterable[Sequence[Question]], how: Decoding, *, rows: int
+    model: nn.Module,
+    family: Family,
+    groups: Iterable[Sequence[Question]],
+    how: Decoding,
+    *,
+    rows: int,
+    pictures: Pictures | None = None,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Answer]:
     """The texts of all questions, as they are done.
 
     Args:
         model: in evaluation, under the adapter that is to write; no gradients are kept.
         family: its family.
-        groups: questions that show the same pictures in one order, which are encoded once; taken when their turn comes.
+        groups: questions that show the same pictures in one order, which are encoded once; taken when their turn
+            comes. One without questions says that there are none now: after the next token it is asked again.
         how: the way of writing.
-        rows: so many groups at a time.
+        rows: so many groups at a time, at most.
+        pictures: what is known of pictures already, by this model under this adapter.
+        given_up: once this is so, it ends after the token that is being written.
     """
     waiting = iter(groups)
-    grove = Grove(model, family, rows)
-    texts: list[list[_Text]] = [[] for _ in range(rows)]  # what grows in each row
+    grove = Grove(model, family, 0, pictures)
+    texts: list[list[_Text]] = []  # what grows in each row
     exhausted = False
-    while True:
+    while not given_up():
         free = [row for row, growing in enumerate(texts) if not growing]
-        new = [] if exhausted else list(zip(free, waiting, strict=False))
-        exhausted = len(new) < len(free)
+        new: list[Sequence[Question]] = []
+        while not exhausted and len(new) < rows - len(texts) + len(free):
+            group = next(waiting, None)
+            exhausted = group is None
+            if not group:
+                break
+            new.append(group)
         if new:
+            if (more := len(new) - len(free)) > 0:
+                grove.widen(more)
+                free += range(len(texts), len(texts) + more)
+                texts += [[] for _ in range(more)]
             with torch.no_grad():
-                planted = grove.plant([(row, [one.prompt for one in asked]) for row, asked in new])
-            for (row, asked), prompts in zip(new, planted, strict=True):
+                planted = grove.plant(
+                    [(row, [one.prompt for one in asked]) for row, asked in zip(free, new, strict=False)]
+                )
+            for row, asked, prompts in zip(free, new, planted, strict=False):
                 for question, (leaf, logits_V) in zip(asked, prompts, strict=True):
-                    begun = _begun(question, how)
-                    _give(begun, [1] * len(begun), [leaf] * len(begun), logits_V.repeat(len(begun), 1), how)
+                    begun = _begun(question, question.how or how)
+                    _give(begun, [1] * len(begun), [leaf] * len(begun), logits_V.repeat(len(begun), 1))
                     texts[row] += begun
-        elif 2 * len(free) >= len(texts) > len(free):  # half of the rows are idle for good
+        elif 2 * len(free) >= len(texts) > len(free):  # half of the rows are idle
             texts = _gathered(grove, texts)
         yield from (answer for row in texts for text in row if not text.wanted for answer in text.answers())
         texts = [[text for text in row if text.wanted] for row in texts]
         if growing := [text for row in texts for text in row]:
-            _grow(grove, growing, how)
+            _grow(grove, growing)
         elif exhausted:
             return
 
 
-def _grow(grove: Grove, texts: Sequence[_Text], how: Decoding) -> None:
+def _grow(grove: Grove, texts: Sequence[_Text]) -> None:
     """One token more for each leaf of each text."""
     wanted = [one for text in texts for one in text.wanted]
     with torch.no_grad():
         leaves, logits_SV = grove.grow([leaf for leaf, _ in wanted], [token for _, token in wanted])
-    _give(texts, [len(text.wanted) for text in texts], leaves, logits_SV, how)
+    _give(texts, [len(text.wanted) for text in texts], leaves, logits_SV)
 
 
-def _give(
-    texts: Sequence[_Text], counts: Sequence[int], leaves: Sequence[Leaf], logits_SV: Tensor, how: Decoding
-) -> None:
+def _give(texts: Sequence[_Text], counts: Sequence[int], leaves: Sequence[Leaf], logits_SV: Tensor) -> None:
     """To each text its leaves, of which it has so many, and what comes after them."""
-    picked: list[int] = []
-    if how.temperature or how.beams == 1:  # of beams what is suppressed is taken out after the shares are known
+    picked = [0] * len(leaves)
+    alike: dict[int, list[tuple[int, _Text]]] = {}  # places and texts by their way of writing
+    at = 0
+    for text, count in zip(texts, counts, strict=True):
+        alike.setdefault(id(text.how), []).extend((place, text) for place in range(at, at + count))
+        at += count
+    for some in alike.values():
+        how = some[0][1].how
+        if how.beams > 1 and not how.temperature:  # which take out what is suppressed when the shares are known
+            continue
+        chosen_SV = logits_SV[[place for place, _ in some]] if len(alike) > 1 else logits_SV
         if how.suppressed:
-            logits_SV[:, list(how.suppressed)] = -torch.inf
-        uniforms = [text.random.random() for text in texts if isinstance(text, _Drawn) and text.random is not None]
-        picked = drawn(logits_SV, how, uniforms) if how.temperature else logits_SV.argmax(-1).tolist()
+            chosen_SV[:, list(how.suppressed)] = -torch.inf
+        uniforms = [text.random.random() for _, text in some if isinstance(text, _Drawn) and text.random is not None]
+        tokens = drawn(chosen_SV, how, uniforms) if how.temperature else chosen_SV.argmax(-1).tolist()
+        for (place, _), token in zip(some, tokens, strict=True):
+            picked[place] = token
     at = 0
     for text, count in zip(texts, counts, strict=True):
         here = slice(at, at + count)

@@ -8,9 +8,9 @@ from tiny_families import MAKERS, load_copy
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from trifacet.base.draws import generator
+from trifacet.engine.continuing import Decoding, Question, drawn, grown
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.growing import Grove, Prompt
-from trifacet.generation.growing import Decoding, Question, drawn, grown
 from trifacet.models.decoding import decoding, generate, length_of
 
 LONGEST = 12
@@ -151,7 +151,38 @@ def test_a_picture_is_encoded_once_for_all_its_questions_and_texts(loaded, promp
     grove = Grove(loaded.model, loaded.family, 2)
     with torch.no_grad():
         (first, second), (other,) = grove.plant([(0, [prompts[0], prompts[2]]), (1, [prompts[1]])])
-    assert grove.encoded_images == 2
+    assert sorted(grove.pictures.encoded.values()) == [1, 1]
     with torch.no_grad():
         leaves, logits_SV = grove.grow([first[0], first[0], second[0], other[0]], [7, 9, 7, 7])
     assert logits_SV.shape[0] == len(leaves) == 4
+
+
+def test_questions_may_come_while_others_are_written_each_with_a_way_of_its_own(loaded, encoder, prompts):
+    _, config = plain(loaded, encoder, prompts[0])
+    ways = [how_of(config), how_of(config, temperature=0.7), how_of(config, beams=2), how_of(config, temperature=1.5)]
+    ways = [*ways, Decoding(3, ways[0].ends, ways[0].suppressed)]
+
+    def question(one):
+        draws = {0: generator("text", one)} if ways[one].temperature else {}
+        return Question(one, prompts[one], draws, ways[one])
+
+    alone = {}
+    for one in range(len(prompts)):
+        (answer,) = grown(loaded.model, loaded.family, [[question(one)]], ways[one], rows=1)
+        alone[one] = answer.tokens
+    grows = []
+
+    def coming():
+        """Two at once, one more after two tokens and after three, the last when all else is done."""
+        yield [question(0)]
+        yield [question(1)]
+        for one, pause in ((2, 2), (3, 3), (4, 1)):
+            for _ in range(pause):
+                grows.append(one)
+                yield []
+            yield [question(one)]
+
+    for rows in (1, 2, 5):
+        found = grown(loaded.model, loaded.family, coming(), ways[0], rows=rows)
+        assert {answer.key: answer.tokens for answer in found} == alone
+    assert grows
