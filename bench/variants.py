@@ -73,6 +73,7 @@ class Experiment:
         before: run before a start's recipe (data) or a variant's.
         own_measures: beside those that every report has.
         seen: the test samples as they are scored, from those of the file and the folder of their pictures.
+    rates: the grid of learning rates.
     """
 
     here: Path
@@ -85,6 +86,7 @@ class Experiment:
     before: Callable[[Folders, str, int], None] = lambda folders, name, seed: None
     own_measures: Own = lambda texts, samples: {}
     seen: Callable[[Sequence[TestSample], Path], Sequence[TestSample]] = lambda samples, images: samples
+    rates: tuple[float, ...] = RATES
 
     @property
     def variants(self) -> list[str]:
@@ -142,9 +144,9 @@ class Experiment:
         """The variant's learning rate, by the one rule; the sweep is run where it is not done."""
         self.start(folders, self.start_of(name), SWEEP_SEED)
         self.before(folders, name, SWEEP_SEED)
-        own = [f"sweep.learning_rates={list(RATES)}", f"sweep.metric={self.sweep_metric}"]
+        own = [f"sweep.learning_rates={list(self.rates)}", f"sweep.metric={self.sweep_metric}"]
         rows = run_recipe(self.variant_recipe(folders, name, SWEEP_SEED, *own)).sweep
-        return float(next((row["learning_rate"] for row in rows if row["chosen"]), RATES[0]))
+        return float(next((row["learning_rate"] for row in rows if row["chosen"]), self.rates[0]))
 
     def run(self, folders: Folders, seeds: Sequence[int], variants: Sequence[str], rate_of_all: float | None) -> None:
         """Everything that is not there yet, seed by seed; what cannot be run is said and left out."""

@@ -4,6 +4,7 @@
     python bench/lettering/experiment.py --seeds 17 --variants mcm-dpo mcm-dpo-misread
     python bench/lettering/experiment.py --tables                        # of what is finished; nothing is run
     python bench/lettering/experiment.py --reader 200                    # how well the reader reads these pictures
+    python bench/lettering/experiment.py --start --seeds 7               # what a supervised model says of signs
     python bench/lettering/experiment.py --output runs/try --seeds 1 --rate 1e-4 --small
 
 A variant is a recipe in ``variants/``; its start is shared by the variants of a seed: a run of ``world.yaml``, or of
@@ -30,13 +31,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from variants import SEEDS, SFT, Experiment, Folders
+from variants import SEEDS, SFT, Experiment, Folders, read_texts
 
-from lettering.measuring import EXACT, INVENTED, INVENTED_S, RECALL, sign_measures, words_of
+from lettering.measuring import EXACT, INVENTED, INVENTED_S, RECALL, said_by_post, sign_measures, words_of
 from trifacet.base.draws import generator
 from trifacet.base.files import write_atomically
 from trifacet.data.records import TestSample
 from trifacet.data.settings import World
+from trifacet.data.source import source_of
 from trifacet.demo.make import write_world
 from trifacet.demo.signs_files import COLUMN
 from trifacet.lettering.reading import read_pictures
@@ -117,6 +119,7 @@ EXPERIMENT = Experiment(
     before=_before,
     own_measures=sign_measures,
     seen=_seen,
+    rates=(1e-5, 2e-5, 5e-5, 1e-4),
 )
 VARIANTS = EXPERIMENT.variants
 
@@ -152,6 +155,19 @@ def reader(folder: Path, amount: int) -> None:
             print(f"  {missed} read as {words}")
 
 
+def start(folders: Folders, seed: int) -> None:
+    """Make a seed's supervised model unless it is there, and print what its captions say of signs."""
+    EXPERIMENT.start(folders, SFT, seed)
+    recipe = EXPERIMENT.start_recipe(folders, seed)
+    samples: list[Any] = source_of(recipe.data, folders.start(seed), "test").read()
+    texts = read_texts(EXPERIMENT.texts(folders, SFT, seed))
+    for what, counts in said_by_post(texts, samples).items():
+        copied = f", the post's word {counts['copied']}" if what == "wrong" else ""
+        print(f"seed {seed}, post {what}: said {counts['said']} of {counts['words']}{copied}")
+    own = EXPERIMENT.contestant(folders, SFT, [seed]).measures
+    print(", ".join(f"{metric} {one.value:.1f}" for (_, metric), one in own.items()))
+
+
 def tables(folders: Folders, seeds: Sequence[int], variants: Sequence[str], against: str) -> None:
     """Print what is finished."""
     told_as = "less is better in invented, CHAIR and attributes"
@@ -166,6 +182,7 @@ def main() -> None:
     parser.add_argument("--against", default="mcm-dpo", help="the variant that the others are compared with")
     parser.add_argument("--rate", type=float, help="one learning rate for all instead of the sweep's")
     parser.add_argument("--reader", type=int, help="run nothing: how well the reader reads as many pictures")
+    parser.add_argument("--start", action="store_true", help="only the supervised models, and what they say of signs")
     parser.add_argument("--small", action="store_true", help="tiny model and data: whether all of it works")
     parser.add_argument("--tables", action="store_true", help="run nothing: the tables of what is finished")
     options = parser.parse_args()
@@ -173,6 +190,10 @@ def main() -> None:
     folders = Folders(options.output.resolve(), options.small)
     if options.reader:
         reader(folders.root / "reader", options.reader)
+        return
+    if options.start:
+        for seed in options.seeds:
+            start(folders, seed)
         return
     if not options.tables:
         EXPERIMENT.run(folders, options.seeds, options.variants, options.rate)

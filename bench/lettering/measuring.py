@@ -6,9 +6,11 @@ Invariant: a word is one of the sign's or it is not: the truth is known and no l
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from trifacet.data.records import TestSample
+from trifacet.demo.signs import KIND_OF, WORDS
 from trifacet.demo.signs_files import COLUMN
 from trifacet.statistics.measures import Measure, mean_measure, share_measure
 
@@ -44,6 +46,23 @@ def sign_measures(texts: Mapping[str, str], samples: Sequence[TestSample]) -> di
         INVENTED_S: mean_measure(INVENTED_S, {key: 100.0 * (invented[key] > 0) for key in ids}, better="lower"),
         EXACT: mean_measure(EXACT, {key: 100.0 * (quoted[key] == signs[key]) for key in ids}),
     }
+
+
+def said_by_post(texts: Mapping[str, str], samples: Sequence[TestSample]) -> dict[str, Counter[str]]:
+    """Words of signs by what the post has of their kind ("silent", "right", "wrong"): how many, said, and "copied",
+    where the caption says the post's wrong word.
+    """
+    counts = {what: Counter[str]() for what in ("silent", "right", "wrong")}
+    for sample in samples:
+        if "objects" not in sample.extra:
+            continue
+        said, post = set(_words(texts[sample.id])), set(_words(sample.context))
+        for word in words_of(sample.extra):
+            told = [other.casefold() for other in WORDS[KIND_OF[word]] if other.casefold() in post]
+            what = "silent" if not told else "right" if told == [word.casefold()] else "wrong"
+            found = {"words": 1, "said": int(word.casefold() in said)}
+            counts[what].update(found | ({"copied": int(told[0] in said)} if what == "wrong" else {}))
+    return counts
 
 
 def words_of(extra: Mapping[str, object]) -> list[str]:
