@@ -38,6 +38,11 @@ def values_of(output, data, model, changes=None) -> dict:
         "align": {"mcm": {**STAGE, "objective": "mcm-dpo"}},
         "generate": {"beams": 1, "max_new_tokens": 4, "limit": 2},
     }
+    return changed(values, changes)
+
+
+def changed(values: dict, changes=None) -> dict:
+    """``values`` themselves, changed by dotted keys (None leaves the key out)."""
     for key, value in (changes or {}).items():
         *parents, last = key.split(".")
         place = values

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import yaml
+from small_runs import changed
 
 from trifacet.evolving.settings import EvolveRecipe
 
@@ -32,16 +33,7 @@ def values_of(output, data, model, changes=None) -> dict:
         "part": 2,
     }
     values["roles"]["generator"]["temperature"] = values["roles"]["reviser"]["temperature"] = 1.0
-    for key, value in (changes or {}).items():
-        *parents, last = key.split(".")
-        place = values
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        if value is None:
-            place.pop(last, None)
-        else:
-            place[last] = value
-    return values
+    return changed(values, changes)
 
 
 def recipe_of(output, data, model, changes=None) -> EvolveRecipe:

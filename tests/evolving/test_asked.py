@@ -7,7 +7,7 @@ import pytest
 from trifacet.data.records import TestSample
 from trifacet.data.writing import Written
 from trifacet.demo.endpoint_server import ScriptedEndpoint, last_text
-from trifacet.evolving.asked import about, ask_kept, question, reference_of, round_seed, without
+from trifacet.evolving.asked import about, ask_kept, question, reference_of, round_seed
 from trifacet.evolving.cast import Cast
 from trifacet.llm.prompts import make_prompt
 
@@ -117,7 +117,7 @@ def test_lines_that_ask_for_what_is_not_there_are_left_out(questions):
     assert asked.prompt == 'Instruction: "Who flies a kite?"\nWhy: "as \\"they\\" say"'
     with_post = question(questions[1], "why", PROMPT, {**about(questions[1], "Answer."), "why": None})
     assert with_post.prompt == 'Instruction: "Where is it?"\nPost: "Two dogs near the harbour"'
-    assert without(PROMPT, ["why"]).version == PROMPT.version
+    assert PROMPT.without(["why"]).version == PROMPT.version
     with pytest.raises(ValueError, match="takes"):
         question(questions[0], "why", PROMPT, {"instruction": "x"})
 

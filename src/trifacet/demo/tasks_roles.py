@@ -9,7 +9,7 @@ set by the supervised model alone (bench/evolving/world.yaml, docs/world.md).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -117,9 +117,7 @@ def _found(
 
 def _row(prompt: Prompt, fields: Mapping[str, str], response: str, kind: str) -> Row:
     """Lines that ask for a field that there is not are left out, as evolve does it."""
-    lines = prompt.parts[1].split("\n")
-    kept = [line for line in lines if all(f"{{{name}}}" not in line for name in prompt.placeholders - set(fields))]
-    system, user = replace(prompt, text=f"{prompt.parts[0]}\n---\n" + "\n".join(kept)).render(fields)
+    system, user = prompt.without(prompt.placeholders - set(fields)).render(fields)
     return Row(user, response, kind, system=system)
 
 

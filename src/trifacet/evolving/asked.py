@@ -8,7 +8,6 @@ taken up again only for the very question that it answers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def question(sample: TestSample, name: str, prompt: Prompt, fields: Mapping[str,
     Raises:
         ValueError: the prompt asks for other fields.
     """
-    prompt = without(prompt, [field for field, value in fields.items() if value is None])
+    prompt = prompt.without({field for field, value in fields.items() if value is None})
     system, user = prompt.render({field: value for field, value in fields.items() if value is not None})
     extra = {key: value for key, value in sample.extra.items() if key != "system"}
     if system:
@@ -100,15 +99,6 @@ def question(sample: TestSample, name: str, prompt: Prompt, fields: Mapping[str,
 def question_id(sample: str, name: str) -> str:
     """The id of a question about a sample: all that its text is drawn by, beside the seed and its number."""
     return f"{sample}#{name}"
-
-
-def without(prompt: Prompt, fields: Sequence[str]) -> Prompt:
-    """The prompt less the lines of its user part that ask for one of ``fields``; it keeps its name and digest."""
-    gone = [f"{{{field}}}" for field in fields]
-    lines = prompt.text.split("\n")
-    start = next(number for number, line in enumerate(lines) if line.rstrip() == "---")
-    kept = [line for number, line in enumerate(lines) if number <= start or not any(field in line for field in gone)]
-    return replace(prompt, text="\n".join(kept))
 
 
 def refuse_shared_lines(prompt: Prompt) -> None:

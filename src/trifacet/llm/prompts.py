@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -58,6 +58,12 @@ class Prompt:
             raise ValueError(f"prompt {self.name!r} takes {sorted(self.placeholders)}, not {sorted(fields)}")
         system, user = self.parts
         return system, _PLACEHOLDER.sub(lambda match: quote(fields[match[1]]), user)
+
+    def without(self, fields: Collection[str]) -> Prompt:
+        """The prompt less the lines of its user part that ask for one of ``fields``; it keeps its name and digest."""
+        system, user = self.parts
+        kept = [line for line in user.split("\n") if not set(_PLACEHOLDER.findall(line)) & set(fields)]
+        return replace(self, text="\n".join([system, "---", *kept]))
 
 
 def quote(text: str) -> str:
