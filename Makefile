@@ -11,10 +11,14 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint con
 # another Python, which does not compile)
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 
-.PHONY: demo build-demo test endurance cases lint parity bench clean
+.PHONY: demo alt-demo build-demo test endurance cases lint parity bench clean
 
 demo: $(DEMO)
 	$(BIN)/trifacet run recipes/demo.yaml
+
+# after `make demo`; decides in Chromium
+alt-demo: $(READY)
+	$(BIN)/python bench/alt_demo.py runs/demo/models/mcm-dpo/model
 
 build-demo: $(BUILD)
 	$(BIN)/python -m trifacet.cli.build_demo

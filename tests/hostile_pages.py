@@ -27,6 +27,11 @@ PAGES = {
     "answers.html.jinja": "tests/review/test_review_app.py",
     "entering.html.jinja": "tests/review/test_review_app.py",
     "problem.html.jinja": "tests/review/test_review_app.py",
+    "alt_welcome.html.jinja": "tests/describing/test_reviewing_app.py",
+    "alt_text.html.jinja": "tests/describing/test_reviewing_app.py",
+    "alt_list.html.jinja": "tests/describing/test_reviewing_app.py",
+    "alt_checked.html.jinja": "tests/describing/test_reviewing_app.py",
+    "serve.html.jinja": "tests/serving/test_serve_page.py",
 }
 MARKUP = (
     "</script></style></title></textarea></bdi></svg>\"'><hostile-one id=hostile onclick=x style='x:y'><script>alert(1)"
@@ -43,7 +48,9 @@ _ELEMENTS = re.findall(
     "table caption thead tbody tr th td figure figcaption img blockquote pre code details summary strong em b sub span "
     "bdi mark del ins wbr svg g path text tspan use defs clippath rect",
 )
-_IN_REVIEW = re.findall(r"\w+", "link script form input textarea button label fieldset legend progress kbd")
+_IN_REVIEW = re.findall(
+    r"\w+", "link script form input textarea button label fieldset legend progress kbd select option canvas"
+)
 _ATTRIBUTES = re.findall(
     r"[\w-]+",
     "lang charset name content http-equiv class id href src width height alt title role tabindex scope colspan rowspan "
@@ -53,7 +60,7 @@ _ATTRIBUTES = re.findall(
 _IN_FORMS = re.findall(
     r"[\w-]+",
     "method action type value maxlength required rows dir data-key data-live for rel defer autofocus hidden checked "
-    "max autocomplete aria-invalid",
+    "max autocomplete aria-invalid aria-live data-check selected accept",
 )
 _DRAWN = {"svg", "g", "path", "text", "tspan", "use", "defs", "clippath", "rect"}
 _ISOLATES = "\u2066\u2067\u2068"
@@ -101,9 +108,10 @@ def _walk(root):
 
 def _ours(element: str, address: str, review: bool) -> bool:
     if element == "img":
-        pattern = r"/picture/\d+/\d+" if review else r"data:image/(png|jpeg);base64,[\w+/=]+"
+        pattern = r"/picture/(\d+/\d+|[\w%.-]+)" if review else r"data:image/(png|jpeg);base64,[\w+/=]+"
     elif review and element in ("a", "form", "link", "script"):
-        pattern = r"(#content|/|/begin|/answers|/sample/\d+|/static/[\w.]+)"
+        asked = r"(\?[\w%.+=&-]*)?"
+        pattern = rf"(#content|/|/begin|/answers|/sample/\d+|/static/[\w.]+|/list{asked}|/(text|undo)/[\w%.-]+{asked})"
     else:
         pattern = r"#[\w.-]*"
     return re.fullmatch(pattern, address) is not None or (address == "#")

@@ -23,18 +23,21 @@ WITHIN = {"opened", "open_regular", "_unpacked"}  # a block of one of these has 
 EXCEPTIONS = {
     "the opener itself": "base/opening",
     "standard input": "cli/streams",
-    "pictures, which have a decoder": "base/images data/shards demo/endpoint_server",
+    "archives, whose bytes are in memory": "describing/formats/zipped",
+    "pictures, which have a decoder": "base/images data/shards demo/endpoint_server describing/rasters",
     "state that the program keeps": (
-        "base/claims base/files base/journal base/seals engine/reference evaluation/run_folder generation/results "
-        "llm/answers_file review/store reports/funnel/page runs/folder runs/keeping building/asking building/build "
+        "base/claims base/files base/journal base/seals describing/patching engine/reference evaluation/run_folder "
+        "generation/results "
+        "llm/answers_file base/sqlite_file reports/funnel/page runs/folder runs/keeping building/asking building/build "
         "building/card "
         "building/downloads building/examples building/folder building/keeping building/output building/shard_writer "
         "building/stage_folder building/step building/story building/trial building/workers training/bad_rows "
         "training/callbacks training/checkpoints training/curriculum training/outcome training/phase_reference "
         "training/reference training/trainer training/watching regions/store "
     ),
-    "files of the package, docs and corpora": "cli/build_demo cli/pages cli/recipes llm/prompts metrics/meteor_jar "
-    "metrics/wordnet metrics/wordnet_synonyms review/app web/page",
+    "files of the package, docs and corpora": "cli/build_demo cli/pages cli/recipes describing/names "
+    "describing/requests llm/prompts metrics/meteor_jar metrics/wordnet metrics/wordnet_synonyms "
+    "serving/app web/site web/page",
     "files of a checkpoint": "models/adapters models/asking models/difference models/loading models/processors "
     "models/soundness",
 }

@@ -204,3 +204,54 @@ def test_a_filter_says_which_images_get_no_text_and_why(tiny_folder, pictures, t
         "0 texts in" in result.stderr
         and "2 posts without one: no text passed the filter (placeholder 2)" in result.stderr
     )
+
+
+def test_a_model_may_come_from_the_environment_or_the_configuration(tiny_folder, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TRIFACET_MODEL", raising=False)
+    with pytest.raises(TrifacetError, match=r"set TRIFACET_MODEL, or write 'model: DIR' into .*config.trifacet.config"):
+        run("describe", pictures[0], *SHORT)
+    named = run("describe", pictures[0], "--model", tiny_folder, *SHORT).stdout
+    file = tmp_path / "config" / "trifacet" / "config.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"model: {tiny_folder}\n")
+    configured = run("describe", pictures[0], *SHORT)
+    assert configured.stdout == named and f"({file})" in configured.stderr
+    file.write_text("modell: x\n")
+    monkeypatch.setenv("TRIFACET_MODEL", str(tiny_folder))
+    assert run("describe", pictures[0], *SHORT).stdout == named
+    monkeypatch.delenv("TRIFACET_MODEL")
+    with pytest.raises(TrifacetError, match="names no model"):
+        run("describe", pictures[0], *SHORT)
+
+
+def test_the_words_around_an_image_on_a_page_are_its_post(tiny_folder, pictures, tmp_path):
+    page = tmp_path / "index.html"
+    page.write_text('<title>Trip</title><p>Ada on the beach <img src="sky.png"></p><p>At night</p>')
+    common = ("--model", tiny_folder, "--json", "-", *SHORT)
+    found = json.loads(run("describe", pictures[0], "--context-from", page, *common).stdout)
+    bare = json.loads(run("describe", pictures[0], *common).stdout)
+    assert found["images"][0]["prompt_tokens"] > bare["images"][0]["prompt_tokens"]
+    with pytest.raises(TrifacetError, match=r"index\.html: shows no fox\.png"):
+        run("describe", pictures[1], "--context-from", page, *common)
+    with pytest.raises(TrifacetError, match="leave --context"):
+        run("describe", pictures[0], "--context-from", page, "--context", "x", *common)
+
+
+def test_several_texts_are_drawn_and_what_they_disagree_on_is_marked(tiny_folder, pictures):
+    common = (pictures[0], "--vary", 3, "--model", tiny_folder, *SHORT)
+    row = json.loads(run("describe", *common, "--json", "-").stdout)["images"][0]
+    assert len(row["samples"]) == 3 and row["text"] == row["samples"][row["sample"]]
+    assert [row["text"][part["start"] : part["end"]] for part in row["varies"]] == [
+        one["text"] for one in row["varies"]
+    ]
+    assert all(1 <= part["said"] < 3 for part in row["varies"]) and 0 <= row["confidence"] <= 1
+    assert run("describe", *common).stdout == row["marked"] + "\n"
+
+
+def test_a_language_is_asked_for(tiny_folder, pictures):
+    def tokens(*options):
+        result = run("describe", pictures[0], "--model", tiny_folder, "--json", "-", *options, *SHORT)
+        return json.loads(result.stdout)["images"][0]["prompt_tokens"]
+
+    assert tokens("--lang", "de") > tokens()

@@ -36,6 +36,7 @@ NEEDING = {
     "describe a.png --model m": "train",
     "generate pairs.jsonl --model m --output o.jsonl": "train",
     "diff m n": "train",
+    "export m --to hub-folder": "train",
     "rewards recipe.yaml --model m": "train",
     "probe pairs.jsonl --model m --output probe": "train",
     "review texts.jsonl texts.jsonl --data pairs.jsonl": "review",

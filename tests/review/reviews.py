@@ -1,22 +1,16 @@
-"""Reviews to test with: files of two models, their server as a process, and a browser."""
+"""Reviews to test with: files of two models."""
 
 import json
 import os
-import re
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from axe import launch
 from PIL import Image
 
 NAMES = ("plain-model", "tuned-model")  # must occur on no page
-SECONDS = 90
 
 
 def write_review(folder: Path, count: int = 4) -> list[str]:
@@ -43,35 +37,6 @@ def write_lines(path: Path, rows: list[dict]) -> None:
 
 
 @contextmanager
-def running(arguments, port=0, minutes=5):
-    """The command as a process of its own, with the links that it prints as ``links``; stopped at the end."""
-    command = [sys.executable, "-m", "trifacet", *arguments, "--port", str(port), "--for", str(minutes)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": _paths()}
-    )
-    try:
-        wanted = arguments.count("--judge") or 1
-        process.links = [re.search(r"http://\S+", process.stdout.readline())[0] for _ in range(wanted)]
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=SECONDS)
-
-
-def _paths() -> str:
-    return os.pathsep.join(path for path in sys.path if path)
-
-
-def until(condition, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.02)
-    return found
-
-
-@contextmanager
 def read_only(folder: Path):
     """The folder as one that nobody can write; skips where root cannot have it so."""
     if os.geteuid():
@@ -86,15 +51,3 @@ def read_only(folder: Path):
         yield
     finally:
         subprocess.run(["umount", folder], check=True)
-
-
-@contextmanager
-def chromium():
-    """The installed Chromium, driven by playwright; skips where either is absent."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install axe-playwright-python")
-    with playwright.sync_playwright() as driver:
-        browser = launch(driver)
-        try:
-            yield browser
-        finally:
-            browser.close()

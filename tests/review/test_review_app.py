@@ -131,7 +131,7 @@ def test_only_our_own_names_are_answered(site, header, bound, fine):
 
 def test_every_answer_keeps_scripts_frames_and_caches_out(site):
     client = site.judge()
-    for path in [*PATHS, "/static/review.js", "/static/../app.py", "/nothing", "/sample/0", "/sample/99", "/sample/²"]:
+    for path in [*PATHS, "/static/live.js", "/static/../app.py", "/nothing", "/sample/0", "/sample/99", "/sample/²"]:
         answer = client.get(path)
         assert answer.headers["content-security-policy"] == POLICY and "unsafe" not in POLICY
         assert answer.headers["cache-control"] == "no-store" and answer.headers["x-content-type-options"] == "nosniff"

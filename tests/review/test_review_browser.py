@@ -5,8 +5,9 @@ import re
 
 import pytest
 from axe import brief, violations
+from people import SECONDS, Person, chromium, running
 from PIL import Image
-from reviews import NAMES, SECONDS, chromium, running, write_lines, write_review
+from reviews import NAMES, write_lines, write_review
 
 from trifacet.review.store import Store
 
@@ -21,51 +22,8 @@ def browser():
         yield started
 
 
-FOCUSED = "Autofocus processing was blocked"  # Chromium's note where a key was quicker than the page's own focus
-
-
-class Judge:
-    """A page of a judge with nothing but a keyboard; ``saw`` is what was on the screen at each vote."""
-
-    def __init__(self, browser, link, **settings):
-        context = browser.new_context(**settings)
-        context.set_default_timeout(SECONDS * 1000)
-        self.page, self.link, self.console = context.new_page(), link, []
-        self.page.on("console", lambda message: None if FOCUSED in message.text else self.console.append(message.text))
-        self.page.on("pageerror", lambda error: self.console.append(str(error)))
-        self.page.on("request", lambda request: self.console.append(request.url) if self.strange(request.url) else None)
-        self.page.goto(link)
-        self.page.wait_for_url("**/begin")
-
-    def strange(self, url):
-        return not url.startswith(self.link.partition("/?")[0])
-
-    def press(self, *keys):
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def tab_to(self, words):
-        """Tab until a control called so has the focus, which can be seen."""
-        for _ in range(40):
-            self.press("Tab")
-            tag, name, text, ring = self.page.evaluate(
-                "(e => [e.tagName, e.name, e.innerText, getComputedStyle(e).outlineStyle])(document.activeElement)"
-            )
-            if tag in ("A", "BUTTON", "INPUT") and words in (name, " ".join(text.split())):
-                assert ring != "none", f"{words}: the focus cannot be seen"
-                return
-        raise AssertionError(f"the keyboard does not reach {words!r}")
-
-    def heading(self, words):
-        """Wait until the page that has this heading is there whole, with the heading as what is read first."""
-        self.page.wait_for_function(
-            """words => {
-                const heading = document.querySelector("h1");  // null while a page is on its way
-                const ready = document.readyState === "complete" && document.activeElement === heading;
-                return ready && heading !== null && heading.innerText.includes(words);
-            }""",
-            arg=words,
-        )
+class Judge(Person):
+    """A judge with nothing but a keyboard."""
 
     def shown(self):
         """The post's number and the numbers' models in the order of the screen."""

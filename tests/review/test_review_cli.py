@@ -10,7 +10,8 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from reviews import NAMES, SECONDS, running, write_review
+from people import SECONDS, running
+from reviews import NAMES, write_review
 
 from trifacet.review.store import Store
 

@@ -13,10 +13,11 @@ import time
 from contextlib import closing
 
 import pytest
-from reviews import NAMES, SECONDS, read_only, write_lines, write_review
+from people import SECONDS
+from reviews import NAMES, read_only, write_lines, write_review
 
+from trifacet.base import sqlite_file
 from trifacet.base.errors import DataError, TrifacetError
-from trifacet.review import store as stores
 from trifacet.review.order import first_side, judges_order, outcome
 from trifacet.review.pairs import read_review
 from trifacet.review.store import Store
@@ -58,8 +59,8 @@ def test_votes_can_only_be_added(folder, statement):
 
 def test_it_is_on_the_disk_before_it_is_told(folder):
     store = Store(folder / "v.sqlite", read(folder))
-    assert store._writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    assert store._writer.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert store._file.writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert store._file.writer.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
     assert stat.S_IMODE((folder / "v.sqlite").stat().st_mode) == 0o600
 
 
@@ -202,7 +203,7 @@ def test_no_acknowledged_vote_is_lost_or_doubled_over_kills(folder, kills):
 def test_a_lock_of_another_program_stops_no_reader_and_a_vote_for_a_stated_time_only(folder, monkeypatch):
     store = Store(folder / "v.sqlite", read(folder))
     store.begin("Ada", sees=True)
-    monkeypatch.setattr(stores, "LONGEST_WAIT", 0.3)
+    monkeypatch.setattr(sqlite_file, "LONGEST_WAIT", 0.3)
     waiting = Store(folder / "v.sqlite", read(folder))
     failed = []
 

@@ -17,9 +17,11 @@ from trifacet.settings.section import LARGEST_SEED
 
 if TYPE_CHECKING:
     from trifacet.data.records import TestSample
+    from trifacet.data.writing import Written
     from trifacet.lettering.request import Quoting
 
 LONGEST_POST = 1_000_000  # bytes of a file with a post
+VARYING = 0.7  # temperature of several texts, where none is given
 
 
 class Dtype(StrEnum):
@@ -80,13 +82,28 @@ FilterOption = Annotated[
 def describe(
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     *,
-    model: ModelOption,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or hub id of a checkpoint. \\[default: TRIFACET_MODEL, or the configuration]",
+            show_default=False,
+        ),
+    ] = None,
     more_image: Annotated[
         list[Path] | None,
         typer.Option(help="A further picture of the post, shown after each described one; give it again for more."),
     ] = None,
     context: Annotated[str | None, typer.Option(callback=a_text, help="Text of the post around the images.")] = None,
     context_file: Annotated[Path | None, typer.Option(help="File with the text of the post (UTF-8).")] = None,
+    context_from: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Page or document that shows the images: the words around each.")
+    ] = None,
+    vary: Annotated[
+        int | None, typer.Option(min=2, max=64, help="Draw so many texts, and mark what they disagree on.")
+    ] = None,
+    lang: Annotated[
+        str | None, typer.Option(metavar="CODE", callback=a_text, help="Ask for a text in this language, such as de.")
+    ] = None,
     beams: BeamsOption = 3,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
@@ -110,42 +127,54 @@ def describe(
     Example: trifacet describe sign.jpg --read --model MODEL --json -
 
     Example: trifacet describe photo.jpg --more-image cake.jpg --more-image gate.jpg --model MODEL
+
+    Example: trifacet describe images/photo.jpg --context-from index.html --vary 5
     """
-    from trifacet.base.errors import DataError
+    from trifacet.base.errors import DataError, TrifacetError
+    from trifacet.cli.default_model import chosen_model
     from trifacet.data.records import TestSample
     from trifacet.generation.results import check_images
     from trifacet.generation.settings import Generation
     from trifacet.generation.writer import FamilyWriter
 
     post = read_context(context, context_file)
+    if context_from is not None and post:
+        raise TrifacetError("--context-from gives the words around the images; leave --context and --context-file out")
     # Files that the user names may lie anywhere; the root of the file system bounds nothing.
     for path in [*images, *(more_image or ())]:
         if not path.is_file():
             raise DataError("no such file", fix="correct the path of the image", file=path)
     paths = [path.resolve() for path in images]
+    posts_of = words_around(context_from, paths) if context_from is not None else [post] * len(paths)
     beside = tuple(str(path.resolve()) for path in more_image or ())
     samples = [
-        TestSample(id=f"{number} ({path})", image=str(path), more_images=beside, context=post)
-        for number, path in enumerate(paths, start=1)
+        TestSample(id=f"{number} ({path})", image=str(path), more_images=beside, context=around)
+        for number, (path, around) in enumerate(zip(paths, posts_of, strict=True), start=1)
     ]
     settings = Generation(
         beams=beams,
-        temperature=temperature,
+        temperature=temperature or (VARYING if vary else 0.0),
         top_p=top_p,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         filter=filter.value if filter else None,
     )
     check_images(samples, paths[0].anchor)
+    model = chosen_model(model)
     asked = way_of_asking(model, prompt=prompt, read=read)
+    if lang:
+        asked = asked.model_copy(update={"prompt": f"{asked.prompt} {in_language(lang)}"})
     posts = read_words(samples, paths[0].anchor, asked.quoting)  # before minutes go into loading the model
     loaded, encoder = load_for_generation(model, prompt=prompt, dtype=dtype, device=device, asked=asked)
-    texts = FamilyWriter(loaded.model, encoder, settings, seed).write(posts, paths[0].anchor)
+    drawn = FamilyWriter(loaded.model, encoder, settings, seed).write(posts, paths[0].anchor, draws=vary or 1)
+    groups = [drawn[at : at + (vary or 1)] for at in range(0, len(drawn), vary or 1)]
+    varied = [varying(group) if vary else {} for group in groups]
+    texts = [group[found["sample"] if vary else 0] for group, found in zip(groups, varied, strict=True)]
     rows: list[dict[str, Any]] = [
         {"image": str(path), "text": one_line(text.text), "prompt_tokens": text.prompt_tokens,
          "new_tokens": text.new_tokens, "cut_tokens": text.cut_tokens, **words_of(sample, asked.quoting),
-         **({"filtered": list(text.filtered)} if text.filtered else {})}
-        for path, text, sample in zip(images, texts, posts, strict=True)
+         **({"filtered": list(text.filtered)} if text.filtered else {}), **found}
+        for path, text, sample, found in zip(images, texts, posts, varied, strict=True)
     ]  # fmt: skip
     for row in rows:
         if broken := row.get("filtered"):
@@ -155,7 +184,46 @@ def describe(
         write_json({"model": model, "more_images": further, "images": rows}, json_path)
     if json_path != "-":
         for row in rows:
-            typer.echo(row["text"] if len(rows) == 1 else f"{visible_line(row['image'])}\t{row['text']}")
+            told = row.get("marked", row["text"])
+            typer.echo(told if len(rows) == 1 else f"{visible_line(row['image'])}\t{told}")
+
+
+def varying(texts: Sequence[Written]) -> dict[str, Any]:
+    """What several texts of one image agree on, for JSON: which sample is shown, and its parts that others lack."""
+    from trifacet.describing.confidence import DEMO
+    from trifacet.describing.variation import marked, vary
+
+    samples = [one_line(text.text) for text in texts]
+    found = vary(samples)
+    text = samples[found.place]
+    parts = [{"text": text[span.start : span.end], "start": span.start, "end": span.end, "said": span.said}
+             for span in found.spans]  # fmt: skip
+    return {
+        "sample": found.place, "samples": samples, "varies": parts, "confidence": round(DEMO.of(found), 3),
+        "marked": marked(text, found.spans, len(samples)),
+    }  # fmt: skip
+
+
+def words_around(page: Path, images: Sequence[Path]) -> list[str]:
+    """The words around each image on a page, as a post. Raises TrifacetError for an image that it does not show."""
+    from trifacet.base.errors import DataError
+    from trifacet.describing.requests import Asking, request
+    from trifacet.describing.scanning import root_of, scan
+
+    root = root_of([page])
+    places = [place for document in scan([page], root) for place in document.places]
+    shown = {(root / place.picture.file).resolve(): place for place in reversed(places) if place.picture.file}
+    for image in images:
+        if image not in shown:
+            raise DataError(f"shows no {image.name} of that folder", fix="name the page that shows it", file=page)
+    return [request(shown[image], Asking("trained")).post for image in images]
+
+
+def in_language(code: str) -> str:
+    """The sentence of a request that asks for a language."""
+    from trifacet.describing.requests import LANGUAGES
+
+    return f"Write in {LANGUAGES.get(code.lower().split('-')[0], code)}."
 
 
 def read_words(samples: Sequence[TestSample], images: str | Path, quoting: Quoting | None) -> Sequence[TestSample]:

@@ -135,7 +135,7 @@ def lint(
         rule_set=rules, platform=platform, max_chars=max_chars, min_words=min_words, max_images=max_images,
         ignore=_names(ignore), only=_names(only), errors_only=level == "error",
         columns=TextColumns(column, context_column),
-        read=PicturesRead(_reading(engine, languages), images, cache) if read else None,
+        read=PicturesRead(reading_of(engine, languages), images, cache) if read else None,
         limits=LetteringLimits(min_lettering, prominence=Prominence(least_height=letter_height)),
     )  # fmt: skip
     if not read and (images or cache):
@@ -187,7 +187,8 @@ def _check(
     return counts, problems
 
 
-def _reading(engine: str, languages: str) -> Reading:
+def reading_of(engine: str, languages: str) -> Reading:
+    """How pictures are read. Raises TrifacetError for an unknown engine."""
     from trifacet.base.errors import TrifacetError
     from trifacet.lettering.settings import Reading
 

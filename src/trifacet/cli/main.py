@@ -20,6 +20,10 @@ from trifacet.base.extras import missing_package
 from trifacet.base.version import __version__
 from trifacet.cli import (
     align,
+    alt,
+    alt_apply,  # noqa: F401 - it adds commands to alt
+    alt_review,  # noqa: F401 - it adds a command to alt
+    alt_suggest,  # noqa: F401 - it adds commands to alt
     benchmarks,
     build,
     compare,
@@ -28,6 +32,7 @@ from trifacet.cli import (
     diff,
     evaluate,
     evolve,
+    export,
     families,
     generate,
     init,
@@ -41,6 +46,7 @@ from trifacet.cli import (
     rewards,
     run,
     score,
+    serve,
     sft,
 )
 from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNFORESEEN, err, out, plain
@@ -48,7 +54,7 @@ from trifacet.cli.streams import STANDARD_OUTPUT
 from trifacet.cli.unforeseen import write_report
 
 # What keeps on the disk what it has done.
-CONTINUED = ("run", "build", "evolve", "sft", "align", "generate", "evaluate", "benchmarks", "regions", "read")
+CONTINUED = ("run", "build", "evolve", "sft", "align", "generate", "evaluate", "benchmarks", "regions", "read", "alt")
 
 _LONGEST = 1000  # characters of a line about an option
 
@@ -97,6 +103,7 @@ for panel, name, function in (  # in the order of the work
     (RUNS, "report", report.report),
     (WRITING, "describe", describe.describe),
     (WRITING, "generate", generate.generate),
+    (WRITING, "serve", serve.serve),
     (EVALUATION, "evaluate", evaluate.evaluate),
     (EVALUATION, "score", score.score),
     (EVALUATION, "compare", compare.compare),
@@ -108,8 +115,10 @@ for panel, name, function in (  # in the order of the work
     (LOOKING, "rewards", rewards.rewards),
     (LOOKING, "diff", diff.diff),
     (LOOKING, "families", families.families),
+    (LOOKING, "export", export.export),
 ):
     app.command(name, rich_help_panel=panel)(function)
+app.add_typer(alt.app, name="alt", rich_help_panel=WRITING)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=RUNS)
 app.add_typer(benchmarks.app, name="benchmarks", rich_help_panel=EVALUATION)
 app.add_typer(data.app, name="data", rich_help_panel=LOOKING)

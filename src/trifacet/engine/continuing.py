@@ -46,6 +46,18 @@ class Decoding:
     candidates: int = 1
 
 
+class Follower(Protocol):
+    """Whoever follows the texts of one question as they grow, greedy or drawn ones."""
+
+    def allowed(self, draw: int) -> Tensor | None:
+        """Which ids may come next, (V,) true or false; None: all."""
+        ...
+
+    def took(self, draw: int, token: int, logits_V: Tensor) -> bool:
+        """Told of each token, an end too, with the logits it was chosen from, all of them; whether to end with it."""
+        ...
+
+
 class Question(NamedTuple):
     """A prompt, and the numbers of the texts that are wanted with their generators; not drawn it has one text, 0."""
 
@@ -53,6 +65,7 @@ class Question(NamedTuple):
     prompt: Prompt
     draws: Mapping[int, np.random.Generator] = MappingProxyType({})
     how: Decoding | None = None  # another way of writing than the others'
+    follower: Follower | None = None
 
 
 class Answer(NamedTuple):
@@ -83,6 +96,7 @@ class _Drawn:
     draw: int
     how: Decoding
     random: np.random.Generator | None
+    follower: Follower | None = None
     wanted: list[tuple[Leaf, int]] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
@@ -93,6 +107,8 @@ class _Drawn:
         if not self.ended:
             self.tokens.append(token)
         done = self.ended or len(self.tokens) == self.how.longest
+        if self.follower is not None:
+            done |= self.follower.took(self.draw, token, logits_SV[0])
         self.wanted = [] if done else [(leaves[0], token)]
 
     def answers(self) -> Iterator[Answer]:
@@ -249,9 +265,18 @@ def _give(texts: Sequence[_Text], counts: Sequence[int], leaves: Sequence[Leaf],
         how = some[0][1].how
         if how.beams > 1 and not how.temperature:  # which take out what is suppressed when the shares are known
             continue
-        chosen_SV = logits_SV[[place for place, _ in some]] if len(alike) > 1 else logits_SV
+        followed = [
+            (row, text.draw, text.follower)
+            for row, (_, text) in enumerate(some)
+            if isinstance(text, _Drawn) and text.follower is not None
+        ]
+        # followers are shown the logits as they came: what may not be chosen is taken out of a copy
+        chosen_SV = logits_SV[[place for place, _ in some]] if followed or len(alike) > 1 else logits_SV
         if how.suppressed:
             chosen_SV[:, list(how.suppressed)] = -torch.inf
+        for row, draw, follower in followed:
+            if (allowed_V := follower.allowed(draw)) is not None:
+                chosen_SV[row, ~allowed_V.to(chosen_SV.device)] = -torch.inf
         uniforms = [text.random.random() for _, text in some if isinstance(text, _Drawn) and text.random is not None]
         tokens = drawn(chosen_SV, how, uniforms) if how.temperature else chosen_SV.argmax(-1).tolist()
         for (place, _), token in zip(some, tokens, strict=True):
@@ -275,5 +300,5 @@ def _gathered(grove: Grove, texts: Sequence[list[_Text]]) -> list[list[_Text]]:
 
 def _begun(question: Question, how: Decoding) -> list[_Text]:
     if how.temperature:
-        return [_Drawn(question.key, draw, how, random) for draw, random in question.draws.items()]
-    return [_Beams(question.key, how)] if how.beams > 1 else [_Drawn(question.key, 0, how, None)]
+        return [_Drawn(question.key, draw, how, random, question.follower) for draw, random in question.draws.items()]
+    return [_Beams(question.key, how)] if how.beams > 1 else [_Drawn(question.key, 0, how, None, question.follower)]

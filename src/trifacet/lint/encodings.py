@@ -33,16 +33,27 @@ _KNOWN = frozenset(
 
 def page_text(data: bytes) -> str:
     """The text of a page: by its mark, else its declaration, else UTF-8 where it is that, else windows-1252."""
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(name, "replace")
+    mark, encoding = page_encoding(data)
+    return data[len(mark) :].decode(encoding, "replace")
+
+
+def page_encoding(data: bytes) -> tuple[bytes, str]:
+    """The mark that a page begins with, b"" for none, and Python's name of the encoding of what follows."""
+    if marked := marked_encoding(data):
+        return marked
     found = _DECLARED.search(_COMMENT.sub(b"", data[:_PRESCANNED]))
     if found is not None and (encoding := _encoding(found[1] or found[2])):
-        return data.decode(encoding, "replace")
+        return b"", encoding
     try:
-        return data.decode()  # most pages, also where they do not say so
+        data.decode()  # most pages, also where they do not say so
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        return b"", "cp1252"
+    return b"", "utf-8"
+
+
+def marked_encoding(data: bytes) -> tuple[bytes, str] | None:
+    """Mark and encoding of a text that begins with a mark."""
+    return next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), None)
 
 
 def _encoding(label: bytes) -> str | None:

@@ -157,19 +157,22 @@ def lint_documents(
                 continue
             count = images.get(key_of(alt.text or ""), 1) if images else 1
             read = partial(pictures.lettering, alt, document) if pictures is not None else None
-            found = list(_asked(alt, settings, rules, count, read))
+            found = list(asked(alt, settings, rules, count, read))
             _count(alt, found, counts)
             yield from (Told(document.name, alt, finding) for finding in found)
 
 
-def _asked(
+def asked(
     alt: AltText,
     settings: LintSettings,
     rules: Sequence[Rule],
     images: int,
     read: Callable[[], Lettering | None] | None,
 ) -> Iterator[LintFinding]:
-    """The findings of one text. The compatible rules know nothing of pages: an empty text is one to them."""
+    """The findings of one text, which stands on so many ``images``; ``read`` reads what stands in its picture.
+
+    The compatible rules know nothing of pages: an empty text is one to them.
+    """
     compatible = settings.rule_set == "compat"
     if alt.unasked == "template" or (alt.unasked and (alt.text is None or not compatible)):
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +28,52 @@ from trifacet.lint.templates import template_in
 _QUOTED = r"\"[^\"]*+\"|'[^']*+'"
 _ATTRIBUTES = regex.compile(rf"\{{:?(?:{_QUOTED}|[^{{}}\"'])*+\}}")
 _FEW = 100  # of them in a block are taken out of what stands around an image
-_ALT = regex.compile(rf"(?<![^\s{{:])(fig-alt|alt)=({_QUOTED}|[^\s\"'}}]++)")
+ALT_ATTRIBUTE = regex.compile(rf"(?<![^\s{{:])(fig-alt|alt)=({_QUOTED}|[^\s\"'}}]++)")
 
 _Rule = Callable[[StateInline, bool], bool]
 
 
 def read_markdown(text: str, path: Path) -> Iterator[AltText]:
     """The images of a Markdown file (CommonMark with tables), in the order of their places."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    parser = _parser()
-    environment: dict[str, Any] = {}
-    tokens = parser.parse(text, environment)
-    lines, after = text.split("\n"), dict[int, int]()
-    blocks = [_Block(token, lines, after) for token in tokens if token.type == "inline" and token.children]
-    found = [alt for block in blocks for alt in _images(block, parser, environment, path)]
-    if any(_holds_html(token) for token in tokens):
-        found += read_html(_without_code(text, tokens, blocks), path)
+    page = MarkdownPage(text, path)
+    found = [image.alt for image in page.images()]
+    if (html := page.html()) is not None:
+        found += read_html(html, path)
     yield from sorted(found, key=lambda alt: (alt.line or 0, alt.column or 0))
 
 
-class _Block:
+class MarkdownPage:
+    """A parsed file: its ``tokens``, and the ``blocks`` that hold words. All ends of lines are made one kind."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self.text, self.path = text.replace("\r\n", "\n").replace("\r", "\n"), path
+        self._parser, self._environment = _parser(), dict[str, Any]()
+        self.tokens = self._parser.parse(self.text, self._environment)
+        lines, after = self.text.split("\n"), dict[int, int]()
+        self.blocks = [Block(token, lines, after) for token in self.tokens if token.type == "inline" and token.children]
+
+    def images(self) -> Iterator[MarkdownImage]:
+        """Those that are written as Markdown."""
+        for block in self.blocks:
+            yield from _images(block, self._parser, self._environment, self.path)
+
+    def html(self) -> str | None:
+        """The text with blanks for all that is no HTML's, which keeps its places; None where there is no HTML."""
+        return _without_code(self.text, self.tokens, self.blocks) if any(map(_holds_html, self.tokens)) else None
+
+
+@dataclass(frozen=True)
+class MarkdownImage:
+    """An image: its text, the block and token that it stands in and is, the attributes behind it, and its address."""
+
+    alt: AltText
+    block: Block
+    token: Token
+    attributes: regex.Match[str] | None
+    source: str
+
+
+class Block:
     """The text of one paragraph, heading or cell, and where in the file its characters stand.
 
     ``after`` says for each line how far blocks before this one reach: a row of a table has several.
@@ -104,7 +131,7 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[AltText]:
+def _images(block: Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[MarkdownImage]:
     children, renderer = block.token.children or [], RendererHTML(parser)
     words = " ".join(
         " ".join(child.content for child in children if child.type == "text")[: 10 * LONGEST_CONTEXT].split()
@@ -122,28 +149,35 @@ def _images(block: _Block, parser: MarkdownIt, environment: dict[str, Any], path
         line, column = block.place(child.meta["span"].start)
         attributes = next(following)
         text, around = renderer.renderInlineAsText(child.children, parser.options, environment), words
-        given = dict(_ALT.findall(attributes[0])) if attributes else {}
+        given = given_texts(attributes)
         if given:  # then what stands in the brackets is a caption that everybody sees
             around = text or words
-            text = str(given.get("fig-alt", given.get("alt", ""))).strip("\"'")
-        empty = not text.strip()
-        yield AltText(
+            value = given.get("fig-alt", given.get("alt", ""))
+            text = unescape(value[1:-1] if value[:1] in ("'", '"') else value)
+        empty, source = not text.strip(), str(child.attrs.get("src", ""))
+        alt = AltText(
             text=text,
             line=line + 1,
             column=column + 1,
-            image=image_address(str(child.attrs.get("src", "")), path),
+            image=image_address(source, path),
             context=around or None,
             unasked="template" if template_in(text) else "decorative" if empty and given else "",
             needed='Markdown cannot mark it as decorative; <img alt=""> does' if empty and not given else "",
             brief=links > 0,
         )
+        yield MarkdownImage(alt, block, child, attributes, source)
+
+
+def given_texts(attributes: regex.Match[str] | None) -> dict[str, str]:
+    """What attributes behind an image give as its text, by "fig-alt" and "alt", with the quotes around it."""
+    return dict(ALT_ATTRIBUTE.findall(attributes[0])) if attributes else {}
 
 
 def _holds_html(token: Token) -> bool:
     return token.type == "html_block" or any(child.type == "html_inline" for child in token.children or ())
 
 
-def _without_code(text: str, tokens: list[Token], blocks: list[_Block]) -> str:
+def _without_code(text: str, tokens: list[Token], blocks: list[Block]) -> str:
     """The text with blanks for code, so that what is left has the places of the file and is HTML where it has tags."""
     characters = list(text)
     starts = [0, *(at + 1 for at, character in enumerate(characters) if character == "\n"), len(characters) + 1]

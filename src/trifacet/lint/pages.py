@@ -40,7 +40,7 @@ _FEW = 100  # children of a figure that are looked at for its caption
 
 
 @dataclass(frozen=True)
-class _Around:
+class Within:
     """What the elements around an element, and its own attributes, make of it; most share one.
 
     ``unsaid``: screen readers skip it ("hidden" by aria-hidden), or say it as a "part" of the image around it.
@@ -63,13 +63,14 @@ def read_html(data: bytes | str, path: Path) -> Iterator[AltText]:
         DataError: the text is no XHTML, or no HTML that can be parsed in reasonable time.
     """
     text = page_text(data) if isinstance(data, bytes) else data
-    page = _Page(_tree(text, path), path)
+    page = Page(tree_of(text, path), path)
     for element, around in page.elements:
         if (found := page.alt_text(element, around)) is not None:
             yield found
 
 
-def _tree(text: str, path: Path) -> Any:
+def tree_of(text: str, path: Path) -> Any:
+    """The document's tree, whose elements know where they begin. Raises DataError as ``read_html`` does."""
     if is_xhtml(text, path):
         try:
             return read_xhtml(text, path)
@@ -81,15 +82,19 @@ def _tree(text: str, path: Path) -> Any:
     return JustHTML(text, track_node_locations=True, sanitize=False).root
 
 
-class _Page:
-    """A parsed page."""
+class Page:
+    """A parsed page: its ``elements`` in their order, each with what is around it, and their ``names``.
 
-    def __init__(self, root: Any, path: Path) -> None:
+    ``nodes`` are the elements, with ``texts`` these too.
+    """
+
+    def __init__(self, root: Any, path: Path, *, texts: bool = False) -> None:
         self.path = path
-        self.elements = list(_walk(root))
+        self.nodes = list(walk(root, texts=texts))
+        self.elements = [one for one in self.nodes if one[0].name != "#text"] if texts else self.nodes
         self.names = Names(element for element, _ in self.elements)
 
-    def alt_text(self, element: Any, around: _Around) -> AltText | None:
+    def alt_text(self, element: Any, around: Within) -> AltText | None:
         """The text of an element that shows an image; None for other elements, and for what nobody is told of."""
         kind = kind_of(element)
         if kind is None or around.hidden or not around.visible or around.unsaid == "part":
@@ -123,7 +128,7 @@ class _Page:
             or (kind == "role" and bool(self.names.words(element))),
         )
 
-    def _needed(self, element: Any, around: _Around, kind: Kind, decorative: bool) -> str:
+    def _needed(self, element: Any, around: Within, kind: Kind, decorative: bool) -> str:
         """Why this image needs a text; "" where it may be decorative."""
         if around.control is not None and not self.names.has_name(around.control):
             self.names.told(around.control)  # one finding says it, however many images the link has
@@ -138,22 +143,29 @@ class _Page:
         conflict = kind == "img" and says_so and in_conflict(element)
         return "what can be focused, or has ARIA attributes, is no decoration" if conflict else ""
 
-    def _said_with(self, around: _Around) -> str | None:
+    def _said_with(self, around: Within) -> str | None:
         """The words that stand with the image: its figure's caption, else what its link or button says."""
-        if around.figure is not None:
-            children = [*around.figure.children[:_FEW], *around.figure.children[-_FEW:]]
-            caption = next((child for child in children if child.name == "figcaption"), None)
-            if caption is not None and (words := self.names.words(caption)):
-                return words
+        if words := self.caption(around.figure):
+            return words
         return self.names.words(around.control) or None if around.control is not None else None
 
+    def caption(self, figure: Any) -> str:
+        """What the caption of a figure says; "" for none."""
+        if figure is None:
+            return ""
+        children = [*figure.children[:_FEW], *figure.children[-_FEW:]]
+        caption = next((child for child in children if child.name == "figcaption"), None)
+        return self.names.words(caption) if caption is not None else ""
 
-def _walk(root: Any) -> Iterator[tuple[Any, _Around]]:
-    """All elements in their order, without recursion: pages may be nested a million deep."""
-    stack = [(root, _Around())]
+
+def walk(root: Any, *, texts: bool = False) -> Iterator[tuple[Any, Within]]:
+    """All elements, and ``texts`` too, in their order, without recursion: pages may be nested a million deep."""
+    stack = [(root, Within())]
     while stack:
         element, around = stack.pop()
-        if element.attrs is not None:
+        if element.name == "#text":
+            yield element, around
+        elif element.attrs is not None:
             around = _entered(element, around)
             yield element, around
             if not around.unsaid:
@@ -165,10 +177,10 @@ def _walk(root: Any) -> Iterator[tuple[Any, _Around]]:
                 around = replace(around, **{element.name: element})
         content = element.template_content if element.name == "template" else None
         below = [*(element.children or ()), *([content] if content is not None else ())]
-        stack.extend((child, around) for child in reversed(below) if child.name != "#text")
+        stack.extend((child, around) for child in reversed(below) if texts or child.name != "#text")
 
 
-def _entered(element: Any, around: _Around) -> _Around:
+def _entered(element: Any, around: Within) -> Within:
     """With what the element's own attributes say."""
     if is_hidden(element) and not around.hidden:
         around = replace(around, hidden=True)

@@ -24,7 +24,9 @@ from trifacet.lint.rule import Rule
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif_log(findings: Iterable[Told], rules: Sequence[Rule], problems: Sequence[DataError]) -> dict[str, Any]:
+def sarif_log(
+    findings: Iterable[Told], rules: Sequence[Rule], problems: Sequence[DataError], tool: str = "trifacet lint"
+) -> dict[str, Any]:
     """The log of one run. ``problems`` are what could not be read: the run then counts as not successful."""
     places = {rule.name: place for place, rule in enumerate(rules)}
     seen: Counter[str] = Counter()
@@ -36,7 +38,7 @@ def sarif_log(findings: Iterable[Told], rules: Sequence[Rule], problems: Sequenc
             {
                 "tool": {
                     "driver": {
-                        "name": "trifacet lint",
+                        "name": tool,
                         "semanticVersion": __version__,
                         "rules": [_rule(rule) for rule in rules],
                     }

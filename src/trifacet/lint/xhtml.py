@@ -25,7 +25,7 @@ _ENTITIES = "".join(
 
 @dataclass(eq=False, slots=True)
 class XmlNode:
-    """An element or a text."""
+    """An element or a text; ``origin_offset``: in characters of the document, from 0."""
 
     name: str
     namespace: str | None = None
@@ -34,6 +34,8 @@ class XmlNode:
     origin_location: tuple[int, int] | None = None
     children: list[XmlNode] = field(default_factory=list)
     template_content: None = None
+    origin_offset: int | None = None
+    parent: XmlNode | None = field(default=None, repr=False)
 
 
 def is_xhtml(text: str, path: Path) -> bool:
@@ -57,11 +59,21 @@ def read_xhtml(text: str, path: Path) -> XmlNode:
     def place() -> tuple[int, int]:
         return parser.CurrentLineNumber, parser.CurrentColumnNumber + 1
 
+    data, reached = text.encode(), [0, 0]  # bytes and characters
+
+    def offset() -> int:
+        """That of the parser in characters; it counts bytes."""
+        at = parser.CurrentByteIndex
+        reached[1] += len(data[reached[0] : at].decode(errors="ignore"))
+        reached[0] = at
+        return reached[1]
+
     def start(name: str, attributes: dict[str, str]) -> None:
         namespace, local = _named(name)
         named = {_attribute(key): value for key, value in attributes.items()}
-        node = XmlNode(local, namespace, named, origin_location=place())
-        open_ones[-1].children.append(node)
+        parent = open_ones[-1]
+        node = XmlNode(local, namespace, named, origin_location=place(), origin_offset=offset(), parent=parent)
+        parent.children.append(node)
         open_ones.append(node)
 
     def declared(*declaration: Any) -> None:
@@ -75,7 +87,9 @@ def read_xhtml(text: str, path: Path) -> XmlNode:
 
     parser.StartElementHandler = start
     parser.EndElementHandler = lambda name: open_ones.pop()
-    parser.CharacterDataHandler = lambda data: open_ones[-1].children.append(XmlNode("#text", data=data))
+    parser.CharacterDataHandler = lambda said: open_ones[-1].children.append(
+        XmlNode("#text", data=said, parent=open_ones[-1])
+    )
     parser.EntityDeclHandler = declared
     parser.ExternalEntityRefHandler = entities
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def load_model(
     trust_remote_code: bool = False,
     four_bit: bool = False,
     merge: bool = True,
+    before_merging: Callable[[LoadedModel], None] | None = None,
 ) -> LoadedModel:
     """Load a checkpoint and its processor.
 
@@ -69,6 +71,7 @@ def load_model(
         four_bit: hold the language model's layers in four bits: to train an adapter over them.
         merge: merge an adapter into its base also over four bits, which rounds anew, as a new training needs it; to
             write texts leave the adapter as it is. Without four bits an adapter is always merged.
+        before_merging: is given an adapter on its base, before it is merged.
 
     Raises:
         TrifacetError: no such checkpoint, no processor, no safetensors, a family that is not supported, weights that
@@ -90,6 +93,7 @@ def load_model(
             trust_remote_code=trust_remote_code,
             four_bit=four_bit,
             merge=merge,
+            before_merging=before_merging,
         )
     source = str(path)
     options = {"trust_remote_code": trust_remote_code}
@@ -180,7 +184,15 @@ def _processor(source: str, config: Any, options: dict[str, Any]) -> Any:
     return processor
 
 
-def _load_adapter(source: str, path: Path, *, four_bit: bool, merge: bool, **options: Any) -> LoadedModel:
+def _load_adapter(
+    source: str,
+    path: Path,
+    *,
+    four_bit: bool,
+    merge: bool,
+    before_merging: Callable[[LoadedModel], None] | None,
+    **options: Any,
+) -> LoadedModel:
     """An adapter over four bits is merged into the base as it was rounded, or stays on a base in four bits."""
     over, device = WayOfAsking.read(path).four_bit, options["device"]
     stays, rounds_anew = four_bit and not merge, four_bit and merge
@@ -192,6 +204,8 @@ def _load_adapter(source: str, path: Path, *, four_bit: bool, merge: bool, **opt
         if over and not stays:
             rounded(loaded.model, family, getattr(torch, over))
         model = put_on(loaded.model, path)
+        if before_merging is not None:
+            before_merging(LoadedModel(model, family.processor, family, loaded.image_tiles, loaded.image_pixels))
         model = model if stays else merged(model, getattr(torch, options["dtype"]))
         refuse_infinite_weights(model, str(path), stored_in(path / ADAPTER_WEIGHTS))
     if rounds_anew:

@@ -6,46 +6,28 @@ is whose.
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Mapping
-from importlib.resources import files
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
-from trifacet.base.errors import TrifacetError
 from trifacet.review.desk import CHOICES, Desk, judges_name
 from trifacet.review.store import HumanJudge
 from trifacet.web.access import Access
-from trifacet.web.guard import HEADERS, Guard
-from trifacet.web.page import page_templates, printable
+from trifacet.web.site import Form, Site, Visitor, entered, remember, visitor
 
 LONGEST_COMMENT = 2000  # characters
-_LONGEST_FORM = 65_536  # bytes: a comment of the longest kind, percent-encoded
-_STATIC = {
-    "page.css": ("trifacet.web", "page.css", "text/css"),
-    "review.css": ("trifacet.review", "review.css", "text/css"),
-    "icon.svg": ("trifacet.review", "icon.svg", "image/svg+xml"),
-    "review.js": ("trifacet.review", "review.js", "text/javascript"),
-}
-_PROBLEMS = {
-    400: "This could not be read",
-    403: "This page opens with its link only",
-    404: "There is no such page",
-    405: "There is no such page",
-    409: "Your answer was not stored",
-    413: "This is too long",
-}
-_NOT_STORED, _NOT_READ = "Your answer was not stored", "The review cannot be read just now"
+_SITE = Site(
+    package="trifacet.review",
+    called="review",
+    static={},
+    longest_form=65_536,  # a comment of the longest kind, percent-encoded
+    store="file of votes",
+)
 _NO_SEAT = "The link was opened anew in this browser. Give your name again, then answer again."
-_NO_LINK = "Open the link that was printed when the review was started, or the one that you were sent."
-_PAGES = page_templates("trifacet.review")
 
 
 def create_app(desk: Desk, access: Access, host: str, tell: Callable[[str], None]) -> FastAPI:
@@ -57,13 +39,8 @@ def create_app(desk: Desk, access: Access, host: str, tell: Callable[[str], None
         host: the address that it is bound to.
         tell: what to do with the reason why something failed, which is not for judges: it names files.
     """
-    app = FastAPI(title="Trifacet review", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.desk, app.state.access, app.state.tell = desk, access, tell
-    app.add_middleware(Guard, host=host)
-    app.add_exception_handler(HTTPException, _problem)
-    app.add_exception_handler(TrifacetError, _not_stored)
-    app.add_exception_handler(ClientDisconnect, _left)
-    app.add_exception_handler(Exception, _failed)
+    app = _SITE.app(access, host, tell)
+    app.state.desk = desk
     app.get("/")(_enter)
     app.get("/begin")(_welcome)
     app.post("/begin")(_begin)
@@ -71,20 +48,7 @@ def create_app(desk: Desk, access: Access, host: str, tell: Callable[[str], None
     app.post("/sample/{position}")(_vote)
     app.get("/answers")(_answers)
     app.get("/picture/{position}/{number}")(_picture)
-    app.get("/static/{name}")(_static)
     return app
-
-
-def _visitor(request: Request) -> str:
-    """The judge's name by the cookie, "" for one without a name yet."""
-    access: Access = request.app.state.access
-    visitor = access.visitor(request.cookies.get(access.cookie))
-    if visitor is None:
-        raise HTTPException(403, _NO_LINK)
-    return visitor
-
-
-Visitor = Annotated[str, Depends(_visitor)]
 
 
 def _seated(request: Request, visitor: Visitor) -> HumanJudge:
@@ -100,37 +64,11 @@ def _seated(request: Request, visitor: Visitor) -> HumanJudge:
 Seated = Annotated[HumanJudge, Depends(_seated)]
 
 
-async def _form(request: Request, visitor: Visitor) -> dict[str, str]:
-    """The fields of a form that came from one of our own pages."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST_FORM:
-            raise HTTPException(413, f"A form holds at most {_LONGEST_FORM} bytes.")
-    try:
-        fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
-    except ValueError:
-        raise HTTPException(400, "The form has too many fields.") from None
-    if not request.app.state.access.proven(visitor, fields.get("proof", "")):
-        raise HTTPException(403, "The form was not written by this page for you. Load the page again, then answer.")
-    return fields
-
-
-Form = Annotated[dict[str, str], Depends(_form)]
-
-
 def _enter(request: Request, token: str = "") -> Response:
     """The link: takes the token out of the address and leaves a cookie. Without a token, on to the next sample."""
-    access: Access = request.app.state.access
     if token:
-        judge = access.admitted(token)
-        if judge is None:
-            raise HTTPException(403, _NO_LINK)
-        # Not a redirect by status: a browser that comes from another site would follow it without the strict cookie.
-        page = _page("entering.html.jinja")
-        _remember(page, access, judge)
-        return page
-    return _onward(request.app.state.desk, _seated(request, _visitor(request)))
+        return entered(request, token)
+    return _onward(request.app.state.desk, _seated(request, visitor(request)))
 
 
 def _welcome(request: Request, visitor: Visitor) -> Response:
@@ -152,7 +90,7 @@ def _begin(request: Request, visitor: Visitor, form: Form) -> Response:
             return _welcome_page(request, visitor, known=known)
     desk.store.begin(name, sees="hide" not in form)
     onward = RedirectResponse("/", 303)
-    _remember(onward, access, name)
+    remember(onward, access, name)
     return onward
 
 
@@ -209,13 +147,6 @@ def _picture(request: Request, judge: Seated, position: str, number: str) -> Res
     return Response(image.data, media_type=image.type)
 
 
-def _static(name: str) -> Response:
-    if name not in _STATIC:
-        raise HTTPException(404, "There is no such file.")
-    package, file, kind = _STATIC[name]
-    return Response((files(package) / "static" / file).read_text(encoding="utf-8"), media_type=kind)
-
-
 def _checked(desk: Desk, position: str) -> int:
     """A position in the address as a number from 1 to the number of samples."""
     if position.isdecimal() and len(position) < 10 and 1 <= int(position) <= desk.total:
@@ -258,45 +189,5 @@ def _welcome_page(
     )
 
 
-def _remember(response: Response, access: Access, judge: str) -> None:
-    response.set_cookie(access.cookie, access.session(judge), httponly=True, samesite="strict", path="/")
-
-
 def _page(template: str, status: int = 200, **view: Any) -> Response:
-    return HTMLResponse(printable(_PAGES.get_template(template).render(view)), status)
-
-
-async def _problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    headers: Mapping[str, str] = error.headers or {}
-    if error.status_code == 303:
-        return RedirectResponse(headers["Location"], 303)
-    title = _PROBLEMS.get(error.status_code, "This did not work")
-    page = _page("problem.html.jinja", error.status_code, title=title, problem=str(error.detail))
-    page.headers.update(headers)
-    return page
-
-
-async def _not_stored(request: Request, error: Exception) -> Response:
-    request.app.state.tell(str(error))
-    problem = (
-        "The disk may be full, or another program holds the file of votes. Tell whoever started this review, then go "
-        "back and answer again."
-    )
-    title = _NOT_STORED if request.method == "POST" else _NOT_READ
-    return _page("problem.html.jinja", 500, title=title, problem=problem)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """What nobody has foreseen: a line for whoever started the review; Starlette answers here outside of the guard."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    request.app.state.tell(f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}")
-    title = _NOT_STORED if request.method == "POST" else _NOT_READ
-    page = _page("problem.html.jinja", 500, title=title, problem="Tell whoever started this review.")
-    page.headers.update(HEADERS)
-    return page
-
-
-async def _left(request: Request, error: Exception) -> Response:
-    """The client is gone: nobody reads this."""
-    return Response(status_code=400)
+    return _SITE.page(template, status, **view)

@@ -51,7 +51,7 @@ class Pictures:
                 return self._known(name)
             found: EncodedPicture | None
             try:
-                found = within_bounds(_encoded, name, resolve_inside(self.root, name), name)
+                found = within_bounds(_encoded, name, self._source(name), name)
             except TooLargeError:
                 found = None  # kept: it may have taken seconds to find out
             except TrifacetError:
@@ -62,14 +62,18 @@ class Pictures:
                     self._kept.popitem(last=False)
             return found
 
+    def _source(self, name: str) -> Path | bytes:
+        """The file ``name``, or what it holds. Raises DataError where there is none."""
+        return resolve_inside(self.root, name)
+
     def _known(self, name: str) -> EncodedPicture | None:
         with self._lock:
             self._kept.move_to_end(name)
             return self._kept[name]
 
 
-def _encoded(path: Path, name: str) -> EncodedPicture:
-    return _encode(decode_image(path, name, allow_animated=True))
+def _encoded(source: Path | bytes, name: str) -> EncodedPicture:
+    return _encode(decode_image(source, name, allow_animated=True))
 
 
 def _encode(image: Image.Image) -> EncodedPicture:

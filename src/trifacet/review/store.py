@@ -1,35 +1,26 @@
 """Where votes are kept: one SQLite file, which also says what was reviewed.
 
 Invariant: a vote is on the disk before ``vote`` returns, and no row of ``votes`` is ever changed or removed; a judge's
-last vote on a sample is the one that counts. Reading writes nothing and waits for no vote: each question has a
-connection of its own, and whoever waits for a lock of another program waits ``LONGEST_WAIT`` at most.
+last vote on a sample is the one that counts. Reading writes nothing and waits for no vote.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import shutil
 import sqlite3
-import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from trifacet.base.errors import TrifacetError
+from trifacet.base.sqlite_file import Kind, SqliteFile
 from trifacet.review.order import Choice, ReviewOutcome, Side, outcome
 from trifacet.review.pairs import Review
 
-LONGEST_WAIT = 5.0  # seconds that a question or a vote waits for another program's lock on the file
-_APPLICATION, _VERSION = 0x54_46_52_56, 1  # "TFRV"
 _TABLES = """
-BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS samples (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, same INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS judges (name TEXT PRIMARY KEY, folded TEXT UNIQUE NOT NULL, sees INTEGER NOT NULL);
@@ -49,6 +40,7 @@ CREATE TRIGGER IF NOT EXISTS votes_stay BEFORE UPDATE ON votes
 CREATE TRIGGER IF NOT EXISTS votes_remain BEFORE DELETE ON votes
     BEGIN SELECT RAISE(ABORT, 'votes are never removed'); END;
 """
+_KIND = Kind("store", "trifacet review", 0x54_46_52_56, 1, _TABLES)  # "TFRV"
 
 
 @dataclass(frozen=True)
@@ -99,25 +91,14 @@ class Store:
     """
 
     def __init__(self, path: Path, review: Review | None = None) -> None:
-        self.path = self._file = path
-        self._voting = threading.Lock()
-        self._writer: sqlite3.Connection | None = None
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self.path = path
         if review is None and not path.is_file():
             raise TrifacetError(f"{path}: no such store; give the one that `trifacet review` wrote with --store")
-        with self._guarded():
-            if review is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # it holds the secret that links are made of
-                self._writer = _connected(path)
-                self._prepare(self._writer, review)
-            elif not os.access(path.parent, os.W_OK):
-                self._copies = tempfile.TemporaryDirectory()
-                self._file = _copied(path, Path(self._copies.name))  # SQLite's log needs a place to write in
-            with closing(_connected(self._file)) as base:
-                self._known(base)
-                facts = dict(base.execute("SELECT name, value FROM facts"))
-                rows = base.execute("SELECT id, same FROM samples ORDER BY number").fetchall()
+        fill = None if review is None else lambda base: _fill(base, review)
+        self._file = SqliteFile(path, _KIND, writing=review is not None, fill=fill)
+        with self._file.guarded():
+            facts = dict(self._file.read("SELECT name, value FROM facts"))
+            rows = self._file.read("SELECT id, same FROM samples ORDER BY number")
             self.names: tuple[str, str] = tuple(json.loads(facts["names"]))
             self.seed, self.secret = facts["seed"], bytes.fromhex(facts["secret"])
             self.samples = tuple(_Entry(name, bool(same)) for name, same in rows)
@@ -131,11 +112,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._voting:
-            if self._writer is not None:
-                self._writer.close()
-        if self._copies is not None:
-            self._copies.cleanup()
+        self._file.close()
 
     def judges(self) -> list[HumanJudge]:
         """All who have begun, in the order in which they did."""
@@ -176,55 +153,11 @@ class Store:
         return {vote.sample: vote for vote in self.votes(judge) if vote.counts}
 
     def _read(self, statement: str, *values: Any) -> list[Any]:
-        with self._guarded(), closing(_connected(self._file)) as base:
-            return base.execute(statement, values).fetchall()
+        return self._file.read(statement, *values)
 
     def _write(self, statement: str, *values: Any) -> None:
-        assert self._writer is not None, "opened for reading"
-        if not self._voting.acquire(timeout=LONGEST_WAIT):
-            raise TrifacetError(f"cannot use the store {self.path}: another vote waits too long")
-        try:
-            with self._guarded():
-                self._writer.execute(statement, values)
-        finally:
-            self._voting.release()
-
-    def _known(self, base: sqlite3.Connection) -> None:
-        found = tuple(base.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        if found != (_APPLICATION, _VERSION):
-            raise TrifacetError(f"{self.path} is no store of this version of `trifacet review`; name another file")
-
-    def _prepare(self, base: sqlite3.Connection, review: Review) -> None:
-        empty = not base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if not empty:
-            self._known(base)
-        base.execute("PRAGMA journal_mode=WAL")
-        base.execute("PRAGMA synchronous=FULL")
-        base.execute("PRAGMA foreign_keys=ON")
-        if empty:
-            self._fill(base, review)
-
-    def _fill(self, base: sqlite3.Connection, review: Review) -> None:
-        """Write what is reviewed, whole or not at all; of two processes that begin at once the second finds it."""
-        facts = {
-            "names": json.dumps(review.names),
-            "fingerprint": json.dumps(review.fingerprint()),
-            "seed": secrets.token_hex(8),
-            "secret": secrets.token_hex(32),
-        }
-        pairs = [(number, pair.id, int(pair.same)) for number, pair in enumerate(review.pairs)]
-        try:
-            base.executescript(_TABLES)
-            if not base.execute("SELECT COUNT(*) FROM facts").fetchone()[0]:
-                base.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
-                base.executemany("INSERT INTO samples VALUES (?, ?, ?)", pairs)
-                for pragma in (f"application_id={_APPLICATION}", f"user_version={_VERSION}"):
-                    base.execute(f"PRAGMA {pragma}")
-            base.execute("COMMIT")
-        except BaseException:
-            if base.in_transaction:
-                base.execute("ROLLBACK")
-            raise
+        with self._file.changing() as base:
+            base.execute(statement, values)
 
     def _check(self, kept: dict[str, str], given: dict[str, str]) -> None:
         other = [part for part, digest in given.items() if kept.get(part) != digest]
@@ -234,28 +167,18 @@ class Store:
                 f"this one differs in {_listed(other)}; give the same files in the same order, or another --store"
             )
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise TrifacetError(f"cannot use the store {self.path}: {error}") from None
-        except (KeyError, TypeError, ValueError) as error:  # what another program wrote into it
-            raise TrifacetError(f"the store {self.path} is damaged ({type(error).__name__}: {error})") from None
 
-
-def _connected(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is there, in which every statement is a transaction."""
-    address = f"file:{quote(os.fsencode(path.absolute()))}?mode=rw"
-    return sqlite3.connect(address, LONGEST_WAIT, isolation_level=None, check_same_thread=False, uri=True)
-
-
-def _copied(path: Path, folder: Path) -> Path:
-    """A copy of a store, with the log that a killed server may have left beside it."""
-    for name in (path.name, f"{path.name}-wal"):
-        if (source := path.with_name(name)).is_file():
-            shutil.copyfile(source, folder / name)
-    return folder / path.name
+def _fill(base: sqlite3.Connection, review: Review) -> None:
+    """Write what is reviewed into a new file."""
+    facts = {
+        "names": json.dumps(review.names),
+        "fingerprint": json.dumps(review.fingerprint()),
+        "seed": secrets.token_hex(8),
+        "secret": secrets.token_hex(32),
+    }
+    pairs = [(number, pair.id, int(pair.same)) for number, pair in enumerate(review.pairs)]
+    base.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+    base.executemany("INSERT INTO samples VALUES (?, ?, ?)", pairs)
 
 
 def _vote(row: tuple[Any, ...]) -> Vote:

@@ -1,4 +1,4 @@
-"""Serving a review until it is interrupted.
+"""Serving a review, or models, until it is interrupted.
 
 Invariant: the port is ours before a link is told, a connection neither stays nor keeps others out for longer than is
 stated here, and nothing that a request says reaches the terminal.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from trifacet.base import system
@@ -59,6 +60,7 @@ def address_of(bound: socket.socket, host: str) -> str:
 class _Connection(H11Protocol):
     """A connection that ends when its time is over, whatever was sent or read of it; one too many ends at once."""
 
+    answering = 0.0  # seconds, where an answer may take longer
     _end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -80,7 +82,39 @@ class _Connection(H11Protocol):
     def _wait(self) -> None:
         if self._end is not None:
             self._end.cancel()
-        self._end = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+        self._end = self.loop.call_later(REQUEST_SECONDS, self._over)
+
+    def _over(self) -> None:
+        rest = self.answering - REQUEST_SECONDS
+        if rest > 0 and self.cycle is not None and not self.cycle.response_complete:
+            self._end = self.loop.call_later(rest, self.transport.abort)
+        else:
+            self.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    """Which at the first signal goes on answering until ``leaving`` has come to its end; a second one ends it."""
+
+    leaving: Callable[[], Awaitable[None]] | None = None
+    _left: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.leaving is None or self._left is not None:
+            super().handle_exit(sig, frame)
+            return
+        self._captured_signals.append(sig)
+        self._left = self._loop.create_task(self._leave())
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    async def _leave(self) -> None:
+        assert self.leaving is not None
+        try:
+            await self.leaving()
+        finally:
+            self.should_exit = True
 
 
 def _most_connections() -> int:
@@ -89,18 +123,32 @@ def _most_connections() -> int:
 
 
 def serve(
-    app: FastAPI, bound: socket.socket, *, minutes: float | None = None, tell: Callable[[str], None] = lambda said: None
+    app: ASGIApp,
+    bound: socket.socket,
+    *,
+    minutes: float | None = None,
+    tell: Callable[[str], None] = lambda said: None,
+    answering: float = 0.0,
+    leaving: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Answer requests until Ctrl-C (KeyboardInterrupt, once what is being answered is done) or ``minutes`` are over.
 
-    ``tell`` is what to do with the reason why connections cannot be taken; each is told once.
+    Args:
+        app: what answers.
+        bound: where.
+        minutes: after which it ends (None: never).
+        tell: what to do with the reason why connections cannot be taken; each is told once.
+        answering: seconds that an answer may take, where that is longer than a request may.
+        leaving: awaited at the first signal, before connections are closed; a second signal does not wait for it.
     """
     config = uvicorn.Config(
         app, log_config=None, log_level="critical", access_log=False, server_header=False, proxy_headers=False,
-        lifespan="off", ws="none", loop="asyncio", http=_Connection, timeout_graceful_shutdown=_LAST_SECONDS,
+        lifespan="off", ws="none", loop="asyncio",
+        http=type("_Timed", (_Connection,), {"answering": answering}), timeout_graceful_shutdown=_LAST_SECONDS,
         backlog=_WAITING,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = _Server(config)
+    server.leaving = leaving
     told: set[str] = set()
 
     def end() -> None:

@@ -6,7 +6,6 @@ Invariant: a name that is found in one text of a row is replaced in all its text
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ import regex
 from pydantic import Field, model_validator
 
 from trifacet.base.digests import content_of
+from trifacet.base.name_words import HYPHENS, WORDS_TOO, folded, name_key
 from trifacet.base.opening import read_text
 from trifacet.building.name_finders import Finder, NameSpan, spacy_finder, transformers_finder
 from trifacet.building.rows import RowBatch
@@ -25,10 +25,8 @@ from trifacet.settings.section import Section
 
 MAX_LIST = 100_000_000  # bytes of a list of names to keep
 _AROUND = 4  # words before and behind a found name that may belong to one that is kept
-_APOSTROPHES, _HYPHENS = "\u2018\u2019\u201b\u02bc\u02b9\u00b4`\u2032", "\u2010\u2011\u2012\u2013\u2212\ufe63"
-_SAME = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-"))
-_HYPHEN = regex.compile(rf"[-{_HYPHENS}]")
-_JOINT = regex.compile(rf"[^\S\n]+|[-{_HYPHENS}]")
+_HYPHEN = regex.compile(rf"[-{HYPHENS}]")
+_JOINT = regex.compile(rf"[^\S\n]+|[-{HYPHENS}]")
 _WORD = regex.compile(r"\S*[\p{L}\p{M}\p{N}]")
 _CLUSTER = regex.compile(r"\X", regex.S)
 _POSSESSIVE = regex.compile(r"(?i)['’]s\Z")
@@ -36,16 +34,6 @@ _LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _SPACED = regex.compile(  # of scripts that put spaces between words
     r"[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]]", regex.V1
 )
-# Given and family names that are words too: a part of a name that is one of them is not looked for by itself.
-_SUCH = (
-    "amber april art ash autumn baker bill black brown chase christian daisy dawn dean drew earl faith forest frank "
-    "glen grace grant gray green grey hall heath hill holly hope hunter iris ivy jack jade jasmine joy june king lake "
-    "lane lily long mark may miles moon nick noble olive page pat paris pearl penny pepper price prince queen ray rich "
-    "river rob rock rose ruby rusty sandy sky skip sterling stone storm sue summer sunny victoria violet wade west "
-    "white will winter wood wolf young "
-    "van von der den del della dos das bin ibn mac ten ter zur"  # parts of names that are nobody's
-)
-_WORDS_TOO = frozenset(_SUCH.split())
 
 
 class Pipeline(Section):
@@ -106,16 +94,16 @@ def replace_names(
         for text, spans in zip(texts, found, strict=True)
     ]
     names = {text[start:end] for text, spans in zip(texts, merged, strict=True) for start, end in spans}
-    stay = {part for name in names if _key(name) in keep for part in _runs(_key(name))}
-    gone = {name for name in names if _key(name) not in stay}
-    sought = {_key(name) for name in gone if not _key(name).isalpha() or _key(name) not in _WORDS_TOO}
+    stay = {part for name in names if name_key(name) in keep for part in _runs(name_key(name))}
+    gone = {name for name in names if name_key(name) not in stay}
+    sought = {name_key(name) for name in gone if not name_key(name).isalpha() or name_key(name) not in WORDS_TOO}
     if parameters.alone:
-        sought |= {_key(part) for name in gone for part in _parts(name)}
-        sought |= {run for name in gone for run in _runs(_key(name)) if " " in run}
+        sought |= {name_key(part) for name in gone for part in _parts(name)}
+        sought |= {run for name in gone for run in _runs(name_key(name)) if " " in run}
     elsewhere = _anywhere(sought - stay - keep)
     results = []
     for text, spans in zip(texts, merged, strict=True):
-        kept = [span for span in spans if _key(text[slice(*span)]) in stay]
+        kept = [span for span in spans if name_key(text[slice(*span)]) in stay]
         places = [span for span in spans if span not in kept]
         if elsewhere:
             places += [span for span in _found(elsewhere, text) if not _touching(span, kept)]
@@ -162,7 +150,7 @@ def _tidy(text: str, start: int, end: int) -> NameSpan:
 def _parts(name: str) -> set[str]:
     """The words of a name that are names wherever they stand; of "Anna-Lena" both halves too."""
     words = [word for whole in name.split() for word in (whole, *_HYPHEN.split(whole))]
-    return {word for word in words if len(word) > 2 and not word.islower() and _key(word) not in _WORDS_TOO}
+    return {word for word in words if len(word) > 2 and not word.islower() and name_key(word) not in WORDS_TOO}
 
 
 def _runs(key: str) -> set[str]:
@@ -182,7 +170,7 @@ def _whole_kept(text: str, spans: Sequence[NameSpan], keep: frozenset[str]) -> l
         first = max(0, sum(word[1] <= start for word in words) - _AROUND)
         near = [word for word in words[first:] if word[0] < end] + [word for word in words if word[0] >= end][:_AROUND]
         windows = [(one[0], two[1]) for one in near if one[0] <= start for two in near if two[1] >= end]
-        kept = [window for window in windows if _key(text[slice(*window)]) in keep]
+        kept = [window for window in windows if name_key(text[slice(*window)]) in keep]
         widened.add(max(kept, key=lambda window: window[1] - window[0], default=(start, end)))
     return sorted(widened)
 
@@ -198,18 +186,13 @@ def _anywhere(names: set[str]) -> regex.Pattern[str] | None:
 
 def _found(pattern: regex.Pattern[str], text: str) -> list[NameSpan]:
     """Where the pattern is in the folded text, as places of the text itself."""
-    pieces = [(one.span(), _fold(one[0])) for one in _CLUSTER.finditer(text)]
-    ends = list(itertools.accumulate(len(folded) for _, folded in pieces))
+    pieces = [(one.span(), folded(one[0])) for one in _CLUSTER.finditer(text)]
+    ends = list(itertools.accumulate(len(piece) for _, piece in pieces))
     spans = []
-    for one in pattern.finditer("".join(folded for _, folded in pieces)):
+    for one in pattern.finditer("".join(piece for _, piece in pieces)):
         first, last = bisect_right(ends, one.start()), bisect_left(ends, one.end())
         spans.append((pieces[first][0][0], pieces[last][0][1]))
     return spans
-
-
-def _fold(text: str) -> str:
-    """Without case, form of Unicode, and kind of apostrophe and hyphen."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_SAME)
 
 
 def _unmarked(text: str, spans: Sequence[NameSpan], parameters: Parameters) -> list[NameSpan]:
@@ -230,11 +213,6 @@ def _put(text: str, places: Sequence[NameSpan], replacement: str) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def _key(name: str) -> str:
-    """What names are compared by."""
-    return " ".join(_fold(name).split())
-
-
 @lru_cache(maxsize=2)
 def _finder(pipeline: Pipeline, labels: tuple[str, ...]) -> Finder:
     """One pipeline a process."""
@@ -248,7 +226,7 @@ def _kept(names: tuple[str, ...], file: str | None) -> frozenset[str]:
     lines: list[str] = []
     if file is not None:
         lines = read_text(Path(file), MAX_LIST).splitlines()
-    return frozenset(key for name in (*names, *lines) if (key := _key(name)))
+    return frozenset(key for name in (*names, *lines) if (key := name_key(name)))
 
 
 def _outside(parameters: Parameters) -> dict[str, str]:

@@ -1,7 +1,6 @@
-// Keys, and answers without a blank page between two samples. Everything works without this file, by plain forms.
+// Keys, and answers without a blank page between two tasks. Everything works without this file, by plain forms.
 "use strict";
 (() => {
-  const KEYS = {t: "0", T: "0", S: "s", B: "b", C: "c"};
   const say = (id, text) => { document.getElementById(id).textContent = text; };
   const here = () => location.pathname + location.search;
   let busy = false, at = here();
@@ -15,6 +14,7 @@
       line.hidden = false;
       document.getElementById("keys").checked = keysOn();
     }
+    document.dispatchEvent(new Event("arrive"));
   }
 
   function show(page, address) {
@@ -34,7 +34,7 @@
     if (busy) return;
     busy = true;
     const fields = new URLSearchParams(new FormData(form));
-    if (button) fields.set(button.name, button.value);
+    if (button?.name) fields.set(button.name, button.value);
     try {
       const answer = await fetch(form.action, {method: "POST", body: fields});
       show(await answer.text(), answer.url);
@@ -51,17 +51,13 @@
   });
 
   addEventListener("keydown", event => {
-    const writing = event.target.closest("textarea, input:not([type=checkbox])");
+    const writing = event.target.closest("textarea, input:not([type=checkbox]), select");
     if (event.key === "Escape" && writing) document.getElementById("title").focus();
     if (writing || !keysOn() || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
-    const key = KEYS[event.key] ?? event.key;
-    if (key === "c" && document.getElementById("comment")) {
-      event.preventDefault();
-      document.getElementById("comment").focus();
-    } else if (/^[012sb]$/.test(key)) {
-      const control = document.querySelector(`[data-key="${key}"]`);
-      if (control) { event.preventDefault(); control.click(); }
-    }
+    const control = document.querySelector(`[data-key~="${CSS.escape(event.key.toLowerCase())}"]`);
+    if (!control) return;
+    event.preventDefault();
+    if (control.matches("textarea, input")) control.focus(); else control.click();
   });
 
   addEventListener("change", event => { if (event.target.id === "keys") keepKeys(event.target.checked); });

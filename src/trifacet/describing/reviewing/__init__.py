@@ -1,0 +1,1 @@
+"""People decide on suggested alt-texts, on a local page."""
