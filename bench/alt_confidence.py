@@ -26,9 +26,9 @@ from trifacet.data.formats import read_samples
 from trifacet.data.settings import World
 from trifacet.demo.make import write_world
 from trifacet.describing.confidence import DEMO, Bin, calibration_error, fit, reliability
-from trifacet.describing.variation import Variation, said_by, vary
 from trifacet.generation.opening import load_for_generation
 from trifacet.generation.settings import Generation
+from trifacet.generation.variation import Variation, said_by, vary
 from trifacet.generation.writer import FamilyWriter
 from trifacet.metrics.grounding import ground
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from trifacet.describing.place import Around, Picture, Place
 from trifacet.describing.queue import Proposal, Queue
-from trifacet.describing.variation import Span
+from trifacet.generation.variation import Span
 from trifacet.lint.check import LintFinding
 
 COLOURS = ("crimson", "teal", "gold", "navy", "plum")

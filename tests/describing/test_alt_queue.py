@@ -16,7 +16,7 @@ from suggest_parts import place
 from trifacet.base.errors import TrifacetError
 from trifacet.describing.queue import ChangedSinceError, Queue
 from trifacet.describing.suggestion import Proposal
-from trifacet.describing.variation import Span
+from trifacet.generation.variation import Span
 from trifacet.lint.check import LintFinding
 
 FINDING = LintFinding("very-short", "warning", "very short", "say more", "")

@@ -14,7 +14,7 @@ from PIL import Image
 from trifacet.base.errors import TrifacetError
 from trifacet.describing.place import Picture
 from trifacet.describing.queue import LONGEST_TEXT, Queue
-from trifacet.describing.variation import Span
+from trifacet.generation.variation import Span
 from trifacet.lint.check import LintFinding
 from trifacet.web.access import Access
 

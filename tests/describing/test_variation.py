@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trifacet.describing.confidence import Calibration, calibration_error, fit, reliability
-from trifacet.describing.variation import marked, said_by, vary
+from trifacet.generation.variation import marked, said_by, vary
 
 
 def parts(texts, **options):

@@ -8,7 +8,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from trifacet.serving.growing_text import GrowingText, Wish
-from trifacet.serving.variation import parts
 
 LOGITS = torch.zeros(300)
 
@@ -99,13 +98,3 @@ def test_the_bytes_of_tokens_join_to_the_text(made):
         grows.took(token, LOGITS)
     assert len(grows.logprobs) > len(text)
     assert bytes(byte for entry in grows.logprobs for byte in entry["bytes"]).decode("utf-8") == text
-
-
-def test_what_samples_share_is_counted_word_by_word():
-    text = "A red kite, over  Lisbon."
-    found = parts(text, ["a red kite over Lisbon", "A blue kite over Porto", "a kite"])
-    assert "".join(part.words for part in found) == text
-    assert [(part.words.strip(), part.shared) for part in found] == [
-        ("A", 3), ("red", 1), ("kite,", 3), ("over", 2), ("Lisbon.", 1)
-    ]  # fmt: skip
-    assert parts("", ["x"]) == [] and parts("kite", []) == [("kite", 0)]

@@ -189,7 +189,7 @@ def show_queue(
     from dataclasses import asdict
 
     from trifacet.describing.queue import Queue
-    from trifacet.describing.variation import marked
+    from trifacet.generation.variation import marked
 
     kept = Queue(queue, writing=False)
     rows = kept.suggestions(states=_states(state), documents=document or ())

@@ -191,7 +191,7 @@ def describe(
 def varying(texts: Sequence[Written]) -> dict[str, Any]:
     """What several texts of one image agree on, for JSON: which sample is shown, and its parts that others lack."""
     from trifacet.describing.confidence import DEMO
-    from trifacet.describing.variation import marked, vary
+    from trifacet.generation.variation import marked, vary
 
     samples = [one_line(text.text) for text in texts]
     found = vary(samples)

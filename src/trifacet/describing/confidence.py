@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from trifacet.describing.variation import Variation
+from trifacet.generation.variation import Variation
 
 Floats = NDArray[np.float64]
 _STEPS = 50  # of Newton's method, which needs about ten

@@ -14,7 +14,7 @@ from trifacet.data.writing import Written
 from trifacet.describing.confidence import DEMO, Calibration
 from trifacet.describing.names import Known, NameFinder, can_tell, invented, other_language
 from trifacet.describing.place import Place
-from trifacet.describing.variation import Span, vary
+from trifacet.generation.variation import Span, vary
 from trifacet.lettering.lines import Lettering
 from trifacet.lint import lint_text
 from trifacet.lint.check import LintFinding

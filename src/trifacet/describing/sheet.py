@@ -17,7 +17,7 @@ from trifacet.base.opening import read_text
 from trifacet.base.words import CONTROL
 from trifacet.describing.queue import Queue
 from trifacet.describing.suggestion import QueueState, Suggestion
-from trifacet.describing.variation import marked
+from trifacet.generation.variation import marked
 
 COLUMNS = (
     "id", "event", "document", "line", "role", "state", "picture", "present", "text", "long", "decision", "note",

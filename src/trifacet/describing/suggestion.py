@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from trifacet.base.digests import json_digest
 from trifacet.describing.place import Around, Picture, Place
-from trifacet.describing.variation import Span
+from trifacet.generation.variation import Span
 from trifacet.lint.check import LintFinding
 
 QueueState = Literal["suggested", "withheld", "accepted", "edited", "refused", "applied", "stale"]

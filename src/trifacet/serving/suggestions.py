@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trifacet.generation.variation import parts, vary
 from trifacet.lint import lint_text
 from trifacet.serving.job import Job
 from trifacet.serving.request import ChatRequest, validated
-from trifacet.serving.variation import parts
 
 SAMPLES = 3
 _TEMPERATURE = 0.7
@@ -41,10 +41,14 @@ def told(asked: ChatRequest, suggestion: Job, sampled: Job) -> dict[str, Any]:
     """What the page shows of one model."""
     text, samples = suggestion.texts[0], [one.text for one in sampled.texts]
     findings = lint_text(text.text, context=asked.post)
+    spans = vary([text.text, *samples], among=(0,)).spans
     return {
         "text": text.text,
         "cut": text.finish == "length",
-        "parts": [part._asdict() for part in parts(text.text, samples)],
+        "parts": [
+            {"words": one.text, "shared": SAMPLES if one.said is None else one.said - 1}  # not its own
+            for one in parts(text.text, spans)
+        ],
         "samples": samples,
         "findings": [{"rule": one.rule, "level": one.level, "cause": one.cause, "cure": one.cure} for one in findings],
         "cut_tokens": suggestion.put.cut_tokens,

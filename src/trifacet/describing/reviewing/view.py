@@ -14,20 +14,12 @@ from trifacet.base.bidi import isolated
 from trifacet.base.words import CONTROL, without_sequences
 from trifacet.describing.place import Place
 from trifacet.describing.queue import LONGEST_TEXT, Event, Suggestion
-from trifacet.describing.variation import Span
+from trifacet.generation.variation import Part, parts
 from trifacet.lint.check import LintFinding
 
 _MOST_PARTS, _MOST_SAMPLES, _MOST_FINDINGS, _MOST_EVENTS, _MOST_HEADINGS = 200, 20, 30, 50, 8
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 _LONGEST_WORDS, _LONGEST_LINE = 3000, 300  # characters of a paragraph around the picture, of a line
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a text; ``said``: how many samples say it, None where all do."""
-
-    text: str
-    said: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,17 +117,6 @@ def _facts(place: Place) -> list[tuple[str, str]]:
 
 
 _KINDS = {"svg": "a drawing (SVG) in the page", "data": "in the page itself", "css": "a background of the page's style"}
-
-
-def parts(text: str, spans: Sequence[Span]) -> list[Part]:
-    """A text cut at its spans; of spans that lie over another one, or outside, nothing is marked."""
-    found, at = [], 0
-    for span in spans:
-        if at <= span.start < span.end <= len(text):
-            found += [Part(text[at : span.start])] if span.start > at else []
-            found.append(Part(text[span.start : span.end], span.said))
-            at = span.end
-    return [*found, Part(text[at:])] if at < len(text) else found
 
 
 def plain(text: str) -> str:

@@ -36,6 +36,14 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A piece of a text; ``said``: how many samples say it, None where all do."""
+
+    text: str
+    said: int | None = None
+
+
+@dataclass(frozen=True)
 class Variation:
     """What came of comparing samples.
 
@@ -76,11 +84,20 @@ def said_by(samples: Sequence[str], place: int, at: int) -> int:
 
 def marked(text: str, spans: Sequence[Span], samples: int) -> str:
     """``text`` with its disagreeing parts in brackets, each with how many samples say it: "a [blue: 3/5] car"."""
-    pieces, at = [], 0
+    return "".join(
+        one.text if one.said is None else f"[{one.text}: {one.said}/{samples}]" for one in parts(text, spans)
+    )
+
+
+def parts(text: str, spans: Sequence[Span]) -> list[Part]:
+    """A text cut at its spans; of spans that lie over another one, or outside, nothing is marked."""
+    found, at = [], 0
     for span in spans:
-        pieces += [text[at : span.start], f"[{text[span.start : span.end]}: {span.said}/{samples}]"]
-        at = span.end
-    return "".join([*pieces, text[at:]])
+        if at <= span.start < span.end <= len(text):
+            found += [Part(text[at : span.start])] if span.start > at else []
+            found.append(Part(text[span.start : span.end], span.said))
+            at = span.end
+    return [*found, Part(text[at:])] if at < len(text) else found
 
 
 def _words(text: str) -> list[tuple[str, tuple[int, int]]]:
