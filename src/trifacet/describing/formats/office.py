@@ -7,14 +7,16 @@ missing, since both programs leave out an empty ``descr``.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
 from trifacet.base.errors import DataError
+from trifacet.describing.formats.found import check_result, editable, refuse_described
 from trifacet.describing.formats.markup import Element, Splice, read_xml, spliced, with_attribute
-from trifacet.describing.formats.zipped import Archive
-from trifacet.describing.place import Edit, Picture, Source
+from trifacet.describing.formats.zipped import MAX_ARCHIVE, Archive
+from trifacet.describing.place import Edit, Picture, Place, Source
 from trifacet.lint.names import LONGEST_CONTEXT
 
 _MAIN = "http://schemas.openxmlformats.org/drawingml/2006/main"
@@ -121,6 +123,31 @@ class Package:
             data = self.archive.read(part)
             self._trees[part] = data, read_xml(data, f"{self.path}: {part}", namespaces=False)
         return self._trees[part]
+
+
+@dataclass
+class OfficeFormat:
+    """A format: its name, its endings, and what reads the places of a package with their drawings, in order."""
+
+    name: str
+    suffixes: Sequence[str]
+    read: Callable[[Package], Iterator[tuple[Place, Drawing]]]
+    largest = MAX_ARCHIVE
+
+    def places(self, data: bytes, path: str) -> Iterator[Place]:
+        """The uses of pictures."""
+        yield from (place for place, _ in self.read(Package(data, path)))
+
+    def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
+        """The document with other texts; "" marks a drawing as decorative."""
+        package = Package(data, path)
+        read = list(self.read(package))
+        places = [place for place, _ in read]
+        editable(places, edits, path)
+        refuse_described(edits, path)
+        after = package.edited({place.key: drawing for place, drawing in read}, edits)
+        check_result(places, list(self.places(after, path)), edits, path)
+        return after
 
 
 def related(element: Element, name: str, relations: Mapping[str, Relation]) -> Relation | None:

@@ -6,12 +6,13 @@ readers and is no place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from trifacet.describing.formats.found import check_result, editable, found, refuse_described
+from trifacet.describing.formats.found import found
 from trifacet.describing.formats.markup import Element
 from trifacet.describing.formats.office import (
     Drawing,
+    OfficeFormat,
     Package,
     Relation,
     is_fallback,
@@ -20,33 +21,9 @@ from trifacet.describing.formats.office import (
     related,
     words_of,
 )
-from trifacet.describing.formats.zipped import MAX_ARCHIVE
-from trifacet.describing.place import Around, Edit, Place
+from trifacet.describing.place import Around, Place
 
 _TITLES = ("title", "ctrTitle")
-
-
-class Slides:
-    """The format: see the module."""
-
-    name = "slides"
-    suffixes: Sequence[str] = (".pptx", ".pptm", ".ppsx", ".potx")
-    largest = MAX_ARCHIVE
-
-    def places(self, data: bytes, path: str) -> Iterator[Place]:
-        """The uses of pictures, slide by slide."""
-        yield from (place for place, _ in _read(Package(data, path)))
-
-    def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
-        """The presentation with other texts; "" marks a drawing as decorative."""
-        package = Package(data, path)
-        read = list(_read(package))
-        places = [place for place, _ in read]
-        editable(places, edits, path)
-        refuse_described(edits, path)
-        after = package.edited({place.key: drawing for place, drawing in read}, edits)
-        check_result(places, list(self.places(after, path)), edits, path)
-        return after
 
 
 def _read(package: Package) -> Iterator[tuple[Place, Drawing]]:
@@ -119,4 +96,4 @@ def _link(element: Element, relations: Mapping[str, Relation]) -> str:
     return relation.target if relation else click.attributes.get("action", "")
 
 
-FORMAT = Slides()
+FORMAT = OfficeFormat("slides", (".pptx", ".pptm", ".ppsx", ".potx"), _read)

@@ -7,41 +7,26 @@ styles, in whatever language they are called.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from trifacet.describing.formats.found import check_result, editable, found, refuse_described
+from trifacet.describing.formats.found import found
 from trifacet.describing.formats.markup import Element
-from trifacet.describing.formats.office import Drawing, Package, Relation, is_fallback, picture_of, related, words_of
-from trifacet.describing.formats.zipped import MAX_ARCHIVE
-from trifacet.describing.place import Around, Edit, Place
+from trifacet.describing.formats.office import (
+    Drawing,
+    OfficeFormat,
+    Package,
+    Relation,
+    is_fallback,
+    picture_of,
+    related,
+    words_of,
+)
+from trifacet.describing.place import Around, Place
 
 _PARTS = ("header", "footer", "footnotes", "endnotes")
 _FRAMES = ("inline", "anchor")
 _HEADING = re.compile(r"heading ([1-9])")
 _CAPTION = 99  # as a level, in the table of styles
-
-
-class Word:
-    """The format: see the module."""
-
-    name = "word"
-    suffixes: Sequence[str] = (".docx", ".docm", ".dotx", ".dotm")
-    largest = MAX_ARCHIVE
-
-    def places(self, data: bytes, path: str) -> Iterator[Place]:
-        """The uses of pictures, those of the text before those of headers, footers and notes."""
-        yield from (place for place, _ in _read(Package(data, path)))
-
-    def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
-        """The document with other texts; "" marks a drawing as decorative."""
-        package = Package(data, path)
-        read = list(_read(package))
-        places = [place for place, _ in read]
-        editable(places, edits, path)
-        refuse_described(edits, path)
-        after = package.edited({place.key: drawing for place, drawing in read}, edits)
-        check_result(places, list(self.places(after, path)), edits, path)
-        return after
 
 
 def _read(package: Package) -> Iterator[tuple[Place, Drawing]]:
@@ -179,4 +164,4 @@ def _value(element: Element) -> str:
     return next((value for name, value in element.attributes.items() if name.rpartition(" ")[2] == "val"), "")
 
 
-FORMAT = Word()
+FORMAT = OfficeFormat("word", (".docx", ".docm", ".dotx", ".dotm"), _read)
