@@ -112,3 +112,8 @@ def json_or_table(
         write_json(document, json_path)
     if json_path != "-":
         print_table(title, columns, rows)
+
+
+def tell_failure(problem: str) -> None:
+    """Say why a server could not do something; it goes on."""
+    err.tell(ERROR, f" {plain(problem)}")

@@ -12,8 +12,8 @@ import typer
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import require
-from trifacet.cli.common import ERROR, WARNING, err, out, plain, write_json
-from trifacet.cli.options import a_number
+from trifacet.cli.common import WARNING, err, plain, tell_failure, write_json
+from trifacet.cli.people import HERE, HostOption, MinutesOption, PortOption, names_of, open_page
 from trifacet.cli.review_tables import print_summary
 from trifacet.settings.section import MOST
 
@@ -29,7 +29,6 @@ class ExportKind(StrEnum):
     PREFERENCES = "preferences"
 
 
-_HERE = "127.0.0.1"
 _STORE = Path("review.sqlite")
 
 
@@ -55,20 +54,9 @@ def review(
         typer.Option(metavar="NAME", help="A judge with an own link, may be repeated; none: one link asks for names."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="The first N samples only.")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; not a loopback one: open to others.")] = _HERE,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8737,
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            "--for",
-            metavar="MINUTES",
-            min=0,
-            max=1_000_000,
-            callback=a_number,
-            help="End after so many minutes.",
-            show_default=False,
-        ),
-    ] = None,
+    host: HostOption = HERE,
+    port: PortOption = 8737,
+    minutes: MinutesOption = None,
     summary: Annotated[bool, typer.Option("--summary", help="Print what the store's votes say; no server.")] = False,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="PATH", help="Write the summary as JSON; - for standard output.")
@@ -137,40 +125,24 @@ def _serve(
     review: Review, images: Path, path: Path, judges: list[str], host: str, port: int, minutes: float | None
 ) -> None:
     from trifacet.review.app import create_app
-    from trifacet.review.desk import Desk, judges_name
+    from trifacet.review.desk import Desk
     from trifacet.review.pictures import Pictures
     from trifacet.review.store import Store
-    from trifacet.web.access import Access, is_loopback
-    from trifacet.web.server import address_of, bind, serve
+    from trifacet.web.access import Access
+    from trifacet.web.server import bind
 
-    names = [judges_name(name) for name in judges]
-    if None in names or len({name.casefold() for name in names if name}) < len(names):
-        raise TrifacetError("--judge takes a name of 1 to 60 letters, each judge's once")
+    names = names_of(judges, "judge")
     _warn_of_images(review, images)
     store = Store(path, review)
     bound = bind(host, port)
-    access = Access(store.secret, [name for name in names if name])
+    access = Access(store.secret, names)
     try:
-        app = create_app(Desk(store, review, Pictures(images)), access, host, _tell_failure)
-        if not is_loopback(host):
-            err.tell(
-                WARNING,
-                f" the page listens at {plain(host)}, not at this machine alone: whoever has a "
-                "link can read the posts and vote, and all travels unencrypted. Use it in a network that you trust.",
-            )
-        for name in access.judges or ("",):
-            out.print(f"{plain(name) + ': ' if name else ''}{address_of(bound, host)}/?token={access.token(name)}")
-        sys.stdout.flush()
-        err.print("Ctrl-C ends the review; the same command continues it.")
-        serve(app, bound, minutes=minutes, tell=_tell_failure)
+        app = create_app(Desk(store, review, Pictures(images)), access, host, tell_failure)
+        open_page(app, bound, host, access, "read the posts and vote", minutes)
     finally:
         bound.close()
         err.print(_how_far(store), soft_wrap=True)
         store.close()
-
-
-def _tell_failure(problem: str) -> None:
-    err.tell(ERROR, f" {plain(problem)}")
 
 
 def _warn_of_images(review: Review, images: Path) -> None:

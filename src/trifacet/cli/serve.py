@@ -11,7 +11,7 @@ import typer
 
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import require
-from trifacet.cli.common import ERROR, WARNING, err, out, plain
+from trifacet.cli.common import WARNING, err, out, plain, tell_failure
 from trifacet.cli.describe import DeviceOption, Dtype, DtypeOption
 from trifacet.cli.options import a_number
 from trifacet.serving.limits import Limits
@@ -96,16 +96,16 @@ def serve(
     bound = bind(host, port)
     try:
         hosted = load(models, dtype=dtype, device=device)
-        desk = Desk(hosted, limits, _tell_failure)
+        desk = Desk(hosted, limits, tell_failure)
         try:
-            app = create_app(desk, host, token, _tell_failure)
+            app = create_app(desk, host, token, tell_failure)
             if not is_loopback(host):
                 told = f" the server listens at {plain(host)}, and all travels unencrypted: put a TLS proxy before it"
                 err.tell(WARNING, told)
             place = address_of(bound, host)
             out.print(f"{place}/v1 serves {plain(', '.join(hosted))}; {place}/ is a page for people")
             sys.stdout.flush()
-            answer(app, bound, tell=_tell_failure, answering=timeout + 60, leaving=desk.done)
+            answer(app, bound, tell=tell_failure, answering=timeout + 60, leaving=desk.done)
         except KeyboardInterrupt:  # the signal that it was stopped by, once all is written
             err.print("stopped")
         finally:
@@ -127,7 +127,3 @@ def _token(file: Path | None) -> str | None:
             f"{plain(where)} holds no token: write {_SHORTEST} to {_LONGEST} characters of ASCII without blanks"
         )
     return token
-
-
-def _tell_failure(problem: str) -> None:
-    err.tell(ERROR, f" {plain(problem)}")
