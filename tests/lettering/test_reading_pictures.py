@@ -198,4 +198,6 @@ def test_memory_stays_flat(rapid):
     before = resident()
     for number in range(first, first + reads):
         read(number)
+        if not (number - first) % (reads // 10):
+            print(f"{number} reads: {resident() / 1e6:.0f} MB")
     assert resident() - before < 30_000_000
