@@ -178,11 +178,10 @@ def test_a_picture_that_takes_long_keeps_nobody_from_another_sample(folder):
         order = judges_order(served.store.seed, "Ada", 4)
         slow = order.index(0) + 1
         waiting = [served.send(served.request(f"/sample/{slow}", more="Connection: close\r\n")) for _ in range(6)]
-        begun = time.monotonic()
-        for place in {1, 2, 3, 4} - {slow}:
+        for place in {1, 2, 3, 4} - {slow}:  # while that one is held
             assert served.answer(f"/sample/{place}").startswith(b"HTTP/1.1 200")
             assert served.answer(f"/picture/{place}/0").startswith(b"HTTP/1.1 200")
-        assert served.answer("/answers").startswith(b"HTTP/1.1 200") and time.monotonic() - begun < 2
+        assert served.answer("/answers").startswith(b"HTTP/1.1 200")
         free.set()
         for client in waiting:
             assert client.makefile("rb").readline().startswith(b"HTTP/1.1 200")
