@@ -196,6 +196,7 @@ def kinds() -> dict[str, Kind]:
     """Every kind of file, by a name."""
     from trifacet.benchmarks.known.mme import SUBTASKS
     from trifacet.data.tables import peek
+    from trifacet.describing.wordpress.plan import read_plan
     from trifacet.llm.prompts import load_prompt
     from trifacet.metrics.inputs import read_predictions, read_targets
 
@@ -215,6 +216,17 @@ def kinds() -> dict[str, Kind]:
                "chosen": {"from": "gpt", "value": "A dog."}, "rejected": {"from": "gpt", "value": "A cat."}}  # fmt: skip
     info = json.dumps({"d": {"file_name": "d.jsonl", "formatting": "sharegpt", "ranking": True,
                              "columns": {"messages": "conversations", "chosen": "chosen"}, "tags": {"role_tag": "from"}}}).encode()  # fmt: skip
+    text = {"key": "img@0", "picture": "a.png", "before": None, "alt": "A dog", "suggestion": ""}
+    update = {
+        "post": 7,
+        "type": "post",
+        "title": "A",
+        "field": "content",
+        "digest": "0" * 64,
+        "after": "1" * 64,
+        "texts": [text],
+    }
+    plan = {"kind": "trifacet-wordpress-plan", "version": 1, "site": "https://example.org", "updates": [update]}
     post = {"id": 7, "text": "A post", "alt_text": "A dog.", "image": "a.png", "more": 1.5}
     tweet = {"id_str": "1", "full_text": "Look https://t.co/a", "extended_entities": {"media": [
         {"type": "photo", "media_url_https": "https://x.example/a.jpg", "ext_alt_text": "A dog."}]}}  # fmt: skip
@@ -309,6 +321,7 @@ def kinds() -> dict[str, Kind]:
         "vectors": Kind("d.safetensors", _vector_bytes(), _vectors),
         "probe": Kind("d.json", json.dumps(probe).encode(), _probe),
         "prompt": Kind("d.txt", prompt, _prompt),
+        "wordpress.plan": Kind("d.json", json.dumps(plan).encode(), read_plan),
         "gate.probes": Kind("d.jsonl", _lines({"id": "p", "reference": "A dog", "answer": "A cat", "label": False, "image": "a.png"}), _gate_probes, {"a.png": _picture()}),
         "lint.jsonl": Kind("d.jsonl", _lines({"alt": "A dog", "context": "p"}), _lint),
         "lint.json": Kind("d.json", json.dumps([pair]).encode(), _lint),

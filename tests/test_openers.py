@@ -26,7 +26,8 @@ EXCEPTIONS = {
     "archives, whose bytes are in memory": "describing/formats/zipped",
     "pictures, which have a decoder": "base/images data/shards demo/endpoint_server describing/rasters",
     "state that the program keeps": (
-        "base/claims base/files base/journal base/seals describing/patching engine/reference evaluation/run_folder "
+        "base/claims base/files base/journal base/seals describing/patching "
+        "describing/wordpress/journal engine/reference evaluation/run_folder "
         "generation/results "
         "llm/answers_file base/sqlite_file reports/funnel/page runs/folder runs/keeping building/asking building/build "
         "building/card "

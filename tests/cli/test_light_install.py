@@ -41,6 +41,7 @@ NEEDING = {
     "probe pairs.jsonl --model m --output probe": "train",
     "review texts.jsonl texts.jsonl --data pairs.jsonl": "review",
     "read a.png": "lettering",
+    "alt wordpress fetch --site https://example.org --user ada --password-file texts.jsonl": "alt",
 }
 COME_ALONG = {"pydantic_core", "markupsafe", "starlette", "huggingface_hub", "cv2"}  # with one that is required
 POSIX_MODULES = ["fcntl", "resource", "pwd", "grp", "termios"]

@@ -166,8 +166,14 @@ def test_an_export_tells_posts_and_the_library():
 @searched(30)
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.data())
 def test_an_export_changes_its_texts_and_nothing_else(alts, data):
+    def image(alt, new):  # shortcodes run in attributes too
+        told = made.wp_image(alt)
+        return told.replace("[", "&#91;").replace("]", "&#93;") if new else told
+
     def export(posts, library):
-        items = [made.wp_item(number, "post", content=made.wp_image(alt)) for number, alt in enumerate(posts)]
+        items = [
+            made.wp_item(number, "post", content=image(alt, alt != alts[number])) for number, alt in enumerate(posts)
+        ]
         items += [made.wp_item(50 + n, "attachment", url="u.png", alt=alt) for n, alt in enumerate(library)]
         return made.wxr(*items)
 

@@ -21,7 +21,7 @@ EXTRAS = {
     "cluster": ("ray",),
     "ner": ("spacy",),
     "lettering": ("rapidocr", "onnxruntime"),
-    "alt": ("resvg_py", "pillow_heif"),
+    "alt": ("resvg_py", "pillow_heif", "httpx2"),
     "hub": ("datasets",),
     "gguf": ("xllamacpp",),
     "four-bit": ("bitsandbytes",),

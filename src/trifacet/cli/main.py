@@ -24,6 +24,7 @@ from trifacet.cli import (
     alt_apply,  # noqa: F401 - it adds commands to alt
     alt_review,  # noqa: F401 - it adds a command to alt
     alt_suggest,  # noqa: F401 - it adds commands to alt
+    alt_wordpress,  # noqa: F401 - it adds commands to alt
     benchmarks,
     build,
     compare,

@@ -69,14 +69,17 @@ class Document:
         return self._line
 
     def html(
-        self, element: Element, around: Around, fixed: Callable[[bytes, Place], str] | None = None
+        self, element: Element, around: Around, fixed: Callable[[bytes, Place], str] | None = None, more: str = ""
     ) -> Iterator[Spot]:
-        """The pictures in the HTML that an element holds as text; ``around`` has what stands outside it."""
+        """The pictures in the HTML that an element holds as text; ``around`` has what stands outside it.
+
+        ``fixed`` says why one can't be changed; ``more`` are characters that texts are to have as references only.
+        """
         inside = Inside(self.data, element)
         if b"<" not in inside.bytes:
             return
         line, text = self.line(element.inner), inside.bytes.decode("utf-8", "surrogateescape")
-        places = unique([one for one, _ in read_elements(text, text, self.path)])
+        places = unique([one for one, _ in read_elements(text, text, self.path, more)])
         for place, write in ((one.place, one.write) for one in places):
             about = replace(place.around, page=around.page, language=place.around.language or around.language)
             why = place.fixed or (fixed(inside.bytes, place) if fixed else "")

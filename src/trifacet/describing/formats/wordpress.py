@@ -19,8 +19,9 @@ from trifacet.describing.formats.markup import MAX_XML, Element, Inside, Splice,
 from trifacet.describing.formats.plain_html import words_of_html
 from trifacet.describing.place import Around, Edit, Place
 
-_EXPORT = "http://wordpress.org/export/"
-_FIELD = "_wp_attachment_image_alt"
+EXPORT = "http://wordpress.org/export/"
+SHORTCODES = "[]"  # WordPress runs them in attributes too: texts have these as references
+ALT_FIELD = "_wp_attachment_image_alt"
 _BLOCK = re.compile(r"<!--\s+(/)?wp:([a-z0-9/_-]+)\s+(\{[^<>]*\}\s+)?(/)?-->")
 _OFFSET = re.compile(r"@(\d+)")
 _TWICE = "its block keeps the text a second time: change it in WordPress's editor"
@@ -35,7 +36,7 @@ class WordPress:
 
     def begins(self, start: bytes) -> bool:
         """Whether it is an export of WordPress's."""
-        return _EXPORT.encode() in start
+        return EXPORT.encode() in start
 
     def places(self, data: bytes, path: str) -> Iterator[Place]:
         """The uses of pictures, post by post."""
@@ -49,21 +50,21 @@ class WordPress:
 def _read(document: Document) -> Iterator[Spot]:
     root = document.root
     items = list(root.all("item"))
-    titles = {_said(item, "post_id"): _plain(item, "title") for item in items}
+    titles = {said_in(item, "post_id"): plain_of(item, "title") for item in items}
     language = next((one.words for one in root.all("language")), "")
     for item in items:
-        title = _plain(item, "title")
-        if _said(item, "post_type") == "attachment":
-            address = _said(item, "attachment_url")
+        title = plain_of(item, "title")
+        if said_in(item, "post_type") == "attachment":
+            address = said_in(item, "attachment_url")
             if re.search(r"\.(?:jpe?g|png|gif|webp|avif|svg|heic|bmp)$", address, re.IGNORECASE):
-                yield _attachment(document, item, titles.get(_said(item, "post_parent"), ""), language)
+                yield _attachment(document, item, titles.get(said_in(item, "post_parent"), ""), language)
             continue
         for element in item.elements:
-            if element.name == CONTENT or (element.local == "encoded" and element.name.startswith(_EXPORT)):
-                yield from document.html(element, Around(page=title, language=language), _fixed)
+            if element.name == CONTENT or (element.local == "encoded" and element.name.startswith(EXPORT)):
+                yield from document.html(element, Around(page=title, language=language), fixed_by_block, SHORTCODES)
 
 
-def _fixed(html: bytes, place: Place) -> str:
+def fixed_by_block(html: bytes, place: Place) -> str:
     """Why a picture of a post can't be changed: the innermost block around it has a text of its own."""
     offset = _OFFSET.search(place.key)
     starts, twice = _blocks(html)
@@ -96,14 +97,14 @@ def _has_alt(settings: str) -> bool:
 
 def _attachment(document: Document, item: Element, parent: str, language: str) -> Spot:
     metas = [one for one in item.elements if one.local == "postmeta"]
-    meta = next((one for one in metas if _said(one, "meta_key") == _FIELD), None)
+    meta = next((one for one in metas if said_in(one, "meta_key") == ALT_FIELD), None)
     value = next((one for one in meta.elements if one.local == "meta_value"), None) if meta else None
     inside = Inside(document.data, value) if value else None
-    picture = picture_at(_said(item, "attachment_url"))
+    picture = picture_at(said_in(item, "attachment_url"))
     around = Around(
-        caption=_plain(item, "encoded", "excerpt"),
-        before=_plain(item, "encoded", "content"),
-        title=_plain(item, "title"),
+        caption=plain_of(item, "encoded", "excerpt"),
+        before=plain_of(item, "encoded", "content"),
+        title=plain_of(item, "title"),
         page=parent,
         language=language,
         file_name=file_name(picture),
@@ -136,19 +137,21 @@ def _added(data: bytes, item: Element, metas: Sequence[Element], text: str) -> S
     end = b"\r\n" if indent.startswith(b"\n") and data[line - 1 : line] == b"\r" else b"\n"
     indent = end + indent[1:]
     made = (
-        indent + b"<W:postmeta>" + indent + b"<W:meta_key><![CDATA[%s]]></W:meta_key>" % _FIELD.encode()
+        indent + b"<W:postmeta>" + indent + b"<W:meta_key><![CDATA[%s]]></W:meta_key>" % ALT_FIELD.encode()
         + indent + b"<W:meta_value><![CDATA[%s]]></W:meta_value>" + indent + b"</W:postmeta>"
     )  # fmt: skip
     content = text.encode().replace(b"]]>", b"]]]]><![CDATA[>")
     return Splice(before.end, before.end, made.replace(b"W:", prefix + b":") % content)
 
 
-def _said(item: Element, name: str) -> str:
-    one = next((one for one in item.elements if one.local == name and one.name.startswith(_EXPORT)), None)
+def said_in(item: Element, name: str) -> str:
+    """What a post says of itself in one of the export's own elements; "" where it has none."""
+    one = next((one for one in item.elements if one.local == name and one.name.startswith(EXPORT)), None)
     return one.text.strip() if one else ""
 
 
-def _plain(item: Element, name: str, space: str = "") -> str:
+def plain_of(item: Element, name: str, space: str = "") -> str:
+    """The words of an element of a post; ``space`` is a part of its namespace."""
     one = next((one for one in item.elements if one.local == name and space in one.name), None)
     return words_of_html(one.text) if one else ""
 
