@@ -83,7 +83,8 @@ def test_verify_names_what_is_damaged(recipe, tmp_path):
     [
         (["--report", "--verify"], "are commands of their own; give one"),
         (["--overwrite", "--estimate"], "--overwrite begins the run anew; give it alone"),
-        (["--dry-run", "0"], "--dry-run"),
+        (["--dry-run", "--sample", "0"], "--sample"),
+        (["--dry-run", "--ray", "auto"], "leave out --ray"),
         (["--set", "verification.vote=3"], "verification.vote"),
         (["--set", "verification.votes=3"], "3 votes at temperature 0 are one vote"),
     ],
@@ -166,7 +167,7 @@ def test_a_run_ends_with_its_rounds_and_the_path_of_its_report(real):
 
 @pytest.mark.endurance  # two more starts of everything
 def test_a_trial_and_an_estimate_leave_the_run_alone(real):
-    code, out, err = trifacet(real, "--dry-run", "2", "--set", f"output={real.parent / 'other'}")
+    code, out, err = trifacet(real, "--dry-run", "--sample", "2", "--set", f"output={real.parent / 'other'}")
     assert code == 0, err
     assert out.splitlines()[-1] == str(real.parent / "other.dry-run" / "report.html")
     assert not (real.parent / "other").exists()

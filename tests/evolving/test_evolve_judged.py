@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from ending import with_ends
-from small_evolving import DPO, endpoint_file, field_of, files_of, recipe_of, rows_of
+from small_evolving import DPO, endpoint_file, field_of, files_of, recipe_of, rows_of, words_of
 
 from trifacet.data.formats import read_samples
 from trifacet.demo.endpoint_server import ScriptedEndpoint
@@ -24,6 +26,10 @@ def likes_long(messages) -> str:
 
 def likes_the_first(messages) -> str:
     return '{"better": "A"}'
+
+
+def biases_of(output: Path, number: int = 1) -> dict:
+    return json.loads((output / f"round-{number}" / "round.json").read_text(encoding="utf-8"))["biases"]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,9 @@ def test_the_model_learns_from_its_own_best_and_worst_answers_again_and_again(tm
         before, calls = files_of(tmp_path / "out"), endpoint.calls.received
         evolve(recipe)
         assert (files_of(tmp_path / "out"), endpoint.calls.received) == (before, calls)
+    judged = biases_of(tmp_path / "out")["judge"]
+    assert (judged["longer"]["value"], judged["unread"]["value"]) == (1.0, 0.0)
+    assert biases_of(tmp_path / "out")["auc"]["longer"]["value"] > 0.5
     known = [sample.id for sample in read_samples(unscored_world / "test.jsonl", "test")]
     for number in (1, 2):
         home = tmp_path / "out" / f"round-{number}"
@@ -82,6 +91,37 @@ def test_a_judge_that_goes_by_the_place_gives_no_pair(tmp_path, unscored_world, 
     assert (done.pairs, done.model, told["pairs"]) == (None, None, 0)
     assert set(told["fates"]) <= {"none accepted", "refused"}
     assert all(row["outcome"] != "accepted" for row in records(tmp_path / "out" / "round-1", "verdicts"))
+    judged = biases_of(tmp_path / "out")["judge"]
+    assert [judged[name]["value"] for name in ("first", "consistent", "unread")] == [1.0, 0.0, 0.0]
+    compared = len(records(tmp_path / "out" / "round-1", "judgements"))
+    assert (judged["first"]["count"], judged["consistent"]["count"]) == (2 * compared, compared)
+
+
+def test_the_judge_is_asked_what_the_model_was_asked_by_a_prompt_that_can_be_replaced(tmp_path, unscored_world, model):
+    asked = []
+
+    def judge(messages):
+        asked.append([message["content"] for message in messages[:-1]] + [words_of(messages)])
+        return likes_long(messages)
+
+    rows = [json.dumps(row | {"prompt": "Name the colours."}) for row in rows_of(unscored_world / "test.jsonl")[:3]]
+    rows += [json.dumps(row | {"context": ""}) for row in rows_of(unscored_world / "test.jsonl")[3:]]
+    data = shutil.copytree(unscored_world, tmp_path / "posts")
+    (data / "few.jsonl").write_text("\n".join(rows) + "\n")
+    own = tmp_path / "prompts"
+    own.mkdir()
+    (own / "judge-answers.txt").write_text("Mine.\n---\n{context}\nRequest: {instruction}\nText A: {a}\nText B: {b}\n")
+    with ScriptedEndpoint(judge) as endpoint:
+        changes = CHANGES | {"judge": endpoint_file(tmp_path / "judge.yaml", endpoint.base_url), "rounds.count": 1}
+        for number, more in enumerate(({}, {"roles.verifier.prompt": str(own)})):
+            changes |= {"samples": "few.jsonl", "sampling": {"normal": 6, "contrastive": 0}, **more}
+            evolve(recipe_of(tmp_path / f"{number}", data, model, changes))
+    requests = {json.loads(re.search(r"^Request: (.*)$", words[-1], re.MULTILINE)[1]) for words in asked}
+    assert requests == {"Name the colours.", "Write alt-text."}
+    without = [words[-1] for words in asked if "Write alt-text." in words[-1] and "Post: " in words[-1]]
+    assert not without, "a sample without a post is asked about without that line"
+    assert {"alt-text" in words[0] for words in asked} == {False}
+    assert {words[0] for words in asked if words[0] == "Mine."} == {"Mine."}
 
 
 def test_what_judging_costs_is_told_before(tmp_path, unscored_world, model):

@@ -10,10 +10,11 @@ from small_evolving import recipe_of, rows_of
 from trifacet.base.errors import DataError
 from trifacet.base.journal import Journal
 from trifacet.data.records import TestSample
+from trifacet.evolving.part_records import counted, summed
 from trifacet.evolving.parts import Part
 from trifacet.evolving.records import Fate, as_row
 from trifacet.evolving.round_samples import first_samples, read_index, read_samples, write_parts
-from trifacet.evolving.rounds import counted, hard_samples, summed
+from trifacet.evolving.rounds import hard_samples
 
 WORDS = "A post of some length. " * 100
 

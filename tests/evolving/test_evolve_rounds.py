@@ -80,7 +80,8 @@ def test_every_row_is_accounted_for_in_every_round(plain, posts):
         assert [fate["sample"] for fate in fates] == asked_about
         assert sum(told["fates"].values()) == told["rows"] == len(fates)
         assert told["fates"] == dict(Counter(fate["what"] for fate in fates))
-        assert told["pairs"] == len(records(home, "pairs")) == len(rows_of(home / "preference.jsonl"))
+        assert told["pairs"] == len(rows_of(home / "preference.jsonl"))
+        assert told["pairs"] + told["lengths"]["left_out"] == len(records(home, "pairs"))
         assert told["feedback_pairs"] == len(rows_of(home / "feedback.jsonl"))
         if number == 1:
             assert asked_about == known
@@ -247,13 +248,20 @@ def test_generator_and_reviser_learn_between_rounds_and_the_base_is_aligned_on_a
     assert not (home / "round-2" / "generator").exists(), "what nobody would use is not trained"
     outcome = first["metrics"]["generator"]
     assert (outcome["metric"], outcome["against"], outcome["samples"]) == ("length", "base", 6)
-    next_one = "base" if outcome["harm"] else "round-1"
-    assert first["next"] == {"generator": next_one, "reviser": "round-1"}
+    revising = first["metrics"]["reviser"]
+    assert (revising["metric"], revising["against"], revising["samples"]) == ("length", "base", 6)
+    harm = {role: told["harm"] for role, told in first["metrics"].items()}
+    assert first["next"] == {role: "base" if harm[role] else "round-1" for role in ("generator", "reviser")}
     second = document(home / "round-2")["made_with"]
-    assert second["reviser"]["weights"] != first["made_with"]["reviser"]["weights"]
+    assert (second["reviser"]["weights"] == first["made_with"]["reviser"]["weights"]) == harm["reviser"]
     assert (second["generator"]["weights"] == first["made_with"]["generator"]["weights"]) == outcome["harm"]
     assert second["verifier"] == first["made_with"]["verifier"]
     assert done.model == home / "aligned" / "models" / "aligned" / "model"
+    told = read_document(home / "held-out" / "aligned.json", "")
+    assert (told["metric"], told["against"], told["samples"]) == ("length", "base", 6), (
+        "what is handed over is measured"
+    )
+    assert done.document["outcome"] == told
     pairs = rows_of(done.pairs)
     assert pairs == [row for number in (1, 2) for row in rows_of(home / f"round-{number}" / "preference.jsonl")]
     scores = json.loads((home / "held-out" / "test" / "scores.json").read_text(encoding="utf-8"))
@@ -290,14 +298,81 @@ def test_a_round_that_did_harm_is_told_and_is_no_start_unless_asked(posts, model
     assert outcome["value"] < outcome["its_value"]
     assert document(tmp_path / "out" / "round-1")["next"] == {"generator": next_one}
     said = " ".join(capfd.readouterr().err.split())
-    assert "round 1 did harm (accepted" in said
+    assert "round 1, generator did harm (accepted" in said
     assert ("what follows starts from base" in said) == (keep == "best")
+
+
+@pytest.mark.parametrize(("keep", "next_one"), [("best", "base"), ("last", "round-1")])
+def test_a_reviser_whose_revisions_do_harm_is_told_and_is_no_start_unless_asked(
+    posts, model, tmp_path, capfd, keep, next_one
+):
+    """Of texts about held-out posts the verifier takes what the base makes of them, and nothing else."""
+    known: set[str] = set()
+
+    def verdict(messages):
+        if field_of(messages, "Reference").startswith("held-out"):
+            return "yes" if field_of(messages, "Answer") in known else "no"
+        return by_lot(messages)
+
+    held = shutil.copytree(posts, tmp_path / "posts")
+    rows = [
+        row | {"id": f"held {row['id']}", "references": [f"held-out {row['id']}"]}
+        for row in rows_of(held / "samples.jsonl")
+    ]
+    (held / "validation.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ScriptedEndpoint(verdict) as endpoint:
+        verifier = endpoint_file(tmp_path / "verifier.yaml", endpoint.base_url)
+        recipe = recipe_of(
+            tmp_path / "out", held, model,
+            {"samples": "samples.jsonl", "roles.verifier.endpoint": verifier, "data.validation": "validation.jsonl",
+             "rounds.reviser": DPO | {"learning_rate": 0.02}, "rounds.keep": keep},
+        )  # fmt: skip
+        before = HeldOut(recipe.model_copy(update={"output": str(tmp_path / "before")}), "validation")
+        made = before.revised("base", model, "base", before.texts("base", model))
+        known |= {text.text for text in made}
+        evolve(recipe)
+        assert endpoint.calls.twice == 0
+        calls, files = endpoint.calls.received, files_of(tmp_path / "out")
+        evolve(recipe)
+        assert (endpoint.calls.received, files_of(tmp_path / "out")) == (calls, files)
+    first = document(tmp_path / "out" / "round-1")
+    outcome = first["metrics"]["reviser"]
+    assert (outcome["metric"], outcome["against"], outcome["harm"]) == ("accepted", "base", True)
+    assert outcome["value"] < outcome["its_value"] == sum(bool(text.text) for text in made) / len(made)
+    assert first["next"] == {"reviser": next_one}
+    second = document(tmp_path / "out" / "round-2")["made_with"]["reviser"]
+    assert (second == first["made_with"]["reviser"]) == (keep == "best")
+    assert "round 1, reviser did harm (accepted" in " ".join(capfd.readouterr().err.split())
+
+
+def test_held_out_samples_that_changed_are_refused_with_the_key(posts, model, asked, tmp_path):
+    held = shutil.copytree(posts, tmp_path / "posts")
+    changes = {"data.validation": "validation.jsonl", "data.test": "test.jsonl", "rounds.count": 1}
+    evolved(tmp_path / "out", held, model, asked[1], changes)
+    for split in ("validation", "test"):
+        before = (held / f"{split}.jsonl").read_bytes()
+        (held / f"{split}.jsonl").write_bytes(before[: before.index(b"\n") + 1])
+        with pytest.raises(TrifacetError, match=f"data.{split} has changed since"):
+            evolved(tmp_path / "out", held, model, asked[1], changes)
+        (held / f"{split}.jsonl").write_bytes(before)
+    evolved(tmp_path / "out", held, model, asked[1], changes)
+    (held / "validation.jsonl").unlink()
+    with pytest.raises(TrifacetError, match=r"data.validation: no file"):
+        evolved(tmp_path / "out", held, model, asked[1], changes)
+
+
+def test_a_metric_that_there_is_not_is_told_before_anything_is_sampled_or_trained(posts, model, asked, tmp_path):
+    changes = {"data.validation": "validation.jsonl", "rounds.generator": DPO, "rounds.metric": "lenght"}
+    with pytest.raises(TrifacetError, match=r"rounds.metric 'lenght' is not measured; there are .*length"):
+        evolved(tmp_path / "out", posts, model, asked[1], changes)
+    assert asked[0].calls.received == 0 and not (tmp_path / "out" / "round-1").exists()
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"rounds.generator": DPO, "rounds.keep": "best"}, "set data.validation"),
+        ({"rounds.reviser": DPO, "rounds.keep": "best"}, "set data.validation"),
         ({"rounds.metric": "length"}, "set data.validation"),
         ({"rounds.generator": DPO, "roles.generator": {"endpoint": "x.yaml"}}, "rounds.generator: null"),
         ({"judge": "judge.yaml"}, "rounds.generator"),

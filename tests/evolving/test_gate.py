@@ -11,7 +11,8 @@ from trifacet.base.seals import read_document
 from trifacet.data.records import TestSample
 from trifacet.demo.endpoint_server import ScriptedEndpoint, last_text, request_images
 from trifacet.evolving.cast import Cast
-from trifacet.evolving.gate import FEWEST, FILE, NO_PICTURE, OTHER_ORDER, run_gate, samples_of_tasks
+from trifacet.evolving.gate import FILE, run_gate, samples_of_tasks
+from trifacet.evolving.gate_document import FEWEST, NO_PICTURE, OTHER_ORDER
 from trifacet.evolving.probes import make_probes
 
 COUNT = 12

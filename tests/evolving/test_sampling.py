@@ -417,7 +417,7 @@ def test_a_picture_of_another_sample_that_cannot_be_used_is_passed_over_like_its
 
 def test_progress_says_whose_texts_are_waited_for(evolve_recipe, questions, tmp_path):
     said = set()
-    with listening(lambda step: said.add(str(step).rpartition(" ")[0])), Cast(evolve_recipe()) as cast:
+    with listening(lambda steps: said.update(map(str, steps))), Cast(evolve_recipe()) as cast:
         part = Part(tmp_path / "round-1", 0, 1)
         answers = sample_answers(questions[:2], cast, cast.recipe, part)
         revise(questions[:2], answers, cast, cast.recipe, part)

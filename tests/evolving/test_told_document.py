@@ -14,6 +14,7 @@ from trifacet.evolving.kept import parts_of, rounds_of
 from trifacet.evolving.picking import ANSWERS, EXAMPLES
 from trifacet.evolving.verified import verify
 from trifacet.evolving.warnings import warnings_of
+from trifacet.reports.evolving.page import render_evolve_page
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +151,23 @@ def test_a_gate_without_enough_probes_is_told(document):
     assert "2 right, 3 wrong" in said and "gate.samples" in said
     enough = few | {"all": {"passed": True, "right": 50, "wrong": 50}}
     assert not any("too few probes" in one for one in warnings_of(document | {"gate": enough}))
+
+
+def test_a_biased_judge_an_alignment_that_did_harm_and_lengths_that_stay_apart_are_warned_of(tmp_path):
+    document = evolve_document(make_run(tmp_path / "run", 12, rounds=1, gate=a_gate(True)))
+    first = document["rounds"][0]
+    quiet = warnings_of(document)
+    first["biases"] = dict(first["biases"]) | {
+        "judge": {"first": {"value": 0.9, "interval": [0.85, 0.94], "count": 90}}
+    }
+    first["lengths"] = {"longer": "chosen", "at": 0.4, "left_out": 31, "difference": 90.0, "after": 44.0}
+    document["outcome"] = {"metric": "accepted", "value": 0.25, "against": "base", "its_value": 0.5, "harm": True}
+    told = [line for line in warnings_of(document) if line not in quiet]
+    assert len(told) == 3
+    assert any("takes the text shown first in 0.85 to 0.94" in line for line in told)
+    assert any(
+        "chosen texts stay 44 characters longer in the mean, though 31 pairs are left out" in line for line in told
+    )
+    assert any(line.startswith("The alignment at the end did harm: accepted 0.250, base 0.500") for line in told)
+    page = render_evolve_page(document)
+    assert "the text shown first" in page and "alignment" in page

@@ -93,7 +93,7 @@ def test_both_orders_are_asked_with_the_same_fields():
         def __init__(self):
             self.asked = []
 
-        async def ask(self, prompt, fields, parse, *, images=(), temperature=0.0):
+        async def ask(self, prompt, fields, parse, *, images=(), temperature=0.0, form=None):
             self.asked.append((dict(fields), tuple(images), temperature))
             return Answer(
                 parse('{"better": "A"}') if fields["a"] == "x" else None, None if fields["a"] == "x" else "empty", ""

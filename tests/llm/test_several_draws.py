@@ -16,7 +16,7 @@ from trifacet.llm.writer import _PLAIN, EndpointWriter
 
 
 class Server:
-    """Answers "seed-place"; ``several``: honours n, ignores it (None), or refuses it (False)."""
+    """Answers "seed-place"; ``several``: honours n, up to a number, ignores it (None), or refuses it (False)."""
 
     def __init__(self, several=True, limit="max_tokens", **said):
         self.several, self.limit, self.said, self.bodies = several, limit, said, []
@@ -31,7 +31,8 @@ class Server:
         count = body.get("n", 1)
         if count > 1 and self.several is False:
             return response({"error": {"message": "extra fields not permitted: n"}}, "422 Unprocessable Entity")
-        texts = [f"{body.get('seed')}-{place}" for place in range(count if self.several else 1)]
+        most = 1 if not self.several else count if self.several is True else self.several
+        texts = [f"{body.get('seed')}-{place}" for place in range(min(count, most))]
         return response(
             {"choices": [{"message": {"content": text}, "finish_reason": "stop"} for text in texts],
              "usage": {"prompt_tokens": 31, "completion_tokens": 6 * len(texts)}}
@@ -110,15 +111,31 @@ def test_what_another_process_asked_in_between_is_not_asked_again(tmp_path):
     assert not server.bodies
 
 
-@pytest.mark.parametrize(("several", "first"), [(None, [4]), (False, [4, 4])])
-def test_an_endpoint_that_gives_one_is_told_once_and_asked_for_each(tmp_path, posts, several, first, caplog):
+@pytest.mark.parametrize(("several", "first", "does"), [(None, [4], "ignores"), (False, [4, 4], "refuses")])
+def test_an_endpoint_that_gives_one_is_told_once_and_asked_for_each(tmp_path, posts, several, first, does, caplog):
     server = Server(several)
     texts, asked = write(server, tmp_path, posts)
     assert sorted(server.asked_for, reverse=True)[: len(first) + 1] == [*first, 1]
     assert len(server.bodies) == (12 if several is None else 14), "the one that it gave is one of them"
     assert len({text.text for text in texts}) == 4 and all(text.text.endswith("-0") for text in texts)
     assert asked.answered == 12 and asked.cost == 12 * 37
-    assert caplog.text.count("ignores n: draws are asked for one by one") == 1
+    assert caplog.text.count(f"{does} n: draws are asked for one by one") == 1
+
+
+@pytest.mark.parametrize(("draws", "last"), [(8, 2), (7, 1)])
+def test_an_endpoint_that_caps_n_is_told_once_and_asked_for_the_rest(tmp_path, posts, draws, last, caplog):
+    server = Server(several=3)
+    texts, asked = write(server, tmp_path, posts, draws=draws, concurrency=1)
+    found = {}
+    for body in server.bodies:
+        found.setdefault(json.dumps(body["messages"]), []).append(body.get("n", 1))
+    assert list(found.values()) == [[draws, 3, last], [3, 3, last], [3, 3, last]], (
+        "the first one says how many it gives"
+    )
+    assert asked.answered == 3 * draws == asked.questions and not asked.cached, "what it gave is used"
+    assert len({(text.id, text.text) for text in texts}) == 3 * draws and all(text.text for text in texts)
+    assert caplog.text.count("gives 3 answers to a request at most") == 1
+    assert "one by one" not in caplog.text
 
 
 def test_a_question_that_is_refused_says_nothing_of_several(tmp_path, posts):

@@ -18,6 +18,7 @@ from trifacet.base.claims import Claim
 from trifacet.base.digests import sha256_of
 from trifacet.base.extras import require
 from trifacet.base.files import write_atomically
+from trifacet.base.workers import cluster_at
 from trifacet.building import output
 from trifacet.building.asking import Asker, ask_parts
 from trifacet.building.counts import BuildProgress, StepProgress
@@ -31,7 +32,7 @@ from trifacet.building.recipe import BuildRecipe
 from trifacet.building.stage_folder import DECISIONS, DECISIONS_SEAL, Record, StageFolder, write_table
 from trifacet.building.step import READ, WRITE, Signatures
 from trifacet.building.steps import STEPS
-from trifacet.building.workers import Job, connect, do_parts
+from trifacet.building.workers import Job, do_parts
 from trifacet.llm.books import Books
 from trifacet.llm.interrupts import run_until_kept
 
@@ -53,7 +54,7 @@ def run_build(
     Args:
         recipe: the recipe.
         overwrite: delete what an earlier build of another recipe left in the output folder.
-        ray: address of a Ray cluster, see ``workers.connect``.
+        ray: address of a Ray cluster, see ``base.workers.cluster_at``.
         workers: processes (None: one for each core; on a cluster: one for each of its cores).
         show: called whenever something has changed.
         only: numbers of the rows to take (None: all); for trials, with ``overwrite``.
@@ -76,7 +77,7 @@ def run_build(
         refuse_other_versions(claim)
         for chosen in recipe.steps:
             require(chosen.step.packages, f"step {chosen.name!r}")
-        cores = connect(ray) if ray else os.cpu_count() or 1
+        cores = cluster_at(ray).cores if ray else os.cpu_count() or 1
         with ExitStack() as closing:
             books = closing.enter_context(Books(recipe.answers_file, recipe.budget)) if recipe.models else None
             build = _Build(recipe, claim, progress, books, asker or Asker(), workers or cores, ray is not None)

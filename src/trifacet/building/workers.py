@@ -1,15 +1,11 @@
-"""Steps over parts in worker processes, of this machine or of a Ray cluster.
+"""Steps over parts, which workers do (``base.workers``).
 
 Invariant: a part's files and record do not depend on which worker made them, nor when.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trifacet.base.bounded import OutOfBoundsError, call_many
-from trifacet.base.errors import TrifacetError, first_line
-from trifacet.base.extras import needed_for
+from trifacet.base import workers
+from trifacet.base.workers import Workers
 from trifacet.building.rows import EVENTS, RowBatch
 from trifacet.building.stage_folder import Record, StageFolder, sealed_pictures
 from trifacet.building.step import GlobalStep, MapStep, Tools
@@ -58,54 +53,12 @@ def do_parts(job: Job, parts: Sequence[int], *, on_cluster: bool = False) -> Ite
     Args:
         job: what to do.
         parts: which parts.
-        on_cluster: on the cluster of ``connect`` instead of in processes of this machine. Its machines must see the
-            job's folders under the same paths.
+        on_cluster: see ``base.workers.Workers``.
 
     Raises:
         TrifacetError: a step found something that the user has to mend, or a worker was killed.
     """
-    if not parts:
-        return
-    workers = min(job.tools.workers, len(parts))
-    if workers == 1 and not on_cluster:  # nothing to hand out: starting a process takes longer than most parts
-        yield from (_checked(job, _told(job, part)) for part in parts)
-        return
-    if on_cluster:
-        told = _by_cluster(job, parts, workers)
-    else:
-        told = call_many(_told, ((job, part) for part in parts), processes=workers)
-    try:
-        yield from (_checked(job, record) for record in told)
-    except OutOfBoundsError as death:
-        raise TrifacetError(
-            f"a worker process ended amid its work ({death}): it was killed, or the memory did not suffice; free some "
-            "memory or take fewer --workers, then the same command continues"
-        ) from None
-
-
-def _by_cluster(job: Job, parts: Sequence[int], workers: int) -> Iterator[str]:
-    import ray
-
-    task, sent = ray.remote(_told), ray.put(job)
-    waiting, at_work = iter(parts), list[Any]()
-    try:
-        while True:
-            at_work += [task.remote(sent, part) for part in itertools.islice(waiting, workers - len(at_work))]
-            if not at_work:
-                return
-            done, at_work = ray.wait(at_work)
-            yield from ray.get(done)
-    except ray.exceptions.RayError as error:
-        raise OutOfBoundsError(first_line(error)[:200]) from None
-
-
-def _checked(job: Job, told: str) -> Record:
-    record: Record = json.loads(told)
-    if "user_error" in record:
-        raise TrifacetError(record["user_error"])
-    if "error" in record:
-        raise RuntimeError(f"a worker failed at part {record['part']} of {job.target}:\n{record['error']}")
-    return record
+    return workers.do_parts(do_part, job, parts, Workers(job.tools.workers, on_cluster), of=str(job.target))
 
 
 def do_part(job: Job, part: int) -> Record:
@@ -154,32 +107,3 @@ def decided_about(decisions: Path, table: pa.Table) -> pa.Table:
         return pq.read_schema(decisions).empty_table()
     rows = table.column("row")
     return pq.read_table(decisions, filters=[("row", ">=", rows[0].as_py()), ("row", "<=", rows[-1].as_py())])
-
-
-def _told(job: Job, part: int) -> str:
-    """The part's record as text; errors too, since what is raised in a worker loses its type on the way."""
-    try:
-        return json.dumps(do_part(job, part))
-    except TrifacetError as error:
-        return json.dumps({"part": part, "user_error": str(error)})
-    except Exception:
-        return json.dumps({"part": part, "error": traceback.format_exc()})
-
-
-def connect(ray: str) -> int:
-    """Use the Ray cluster at this address ("auto", "ray://host:port", "host:port"); returns how many cores it has.
-
-    Raises:
-        TrifacetError: there is no such cluster, or ray is not installed.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it reports to nobody
-    with needed_for("--ray"):
-        import ray as cluster
-    try:
-        cluster.init(address=ray, log_to_driver=False, ignore_reinit_error=True)
-        return int(cluster.cluster_resources().get("CPU", 1))
-    except Exception as error:  # ray's own, of many kinds
-        raise TrifacetError(
-            f"cannot use the Ray cluster at {ray} ({error}); check the address, and set RAY_AUTH_MODE=token where the "
-            "cluster asks for a token"
-        ) from None

@@ -13,9 +13,20 @@ from trifacet.base.errors import TrifacetError
 from trifacet.base.seals import first_damage
 from trifacet.cli.common import err, json_or_table, out, plain, tell_damage
 from trifacet.cli.options import OverwriteOption, VerifyOption
-from trifacet.settings.section import MOST
+from trifacet.cli.trial_options import (
+    DryRunOption,
+    EstimateOption,
+    ExplainOption,
+    JsonOption,
+    RayOption,
+    ReportOption,
+    SampleOption,
+    WorkersOption,
+    refuse_together,
+)
 
 _GONE = ("drop", "fail")
+SAMPLED = 200  # rows of --dry-run and --estimate
 REASONS = 3  # of a step that the table at the end names
 
 if TYPE_CHECKING:
@@ -29,38 +40,16 @@ def build(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="override a recipe key, such as models.judge.concurrency=4"),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="build from a sample, beside the output folder, and show its report")
-    ] = False,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="say what the build will cost, from a sample; no model is asked")
-    ] = False,
-    sample: Annotated[
-        int, typer.Option(min=1, max=MOST, help="rows of --dry-run and --estimate, drawn from all")
-    ] = 200,
-    explain: Annotated[
-        str | None, typer.Option("--explain", metavar="ROW_ID", help="tell the whole story of one row")
-    ] = None,
-    report: Annotated[
-        bool, typer.Option("--report", help="write the report of what is there so far, of an unfinished build too")
-    ] = False,
-    ray: Annotated[
-        str | None, typer.Option("--ray", metavar="ADDRESS", help="work on a Ray cluster, such as ray://head:10001")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=512,
-            help="processes that work at the same time \\[default: one for each core]",
-            show_default=False,
-        ),
-    ] = None,
+    dry_run: DryRunOption = False,
+    estimate: EstimateOption = False,
+    sample: SampleOption = None,
+    explain: ExplainOption = None,
+    report: ReportOption = False,
+    ray: RayOption = None,
+    workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     verify: VerifyOption = False,
-    json_path: Annotated[
-        str | None, typer.Option("--json", metavar="PATH", help="write the result as JSON; - for standard output")
-    ] = None,
+    json_path: JsonOption = None,
 ) -> None:
     """Build data sets from raw posts; the same command continues what was interrupted.
 
@@ -76,10 +65,10 @@ def build(
     from trifacet.building.recipe import load_build_recipe
     from trifacet.cli.build_view import live_view, print_story
 
-    if dry_run + estimate + report + verify + (explain is not None) > 1:
-        raise TrifacetError(
-            "--dry-run, --estimate, --report, --explain and --verify are commands of their own; give one"
-        )
+    refuse_together(
+        {"--dry-run": dry_run, "--estimate": estimate, "--explain": explain is not None, "--report": report,
+         "--verify": verify}
+    )  # fmt: skip
     loaded = load_build_recipe(recipe, set_ or ())
     if explain is not None:
         from trifacet.building.story import explain as story_of
@@ -95,12 +84,12 @@ def build(
     elif (estimate or dry_run) and ray:
         raise TrifacetError("a trial works on this machine; leave out --ray")
     elif estimate:
-        _estimate(loaded, sample, workers, json_path)
+        _estimate(loaded, sample or SAMPLED, workers, json_path)
     elif dry_run:
         from trifacet.building import trial
 
         with live_view() as show:
-            tried = trial.dry_run(loaded, sample, workers=workers, show=show)
+            tried = trial.dry_run(loaded, sample or SAMPLED, workers=workers, show=show)
         err.print(f"{tried.rows} of {tried.of} rows, as a trial")
         _foretell(loaded, tried)
         _told(tried.recipe, tried.manifest, json_path)

@@ -11,10 +11,23 @@ import typer
 from trifacet.base.errors import TrifacetError
 from trifacet.cli.common import err, json_or_table, out, plain, print_table, tell_damage, write_json
 from trifacet.cli.options import OverwriteOption, VerifyOption
-from trifacet.settings.section import MOST
+from trifacet.cli.trial_options import (
+    DryRunOption,
+    EstimateOption,
+    ExplainOption,
+    JsonOption,
+    RayOption,
+    ReportOption,
+    SampleOption,
+    WorkersOption,
+    refuse_together,
+)
 
 if TYPE_CHECKING:
+    from trifacet.evolving.evolve import Evolved
     from trifacet.evolving.settings import EvolveRecipe
+
+SAMPLED = 20  # of --dry-run
 
 
 def evolve(
@@ -24,37 +37,23 @@ def evolve(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="override a recipe key, such as verification.votes=3"),
     ] = None,
-    dry_run: Annotated[
-        int | None,
-        typer.Option(
-            "--dry-run",
-            metavar="N",
-            min=1,
-            max=MOST,
-            help="one round over N samples, drawn from all, beside the output folder; nothing is trained",
-        ),
-    ] = None,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="say what the run will ask, cost and take, from a few samples")
-    ] = False,
-    explain: Annotated[
-        str | None, typer.Option("--explain", metavar="ID", help="tell all that became of one sample")
-    ] = None,
-    report: Annotated[
-        bool, typer.Option("--report", help="write the report of what is there so far, of an unfinished run too")
-    ] = False,
+    dry_run: DryRunOption = False,
+    estimate: EstimateOption = False,
+    sample: SampleOption = None,
+    explain: ExplainOption = None,
+    report: ReportOption = False,
+    ray: RayOption = None,
+    workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     verify: VerifyOption = False,
-    json_path: Annotated[
-        str | None, typer.Option("--json", metavar="PATH", help="write the result as JSON; - for standard output")
-    ] = None,
+    json_path: JsonOption = None,
 ) -> None:
     """Build preference pairs with a model, verify them, and align it on them; the same command continues.
 
     The verifier is measured first, and a weak one stops the run.
 
     Examples:
-      trifacet evolve recipes/ipa-qwen2-vl-7b.yaml --dry-run 20
+      trifacet evolve recipes/ipa-qwen2-vl-7b.yaml --dry-run
 
       trifacet evolve recipes/ipa-qwen2-vl-7b.yaml --estimate
 
@@ -65,14 +64,13 @@ def evolve(
     from trifacet.evolving.settings import load_evolve_recipe
 
     chosen = {
-        "--dry-run": dry_run is not None,
+        "--dry-run": dry_run,
         "--estimate": estimate,
         "--explain": explain is not None,
         "--report": report,
         "--verify": verify,
     }
-    if sum(chosen.values()) > 1:
-        raise TrifacetError(f"{', '.join(chosen)} are commands of their own; give one")
+    refuse_together(chosen)
     if overwrite and any(chosen.values()):
         raise TrifacetError("--overwrite begins the run anew; give it alone")
     loaded = load_evolve_recipe(recipe, set_ or ())
@@ -91,22 +89,23 @@ def evolve(
             print_story(story)
     elif report:
         _report(loaded.folder, json_path)
+    elif (estimate or dry_run) and ray:
+        raise TrifacetError("a trial works on this machine; leave out --ray")
     elif estimate:
-        _estimate(loaded, json_path)
-    else:
-        _run(loaded, dry_run, overwrite=overwrite, json_path=json_path)
-
-
-def _run(recipe: EvolveRecipe, dry_run: int | None, *, overwrite: bool, json_path: str | None) -> None:
-    announce(recipe, dry_run)
-    if dry_run is None:
-        from trifacet.evolving.evolve import evolve as whole  # torch, for which a refused recipe need not wait
-
-        done = whole(recipe, overwrite=overwrite)
-    else:
+        _estimate(loaded, sample, json_path)
+    elif dry_run:
+        announce(loaded, sample or SAMPLED)
         from trifacet.evolving.trying import preview
 
-        done = preview(recipe, dry_run)
+        _done(preview(loaded, sample or SAMPLED, workers=workers), json_path)
+    else:
+        announce(loaded, None)
+        from trifacet.evolving.evolve import evolve as whole  # torch, for which a refused recipe need not wait
+
+        _done(whole(loaded, overwrite=overwrite, ray=ray, workers=workers), json_path)
+
+
+def _done(done: Evolved, json_path: str | None) -> None:
     _tell(done.document, json_path)
     if json_path == "-":
         return
@@ -167,12 +166,12 @@ def _counts(total: Mapping[str, Any]) -> list[Any]:
     return [*(total[key] for key in ("answers", "no_candidates", "malformed", "refused", "accepted")), share]
 
 
-def _estimate(recipe: EvolveRecipe, json_path: str | None) -> None:
+def _estimate(recipe: EvolveRecipe, sample: int | None, json_path: str | None) -> None:
     err.print(f"{plain(recipe.name)}: what it will ask, cost and take", soft_wrap=True)
-    from trifacet.evolving.trying import estimate
+    from trifacet.evolving.trying import TRIED, estimate
     from trifacet.reports.words import duration
 
-    found = estimate(recipe)
+    found = estimate(recipe, amount=sample or TRIED)
     columns = ("role", "questions", "tokens in", "tokens out", "cost", "time here")
     if json_path:
         write_json(found.document(), json_path)

@@ -43,7 +43,7 @@ def _print_round(told: Mapping[str, Any], console: Terminal) -> None:
     for one in told["answers"]:
         _print_answer(one, parents.get(one["answer"]), console)
     for pair in told["pairs"]:
-        _print_pair("pair", pair, console)
+        _print_pair("pair, left out to balance lengths" if pair["left_out"] else "pair", pair, console)
     for pair in told["feedback_pairs"]:
         _print_pair("pair of feedback", pair, console)
 

@@ -20,10 +20,9 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPModel, CLIPProcessor, PreTrainedTokenizerFast
 
 from trifacet.demo.facts import scene_generator
-from trifacet.demo.locator import LocatorSize, encoders, image_processor, normalised, world_tokenizer
+from trifacet.demo.locator import LocatorSize, encoders, image_processor, normalised, save_made, world_tokenizer
 from trifacet.demo.things import Things, draw_things, render_things
 from trifacet.demo.things_texts import caption, seen
-from trifacet.models.checkpoint import quiet
 
 _BATCH = 128  # pairs of a step, each the others' negatives
 _PICTURES = 6000  # drawn once; more steps than these fill pass over them again, with other texts
@@ -55,15 +54,13 @@ def make_clip(folder: Path, seed: int, size: ClipSize = ClipSize()) -> Path:
     """
     tokenizer = world_tokenizer(_LONGEST, _MORE_WORDS)
     processor = CLIPProcessor(image_processor=image_processor(size.image_size), tokenizer=tokenizer)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+
+    def made() -> CLIPModel:
         model = CLIPModel(CLIPConfig(**encoders(size, tokenizer, size.text_layers)))
         _train(model, tokenizer, size, seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    with quiet():
-        model.save_pretrained(folder)
-        processor.save_pretrained(folder)
-    return folder
+        return model
+
+    return save_made(made, processor, folder, seed)
 
 
 def _train(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, size: ClipSize, seed: int) -> None:

@@ -10,7 +10,7 @@ depends on (sizes, steps, seed) only; the pictures it learns from are in no spli
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from transformers import (
     CLIPSegConfig,
     CLIPSegForImageSegmentation,
     CLIPSegProcessor,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    ProcessorMixin,
 )
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -69,10 +71,30 @@ def make_locator(folder: Path, seed: int, size: LocatorSize = LocatorSize()) -> 
     """
     tokenizer = world_tokenizer(_LONGEST)
     processor = CLIPSegProcessor(image_processor=image_processor(size.image_size), tokenizer=tokenizer)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+
+    def made() -> CLIPSegForImageSegmentation:
         model = CLIPSegForImageSegmentation(_config(size, tokenizer))
         _train(model, tokenizer, size, seed)
+        return model
+
+    return save_made(made, processor, folder, seed)
+
+
+def save_made(made: Callable[[], PreTrainedModel], processor: ProcessorMixin, folder: Path, seed: int) -> Path:
+    """Make a model with random numbers of its own and save it with its processor.
+
+    Args:
+        made: makes and trains it.
+        processor: its processor.
+        folder: where both go (safetensors).
+        seed: of the random numbers.
+
+    Returns:
+        ``folder``.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = made()
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
         model.save_pretrained(folder)

@@ -22,6 +22,7 @@ from trifacet.generation.settings import Generation
 from trifacet.lettering.request import block, quoted, stated
 from trifacet.lettering.settings import COLUMN
 from trifacet.llm.asking import AskedModel, read_asked_model
+from trifacet.llm.capabilities import Form
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.prompts import Prompt, load_prompt
 from trifacet.llm.writer import EndpointWriter
@@ -101,8 +102,9 @@ class Cast:
         policy = self._checkpoints.get("generator")
         return Spoiling(self.recipe, self.images, encoder.family if encoder else None, policy)
 
-    def writer(self, role: RoleName, *, seed: int | None = None) -> Writer:
-        """Who writes what a role says, as the recipe has it; ``seed`` is of the sampling (None: the recipe's).
+    def writer(self, role: RoleName, *, seed: int | None = None, form: Form | None = None) -> Writer:
+        """Who writes what a role says, as the recipe has it; ``seed`` is of the sampling (None: the recipe's), ``form``
+        what its texts have to look like, for endpoints that hold to one.
 
         What an endpoint writes depends on the words and pictures of a question, not on its id: two that are alike in
         all else are answered once.
@@ -120,6 +122,7 @@ class Cast:
                 step=role,
                 words=self._words,
                 seed=seed,
+                form=form,
             )
         return SharedWriter(self._models, self._checkpoints[role], self._generation(role), seed)
 
@@ -226,14 +229,8 @@ class Cast:
         given = self._role(role).prompt
         if given is None:
             return None
-        path = Path(given)
-        if path.is_dir():
-            own = path / f"{name}.txt"
-            if not any((path / f"{one}.txt").is_file() for one in PROMPTS[role]):
-                wanted = " or ".join(f"{one}.txt" for one in PROMPTS[role])
-                raise TrifacetError(f"roles.{role}.prompt: {path} holds no {wanted}; name a prompt so")
-            return own if own.is_file() else None
-        if role == "reviser":
+        path = own_prompt(Path(given), role, PROMPTS[role], name)
+        if path == Path(given) and role == "reviser":
             raise TrifacetError(
                 "roles.reviser.prompt: the reviser is asked by two prompts; give a folder with feedback.txt, "
                 "revision.txt or both"
@@ -253,6 +250,30 @@ class Cast:
         if post.context.strip():
             lines += [data.context_label, post.context.strip()]
         return _Said("said", "", ""), {"system": post.system or "", "user": "\n".join(lines)}
+
+
+def own_prompt(given: Path, role: RoleName, names: Sequence[str], name: str) -> Path | None:
+    """The user's file in a prompt's place: what is given, or in the folder that is given the file of the prompt's name.
+
+    Args:
+        given: ``roles.X.prompt``.
+        role: whose.
+        names: the prompts that the role may be asked by.
+        name: which of them.
+
+    Returns:
+        None: a folder lacks it, so that ours stays.
+
+    Raises:
+        TrifacetError: a folder has none of them.
+    """
+    if not given.is_dir():
+        return given
+    if not any((given / f"{one}.txt").is_file() for one in names):
+        wanted = " or ".join(f"{one}.txt" for one in names)
+        raise TrifacetError(f"roles.{role}.prompt: {given} holds no {wanted}; name a prompt so")
+    own = given / f"{name}.txt"
+    return own if own.is_file() else None
 
 
 class _Said(Prompt):

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from trifacet.evolving.kept import FATES, PartRows
+from trifacet.evolving.lengths import is_left_out
 from trifacet.evolving.records import Answer, Feedback, Verdict
 from trifacet.evolving.settings import CONDITIONS
 
@@ -33,9 +35,14 @@ class Origin:
 
 
 class RoundCounts:
-    """The counts of a round; ``add`` takes its parts in any order."""
+    """The counts of a round; ``add`` takes its parts in any order.
 
-    def __init__(self) -> None:
+    Args:
+        lengths: how the lengths of its pairs were balanced (``lengths.balanced``); {} where they were not yet.
+    """
+
+    def __init__(self, lengths: Mapping[str, Any] = MappingProxyType({})) -> None:
+        self._lengths, self.left_out = lengths, 0
         self.parts = self.samples = self.finished_samples = 0
         self.origins: dict[str, Origin] = {}
         self.feedback: Counter[str] = Counter()
@@ -60,8 +67,10 @@ class RoundCounts:
             if fate.why:
                 _count(self.reasons.setdefault(fate.what, Counter()), fate.why)
         if FATES in part.steps:  # pairs are written before, and again where that was stopped
-            self.pairs.update(map(_origins, part.pairs))
-            self.pair_count += len(part.pairs)
+            kept = [pair for pair in part.pairs if not is_left_out(pair, self._lengths)]
+            self.pairs.update(map(_origins, kept))
+            self.pair_count += len(kept)
+            self.left_out += len(part.pairs) - len(kept)
             self.feedback_pairs += len(part.feedback_pairs)
 
     def _answer(self, answer: Answer, verdict: Verdict | None) -> None:
@@ -106,6 +115,7 @@ class RoundCounts:
             "fates": dict(self.fates),
             "why": {what: dict(count.most_common()) for what, count in self.reasons.items()},
             "pairs": self.pair_count,
+            "left_out": self.left_out,
             "feedback_pairs": self.feedback_pairs,
             "pair_origins": [
                 {"chosen": chosen, "rejected": rejected, "pairs": count}

@@ -10,6 +10,7 @@ import difflib
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from trifacet.base.claims import Claim
@@ -31,7 +32,8 @@ from trifacet.evolving.kept import (
     rounds_of,
     sample_rows,
 )
-from trifacet.evolving.parts import BOOKS, GATE, MARK, Part
+from trifacet.evolving.lengths import is_left_out
+from trifacet.evolving.parts import BOOKS, GATE, MARK, OUTCOME, Part
 from trifacet.evolving.picking import EXAMPLES, Picking, shown_answers
 from trifacet.evolving.records import as_row
 from trifacet.evolving.warnings import warnings_of
@@ -49,7 +51,8 @@ def evolve_document(folder: Path) -> dict[str, Any]:
     Returns:
         name, seed, finished, started, seconds (by stage), recipe (its text), versions; roles; gate (None: none yet);
         rounds, each with its counts (``counting.RoundCounts``), biases, metrics, models and trainings; examples; total
-        (sums over the rounds); costs (what the kept answers of endpoints came to); trained and aligned.
+        (sums over the rounds); costs (what the kept answers of endpoints came to); trained and aligned; outcome (of the
+        alignment on held-out samples, {} without).
 
     Raises:
         TrifacetError: the folder holds no run, or a file of it is damaged.
@@ -60,11 +63,12 @@ def evolve_document(folder: Path) -> dict[str, Any]:
     begun = rounds_of(folder)
     each = max(1, EXAMPLES // max(1, len(begun)))
     for number, home in begun:
-        counts, picking = RoundCounts(), Picking(recipe.seed, number)
+        kept = document_of(home / ROUND)
+        counts, picking = RoundCounts(kept.get("lengths") or {}), Picking(recipe.seed, number)
         for part in parts_of(home, number):
             counts.add(part)
             picking.add(part)
-        rounds.append(_round(number, home, counts))
+        rounds.append(_round(number, home, kept, counts))
         picked.append((number, home, picking.picked(each)))
     chosen = [(number, home, part, sample) for number, home, some in picked for part, sample in some][-EXAMPLES:]
     request = recipe.data.prompt
@@ -90,6 +94,7 @@ def evolve_document(folder: Path) -> dict[str, Any]:
         "costs": _costs(folder),
         "held_out": compared(folder),
         "aligned": _trained("aligned", folder / "aligned"),
+        "outcome": document_of(folder / OUTCOME),
     }
     return document | {"warnings": warnings_of(document)}
 
@@ -112,7 +117,8 @@ def explain(folder: Path, sample_id: str) -> dict[str, Any]:
             rows = part_of(Part(home, part, number)).of(sample_id) if given else PartRows(part)
             if given or rows.answers or rows.fates:
                 sample = given or sample
-                rounds.append(_told(rows) | {"round": number, "part": part})
+                lengths = document_of(home / ROUND).get("lengths") or {}
+                rounds.append(_told(rows, lengths=lengths) | {"round": number, "part": part})
                 break
     if not rounds:
         if not begun:
@@ -122,12 +128,11 @@ def explain(folder: Path, sample_id: str) -> dict[str, Any]:
     return {"id": sample_id, "sample": sample, "rounds": rounds, "asked": recipe.rounds}
 
 
-def _round(number: int, home: Path, counts: RoundCounts) -> dict[str, Any]:
-    kept = document_of(home / ROUND)
+def _round(number: int, home: Path, kept: Mapping[str, Any], counts: RoundCounts) -> dict[str, Any]:
     return (
         {"round": number, "done": bool(kept)}
         | counts.document()
-        | {key: kept.get(key) or {} for key in ("biases", "metrics", "models", "made_with")}
+        | {key: kept.get(key) or {} for key in ("biases", "metrics", "models", "made_with", "lengths")}
         | {"trained": [found for role in _TRAINED if (found := _trained(role, home / role))]}
     )
 
@@ -146,12 +151,15 @@ def _total(rounds: list[dict[str, Any]]) -> dict[str, int]:
 
 def _example(number: int, home: Path, part: int, sample: str, request: str) -> dict[str, Any]:
     rows = part_of(Part(home, part, number)).of(sample)
-    told = _told(rows, shown={one.answer for one in shown_answers(rows)})
+    lengths = document_of(home / ROUND).get("lengths") or {}
+    told = _told(rows, {one.answer for one in shown_answers(rows)}, lengths)
     return told | {"round": number, "id": sample, "sample": _sample(home, part, number, sample, request)}
 
 
-def _told(rows: PartRows, shown: set[int] | None = None) -> dict[str, Any]:
-    """What a round made of one sample; ``shown``: answers that are told (None: all)."""
+def _told(
+    rows: PartRows, shown: set[int] | None = None, lengths: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What a round made of one sample; ``shown``: answers that are told (None: all); ``lengths``: the round's."""
     verdicts = {one.answer: as_row(one) for one in rows.verdicts}
     feedback: dict[int, list[dict[str, Any]]] = {}
     for said in rows.feedback:
@@ -165,7 +173,7 @@ def _told(rows: PartRows, shown: set[int] | None = None) -> dict[str, Any]:
         "answers": answers,
         "more": len(rows.answers) - len(answers),
         "fate": as_row(rows.fates[0]) if rows.fates else None,
-        "pairs": [_pair(one) for one in rows.pairs],
+        "pairs": [_pair(one) | {"left_out": is_left_out(one, lengths)} for one in rows.pairs],
         "feedback_pairs": [_pair(one) for one in rows.feedback_pairs],
     }
 

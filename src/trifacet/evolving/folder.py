@@ -1,7 +1,7 @@
 """The output folder of ``trifacet evolve``: it belongs to one recipe, and to what that was begun with.
 
-Invariant: a folder is never continued by another recipe, or after its samples, prompts, endpoints or models have
-changed; what was paid for, the answers in ``books.sqlite``, stays with ``overwrite`` too.
+Invariant: a folder is never continued by another recipe, or after its samples, held-out ones too, prompts,
+endpoints or models have changed; what was paid for, the answers in ``books.sqlite``, stays with ``overwrite`` too.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ def claimed(recipe: EvolveRecipe, *, overwrite: bool = False) -> Iterator[Claim]
         yield claim
 
 
+def is_sealed(claim: Claim, path: Path) -> bool:
+    """Whether a file is there as it was written; one that a kill left without its seal is written again."""
+    return path.exists() and path.relative_to(claim.folder).as_posix() in claim.sealed
+
+
 def dry_run_folder(folder: Path) -> Path:
     """Where a few samples are tried before a run in ``folder``."""
     return folder.with_name(f"{folder.name}.dry-run")
@@ -100,7 +105,9 @@ def _inputs(recipe: EvolveRecipe) -> dict[str, str]:
     """What the recipe reads besides data that a training fingerprints, by the key that names it."""
     named: dict[str, str | None] = {"judge": recipe.judge, "gate.probes": recipe.gate.probes}
     if recipe.data.world is None:
-        named["samples"] = str(Path(recipe.data.root) / recipe.samples)
+        held_out = {f"data.{split}": getattr(recipe.data, split) for split in ("validation", "test")}
+        below = {"samples": recipe.samples} | {key: name for key, name in held_out.items() if name is not None}
+        named |= {key: str(Path(recipe.data.root) / name) for key, name in below.items()}
     for role, one in recipe.roles:
         named |= {f"roles.{role}.endpoint": one.endpoint, f"roles.{role}.prompt": one.prompt}
     found = {}

@@ -18,7 +18,8 @@ from trifacet.base.errors import DataError, of_sample
 from trifacet.base.images import resolve_inside
 from trifacet.base.journal import Journal
 from trifacet.data.records import PreferenceSample, TestSample
-from trifacet.evolving.cast import Cast
+from trifacet.evolving.asked import about, refuse_shared_lines
+from trifacet.evolving.cast import Cast, own_prompt
 from trifacet.evolving.pairs import barred, pair_row, plain
 from trifacet.evolving.parts import BOOKS, Part
 from trifacet.evolving.records import Answer, Fate, Verdict, as_row
@@ -30,6 +31,7 @@ from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import Prompt, load_prompt
 
 STEP = "judge"
+PROMPT = "judge-answers"
 ALIKE = "fewer than two different answers"
 UNDECIDED = "no answer was found better than another in both orders"
 
@@ -49,7 +51,8 @@ class Judge:
 
     Attributes:
         spec: the model, and the budget.
-        prompt: has places for the two texts and the post.
+        prompt: has places for the two texts, the request and the post.
+        request: what is asked of a sample that has no request of its own.
         books: the file that keeps its answers.
         images: folder of the pictures.
         seed: the recipe's.
@@ -57,18 +60,26 @@ class Judge:
 
     spec: AskedModel
     prompt: Prompt
+    request: str
     books: Path
     images: Path
     seed: int
 
     @classmethod
     def of(cls, recipe: EvolveRecipe, images: Path) -> Judge:
-        """The recipe's judge. Raises TrifacetError for a file that is none, or a prompt that is none."""
+        """The recipe's judge, asked by ``roles.verifier.prompt`` if that is a file or a folder with its prompt.
+
+        Raises:
+            TrifacetError: the judge's file is none, or the prompt is none.
+        """
         assert recipe.judge is not None  # the caller has looked
         own = recipe.roles.verifier.prompt
+        prompt = load_prompt(PROMPT, own_prompt(Path(own), "verifier", (PROMPT,), PROMPT) if own else None)
+        refuse_shared_lines(prompt)
         return cls(
             read_asked_model(Path(recipe.judge)),
-            load_prompt("judge", Path(own) if own else None),
+            prompt,
+            recipe.data.prompt,
             recipe.folder / BOOKS,
             images,
             recipe.seed,
@@ -79,7 +90,7 @@ class Judge:
         return {
             "endpoint": self.spec.model,
             "image_side": self.spec.image_side,
-            "prompts": {"judge": self.prompt.sha256},
+            "prompts": {PROMPT: self.prompt.sha256},
             "temperature": 0.0,
         }
 
@@ -98,11 +109,11 @@ class Judge:
 
         async def one(model: LanguageModel, name: tuple[str, int, int]) -> None:
             asked = by_name[name]
-            words = [asked.sample.prompt or "", asked.sample.context]
+            fields = {key: text for key, text in about(asked.sample, self.request).items() if text is not None}
             found[name] = await judge_pair(
                 model,
-                self.prompt,
-                {"context": "\n\n".join(filter(None, words))},
+                self.prompt if "context" in fields else self.prompt.without({"context"}),
+                fields,
                 self._pictures(asked.sample),
                 asked.first,
                 asked.second,

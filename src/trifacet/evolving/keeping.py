@@ -23,8 +23,10 @@ from trifacet.data.writing import Written
 from trifacet.evolving.cast import Cast
 from trifacet.evolving.iterating import Compared, Judge
 from trifacet.evolving.parts import HELD_OUT, Part
-from trifacet.evolving.records import NORMAL, Answer
-from trifacet.evolving.settings import EvolveRecipe
+from trifacet.evolving.records import NORMAL, REVISED, Answer
+from trifacet.evolving.revising import revise
+from trifacet.evolving.sampling import DUPLICATE, EMPTY
+from trifacet.evolving.settings import EvolveRecipe, RoleName
 from trifacet.evolving.training import run_of
 from trifacet.evolving.verifying import verify
 from trifacet.generation.settings import settings_path
@@ -36,6 +38,8 @@ from trifacet.statistics.significance import RESAMPLES, SEED, bca_intervals, per
 ACCEPTED = "accepted"  # share of held-out texts that the verifier accepts
 JUDGED = "judged"  # of held-out texts: won less lost against those of the model before
 _Split = Literal["validation", "test"]
+Start = tuple[str, str | Path]
+"""A model by its name in this run and its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,20 @@ class Outcome:
             "samples": self.samples,
             "harm": self.harm,
         }
+
+
+def outcome_of(document: Mapping[str, Any]) -> Outcome:
+    """The outcome whose ``document`` this is."""
+    ends = document["interval"]
+    return Outcome(
+        document["metric"],
+        document["value"],
+        (document["against"], document["its_value"]),
+        None if ends is None else (ends[0], ends[1]),
+        document["p"],
+        document["samples"],
+        document["harm"],
+    )
 
 
 class HeldOut:
@@ -113,32 +131,60 @@ class HeldOut:
             self._run, {name: self.texts(name, one) for name, one in models.items()}, self.split, self.samples
         )
 
-    def outcome(self, name: str, checkpoint: str | Path, before: tuple[str, str | Path]) -> Outcome:
-        """A model against the one before it, both given by name and checkpoint.
+    def refuse_unknown_metric(self, name: str, checkpoint: str | Path) -> None:
+        """Raise TrifacetError where ``rounds.metric`` is none that these samples have: the model's texts show it."""
+        metric = self.recipe.rounds.metric
+        assert metric is not None  # the caller has looked
+        self._scored(metric, self.texts(name, checkpoint))
+
+    def outcome(self, model: Start, before: Start) -> Outcome:
+        """A generator against the one before it.
 
         Raises:
             TrifacetError: ``rounds.metric`` is none of the metrics that are measured; a text cannot be had.
         """
-        mine, theirs = self.texts(name, checkpoint), self.texts(*before)
+        mine, theirs = self.texts(*model), self.texts(*before)
         metric = self.recipe.rounds.metric
         if metric is None and self.recipe.judge is not None:
-            one = self._judged(name, before[0], mine, theirs)
-            other = mean_measure(JUDGED, dict.fromkeys(one.units, 0.0))
-        elif metric is None:
-            one, other = self._accepted(name, mine), self._accepted(before[0], theirs)
-        else:
-            one, other = self._scored(metric, mine), self._scored(metric, theirs)
-        p = permutation_tests([(one, other)], draws=RESAMPLES, seed=SEED)[0].p
-        worse = one.value > other.value if one.better == "lower" else one.value < other.value
-        return Outcome(
-            metric or one.name,
-            _number(one.value),
-            (before[0], _number(other.value)),
-            bca_intervals([one])[0],
-            p,
-            len(one.units),
-            bool(worse or (np.isnan(one.value) and not np.isnan(other.value))),
+            one = self._judged(model[0], before[0], mine, theirs)
+            return _outcome(one, mean_measure(JUDGED, dict.fromkeys(one.units, 0.0)), before[0])
+        return self._held_against(before[0], (model[0], mine), (before[0], theirs))
+
+    def outcome_of_revising(self, model: Start, before: Start, generator: Start) -> Outcome:
+        """A reviser against the one before it: both write anew, from their own feedback, what a generator has written.
+
+        A text from which nothing usable was made counts as an empty one.
+
+        Raises:
+            TrifacetError: as ``outcome``.
+        """
+        given = self.texts(*generator)
+        mine, theirs = (
+            (f"{name} revises {generator[0]}", self.revised(name, one, generator[0], given))
+            for name, one in (model, before)
         )
+        return self._held_against(before[0], mine, theirs)
+
+    def _held_against(self, before: str, mine: tuple[str, list[Written]], theirs: tuple[str, list[Written]]) -> Outcome:
+        """Texts of a model against those of the one before, each by the name under which verdicts are kept."""
+        metric = self.recipe.rounds.metric
+        if metric is None:
+            return _outcome(self._accepted(*mine), self._accepted(*theirs), before)
+        return _outcome(self._scored(metric, mine[1]), self._scored(metric, theirs[1]), before)
+
+    def revised(self, name: str, checkpoint: str | Path, generator: str, given: list[Written]) -> list[Written]:
+        """What a reviser makes of texts, one of each."""
+        known = {text.id: Answer(text.id, 0, NORMAL, text.text, problem=None if text.text else EMPTY) for text in given}
+        once = self.recipe.model_copy(
+            update={"revision": self.recipe.revision.model_copy(update={"answers": 1, "feedbacks": 1})}
+        )
+        part = Part(self.folder / REVISED / f"{name} revises {generator}", 0, 1)
+        own = once.roles.reviser.model or once.model.path  # which is asked as is on record beside it
+        models: dict[RoleName, Path | None] = {} if str(checkpoint) == own else {"reviser": Path(checkpoint)}
+        with Cast(once, models) as cast:
+            made, _ = revise(self.samples, [known[sample.id] for sample in self.samples], cast, once, part)
+        texts = {one.sample: one.text for one in made if one.problem in (None, DUPLICATE)}
+        return [Written(sample.id, texts.get(sample.id, ""), 0, 0) for sample in self.samples]
 
     def _scored(self, metric: str, texts: list[Written]) -> Measure:
         scores = score_texts(
@@ -154,7 +200,7 @@ class HeldOut:
     def _accepted(self, name: str, texts: list[Written]) -> Measure:
         """The share of texts that the verifier accepts; a text that is empty or not judged is not accepted."""
         part = Part(self.folder / ACCEPTED / name, 0, 1)
-        answers = [Answer(one.id, 0, NORMAL, one.text, problem=None if one.text else "empty") for one in texts]
+        answers = [Answer(one.id, 0, NORMAL, one.text, problem=None if one.text else EMPTY) for one in texts]
         referenced = [sample for sample in self.samples if sample.references]
         ids = {sample.id for sample in referenced}
         with Cast(self.recipe) as cast:
@@ -176,6 +222,21 @@ class HeldOut:
         judged = {name[0]: value.get(one.outcome, 0.0) for name, one in said.items()}
         empty = {text.id: float(bool(text.text)) - float(bool(other[text.id])) for text in mine}
         return mean_measure(JUDGED, {one.id: judged.get(one.id, empty[one.id]) for one in self.samples})
+
+
+def _outcome(one: Measure, other: Measure, before: str) -> Outcome:
+    """A model's measure against that of the one before, which is called so."""
+    p = permutation_tests([(one, other)], draws=RESAMPLES, seed=SEED)[0].p
+    worse = one.value > other.value if one.better == "lower" else one.value < other.value
+    return Outcome(
+        one.name,
+        _number(one.value),
+        (before, _number(other.value)),
+        bca_intervals([one])[0],
+        p,
+        len(one.units),
+        bool(worse or (np.isnan(one.value) and not np.isnan(other.value))),
+    )
 
 
 def _number(value: float) -> float | None:

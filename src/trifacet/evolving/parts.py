@@ -17,6 +17,7 @@ from pathlib import Path
 MARK, RECIPE, BOOKS = "evolve.json", "recipe.yaml", "books.sqlite"
 REPORT, GATE, PAIRS = "report.html", "gate.json", "preference.jsonl"
 ALIGNED, HELD_OUT = "aligned", "held-out"
+OUTCOME = f"{HELD_OUT}/{ALIGNED}.json"  # what the alignment at the end came to on held-out samples
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ def refuse_impossible(recipe: EvolveRecipe) -> None:
             )
         if rounds.reviser is not None:
             raise TrifacetError("rounds.reviser: with a judge nothing is revised; set it to null")
-    learns = rounds.generator is not None and (rounds.count > 1 or recipe.judge is not None)
+    learns = recipe.judge is not None or (
+        rounds.count > 1 and (rounds.generator is not None or rounds.reviser is not None)
+    )
     held_out = recipe.data.validation or recipe.data.world
     if learns and rounds.keep == "best" and not held_out:
         raise TrifacetError(

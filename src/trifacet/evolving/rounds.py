@@ -1,4 +1,4 @@
-"""One round: its samples in parts, each part through sampling, revising, verifying and pairing, in one process or many.
+"""One round: its samples in parts, each part through sampling, revising, verifying and pairing, by one worker or many.
 
 Invariant: what a part leaves depends on the recipe, the round, its samples and the round's models; a part that is
 finished is sealed by its record and not done again. Memory holds a part of each process, whatever the number of rows.
@@ -6,40 +6,38 @@ finished is sealed by its record and not done again. Memory holds a part of each
 
 from __future__ import annotations
 
-import json
-import traceback
-from collections import Counter
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trifacet.base.bounded import OutOfBoundsError, call_many
+from trifacet.base import system
 from trifacet.base.draws import generator
 from trifacet.base.errors import DataError, TrifacetError
-from trifacet.base.files import replacing, write_atomically
+from trifacet.base.files import replacing
 from trifacet.base.journal import Journal
 from trifacet.base.opening import opened
-from trifacet.base.progress import console
-from trifacet.base.seals import first_damage, read_document, seal_of, sealed
+from trifacet.base.workers import Workers
+from trifacet.base.workers import do_parts as hand_out
 from trifacet.data.formats.trifacet import to_row
 from trifacet.data.records import PreferenceSample, TestSample
 from trifacet.evolving.biases import accepted_log_probs
 from trifacet.evolving.cast import Cast
 from trifacet.evolving.iterating import judged_part
 from trifacet.evolving.pairs import pairs_of
+from trifacet.evolving.part_records import LOG_PROBS, is_done, record_of, write_record
 from trifacet.evolving.parts import Part
 from trifacet.evolving.records import Answer, Fate, Feedback, Record, Verdict, as_row, from_row
 from trifacet.evolving.revising import feedback_words, revise
-from trifacet.evolving.round_samples import AGAIN, LISTED, read_index, read_samples, usable, write_rows
+from trifacet.evolving.round_samples import AGAIN, read_index, read_samples, usable, write_rows
 from trifacet.evolving.sampling import sample_answers
 from trifacet.evolving.settings import EvolveRecipe, RoleName
+from trifacet.evolving.telling import noted, underway
 from trifacet.evolving.verifying import verify
 
-RECORDS = "parts"
-LOG_PROBS = "log-probs"
-STEPS = ("answers", "feedback", "verdicts", LOG_PROBS, "judgements", "pairs", "feedback-pairs", "fates")
+_LOOK_AGAIN, _OTHERS_END = 0.2, 120.0  # seconds until a part that another process has is looked at again, and given up
 
 Told = Callable[[str, int, int], None]
 """Told of (what is being done, how many of it are done, of how many)."""
@@ -91,6 +89,11 @@ def do_part(job: Job, number: int, cast: Cast) -> dict[str, Any]:
         TrifacetError: whatever keeps a model from answering; what was answered until then is kept.
     """
     part = Part(job.folder, number, job.round)
+    with alone(part):
+        return _done_part(job, part, cast)
+
+
+def _done_part(job: Job, part: Part, cast: Cast) -> dict[str, Any]:
     if (kept := record_of(part)) is not None:
         return kept
     samples = read_samples(part)
@@ -105,7 +108,7 @@ def do_part(job: Job, number: int, cast: Cast) -> dict[str, Any]:
     write_rows(part.file("pairs"), (to_row(one, "") for one in pairs))
     write_rows(part.file("feedback-pairs"), (to_row(one, "") for one in about))
     Journal(part.file("fates")).finish(as_row(by_id[sample.id]) for sample in samples)
-    return _write_record(part, [by_id[sample.id] for sample in samples])
+    return write_record(part, [by_id[sample.id] for sample in samples])
 
 
 def _verified_part(
@@ -140,6 +143,33 @@ def _verified_part(
     return pairs, about, fates
 
 
+@contextmanager
+def alone(part: Part) -> Iterator[None]:
+    """Let nobody else do the part meanwhile: a worker of a killed run, on another machine, may be about to end.
+
+    Raises:
+        TrifacetError: it does not end.
+    """
+    until = time.monotonic() + _OTHERS_END
+    part.folder.mkdir(parents=True, exist_ok=True)
+    with (part.folder / ".underway").open("ab") as file:
+        while True:
+            try:
+                system.lock_byte(file, part.number)
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise TrifacetError(
+                        f"another process works on part {part.number} of {part.folder}; end it, then the same command "
+                        "continues"
+                    ) from None
+                time.sleep(_LOOK_AGAIN)
+        try:
+            yield
+        finally:
+            system.unlock_byte(file, part.number)
+
+
 def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for one in records:
@@ -147,146 +177,46 @@ def _grouped(records: Iterable[Any]) -> dict[str, list[Any]]:
     return found
 
 
-# --- records ----------------------------------------------------------------------------------------------------
-
-
-def record_of(part: Part) -> dict[str, Any] | None:
-    """The record of a part that is finished and as it was written; one that is not is said and done again."""
-    path = _record(part)
-    if not path.exists():
-        return None
-    try:
-        record = read_document(path, "")
-        damage = first_damage(part.folder, record["files"])
-    except (DataError, KeyError, TypeError, ValueError, AttributeError):
-        console.print(f"{path} is damaged: the part is done again", soft_wrap=True)
-        path.unlink()
-        return None
-    if damage is None:
-        return record
-    console.print(f"{part.folder / damage.name} {damage.problem}: made again", soft_wrap=True)
-    path.unlink()
-    (part.folder / damage.name).unlink(missing_ok=True)
-    return None
-
-
-def _record(part: Part) -> Path:
-    return part.folder / RECORDS / f"{part.number:05d}.json"
-
-
-def _write_record(part: Part, fates: Sequence[Fate]) -> dict[str, Any]:
-    files = [part.file(step) for step in STEPS]
-    record = {
-        "part": part.number,
-        **counted(fates),
-        "files": {
-            file.relative_to(part.folder).as_posix(): seal_of(file, sync=True) for file in files if file.exists()
-        },
-    }
-    write_atomically(_record(part), json.dumps(sealed(record), indent=1) + "\n")
-    return record
-
-
-def counted(fates: Iterable[Fate]) -> dict[str, Any]:
-    """What samples came to: rows, kinds of fate with reasons, answers and accepted ones by origin, pairs."""
-    rows, malformed, pairs, about = 0, 0, 0, 0
-    kinds, why, answers, accepted = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-    for fate in fates:
-        rows += 1
-        kinds[fate.what] += 1
-        if fate.why:
-            why[f"{fate.what}: {fate.why}"] += 1
-        answers.update(fate.answers)
-        accepted.update(fate.accepted)
-        malformed += fate.malformed
-        pairs += fate.pairs
-        about += fate.feedback_pairs
-    return {
-        "rows": rows,
-        "fates": dict(kinds),
-        "why": dict(why.most_common(LISTED)),
-        "answers": dict(answers),
-        "accepted": dict(accepted),
-        "malformed": malformed,
-        "pairs": pairs,
-        "feedback_pairs": about,
-    }
-
-
-def summed(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The counts of many parts together."""
-    total = counted(())
-    sums: dict[str, Any] = {key: Counter(one) if isinstance(one, dict) else one for key, one in total.items()}
-    for record in records:
-        for key, so_far in sums.items():
-            if isinstance(so_far, Counter):
-                so_far.update(record[key])
-            else:
-                sums[key] = so_far + record[key]
-    return {
-        key: dict(sorted(one.items(), key=_most_first)[:LISTED]) if isinstance(one, Counter) else one
-        for key, one in sums.items()
-    }
-
-
-def _most_first(count: tuple[str, int]) -> tuple[int, str]:
-    return -count[1], count[0]
-
-
 # --- many parts -------------------------------------------------------------------------------------------------
 
 
-def do_parts(job: Job, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Do parts, in one process or shared out over several; their records, as they are finished.
+def do_parts(job: Job, numbers: Sequence[int], workers: Workers) -> Iterator[dict[str, Any]]:
+    """Do parts, by whatever workers there are; their records, as they are finished.
 
     Raises:
         TrifacetError: whatever keeps a part from being done, or a worker was killed.
     """
-    left = [number for number in numbers if not _record(Part(job.folder, number, job.round)).exists()]
-    for number in numbers:
-        if number not in left and (record := record_of(Part(job.folder, number, job.round))) is None:
+    parts = {number: Part(job.folder, number, job.round) for number in numbers}
+    left = [number for number, part in parts.items() if not is_done(part)]
+    for number, part in parts.items():
+        if number not in left and (record := record_of(part)) is None:
             left.append(number)
         elif number not in left:
             assert record is not None
             yield record
-    processes = min(job.recipe.processes, len(left))
-    if processes <= 1:
-        with ExitStack() as open_ones:
-            cast: Cast | None = None
-            for number in left:
-                cast = cast or open_ones.enter_context(Cast(job.recipe, job.models))
-                yield do_part(job, number, cast)
-        return
     try:
-        for answer in call_many(_in_worker, ((job, number) for number in left), processes=processes):
-            record = json.loads(answer)
-            if "user_error" in record:
-                raise TrifacetError(record["user_error"])
-            if "error" in record:
-                raise RuntimeError(f"a process failed at part {record['part']} of {job.folder}:\n{record['error']}")
-            yield record
-    except OutOfBoundsError as death:
-        raise TrifacetError(
-            f"a process ended amid its work ({death}): it was killed, or the memory did not suffice; free some memory "
-            "or take fewer processes, then the same command continues"
-        ) from None
+        with underway(job.folder):
+            yield from hand_out(do_in_worker, job, left, workers, of=str(job.folder))
+    finally:
+        let_go()
 
 
-_casts: list[tuple[Job, Cast]] = []  # of a worker: its models stay for the parts that it is given
+_casts: list[tuple[Job, Cast]] = []  # of a process: its models stay for the parts that it is given
 
 
-def _in_worker(job: Job, number: int) -> str:
-    """The part's record as text; errors too, since what is raised in a worker loses its type on the way."""
-    try:
-        if not _casts or _casts[0][0] != job:
-            for _, cast in _casts:
-                cast.__exit__(None, None, None)
-            _casts[:] = [(job, Cast(job.recipe, job.models).__enter__())]
-        return json.dumps(do_part(job, number, _casts[0][1]))
-    except TrifacetError as error:
-        return json.dumps({"part": number, "user_error": str(error)})
-    except Exception:
-        return json.dumps({"part": number, "error": traceback.format_exc()})
+def do_in_worker(job: Job, number: int) -> dict[str, Any]:
+    """Do a part with the models of this process; see ``do_part``."""
+    if not _casts or _casts[0][0] != job:
+        let_go()
+        _casts.append((job, Cast(job.recipe, job.models).__enter__()))
+    with noted(job.folder, number):
+        return do_part(job, number, _casts[0][1])
+
+
+def let_go() -> None:
+    """Close what this process holds for parts."""
+    while _casts:
+        _casts.pop()[1].__exit__(None, None, None)
 
 
 # --- files ------------------------------------------------------------------------------------------------------

@@ -121,7 +121,11 @@ class Pairs(Section):
     most: int = Field(4, ge=1, le=10_000, description="pairs of a sample")
     feedback: int = Field(2, ge=0, le=10_000, description="pairs of feedback texts of a sample")
     balanced: bool = Field(True, description="chosen and rejected answers are taken in turn from every origin")
-    length_matched: bool = Field(True, description="of the rejected answers the one nearest in length is taken")
+    length_matched: bool = Field(
+        True,
+        description="of the rejected answers the one nearest in length is taken, and of a round's pairs those are left "
+        "out that make chosen texts longer, or shorter, than rejected ones",
+    )
     length_ratio: float | None = Field(
         None,
         ge=1,
@@ -136,9 +140,12 @@ class Rounds(Section):
 
     count: int = Field(3, ge=1, le=100, description="rounds")
     hard_only: bool = Field(True, description="from round 2 on: only samples without an accepted answer so far")
-    keep: Literal["best", "last"] = Field("best", description="best: a round that did harm is not the next one's start")
+    keep: Literal["best", "last"] = Field(
+        "best", description="best: a generator or reviser that did harm is not the next round's start"
+    )
     metric: str | None = Field(
-        None, description="which of the held-out metrics says so (null: the share of accepted answers)"
+        None,
+        description="which of the held-out metrics says so (null: the share of accepted answers, or a judge's)",
     )
     generator: Align | None = Field(None, description="how the generator is trained between rounds (null: not at all)")
     reviser: Align | None = Field(None, description="the same of the reviser, on pairs of feedback texts")
@@ -170,7 +177,9 @@ class EvolveRecipe(Section):
     align: Align | None = Field(None, description="the alignment on the pairs of all rounds (null: pairs only)")
     generate: Generation = Generation()
     part: int = Field(64, ge=1, le=100_000, description="samples of a part: what is on the disk together")
-    processes: int = Field(1, ge=1, le=1000, description="processes that take parts; each has its models")
+    processes: int = Field(
+        1, ge=1, le=1000, description="processes that take parts, each with its models; or --workers"
+    )
 
     @model_validator(mode="after")
     def _votes_differ(self) -> EvolveRecipe:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from trifacet.base.digests import text_digest
+from trifacet.base.workers import Workers
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Writer, Written
 from trifacet.evolving.cast import Cast
@@ -30,6 +31,7 @@ from trifacet.evolving.rounds import Told, round_folder
 from trifacet.evolving.sampling import sample_answers
 from trifacet.evolving.settings import EvolveRecipe, RoleName, Rounds
 from trifacet.evolving.verifying import verify
+from trifacet.llm.capabilities import Form
 from trifacet.llm.writer import EndpointWriter
 
 TRIED = 8  # samples by which a run is estimated
@@ -37,7 +39,9 @@ GATE = "gate"
 _CHARACTERS = 4  # of a token, as ``llm.estimate`` counts them
 
 
-def preview(recipe: EvolveRecipe, amount: int, *, on_progress: Told | None = None) -> Evolved:
+def preview(
+    recipe: EvolveRecipe, amount: int, *, on_progress: Told | None = None, workers: int | None = None
+) -> Evolved:
     """``amount`` samples, drawn from all, through one round, in a folder beside the run's: OUTPUT.dry-run.
 
     Models are asked, and what endpoints answer is kept: a run that begins afterwards does not pay for it again.
@@ -47,7 +51,7 @@ def preview(recipe: EvolveRecipe, amount: int, *, on_progress: Told | None = Non
     """
     refuse_impossible(recipe)
     trial = _trial(recipe, dry_run_folder(recipe.folder), amount)
-    return run(trial, overwrite=True, on_progress=on_progress, amount=amount)
+    return run(trial, overwrite=True, on_progress=on_progress, amount=amount, workers=Workers(workers or 1))
 
 
 def _trial(recipe: EvolveRecipe, folder: Path, amount: int) -> EvolveRecipe:
@@ -172,9 +176,9 @@ class _CountingCast(Cast):
         super().__init__(recipe)
         self._costs = costs
 
-    def writer(self, role: RoleName, *, seed: int | None = None) -> Writer:
+    def writer(self, role: RoleName, *, seed: int | None = None, form: Form | None = None) -> Writer:
         """The role's writer, counted."""
-        found = super().writer(role, seed=seed)
+        found = super().writer(role, seed=seed, form=form)
         if isinstance(found, EndpointWriter):
             return _Unasked(found, role, self._costs)
         assert isinstance(found, SharedWriter)  # there are no others

@@ -10,7 +10,7 @@ from trifacet.base import seals
 from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.opening import is_file
 from trifacet.evolving.kept import ROUND, rounds_of
-from trifacet.evolving.parts import GATE, MARK
+from trifacet.evolving.parts import GATE, MARK, OUTCOME
 from trifacet.runs import keeping
 
 _RUNS = ("round-*/generator", "round-*/reviser", "aligned")
@@ -38,6 +38,7 @@ def _sealed(folder: Path, found: list[tuple[Path, str]]) -> Iterator[tuple[Path,
     """Folders, and what is sealed in each; documents that are damaged are ``found``."""
     yield folder, _content(folder / MARK, found).get("sealed", {})
     _content(folder / GATE, found)
+    _content(folder / OUTCOME, found)
     for _, home in rounds_of(folder):
         for name in (ROUND, "samples.json"):
             _content(home / name, found)

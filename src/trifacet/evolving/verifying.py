@@ -22,10 +22,12 @@ from trifacet.evolving.parts import Part
 from trifacet.evolving.records import Answer, Verdict
 from trifacet.evolving.sampling import EMPTY
 from trifacet.evolving.settings import CONDITIONS, EvolveRecipe
+from trifacet.llm.capabilities import Form, object_schema
 from trifacet.llm.parsing import UnparsedError, parse_object
 from trifacet.llm.prompts import Prompt
 
 LONGEST_RAW = 2000  # characters kept of an answer that could not be read, and of a reason
+_CONDITION = object_schema({"reason": {"type": "string"}, "holds": {"type": "boolean"}})
 _KEYS = dict.fromkeys(CONDITIONS, dict)
 _FIELD = re.compile(r"\{[a-z][a-z0-9_]*\}")
 _WORD = re.compile(r"[\s\"'“‘*_`(\[]*(yes|no)\b", re.IGNORECASE)
@@ -84,7 +86,8 @@ def verdicts(
     draws = recipe.verification.votes
     texts: Mapping[tuple[str, int], Written] = {}
     if questions:
-        texts = ask_kept(cast.writer("verifier", seed=seed), questions, cast.images, file, draws=draws)
+        form = VERDICT if recipe.verification.form == "json" else None
+        texts = ask_kept(cast.writer("verifier", seed=seed, form=form), questions, cast.images, file, draws=draws)
     read = parse_conditions if recipe.verification.form == "json" else parse_word
     found = []
     for answer, one in zip(asked, questions, strict=True):
@@ -122,6 +125,9 @@ def parse_conditions(text: str) -> Vote:
     each = {name: parse_object(json.dumps(value[name]), {"reason": str, "holds": bool}) for name in CONDITIONS}
     holds = {name: one["holds"] for name, one in each.items()}
     return Vote(all(holds.values()), holds, {name: _cut(one["reason"].strip()) for name, one in each.items()})
+
+
+VERDICT = Form("verdict", object_schema(dict.fromkeys(CONDITIONS, _CONDITION)), parse_conditions)
 
 
 def parse_word(text: str) -> Vote:

@@ -7,6 +7,8 @@ from typing import Any
 
 MALFORMED, LOST = 0.2, 0.5  # shares of the answers from which on they are told
 LENGTH, LEAK = 0.1, 0.1  # how far an interval has to lie above no bias
+LONGER = 20  # characters that pairs may differ in the mean, once they are balanced
+PLACE = 0.1  # the same of a judge's first place, on either side
 TOLD = 3  # of the gate's failures
 FEWEST = 20  # judged answers from which a share is worth telling
 
@@ -36,6 +38,11 @@ def warnings_of(document: Mapping[str, Any]) -> list[str]:
             found.append(f"Gate, {name}: {control.get('told')}.")
     for one in document["rounds"]:
         found += [f"Round {one['round']}: {said}" for said in _of_round(one)]
+    if (outcome := document["outcome"]).get("harm") is True:
+        found.append(
+            f"The alignment at the end did harm: {outcome.get('metric')} {_said(outcome.get('value'))}, "
+            f"{outcome.get('against')} {_said(outcome.get('its_value'))} on the held-out samples."
+        )
     for model in (document["held_out"] or {}).get("models", ()):
         if model["degenerate"]:
             found.append(
@@ -74,6 +81,18 @@ def _of_round(one: Mapping[str, Any]) -> list[str]:
         found.append(
             f"of an accepted and a refused answer the accepted one is longer in {longer[0]:.2f} to {longer[1]:.2f} of "
             "the cases (0.50: no bias). Keep pairs.length_matched on, and read what was accepted."
+        )
+    lengths = one["lengths"]
+    if isinstance(lengths, Mapping) and lengths.get("longer") and abs(lengths.get("after") or 0) >= LONGER:
+        found.append(
+            f"{lengths['longer']} texts stay {abs(lengths['after']):.0f} characters longer in the mean, though "
+            f"{lengths.get('left_out'):,} pairs are left out. Set pairs.length_ratio, or look at why they are."
+        )
+    first = _interval(one["biases"], "judge", "first")
+    if first and not first[0] - PLACE <= 0.5 <= first[1] + PLACE:
+        found.append(
+            f"the judge takes the text shown first in {first[0]:.2f} to {first[1]:.2f} of its answers (0.50: no bias). "
+            "Pairs are made only where both orders agree, so that this costs pairs; another judge would give more."
         )
     leak = _interval(one["biases"], "overlap", "4", "difference")
     if leak and leak[0] > LEAK:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trifacet.llm.books import Books, Tally
+from trifacet.llm.capabilities import Form
 from trifacet.llm.model import Answer, LanguageModel
 from trifacet.llm.prompts import Prompt
 from trifacet.llm.settings import Model
@@ -42,6 +43,7 @@ class CountingModel(LanguageModel):
         temperature: float = 0.0,
         max_tokens: int | None = None,
         draw: int = 0,
+        form: Form | None = None,
     ) -> Answer[T]:
         """Count the question."""
         tally = (self._tally_of or self._in_books)(self.step, self.name, prompt.name)

@@ -13,7 +13,6 @@ import logging
 import os
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +20,8 @@ from urllib.parse import urlsplit
 from trifacet.base.errors import TrifacetError
 from trifacet.base.extras import needed_for
 from trifacet.llm.books import Reply, Tally
+from trifacet.llm.capabilities import FORM, SEVERAL, Capabilities, Form
+from trifacet.llm.pace import Pace
 from trifacet.llm.response import message_of, read_replies, retry_after
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _UNKNOWN = (LIMITS[1], "unsupported", "not supported", "unknown", "unrecognized"
 _TOO_MANY = ("too large", "too long", "context length", "exceed")  # some servers name both names where these are so
 _FAILING = ("time-out", "broken answer")  # of a request for several answers: they may come one by one
 _UNTRIED = ("500", "501")  # besides, where it has not given several yet: so some servers answer what they do not know
+_ENDED = ("stop", "")  # of an answer that the model has ended itself
 _LONGEST_PAUSE = 60.0  # seconds, of our own choice
 _MAX_BYTES = 16_000_000  # of a body; a character takes up to 12 of them
 
@@ -62,31 +64,6 @@ class _PassingError(Exception):
     def __init__(self, cause: str, detail: str = "", wait: float | None = None) -> None:
         super().__init__(f"{cause} ({detail})" if detail else cause)
         self.cause, self.wait = cause, wait
-
-
-class Pace:
-    """At most so much a minute, evenly spread: a burst would be over the limit in the eyes of a sliding window."""
-
-    def __init__(self, per_minute: float | None) -> None:
-        self._seconds_each = 60 / per_minute if per_minute else 0.0
-        self._free_at = 0.0
-        self._queue = asyncio.Lock()  # first come, first served
-        self._corrected = asyncio.Event()
-
-    async def wait(self, amount: float) -> None:
-        """Until ``amount`` more may go."""
-        clock = asyncio.get_running_loop().time
-        async with self._queue:
-            while (rest := self._free_at - clock()) > 0:
-                self._corrected.clear()
-                with suppress(TimeoutError):  # a correction may bring it forward
-                    await asyncio.wait_for(self._corrected.wait(), rest)
-            self._free_at = max(self._free_at, clock()) + amount * self._seconds_each
-
-    def correct(self, amount: float) -> None:
-        """So much more (or less) has gone than was said."""
-        self._free_at += amount * self._seconds_each
-        self._corrected.set()
 
 
 @cache
@@ -141,9 +118,7 @@ class Endpoint:
         self._unusable: TrifacetError | None = None
         self._told = False  # that there is no connection
         self._limit = LIMITS[0]  # the name by which it knows the longest answer
-        self.gives_several: bool | None = None  # answers to one request, by ``n``; None: nobody has tried
-        self.trying_several = asyncio.Lock()
-        self._refused_several = 0
+        self.can = Capabilities(f"{self._place} ({spec.model})")
         self._on_wire: set[asyncio.Task[list[Reply]]] = set()
 
     async def complete(
@@ -153,6 +128,7 @@ class Endpoint:
         tokens: tuple[int, int],
         tally: Tally,
         keep: Keep,
+        form: Form | None = None,
     ) -> list[Reply]:
         """The endpoint's answer to a request; several where its ``n`` asks for them and the endpoint gives them.
 
@@ -162,11 +138,40 @@ class Endpoint:
             tokens: (in, out) as estimated.
             tally: counts what is sent and why it is sent again.
             keep: called with the answers as soon as they are there, even if nobody waits for them any more.
+            form: what the answers have to look like; asked for while the endpoint holds to it.
 
         Raises:
             RejectedError: the endpoint refuses this request.
             TrifacetError: the endpoint is not usable, or failed ``tries`` times.
         """
+        if form and self.can.form is None:
+            async with self.can.trying_form:  # one tries
+                if self.can.form is None:
+                    return await self._in_form(body, key, tokens, tally, keep, form)
+        if form and self.can.form:
+            return await self._in_form(body, key, tokens, tally, keep, form)
+        return await self._complete(body, key, tokens, tally, keep)
+
+    async def _in_form(
+        self, body: dict[str, Any], key: str, tokens: tuple[int, int], tally: Tally, keep: Keep, form: Form
+    ) -> list[Reply]:
+        """The answer in the form that is asked for, or without where that is refused."""
+        try:
+            replies = await self._complete(body | form.body(), key, tokens, tally, keep)
+        except RejectedError as error:
+            if not self.can.may_refuse_form(str(error)):
+                raise
+            replies = await self._complete(body, key, tokens, tally, keep)
+            self.can.refused_form(str(error), failed=error.status is None)
+            return replies
+        for reply in replies:
+            if reply.finish in _ENDED and reply.text.strip():
+                self.can.answered_in(form, reply.text)
+        return replies
+
+    async def _complete(
+        self, body: dict[str, Any], key: str, tokens: tuple[int, int], tally: Tally, keep: Keep
+    ) -> list[Reply]:
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
         retrying = AsyncRetrying(
@@ -217,9 +222,10 @@ class Endpoint:
         wire.add_done_callback(self._landed)
         try:
             return await asyncio.shield(wire)
-        except _PassingError as error:  # what fails for several answers may do for one
-            failing = _FAILING if self.gives_several else (*_FAILING, *_UNTRIED)
-            if "n" not in body or error.cause not in failing:
+        except _PassingError as error:  # what fails for several answers, or for some form, may do without
+            several = SEVERAL in body and error.cause in (_FAILING if self.can.several else (*_FAILING, *_UNTRIED))
+            form = FORM in body and self.can.form is None and error.cause in _UNTRIED
+            if not (several or form):
                 raise
             tally.retries[error.cause] += 1
             raise RejectedError(str(error)) from None
@@ -247,7 +253,7 @@ class Endpoint:
         if not response.is_success:
             raise self._other_limit(name, self._refusal(response, content))
         try:
-            replies = read_replies(content, tokens[0], self._hidden, body.get("n", 1))
+            replies = read_replies(content, tokens[0], self._hidden, body.get(SEVERAL, 1))
         except ValueError as error:
             raise _PassingError("broken answer", str(error)) from None
         self._tokens.correct(sum(reply.tokens_in + reply.tokens_out for reply in replies) - sum(tokens))
@@ -269,21 +275,6 @@ class Endpoint:
             self._limit = LIMITS[1]
             _LOG.warning("note: %s (%s) wants %s for %s", self._place, self.spec.model, LIMITS[1], name)
         return _LimitError(str(refusal), refusal.status) if self._limit != name else refusal
-
-    def refused_several(self, failed: bool = False) -> None:
-        """It would have none of a request with ``n``: of the first one it may be the question that it does not like.
-
-        ``failed``: it did not refuse it, but came to no answer.
-        """
-        if self.gives_several is None or (self.gives_several and failed):
-            self._refused_several += 1
-            if self._refused_several > 1:
-                self.without_several("fails at" if failed else "ignores")
-
-    def without_several(self, does: str = "ignores") -> None:
-        """One answer to a request from now on: it gives no more, or will have no ``n``."""
-        self.gives_several = False
-        _LOG.warning("note: %s (%s) %s n: draws are asked for one by one", self._place, self.spec.model, does)
 
     async def _content(self, response: Response) -> bytes:
         """The body, as it came: nothing is unpacked, for a few bytes can make gigabytes."""

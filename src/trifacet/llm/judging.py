@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from trifacet.llm.capabilities import Form, object_schema
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.parsing import parse_object
 from trifacet.llm.prompts import Prompt
@@ -98,8 +99,8 @@ async def judge_pair(
         second: the other one.
     """
     forth, back = await asyncio.gather(
-        model.ask(prompt, {**fields, "a": first, "b": second}, parse_choice, images=images),
-        model.ask(prompt, {**fields, "a": second, "b": first}, parse_choice, images=images),
+        model.ask(prompt, {**fields, "a": first, "b": second}, parse_choice, images=images, form=CHOICE),
+        model.ask(prompt, {**fields, "a": second, "b": first}, parse_choice, images=images, form=CHOICE),
     )
     return Judgement((forth.value, back.value), (forth.problem, back.problem))
 
@@ -107,6 +108,9 @@ async def judge_pair(
 def parse_choice(text: str) -> _Choice:
     """The answer {"better": "A" | "B" | "tie"}; anything else raises UnparsedError."""
     return _CHOICES[parse_object(text, {"better": tuple(_CHOICES)})["better"]]
+
+
+CHOICE = Form("choice", object_schema({"better": {"type": "string", "enum": list(_CHOICES)}}), parse_choice)
 
 
 def summarise_judged(

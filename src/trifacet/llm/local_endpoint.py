@@ -27,6 +27,7 @@ from trifacet.base.digests import file_digest, text_digest
 from trifacet.base.errors import DataError
 from trifacet.base.images import decode_image
 from trifacet.llm.books import Reply, Tally
+from trifacet.llm.capabilities import Capabilities, Form
 from trifacet.llm.endpoint import Keep, RejectedError
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class LocalEndpoint:
         self._under_way: set[_Request] = set()
         self._lock = threading.Lock()  # of these two
         self._flights: set[asyncio.Task[list[Reply]]] = set()
-        self.gives_several: bool | None = False  # requests that wait are written together anyhow
-        self.trying_several = asyncio.Lock()
+        self.can = Capabilities(several=False, form=False)  # requests that wait are written together anyhow
         self._session: asyncio.Task[None] | None = None
         self._closing = False
         self._chat: ChatModel | None = None
@@ -135,8 +135,9 @@ class LocalEndpoint:
         tokens: tuple[int, int],
         tally: Tally,
         keep: Keep,
+        form: Form | None = None,
     ) -> list[Reply]:
-        """The model's answer; arguments as ``Endpoint.complete`` has them.
+        """The model's answer, in no stated form; arguments as ``Endpoint.complete`` has them.
 
         Raises:
             RejectedError: the request doesn't fit the model, or shows an image to one that sees none.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from trifacet.base.digests import json_digest
 from trifacet.base.images import MAX_PIXELS
 from trifacet.llm.books import Books, BudgetReached, Reply, Tally
+from trifacet.llm.capabilities import SEVERAL, Form
 from trifacet.llm.endpoint import REJECTING, Endpoint, RejectedError
 from trifacet.llm.local_endpoint import LOCAL, LocalEndpoint
 from trifacet.llm.parsing import UnparsedError, looks_refused
@@ -37,7 +38,6 @@ REJECTED = "rejected by the endpoint"  # no answer was given, kept or paid for; 
 CUT_OFF = "cut off"
 PROBLEMS = ("empty", "refused", "unparsed", CUT_OFF, REJECTED, *(f"{REJECTED} ({status})" for status in REJECTING))
 REPEATED = 0.5  # temperature, at least, of a question asked again: at 0 the same answer would come
-TOGETHER = 16  # draws by one request, at most
 _LOOK_AGAIN = 0.2  # seconds until we see whether another process has the answer that it asks for
 
 
@@ -132,6 +132,7 @@ class LanguageModel:
         temperature: float = 0.0,
         max_tokens: int | None = None,
         draw: int = 0,
+        form: Form | None = None,
     ) -> Answer[T]:
         """The parsed answer to ``prompt`` filled with ``fields``.
 
@@ -145,6 +146,8 @@ class LanguageModel:
             temperature: of the sampling.
             max_tokens: longest answer; None for the recipe's.
             draw: with a temperature, another number draws another answer to the same question.
+            form: what the answer has to look like, for endpoints that hold their answers to it; it is parsed as
+                strictly all the same.
 
         Raises:
             DataError: an image cannot be read.
@@ -159,7 +162,9 @@ class LanguageModel:
             warmth = max(temperature, REPEATED) if attempt else temperature
             place = self.refusals.begin()
             try:
-                reply = await self._reply(self._question(words, pictures, warmth, max_tokens, draw, attempt), tally)
+                reply = await self._reply(
+                    self._question(words, pictures, warmth, max_tokens, draw, attempt, form), tally
+                )
             except RejectedError as error:
                 self.refusals.refused(place, str(error))
                 problem = f"{REJECTED} ({error.status})" if error.status else REJECTED
@@ -186,28 +191,34 @@ class LanguageModel:
         temperature: float = 0.0,
         max_tokens: int | None = None,
         draws: Sequence[int] = (),
+        form: Form | None = None,
     ) -> None:
         """Have several draws of one question answered by one request, where the endpoint gives several (``n``).
 
         Each answer is kept by its own question's key, so that ``ask`` finds it; what is kept already is not asked
-        again. An endpoint that gives one all the same is told once, and ``ask`` asks it for the others. Arguments and
-        errors are those of ``ask``.
+        again. An endpoint that gives fewer is told once: of one that gives some the others are asked for by further
+        requests, of one that gives one ``ask`` asks for each. Arguments and errors are those of ``ask``.
         """
-        if temperature == 0 or len(draws) < 2 or self._endpoint.gives_several is False:
+        can = self._endpoint.can
+        if temperature == 0 or len(draws) < 2 or can.several is False:
             return
         words, pictures = prompt.render(fields), await self._look_at(images)
-        questions = [self._question(words, pictures, temperature, max_tokens, draw) for draw in draws]
-        for at in range(0, len(questions), TOGETHER):
-            some = questions[at : at + TOGETHER]
-            if self._endpoint.gives_several is None:  # one tries
-                async with self._endpoint.trying_several:
-                    if self._endpoint.gives_several is None:
-                        await self._draw(some)
-                        continue
-            if self._endpoint.gives_several:
-                await self._draw(some)
+        left = [self._question(words, pictures, temperature, max_tokens, draw, form=form) for draw in draws]
+        while len(left) > 1 and can.several is not False:
+            if can.several is None:  # one tries
+                async with can.trying_several:
+                    if can.several is None:
+                        left = await self._draw_first(left)
+                continue
+            left = await self._draw_first(left)
 
-    async def _draw(self, questions: Sequence[Question]) -> None:
+    async def _draw_first(self, questions: Sequence[Question]) -> list[Question]:
+        """Have as many as a request may bring answered by one; those that are left to ask."""
+        most = self._endpoint.can.most
+        return [*await self._draw(questions[:most]), *questions[most:]]
+
+    async def _draw(self, questions: Sequence[Question]) -> list[Question]:
+        """Have these answered by one request; those that it left out where it brought several, but not all."""
         async with self._places:
             wanted = {}
             for question in questions:
@@ -220,8 +231,7 @@ class LanguageModel:
                 self._claims.add(key)
                 wanted[key] = question
             try:
-                if len(wanted) > 1:
-                    await self._send_together(wanted)
+                return await self._send_together(wanted) if len(wanted) > 1 else []
             except asyncio.CancelledError:  # the answers may be on their way still
                 wanted = {}
                 raise
@@ -229,15 +239,15 @@ class LanguageModel:
                 for key in wanted:
                     self._unclaim(key)
 
-    async def _send_together(self, wanted: Mapping[str, Question]) -> None:
-        tally, keys = self._books.tally(self.step, self.name), [*wanted]
+    async def _send_together(self, wanted: Mapping[str, Question]) -> list[Question]:
+        can, tally, keys = self._endpoint.can, self._books.tally(self.step, self.name), [*wanted]
         first = wanted[keys[0]]
-        body = await asyncio.to_thread(first.body, self._max_pixels) | {"n": len(keys)}
+        body = await asyncio.to_thread(first.body, self._max_pixels) | {SEVERAL: len(keys)}
         into, out = (round(count * ratio) for count, ratio in zip(first.tokens, tally.ratios, strict=True))
         try:
             release = await self._books.reserve(self._cost(into, first.max_tokens * len(keys)))
         except BudgetReached:  # for single ones it may suffice
-            return
+            return []
 
         async def keep(replies: list[Reply]) -> None:
             self._drawn.update(keys[: len(replies)])
@@ -248,16 +258,14 @@ class LanguageModel:
 
         try:
             expected = (into, out * len(keys))
-            replies = await self._endpoint.complete(body, json_digest(keys), expected, tally, keep)
+            replies = await self._endpoint.complete(body, json_digest(keys), expected, tally, keep, first.form)
         except RejectedError as error:  # of n, or of what ``ask`` will hear of
-            self._endpoint.refused_several(failed=error.status is None)
-            return
+            can.refused_several(failed=error.status is None)
+            return []
         finally:
             release()
-        if len(replies) < len(keys) and self._endpoint.gives_several is not False:
-            self._endpoint.without_several()
-        elif self._endpoint.gives_several is None:
-            self._endpoint.gives_several = True
+        can.gave(len(replies), len(keys))
+        return [wanted[key] for key in keys[len(replies) :]] if len(replies) > 1 else []
 
     def _identity(self, temperature: float) -> str:
         """What a question's key says of the model."""
@@ -271,10 +279,11 @@ class LanguageModel:
         max_tokens: int | None,
         draw: int,
         attempt: int = 0,
+        form: Form | None = None,
     ) -> Question:
         seed = (self._seed * 1_000_000 + draw * 1000 + attempt) % 2**31
         limit = max_tokens or self.spec.max_tokens
-        return Question(self._identity(temperature), *words, pictures, temperature, limit, seed)
+        return Question(self._identity(temperature), *words, pictures, temperature, limit, seed, form)
 
     async def _look_at(self, images: Sequence[Path]) -> tuple[SentPicture, ...]:
         side = self.spec.image_side
@@ -330,9 +339,10 @@ class LanguageModel:
             await self._keep(key, replies[0], estimated)
 
         try:
-            return (await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep))[0]
+            replies = await self._endpoint.complete(body, key, (expected[0], expected[1]), tally, keep, question.form)
         finally:
             release()
+        return replies[0]
 
     async def _keep(self, key: str, reply: Reply, estimated: tuple[int, int]) -> None:
         cost = self._cost(reply.tokens_in, reply.tokens_out)

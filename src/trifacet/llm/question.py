@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from trifacet.base.digests import json_digest
+from trifacet.llm.capabilities import Form
 from trifacet.llm.estimate import PER_MESSAGE, image_tokens, text_tokens
 from trifacet.llm.pictures import SentPicture, data_url
 
 
 @dataclass(frozen=True)
 class Question:
-    """One request as it is identified, estimated and sent."""
+    """One request as it is identified, estimated and sent.
+
+    ``form`` is what an endpoint may be told of how the answer has to look. It is no part of the key: the words say it.
+    """
 
     model: str
     system: str
@@ -25,6 +29,7 @@ class Question:
     temperature: float
     max_tokens: int
     seed: int
+    form: Form | None = None
 
     @property
     def key(self) -> str:

@@ -15,6 +15,7 @@ from trifacet.base.images import resolve_inside
 from trifacet.data.records import TestSample
 from trifacet.data.writing import OnWritten, Written, require_unique_ids
 from trifacet.llm.asking import Asked, AskedModel, ask_all, together
+from trifacet.llm.capabilities import Form
 from trifacet.llm.model import CUT_OFF, LanguageModel, rejected
 from trifacet.llm.prompts import Prompt
 
@@ -53,6 +54,7 @@ class EndpointWriter:
         words: the prompt of a post, and its fields.
         seed: of the sampling.
         first_pause: see ``Endpoint``.
+        form: what the texts have to look like, see ``LanguageModel.ask``; they are taken as they come all the same.
         asked: what the last ``write`` took.
     """
 
@@ -64,6 +66,7 @@ class EndpointWriter:
     words: Words = own_question
     seed: int = 17
     first_pause: float = 1.0
+    form: Form | None = None
     asked: Asked | None = field(default=None, init=False)
 
     def write(
@@ -106,7 +109,7 @@ class EndpointWriter:
             wanted = [draw for draw in range(draws) if (name, draw) not in done]
             await model.draw(
                 prompt, fields, images=pictures, temperature=self.temperature, max_tokens=self.max_new_tokens,
-                draws=wanted,
+                draws=wanted, form=self.form,
             )  # fmt: skip
             async with together() as group:
                 for draw in wanted:
@@ -117,7 +120,7 @@ class EndpointWriter:
             prompt, fields, pictures = known[name]
             said = await model.ask(
                 prompt, fields, str, images=pictures, temperature=self.temperature, max_tokens=self.max_new_tokens,
-                draw=draw,
+                draw=draw, form=self.form,
             )  # fmt: skip
             text, ended = "" if rejected(said.problem) else said.text.strip(), said.problem != CUT_OFF
             texts[wanted] = Written(name, text, *said.tokens, draw=draw, ended=ended, problem=said.problem)

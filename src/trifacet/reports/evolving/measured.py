@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from trifacet.reports.evolving.examples import LONGEST, clipped
@@ -53,7 +54,7 @@ class Table:
 
 
 def gate_shown(gate: Mapping[str, Any]) -> dict[str, Any]:
-    """The gate's document (``evolving.gate``) as its template has it."""
+    """The gate's document (``evolving.gate_document``) as its template has it."""
     return {
         "passed": gate.get("passed"),
         "skipped": clipped(gate.get("skipped") or "", 300),
@@ -115,30 +116,32 @@ def _mistake(one: Mapping[str, Any]) -> dict[str, str]:
 # --- held-out samples -------------------------------------------------------------------------------------------
 
 
-def outcomes(rounds: Sequence[Mapping[str, Any]]) -> Table | None:
-    """What training came to on held-out samples, a row for each training; None where nothing was measured."""
-    rows = []
-    for one in rounds[-ROWS:]:
-        for role, told in one["metrics"].items():
-            if isinstance(told, Mapping) and "metric" in told:
-                spread = cell({"value": told.get("value"), "interval": told.get("interval")})
-                other = Cell(f"{_said(told.get('its_value'))} ({clipped(told.get('against'), 40)})")
-                harm = told.get("harm")
-                rows.append(
-                    (
-                        f"round {one['round']}, {worded(role)}",
-                        [
-                            Cell(worded(told["metric"])),
-                            spread,
-                            other,
-                            Cell(f"{told['p']:.2g}" if isinstance(told.get("p"), float) else "–"),
-                            cell(told.get("samples")),
-                            Cell("did harm" if harm else "no harm", good=not harm),
-                        ],
-                    )
-                )
+def outcomes(rounds: Sequence[Mapping[str, Any]], aligned: Mapping[str, Any] = MappingProxyType({})) -> Table | None:
+    """What training came to on held-out samples, a row for each training; None where nothing was measured.
+
+    ``aligned``: the outcome of the alignment at the end.
+    """
+    told = [
+        (f"round {one['round']}, {worded(role)}", found)
+        for one in rounds[-ROWS:]
+        for role, found in one["metrics"].items()
+    ]
+    told += [("alignment", aligned)] if aligned else []
+    rows = [(name, _outcome(found)) for name, found in told if isinstance(found, Mapping) and "metric" in found]
     columns = ["Metric", "Its model", "The model before", "p", "Samples", "Outcome"]
     return Table("", columns, rows, corner="Training") if rows else None
+
+
+def _outcome(told: Mapping[str, Any]) -> list[Cell]:
+    harm = told.get("harm")
+    return [
+        Cell(worded(told["metric"])),
+        cell({"value": told.get("value"), "interval": told.get("interval")}),
+        Cell(f"{_said(told.get('its_value'))} ({clipped(told.get('against'), 40)})"),
+        Cell(f"{told['p']:.2g}" if isinstance(told.get("p"), float) else "–"),
+        cell(told.get("samples")),
+        Cell("did harm" if harm else "no harm", good=not harm),
+    ]
 
 
 # --- biases -----------------------------------------------------------------------------------------------------
@@ -157,7 +160,24 @@ _VARIETY = {
     "distinct_share": "share of distinct ones",
     "self_bleu": "self-BLEU",
 }
-_KNOWN = ("accept_rate", "malformed", "auc", "overlap", "copies", "saw_reference", "variety", "yes_share", "log_prob")
+_KNOWN = (
+    "accept_rate",
+    "malformed",
+    "auc",
+    "overlap",
+    "copies",
+    "saw_reference",
+    "variety",
+    "yes_share",
+    "log_prob",
+    "judge",
+)
+_JUDGE = {
+    "first": "the text shown first",
+    "consistent": "consistent",
+    "unread": "not read",
+    "longer": "the longer text",
+}
 _COUNTED = ("samples", "answers", "verdicts", "feedback")
 
 
@@ -211,6 +231,13 @@ def biases_shown(biases: Mapping[str, Any]) -> list[Table]:
         )
         rows = [(worded(name), [cell(one), _counted(one)]) for name, one in _items(biases["log_prob"])]
         found.append(Table("Log-prob of accepted answers", ["Nats per token", "Answers"], rows, note, "Origin"))
+    if "judge" in biases:
+        note = (
+            "Shown first, longer: the share of the judge's answers, or of what it decided, for such a text; 0.50: no "
+            "bias. Consistent: both orders say the same."
+        )
+        rows = [(_JUDGE.get(name, worded(name)), [cell(one), _counted(one)]) for name, one in _items(biases["judge"])]
+        found.append(Table("Place and length, to the judge", ["Share", "Of"], rows, note, "Measure"))
     rest = {name: one for name, one in biases.items() if name not in (*_KNOWN, *_COUNTED)}
     return found + tables_of(rest)
 

@@ -70,7 +70,7 @@ def render_evolve_page(document: Mapping[str, Any]) -> str:
         examples=shown(document),
         charts=over_rounds(document),
         trainings=trainings(document),
-        metrics=outcomes(rounds),
+        metrics=outcomes(rounds, document["outcome"]),
         pairs=_pair_kinds(rounds),
         fates=FATES,
         asked_endpoints=any(role["by"].startswith("endpoint ") for role in document["roles"]),
