@@ -2,11 +2,13 @@
 
 Every picture of every HTML, Markdown and reStructuredText file below the folder gets a text that is hard to write:
 alone (the first ``ALONE`` of a page) and all together. Alone: what differs from the old bytes must be the new text
-in place of the old one, an attribute, or an option. Together: no line without a picture may differ. Nothing is written.
+in place of the old one, an attribute, or an option. Together: no line without a picture may differ. In pages each
+picture gets a long description too: taken out again, the bytes must be those without. Nothing is written.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -16,8 +18,10 @@ from pathlib import Path
 from trifacet.base.errors import DataError
 from trifacet.describing.formats import format_called
 from trifacet.describing.place import Edit, Format, Place
+from trifacet.describing.settling import settled
 
 TEXT = 'A "red" boat & <b>it\'s</b> | [y] *z* --> at `sea` \\'
+LONG = 'Two bars: <2023> 4 & 2024 "7".'
 TEMPLATE = " {{ x }}"  # reStructuredText has no way to write that so that no template acts on it
 ALONE = 3
 SUFFIXES = {
@@ -45,6 +49,21 @@ def outside(format: Format, data: bytes, path: str, place: Place) -> int:
         if any(not text or text in alt or alt.endswith(text) or _bare(text) in _bare(alt) for text in had)
         else len(old)
     )
+
+
+def described(format: Format, data: bytes, path: str, places: list[Place]) -> Counter[str]:
+    """Long descriptions that were put into a page and that could not be, and pages of which other bytes changed."""
+    put = settled(format, data, path, {place.key: Edit(TEXT, long=LONG) for place in places})
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+    first, *rest = re.split(r'<div class="long-description".*?</div>', put.after.decode(encoding), flags=re.DOTALL)
+    for part in rest:
+        own = re.match(r"[ \t]*[\r\n]", part)
+        first = (re.sub(r"(?:\r\n|\r|\n)[ \t]*\Z", "", first) if own else first) + part
+    plain = re.sub(r' aria-describedby="description-[\w-]+"', "", first)
+    alone = format.edited(data, path, {place.key: Edit(TEXT) for place in places})
+    counts = Counter({"long descriptions put in": len(rest), "long descriptions refused": len(put.undescribed)})
+    counts["pages changed beside long descriptions"] += plain != alone.decode(encoding)
+    return counts
 
 
 def _bare(text: str) -> str:
@@ -93,6 +112,8 @@ def main(folder: Path) -> None:
             lost = elsewhere(format, data, path, free) if free else 0
             if lost:
                 print(path, "lines", lost)
+            if format.name == "html" and free:
+                counts.update(described(format, data, path, free))
             counts["lines changed elsewhere"] += lost
         except DataError as problem:
             counts["files in which nothing was changed"] += 1

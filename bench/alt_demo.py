@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -34,8 +34,11 @@ from trifacet.data.settings import World
 from trifacet.demo.make import write_world
 from trifacet.describing.queue import Queue
 from trifacet.describing.scanning import scan
-from trifacet.describing.suggestion import Suggestion
+from trifacet.describing.suggestion import Event, Suggestion
 from trifacet.metrics.grounding import ground
+from trifacet.reports.alt_site import SitePlace, write_site_page
+from trifacet.reports.run.posts import segments
+from trifacet.web.pictures import picture
 
 PAGES, SEED, SIDE = 20, 1_016, 64  # pages; seed of the pictures; side in pixels, as in recipes/demo.yaml
 LEAST = 0.6  # confidence: the bound by default, .3, withholds nothing here
@@ -81,10 +84,11 @@ def main() -> None:
     decide(queue, truth)
     counted("apply", queue, "--root", site)
     after = counted("scan", site, "--root", site)
-    report = output / "report.md"
     seconds = time.monotonic() - began
-    write_atomically(report, told(queue, truth, before, after, suggested, again, site, seconds))
-    print(report)
+    found = Told(queue, truth, before, after, suggested, again, site, seconds)
+    write_atomically(output / "report.md", found.as_markdown())
+    write_site_page(output / "report.html", found.places(), found.facts(), found.lead())
+    print(output / "report.html")
 
 
 def write_site(site: Path, world: Path) -> dict[str, dict]:
@@ -154,47 +158,106 @@ def right(text: str, known: dict) -> bool:
     return bool(text) and ground(text, known["extra"]).values["grounding"] == 1
 
 
-def told(
-    queue: Path, truth: dict, before: dict, after: dict, suggested: dict, again: dict, site: Path, seconds: float
-) -> str:
-    """The report, as Markdown."""
-    with closing(Queue(queue, writing=False)) as kept:
-        rows = [(one, kept.events(one.id)) for one in kept.suggestions(states=("applied",))]
-    there = {(document.path, place.key): place for document in scan([site], site) for place in document.places}
-    written = sum(place.alt == WRITTEN for place in there.values())
-    asked = [one for one, _ in rows if one.proposal.place.role != "decorative"]
-    correct = {one.id: right(one.proposal.text, truth[one.proposal.picture]) for one in asked}
-    withheld = [one for one in asked if one.proposal.withheld]
-    open_ones = [one for one in asked if not one.proposal.withheld]
+class Told:
+    """What the report says, read from the queue and the pages once all is done."""
 
-    def share(of: list[Suggestion]) -> str:
+    def __init__(
+        self,
+        queue: Path,
+        truth: dict,
+        before: dict,
+        after: dict,
+        suggested: dict,
+        again: dict,
+        site: Path,
+        seconds: float,
+    ) -> None:
+        with closing(Queue(queue, writing=False)) as kept:
+            self.rows = [(one, kept.events(one.id)) for one in kept.suggestions(states=("applied",))]
+        self.truth, self.site, self.seconds = truth, site, seconds
+        self.before, self.after, self.suggested, self.again = before, after, suggested, again
+        there = [place for document in scan([site], site) for place in document.places]
+        self.written = sum(place.alt == WRITTEN for place in there)
+        self.asked = [one for one, _ in self.rows if one.proposal.place.role != "decorative"]
+        self.correct = {one.id: right(one.proposal.text, truth[one.proposal.picture]) for one in self.asked}
+
+    def lead(self) -> str:
+        """One sentence."""
+        return (
+            f"{self.before['documents']} pages with {self.before['uses']} uses of pictures: {self.before['missing']} "
+            f"without a text before, {self.after['missing']} after, in {self.seconds:.0f} seconds."
+        )
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Counts by what they are called."""
+        withheld = [one for one in self.asked if one.proposal.withheld]
+        shown = [one for one in self.asked if not one.proposal.withheld]
+        return [
+            ("pages, uses of pictures", f"{self.before['documents']}, {self.before['uses']}"),
+            ("without a text before, after", f"{self.before['missing']}, {self.after['missing']}"),
+            ("suggested, withheld", f"{len(shown)}, {len(withheld)}"),
+            ("right in every fact, of those suggested", f"{sum(self.correct[one.id] for one in shown)}"),
+            ("right in every fact, of those withheld", f"{sum(self.correct[one.id] for one in withheld)}"),
+            ("facts right of those suggested, of those withheld", f"{self.share(shown)}, {self.share(withheld)}"),
+            ("texts drawn in the first, in a second run", f"{self.suggested['drawn']}, {self.again['drawn']}"),
+            (
+                "texts of a person before, after",
+                f"{sum(name == 'kept.html' for name in names(self.site))}, {self.written}",
+            ),
+            ("seconds", f"{self.seconds:.0f}"),
+        ]
+
+    def share(self, of: Sequence[Suggestion]) -> str:
         """How many of the facts of their pictures texts state, in per cent."""
-        facts = [ground(one.proposal.text, truth[one.proposal.picture]["extra"]).values["grounding"] for one in of]
+        facts = [ground(one.proposal.text, self.truth[one.proposal.picture]["extra"]).values["grounding"] for one in of]
         return f"{100 * sum(facts) / len(facts):.0f} %" if facts else "none"
 
-    lines = [
-        "# Alt-text of a small site, from the scan to applied pages", "",
-        "| | |", "|---|---|",
-        f"| pages, uses of pictures | {before['documents']}, {before['uses']} |",
-        f"| without a text before, after | {before['missing']}, {after['missing']} |",
-        f"| suggested, withheld | {len(open_ones)}, {len(withheld)} |",
-        f"| right in every fact, of those suggested | {sum(correct[one.id] for one in open_ones)} |",
-        f"| right in every fact, of those withheld | {sum(correct[one.id] for one in withheld)} |",
-        f"| facts right of those suggested, of those withheld | {share(open_ones)}, {share(withheld)} |",
-        f"| texts drawn in the first, in a second run | {suggested['drawn']}, {again['drawn']} |",
-        f"| texts of a person before, after | {sum(name == 'kept.html' for name in names(site))}, {written} |",
-        f"| seconds | {seconds:.0f} |", "",
-        "| place | role | suggested | confidence | right | withheld | decided | in place |",
-        "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for one, events in rows:
-        said, verdict = one.proposal, {True: "yes", False: "no", None: ""}[correct.get(one.id)]
-        decided = [event.state for event in events if event.state in ("accepted", "edited")][-1]
-        place = f"{said.document}:{said.place.line or ''}", said.place.role
-        sure = "" if said.confidence is None else f"{said.confidence:.2f}"
-        cells = (*place, said.text, sure, verdict, said.withheld, decided, one.text)
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    return "\n".join([*lines, ""])
+    def as_markdown(self) -> str:
+        """The report as Markdown."""
+        lines = ["# Alt-text of a small site, from the scan to applied pages", "", "| | |", "|---|---|"]
+        lines += [f"| {name} | {value} |" for name, value in self.facts()]
+        lines += ["", "| place | role | suggested | confidence | right | withheld | decided | in place |",
+                  "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+        for one, events in self.rows:
+            said, verdict = one.proposal, {True: "yes", False: "no", None: ""}[self.correct.get(one.id)]
+            place = f"{said.document}:{said.place.line or ''}", said.place.role
+            cells = (*place, said.text, _sure(one), verdict, said.withheld, _decision(events), one.text)
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        return "\n".join([*lines, ""])
+
+    def places(self) -> list[SitePlace]:
+        """Each place for the page."""
+        found = []
+        for one, events in self.rows:
+            said, place = one.proposal, one.proposal.place
+            spans = ground(said.text, self.truth[said.picture]["extra"]).spans if said.text else ()
+            verdict = {True: "right", False: "wrong", None: ""}[self.correct.get(one.id)]
+            shown = picture(self.site, f"{said.document.rpartition('/')[0]}/picture.png")
+            found.append(
+                SitePlace(
+                    f"{said.document}:{place.line or ''}",
+                    place.role,
+                    place.reason,
+                    shown,
+                    " ".join(filter(None, (place.around.caption, place.around.before, place.around.after))),
+                    place.alt,
+                    segments(said.text, spans),
+                    verdict,
+                    _sure(one),
+                    said.withheld,
+                    {"accepted": "accepted", "edited": "written anew"}[_decision(events)],
+                    one.text,
+                )
+            )
+        return found
+
+
+def _sure(one: Suggestion) -> str:
+    return "" if one.proposal.confidence is None else f"{one.proposal.confidence:.2f}"
+
+
+def _decision(events: Sequence[Event]) -> str:
+    return [event.state for event in events if event.state in ("accepted", "edited")][-1]
 
 
 def names(site: Path) -> list[str]:

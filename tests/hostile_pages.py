@@ -27,6 +27,7 @@ PAGES = {
     "answers.html.jinja": "tests/review/test_review_app.py",
     "entering.html.jinja": "tests/review/test_review_app.py",
     "problem.html.jinja": "tests/review/test_review_app.py",
+    "alt_site.html.jinja": "tests/reports/test_alt_site.py",
     "alt_welcome.html.jinja": "tests/describing/test_reviewing_app.py",
     "alt_text.html.jinja": "tests/describing/test_reviewing_app.py",
     "alt_list.html.jinja": "tests/describing/test_reviewing_app.py",

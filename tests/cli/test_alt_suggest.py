@@ -43,6 +43,25 @@ def test_a_real_model_is_asked_once_and_the_page_stays(site, trifacet, tiny_fold
     assert all(len(one["proposal"]["provenance"]["weights"]) == 1 for one in listed["suggestions"])
 
 
+def test_json_stands_alone_and_german_says_what_to_install(site, trifacet):
+    (site / "index.html").write_text('<html lang="de"><p>Im Hof {{ user.name }}. <img src="a.png"></p></html>')
+    asked = []
+
+    def answer(messages):
+        asked.append(json.dumps(messages))
+        return "Ein rotes Rad lehnt an einer weißen Wand."
+
+    with ScriptedEndpoint(answer) as endpoint:
+        (site / "model.yaml").write_text(f"base_url: {endpoint.base_url}\nmodel: scripted\nimage_side: 32\n")
+        call = ("alt", "suggest", "index.html", "--endpoint", "model.yaml", "--json", "-")
+        code, out, error = trifacet(*call)
+    assert code == 0 and json.loads(out)["reasons"] == {"names-unchecked": 1}
+    told = " ".join(error.split())
+    assert "1 withheld (names-unchecked 1)" in told
+    assert "pip install 'trifacet[ner]', python -m spacy download de_core_news_sm, then --names" in told
+    assert "Im Hof" in asked[0] and "user.name" not in asked[0]  # a template's code is no context
+
+
 def test_an_endpoint_writes_and_people_decide_in_a_spreadsheet(site, trifacet):
     with ScriptedEndpoint(lambda messages: TEXT) as endpoint:
         (site / "model.yaml").write_text(f"base_url: {endpoint.base_url}\nmodel: scripted\nimage_side: 32\n")

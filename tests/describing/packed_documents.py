@@ -163,7 +163,7 @@ def page(*pictures, title="Chapter", doctype='<!DOCTYPE html PUBLIC "-//W3C//DTD
     )
 
 
-def epub(*pages, level=6, extra=None, spine=None):
+def epub(*pages, level=6, extra=None, spine=None, version="3.0"):
     """A book; the first page is read last."""
     names = [f"text/p{number}.xhtml" for number in range(len(pages))]
     order = range(len(pages)) if spine is None else spine
@@ -172,7 +172,8 @@ def epub(*pages, level=6, extra=None, spine=None):
     )
     refs = "".join(f'<itemref idref="i{number}"/>' for number in order)
     package = (
-        f'<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="{DC}">'
+        f'<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" version="{version}">'
+        f'<metadata xmlns:dc="{DC}">'
         f"<dc:title>A book</dc:title><dc:language>fr</dc:language></metadata>"
         f'<manifest>{items}<item id="img" href="img/a.png" media-type="image/png"/></manifest>'
         f"<spine>{refs}</spine></package>"

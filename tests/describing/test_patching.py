@@ -18,12 +18,12 @@ from packed_documents import drawing, paragraph, table, word
 from searching import searched
 
 from trifacet.base.errors import TrifacetError
-from trifacet.describing import patching
 from trifacet.describing.formats import pictures
 from trifacet.describing.formats import table as tables
 from trifacet.describing.formats import word as words
-from trifacet.describing.patching import FOLDER, NOTHING, apply, planned, undo
+from trifacet.describing.patching import apply, undo
 from trifacet.describing.place import Edit
+from trifacet.describing.planning import FOLDER, NOTHING, Change, planned
 
 KNOWN = (words.FORMAT, pictures.FORMAT, tables.FORMAT)
 OLD = table(("a.png", "", "first, with a comma"), ("b.png", "a cat", 'so "quoted"'))
@@ -380,13 +380,13 @@ def test_the_patch_is_taken_by(tool, name, tmp_path):
         if number % 2:
             new += [b"last"]
         before, after = b"".join(old), b"".join(new)
-        change = patching.Change(name, before, after)
+        change = Change(name, before, after)
         if before != after:
             assert patched(tool, tmp_path / f"{number}", name, before, change.patch) == after
 
 
 def test_the_patch_of_a_document_that_is_made(tmp_path):
-    change = patching.Change("sub/p.png.alt.txt", b"", b"A hen\n", made=True)
+    change = Change("sub/p.png.alt.txt", b"", b"A hen\n", made=True)
     environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
     subprocess.run(["git", "apply", "-"], input=change.patch, cwd=tmp_path, check=True, env=environment)
     assert (tmp_path / "sub" / "p.png.alt.txt").read_bytes() == b"A hen\n"
@@ -398,7 +398,7 @@ def test_any_two_documents_have_a_patch_that_git_takes(old, new, tmp_path_factor
     before, after = b"".join(old), b"".join(new)
     if before != after and before and after:
         folder = tmp_path_factory.mktemp("patched")
-        assert patched("git", folder, "a.csv", before, patching.Change("a.csv", before, after).patch) == after
+        assert patched("git", folder, "a.csv", before, Change("a.csv", before, after).patch) == after
 
 
 def test_a_packed_document_has_a_listing_instead(root):

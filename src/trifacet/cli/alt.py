@@ -96,6 +96,7 @@ def scan(
                 "missing": sum(is_missing(place) for _, place in uses),
                 "weak": sum(is_weak(place) for _, place in uses),
                 "fixed": sum(bool(place.fixed) for _, place in uses),
+                "unseen": _unseen(documents),
                 "problems": [str(problem) for problem in problems],
                 "records": [record_of(document, place) for document, place in chosen],
             },
@@ -146,7 +147,8 @@ def check(
         write_json(sarif_log(told, [MISSING], problems, "trifacet alt check"), sarif)
     if json_path:
         records = [record_of(document, place) for document, place in lacking]
-        write_json({"missing": records, "problems": [str(problem) for problem in problems]}, json_path)
+        told_too = {"unseen": _unseen(documents), "problems": [str(problem) for problem in problems]}
+        write_json({"missing": records, **told_too}, json_path)
     if printed:
         out.print(_summary(documents, [place for document in documents for place in document.places]))
     _tell(problems)
@@ -198,8 +200,14 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
+def _unseen(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    """The places that were not looked into, as JSON."""
+    return [{"path": one.path, "line": place.line, "what": place.what} for one in documents for place in one.unseen]
+
+
 def _summary(documents: Sequence[Document], places: Sequence[Place]) -> str:
     from trifacet.describing.findings import is_missing, is_weak
+    from trifacet.describing.unseen import summed
 
     counts = Counter(place.role for place in places if is_missing(place))
     roles = f" ({', '.join(f'{role} {count}' for role, count in counts.most_common())})" if counts else ""
@@ -209,6 +217,7 @@ def _summary(documents: Sequence[Document], places: Sequence[Place]) -> str:
     return (
         f"{len(documents)} document{'s' * (len(documents) != 1)}, {len(places)} use{'s' * (len(places) != 1)} of "
         f"pictures: {missing} without a text{roles}{beside}, {weak} with a weak one"
+        + (f"; {unseen}" if (unseen := summed(one for document in documents for one in document.unseen)) else "")
     )
 
 

@@ -58,6 +58,13 @@ def apply(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also where a text stands, or a picture is marked as decorative.")
     ] = False,
+    longs: Annotated[
+        bool,
+        typer.Option(
+            "--long-descriptions",
+            help="Put long descriptions into pages too: as text behind the picture, tied to it by aria-describedby.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     patch: Annotated[
         str | None,
@@ -89,19 +96,22 @@ def apply(
     with ExitStack() as stack:
         queue = stack.enter_context(closing(Queue(edits, writing=not shown))) if is_queue(edits) else None
         folder = root or (queue.root if queue else None) or Path()
-        found = decided(queue.suggestions(states=DECIDED), folder) if queue else None
+        rows = queue.suggestions(states=DECIDED) if queue else []
+        found = decided(rows, folder, longs=longs) if queue else None
         read = found.edits if found else read_edits(edits)
         if shown:
             outcomes = _show(read, folder, overwrite, patch)
         else:
             outcomes = patching.apply(folder, read.wanted, read.format_of, overwrite=overwrite, journal=journal)
         if queue and found and not shown:
-            note(queue, found, outcomes, who_is(who))
+            note(queue, found, outcomes, folder, who_is(who))
     shown_else = list(found.shown.values()) if found else []
     for problem in shown_else:
         err.tell(WARNING, f" {plain(str(problem))}")
-    _tell(outcomes, json_path, "would change" if shown else "changed", quiet=patch == "-")
-    if shown_else:
+    failed = _tell(outcomes, json_path, "would change" if shown else "changed", quiet=patch == "-")
+    if not longs and json_path != "-" and patch != "-":
+        _tell_longs(sum(bool(one.long and one.text.strip()) for one in rows))
+    if failed or shown_else:
         raise typer.Exit(EXIT_FINDINGS)
 
 
@@ -140,8 +150,9 @@ def undo(
             stack.enter_context(closing(book))
         outcomes = patching.undo(root, everything=everything, journal=journal)
         if book is not None:
-            note_undone(book, outcomes, who_is(who))
-    _tell(outcomes, json_path, "given back", quiet=False)
+            note_undone(book, outcomes, root, who_is(who))
+    if _tell(outcomes, json_path, "given back", quiet=False):
+        raise typer.Exit(EXIT_FINDINGS)
 
 
 def _queue_of(root: Path, named: Path | None) -> Queue | None:
@@ -172,7 +183,8 @@ def _show(edits: Edits, root: Path, overwrite: bool, patch: str | None) -> list[
     """What would be done: shown, or written as a patch."""
     from trifacet.base.errors import DataError
     from trifacet.base.files import replacing
-    from trifacet.describing.patching import Outcome, Told, planned
+    from trifacet.describing.patching import Outcome, Told
+    from trifacet.describing.planning import planned
 
     if not root.is_dir():
         raise DataError("is no folder", fix="name the folder that was scanned", file=root)
@@ -183,7 +195,9 @@ def _show(edits: Edits, root: Path, overwrite: bool, patch: str | None) -> list[
         if change.problem:
             told = "changed" if change.stale else "refused"
         outcomes.append(
-            Outcome(change.path, told, len(change.edits) if changes else 0, change.kept, change.problem or change.left)
+            Outcome(
+                change.path, told, len(change.edits) if changes else 0, change.kept, change.problem, left=change.left
+            )
         )
         pieces.append(change.patch)
         if patch and change.shown:
@@ -199,14 +213,24 @@ def _show(edits: Edits, root: Path, overwrite: bool, patch: str | None) -> list[
     return outcomes
 
 
-def _tell(outcomes: Sequence[Outcome], json_path: str | None, done: str, *, quiet: bool) -> None:
-    """What became of the documents; leaves with 1 where one could not be changed."""
+def _tell_longs(count: int) -> None:
+    """That long descriptions are put nowhere unless that is asked for."""
+    if count:
+        what = "1 long description stays" if count == 1 else f"{count} long descriptions stay"
+        out.print(f"{what} in the queue; --long-descriptions puts them into pages")
+
+
+def _tell(outcomes: Sequence[Outcome], json_path: str | None, done: str, *, quiet: bool) -> bool:
+    """What became of the documents; whether something could not be done."""
     if json_path:
         write_json({"documents": [asdict(one) for one in outcomes]}, json_path)
     failed = [one for one in outcomes if one.problem]
     for one in failed:
         problem = one.problem.removeprefix(f"{one.path}: ")
         err.tell(WARNING, f" {plain(one.path)}: {plain(problem)}")
+    for one in outcomes:
+        for line in one.left:
+            err.tell(WARNING, f" {plain(one.path)}: {plain(line)}")
     if json_path != "-" and not quiet:
         texts, kept = sum(one.texts for one in outcomes), sum(one.kept for one in outcomes)
         counts = Counter(one.told for one in outcomes)
@@ -217,8 +241,7 @@ def _tell(outcomes: Sequence[Outcome], json_path: str | None, done: str, *, quie
         parts += [f"{counts['changed']} changed since"] if counts["changed"] else []
         parts += [f"{counts['refused']} refused"] if counts["refused"] else []
         out.print("; ".join(parts))
-    if failed:
-        raise typer.Exit(EXIT_FINDINGS)
+    return any(one.problem or one.left for one in outcomes)
 
 
 app.command("apply")(apply)

@@ -6,7 +6,6 @@ Invariant: none of them changes a document; the same ``suggest`` continues what 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trifacet.cli.alt import FormatOption, PathsArgument, RootOption, app
+from trifacet.cli.alt_models import endpoint_writer, family_writer, finder_of, readings_of
 from trifacet.cli.common import EXIT_FINDINGS, WARNING, err, out, plain, print_table, write_json, write_text
 from trifacet.cli.default_model import chosen_model
 from trifacet.cli.describe import (
@@ -28,20 +28,15 @@ from trifacet.settings.section import MOST
 
 if TYPE_CHECKING:
     from trifacet.base.errors import DataError
-    from trifacet.data.writing import Writer
-    from trifacet.describing.names import NameFinder
     from trifacet.describing.requests import Way
-    from trifacet.describing.suggesting import Model, SuggestCounts
-    from trifacet.lettering.reading import Readings
-    from trifacet.llm.asking import AskedModel
-    from trifacet.models.asking import WayOfAsking
+    from trifacet.describing.suggesting import SuggestCounts
+    from trifacet.describing.suggestion import Suggestion
 
 QUEUE = Path("alt-queue.sqlite")
 QueueOption = Annotated[Path, typer.Option(metavar="FILE", help="The queue of suggestions.")]
 WhoOption = Annotated[
     str, typer.Option(callback=a_text, help="Who decides. [default: the user's name]", show_default=False)
 ]
-_LABELS = ("PERSON", "PER", "ORG", "GPE", "LOC", "FAC", "PRODUCT", "EVENT", "WORK_OF_ART", "NORP", "MISC")
 _CUT = 60  # characters of a text in the table
 
 
@@ -132,21 +127,21 @@ def suggest(
         raise TrifacetError("--model and --endpoint both name a model; keep one of them")
     check_names(platform, ())
     terms = read_glossary(glossary) if glossary else NONE
-    finder = _finder(names) if names else None
+    finder = finder_of(names) if names else None
     below = root or root_of(paths)
     how = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
     draws = draws if temperature else 1
     if endpoint is not None:
         way: Way = "roles"
-        writes = _endpoint(endpoint, queue, how, draws)
+        writes = endpoint_writer(endpoint, queue, how, draws)
     else:
         named = chosen_model(model)
         trained = (Path(named) / FILE).is_file() if by_role is None else not by_role
         way = "trained" if trained else "roles"
         asked = way_of_asking(named, read=None if trained else False)
         read = read or asked.quoting is not None  # as it was trained
-        writes = _family(named, asked, how, draws, batch_size, dtype.value, device)
-    readings = _readings(engine, languages) if read else None
+        writes = family_writer(named, asked, how, draws, batch_size, dtype.value, device)
+    readings = readings_of(engine, languages) if read else None
     with closing(Queue(queue)) as kept:
         kept.stand_on(below)
         suggester = Suggester(
@@ -163,8 +158,7 @@ def suggest(
         counts = suggester.suggest(scan(paths, below, ScanSettings(format), _tell), limit)
     if not counts.documents:
         raise TrifacetError("no document was found there; name pages, or folders that hold some")
-    if json_path != "-":
-        _report(counts, queue)
+    _report(counts, queue, err if json_path == "-" else out)
     if json_path:
         write_json({**vars(counts), "reasons": dict(counts.reasons)}, json_path)
 
@@ -192,7 +186,7 @@ def show_queue(
     from trifacet.generation.variation import marked
 
     kept = Queue(queue, writing=False)
-    rows = kept.suggestions(states=_states(state), documents=document or ())
+    rows = _there(kept.suggestions(states=_states(state), documents=document or ()), state)
     if json_path:
         write_json({"counts": kept.stats(), "suggestions": [asdict(one) for one in rows]}, json_path)
     if json_path == "-":
@@ -223,7 +217,7 @@ def export(
     from trifacet.describing.queue import Queue
     from trifacet.describing.sheet import sheet
 
-    rows = Queue(queue, writing=False).suggestions(states=_states(state))
+    rows = _there(Queue(queue, writing=False).suggestions(states=_states(state)), state)
     write_text(sheet(rows), output)
     if output != "-":
         err.print(f"{len(rows)} suggestions in {plain(output)}", soft_wrap=True)
@@ -256,68 +250,6 @@ def take(
         raise typer.Exit(EXIT_FINDINGS)
 
 
-def _family(
-    name: str, asked: WayOfAsking, how: Mapping[str, Any], draws: int, batch_size: int, dtype: str, device: str
-) -> Model:
-    """A model of this machine; it is loaded where something has to be asked."""
-    from trifacet.base.digests import content_of
-    from trifacet.describing.suggesting import Model
-    from trifacet.models.adapters import adapter_at, bases_of
-
-    adapter = adapter_at(name)
-    weights = [content_of(part) for part in (name, *(bases_of(adapter) if adapter else ()))]
-    identity = {"model": name, "weights": weights, "asked": asked.told(), "dtype": dtype, **how}
-
-    def opened() -> Writer:
-        from trifacet.engine.growing import Pictures
-        from trifacet.generation.opening import load_for_generation
-        from trifacet.generation.settings import Generation
-        from trifacet.generation.writer import KEPT_WHILE_WRITING, FamilyWriter
-
-        loaded, encoder = load_for_generation(name, prompt=None, dtype=dtype, device=device, asked=asked)
-        settings = Generation(
-            beams=1, temperature=how["temperature"], max_new_tokens=how["max_new_tokens"], batch_size=batch_size
-        )
-        return FamilyWriter(loaded.model, encoder, settings, how["seed"], pictures=Pictures(KEPT_WHILE_WRITING))
-
-    return Model(identity, opened, draws, takes_words=asked.quoting is not None)
-
-
-def _endpoint(file: Path, queue: Path, how: Mapping[str, Any], draws: int) -> Model:
-    """A model behind an endpoint; what it answers is also kept beside the queue, as all paid answers are."""
-    from trifacet.describing.requests import words
-    from trifacet.describing.suggesting import Model
-    from trifacet.llm.asking import read_asked_model
-    from trifacet.llm.writer import EndpointWriter
-
-    spec: AskedModel = read_asked_model(file)
-    books = queue.with_name(f"{queue.name}.answers")
-    identity = {"model": spec.model, "weights": "", "image_side": spec.image_side, **how}
-
-    def opened() -> Writer:
-        return EndpointWriter(
-            spec, books, how["max_new_tokens"], how["temperature"], step="alt", words=words, seed=how["seed"]
-        )
-
-    return Model(identity, opened, draws)
-
-
-def _readings(engine: str, languages: str) -> Readings:
-    from trifacet.cli.lint import reading_of
-    from trifacet.lettering.reading import Readings
-
-    return Readings(reading_of(engine, languages))
-
-
-def _finder(name: str) -> NameFinder:
-    """A pipeline of the user's: transformers' where its folder has a config.json, else spaCy's."""
-    from trifacet.building.name_finders import spacy_finder, transformers_finder
-
-    made: Callable[..., Any] = transformers_finder if (Path(name) / "config.json").is_file() else spacy_finder
-    find = made(name, _LABELS)
-    return lambda text: find([text], 1)[0]
-
-
 def _states(given: list[str] | None) -> list[str]:
     from trifacet.base.errors import TrifacetError
     from trifacet.describing.suggestion import QUEUE_STATES
@@ -326,6 +258,13 @@ def _states(given: list[str] | None) -> list[str]:
         if state not in QUEUE_STATES:
             raise TrifacetError(f"unknown state {state!r}; known are {', '.join(QUEUE_STATES)}")
     return given or []
+
+
+def _there(rows: list[Suggestion], state: list[str] | None) -> list[Suggestion]:
+    """Without those that stand under another id by now, unless stale ones are asked for."""
+    from trifacet.describing.queue_file import WENT
+
+    return [one for one in rows if state or one.state != "stale" or not one.note.startswith(WENT)]
 
 
 def who_is(given: str) -> str:
@@ -341,15 +280,19 @@ def _tell(problem: DataError) -> None:
     err.tell(WARNING, f" {plain(str(problem))}")
 
 
-def _report(counts: SuggestCounts, queue: Path) -> None:
+def _report(counts: SuggestCounts, queue: Path, to: Any) -> None:
+    from trifacet.describing.judging import PIPELINE, UNCHECKED
+
     told = [f"{counts.places} places in {counts.documents} documents: {counts.suggested} suggested"]
     if counts.withheld:
         why = ", ".join(f"{plain(reason)} {count}" for reason, count in counts.reasons.most_common(8))
         told.append(f"{counts.withheld} withheld ({why})")
     told += [f"{counts.decorative} decorative, for a person to say"] if counts.decorative else []
     told += [f"{counts.unread} with pictures that can't be read"] if counts.unread else []
-    out.print(", ".join(told))
-    out.print(
+    to.print(", ".join(told))
+    if counts.reasons[UNCHECKED]:
+        to.print(f"to check names in languages such as German: {PIPELINE}")
+    to.print(
         f"{counts.requests} different requests: {counts.drawn} texts drawn, {counts.kept} from before; "
         f"in {plain(str(queue))}"
     )

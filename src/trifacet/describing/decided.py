@@ -7,12 +7,13 @@ is taken out of its document again is decided as it was before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trifacet.base.errors import DataError
 from trifacet.base.opening import opened
+from trifacet.describing.carrying import carry
 from trifacet.describing.edits_file import Edits
 from trifacet.describing.patching import Outcome
 from trifacet.describing.place import Edit
@@ -43,10 +44,13 @@ class Decided:
     changed: list[str] = field(default_factory=list)
 
 
-def decided(suggestions: Iterable[Suggestion], root: Path) -> Decided:
+def decided(suggestions: Iterable[Suggestion], root: Path, *, longs: bool = False) -> Decided:
     """The edits of suggestions that are decided; each document as it was when it was looked at last.
 
-    ``root``: the folder that documents and pictures lie below. Remote pictures are not looked at again.
+    Args:
+        suggestions: those that are decided.
+        root: the folder that documents and pictures lie below. Remote pictures are not looked at again.
+        longs: put long descriptions into documents too.
     """
     taken = sorted(suggestions, key=lambda one: one.event)
     digests = {one.proposal.document: one.proposal.digest for one in taken}
@@ -69,7 +73,9 @@ def decided(suggestions: Iterable[Suggestion], root: Path) -> Decided:
         except DataError as error:
             shown[one.id] = DataError(error.problem, fix=error.fix, file=proposal.document, row=proposal.place.line)
             continue
-        wanted.setdefault(proposal.document, (proposal.digest, {}))[1][proposal.place.key] = Edit(one.text)
+        wanted.setdefault(proposal.document, (proposal.digest, {}))[1][proposal.place.key] = Edit(
+            one.text, long=one.long if longs and one.text.strip() else ""
+        )
         ids[proposal.document, proposal.place.key] = one.id
         formats[proposal.document] = proposal.format
     return Decided(Edits(wanted, formats), ids, old, shown, changed)
@@ -81,22 +87,27 @@ def _same_picture(one: Suggestion, rasters: Rasters) -> bool:
     return not picture.file or rasters.seen(picture, document).digest == one.proposal.picture
 
 
-def note(queue: Queue, of: Decided, outcomes: Iterable[Outcome], who: str) -> None:
-    """Enter into the queue what stands in its document now, and what is stale."""
-    applied, stale = [], list(of.old)
+def note(queue: Queue, of: Decided, outcomes: Sequence[Outcome], root: Path, who: str) -> None:
+    """Enter into the queue what stands in its document now, what is stale, and where its other places are now."""
+    applied, undescribed, stale = list[str](), list[str](), list(of.old)
     for outcome in outcomes:
-        applied += [of.ids[outcome.path, key] for key in outcome.keys if (outcome.path, key) in of.ids]
+        for key in outcome.keys:
+            if (name := of.ids.get((outcome.path, key))) is not None:
+                (undescribed if key in outcome.undescribed else applied).append(name)
         if outcome.told == "changed":
             stale += [one for (document, _), one in of.ids.items() if document == outcome.path]
     queue.mark_applied(applied, who)
+    queue.mark_applied(undescribed, who, "without its long description")
     queue.mark_stale(stale, who, "its document changed since")
     queue.mark_stale(of.changed, who, "its picture changed since")
+    carry(queue, outcomes, root, who)
 
 
-def note_undone(queue: Queue, outcomes: Iterable[Outcome], who: str) -> None:
-    """What was taken out of documents is accepted or edited again, as it was before."""
+def note_undone(queue: Queue, outcomes: Sequence[Outcome], root: Path, who: str) -> None:
+    """What was taken out of documents is accepted or edited again, as it was before; others are where they were."""
     taken_out = {(outcome.path, outcome.digest, key) for outcome in outcomes if outcome.digest for key in outcome.keys}
     for one in queue.suggestions(states=("applied",)) if taken_out else ():
         proposal = one.proposal
         if (proposal.document, proposal.digest, proposal.place.key) in taken_out:
             queue.undo(one.id, who, one.event)
+    carry(queue, outcomes, root, who)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trifacet.base.errors import DataError
+from trifacet.describing.long_descriptions import in_one_line
 from trifacet.describing.place import Edit, Place
 from trifacet.describing.source import Change, Source
 
@@ -70,14 +71,20 @@ def edited(
         if one.write is None:
             why = one.place.fixed or "it is fixed"
             raise DataError(f"can't be changed: {why}", fix="change it by hand", file=path, row=one.place.line)
-        same = (one.place.alt or "") == normal(edit.alt) and (one.place.alt is not None or not edit.alt)
-        if not (same and one.place.state != "missing" and not edit.described_by and not edit.source):
+        longer = bool(edit.long) and in_one_line(edit.long) != one.place.described
+        if longer or edit.described_by or edit.source or not is_same(one.place, normal(edit.alt)):
             wanted += one.write(edit)
     if not wanted:
         return source.data
     result = source.changed(wanted, path, references=references)
     _check(found, read(result), edits, path, normal)
     return result
+
+
+def is_same(place: Place, alt: str) -> bool:
+    """Whether a place has this text, or says that it needs none."""
+    same = (place.alt or "") == alt and (place.alt is not None or not alt)
+    return same and place.state != "missing"
 
 
 def _check(
@@ -91,10 +98,17 @@ def _check(
         edit = edits.get(was.key)
         if edit is not None and (normal(edit.alt) != (now.alt or "") or now.fixed):
             raise _broken("another text", path, was.line)
+        if now.described != (in_one_line(edit.long) if edit is not None and edit.long else _described(was, edit, now)):
+            raise _broken("another long description", path, was.line)
         if edit is None and (was.alt, was.state, was.fixed) != (now.alt, now.state, now.fixed):
             raise _broken("another text at a picture that was not to be changed", path, was.line)
         if _picture(was) != _picture(now) or was.around.headings != now.around.headings:
             raise _broken("another picture or heading", path, was.line)
+
+
+def _described(was: Place, edit: Edit | None, now: Place) -> str:
+    """What its long description is to say: what it said, or what an element says that was named now."""
+    return now.described if edit is not None and edit.described_by else was.described
 
 
 def _picture(place: Place) -> tuple[str, str]:

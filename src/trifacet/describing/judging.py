@@ -98,6 +98,10 @@ def judge(written: Sequence[Written], about: About, checks: Checks) -> Judged:
 
 TOO_LONG, NAME, UNCHECKED, LANGUAGE = "over-the-limit", "invented-name", "names-unchecked", "other-language"
 BROKEN = "broken-character"
+PIPELINE = (
+    "name a spaCy pipeline of that language (pip install 'trifacet[ner]', python -m spacy download de_core_news_sm, "
+    "then --names de_core_news_sm), or allow it (--unchecked-names)"
+)
 
 
 def _findings(text: str, about: About, checks: Checks) -> tuple[LintFinding, ...]:
@@ -123,7 +127,7 @@ def _findings(text: str, about: About, checks: Checks) -> tuple[LintFinding, ...
         own.append(
             LintFinding(
                 UNCHECKED, "warning" if checks.unchecked else "error", "names cannot be told from other words here",
-                "name a pipeline (--names), or allow it (--unchecked-names)", about.language or "language unknown",
+                PIPELINE, about.language or "language unknown",
             )
         )  # fmt: skip
     elif names := invented(text, about.known, about.language, checks.find, rules=tells):

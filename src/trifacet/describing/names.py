@@ -20,6 +20,17 @@ from typing import NamedTuple
 import regex
 
 from trifacet.base.name_words import WORDS_TOO, name_key
+from trifacet.describing.name_lists import (
+    AS_SUBJECT,
+    BESIDE,
+    COLOURS,
+    COMMON,
+    GIVEN,
+    NO_WORDS,
+    NOBODY,
+    RARELY,
+    SUBJECTS,
+)
 
 UNCHECKED = ("de", "lb", "gsw", "nds")  # nouns have capitals
 _PHRASE = 4  # words of a name, at most, that is looked for as one
@@ -30,75 +41,7 @@ _CASED = regex.compile(r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Armenian}]")
 _LETTER = regex.compile(r"\p{L}")
 _PIECE = regex.compile(r"\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}++|\p{N}++|\p{Lo}++")
 _OWN = regex.compile("['’]s$|(?<=s)['’]$")
-_NO_WORDS = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "maria paris",
-    )
-)  # WordNet's plural of "mare", a genus: in pictures names
 _ENGLISH = 0.7  # share of the words that the dictionary has
-# Words with capitals that name nobody.
-_NOBODY = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "i monday tuesday wednesday thursday friday saturday sunday january february march april may june july "
-        "august september october november december christmas halloween easter tv led suv dj atm vr pc dvd cd qr "
-        "usb bbq diy ok id ad vs ufo ceo faq pdf url html css api ui am pm hd uv nfl gps",
-    )
-)
-# Common words of pictures that the dictionary lacks, or has as names only.
-_COMMON = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "alt-text artwork barista bicyclist cheeseburger donut doughnut beanie bokeh closeup collage emoji firepit "
-        "flatlay frisbee guacamole gif hashtag headshot hoodie infographic kayak laptop latte meme mockup ottoman "
-        "pergola photobomb pixelated playlist polaroid pizzas screenshot selfie skateboard skateboarder "
-        "skateboarding skatepark skier smartphone snowboard snowboarder snowboarding someone something spaghetti "
-        "storefront streetlight sushi taco thumbnail toddler treehouse umpire urinal vs webpage website wetsuit "
-        "whiteboard wii wildflower women yoga zucchini onto",
-    )
-)
-# Given names that are words too, and hardly ever stand bare in a description as such.
-_GIVEN = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "amber april bill chase christian daisy dawn dean drew earl faith frank glen grace grant heath holly hope "
-        "hunter iris ivy jack jade jasmine joy june lily mark mason may nick olive pat pearl penny ray robin rose "
-        "ruby sue victoria violet",
-    )
-)
-# Others that stand bare as words too: names only where they begin a sentence and do something.
-_RARELY = frozenset(regex.findall(r"\w+", "autumn bob brandy carol chuck crystal ginger heather jordan summer will"))
-# What descriptions begin with, bare: "Woman holds a cup". As names they are rare.
-_SUBJECTS = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "airplane animal baby baseball bear bird boat book boy bread bride building bus cake car cat chair chart "
-        "child city clock cow couple crowd diagram dog door drawing elephant family food fruit girl giraffe goat "
-        "graph group hand horse house kid kitchen kite lady lamb lamp lion logo man map model motorcycle mountain "
-        "people person photo photograph pizza plane plant plate player poster rain road room runner screenshot "
-        "sheep sign skier snow street sun surfer table team tower train tree truck water wave wine woman worker "
-        "writer zebra",
-    )
-)
-_COLOURS = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "amber black brown gray green grey jade olive pearl red rose ruby violet white yellow",
-    )
-)
-_AS_SUBJECT = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "is was has who had can will does smiles looks wears says holding wearing smiling",
-    )
-)
-_BESIDE = frozenset(
-    regex.findall(
-        r"[\w&-]+",
-        "and & with in at on by near",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -216,7 +159,7 @@ def _by_rules(text: str, words: Sequence[regex.Match[str]], language: str) -> li
     found = []
     for at, word in enumerate(words):
         spelled, key = word[0], name_key(word[0])
-        if not _LETTER.search(spelled) or key in _NOBODY:
+        if not _LETTER.search(spelled) or key in NOBODY:
             continue
         starts = _SENTENCE.search(text, max(0, word.start() - 20), word.start()) is not None
         after = words[at + 1][0] if at + 1 < len(words) else ""
@@ -225,7 +168,7 @@ def _by_rules(text: str, words: Sequence[regex.Match[str]], language: str) -> li
         joining = _joining(language.lower().split("-")[0])
         if not english:
             named = spelled != spelled.lower() and not (
-                starts and _OWN.sub("", spelled).casefold() in joining | _SUBJECTS
+                starts and _OWN.sub("", spelled).casefold() in joining | SUBJECTS
             )
         else:
             named = _may_be_name(spelled, before, after, starts=starts, titled=titled)
@@ -252,29 +195,29 @@ def _may_be_name(spelled: str, before: str, after: str, *, starts: bool, titled:
     if not _is_common(plain) or any(part[:1].isupper() for part in plain.split("-")[1:]):  # Coca-Cola
         return True
     if capital and not starts:
-        return not titled or (key not in _SUBJECTS | _COLOURS and _has_content(key) and _is_also_name(key))
+        return not titled or (key not in SUBJECTS | COLOURS and _has_content(key) and _is_also_name(key))
     return _stands_as_name(key, before, after, starts=starts, owns=plain != spelled)
 
 
 def _has_content(word: str) -> bool:
-    return word in _RARELY or (word not in _CORE and _lexicon().tags.get(word, "NN")[:2] in ("NN", "VB", "JJ"))
+    return word in RARELY or (word not in _CORE and _lexicon().tags.get(word, "NN")[:2] in ("NN", "VB", "JJ"))
 
 
 def _is_also_name(word: str) -> bool:
-    return word in WORDS_TOO | _GIVEN | _RARELY or word.capitalize() in _lexicon().names
+    return word in WORDS_TOO | GIVEN | RARELY or word.capitalize() in _lexicon().names
 
 
 def _stands_as_name(word: str, before: str, after: str, *, starts: bool, owns: bool) -> bool:
     """Whether a common word that is a name too ("Rose", "Mason") stands where a name would: bare, doing something."""
     tags, follows = _lexicon().tags, after.casefold()
-    acts = not after or follows in _AS_SUBJECT or tags.get(follows) == "VBZ" or owns
-    if word in _GIVEN:
-        if word in _COLOURS and after and not acts and tags.get(follows, "NN")[:2] in ("NN", "JJ"):
+    acts = not after or follows in AS_SUBJECT or tags.get(follows) == "VBZ" or owns
+    if word in GIVEN:
+        if word in COLOURS and after and not acts and tags.get(follows, "NN")[:2] in ("NN", "JJ"):
             return False
-        return (acts or follows in _BESIDE) if starts else tags.get(before, "IN")[:2] in ("IN", "TO", "VB", "CC", "RB")
-    if not starts or word in _SUBJECTS | _COLOURS or not _has_content(word):
+        return (acts or follows in BESIDE) if starts else tags.get(before, "IN")[:2] in ("IN", "TO", "VB", "CC", "RB")
+    if not starts or word in SUBJECTS | COLOURS or not _has_content(word):
         return False
-    singly = owns or follows in _AS_SUBJECT or tags.get(follows) == "VBZ"
+    singly = owns or follows in AS_SUBJECT or tags.get(follows) == "VBZ"
     if tags.get(word) == "NNS" and not owns and follows in ("had", "can", "will"):
         return False  # "Dogs had": as for one
     return bool(after) and singly  # bare, where a thing would have an article: "Puma is", "Windows has"
@@ -297,7 +240,7 @@ def _is_common(word: str) -> bool:
 
 
 def _is_entry(word: str) -> bool:
-    return word.isdigit() or word in _COMMON or word in _lexicon().common
+    return word.isdigit() or word in COMMON or word in _lexicon().common
 
 
 class _Lexicon(NamedTuple):
@@ -331,7 +274,7 @@ def _lexicon() -> _Lexicon:
     plain = {word for word in lemmas if word == word.lower()}
     phrases = {word.lower() for word in lemmas if sum(part[:1].isupper() for part in word.split("_")) > 1} - plain
     return _Lexicon(
-        frozenset((common - odd | plain) - _NO_WORDS), frozenset(names), frozenset(proper), frozenset(phrases), tags
+        frozenset((common - odd | plain) - NO_WORDS), frozenset(names), frozenset(proper), frozenset(phrases), tags
     )
 
 

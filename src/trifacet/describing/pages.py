@@ -11,6 +11,7 @@ from typing import Any
 
 from trifacet.describing.addresses import LAZY, file_name, largest, picture_at
 from trifacet.describing.flow import Flow, Paragraph
+from trifacet.describing.long_descriptions import is_own, language_in
 from trifacet.describing.place import Around, Picture
 from trifacet.lint.names import LONGEST_CONTEXT
 from trifacet.lint.pages import Page, Within
@@ -30,7 +31,9 @@ _FEW = 20  # sources of a picture
 
 @dataclass(frozen=True)
 class _Inherited:
-    """What an element has from those around it: its block, its language, its table; whether it is in a caption."""
+    """What an element has from those around it: its block, its language, its table; whether it is in a caption, or
+    in a long description.
+    """
 
     block: Any = None
     language: str = ""
@@ -89,7 +92,9 @@ class Surroundings:
                     found = replace(found, table=one)
                 elif one.name in ("figcaption", "caption"):
                     found = replace(found, caption=True)
-            if language := (attribute(one, "lang") or attribute(one, "xml:lang")).strip()[:40]:
+            if is_own(one):
+                found = replace(found, caption=True)
+            if language := language_in(one):
                 found = replace(found, language=language)
             known[id(one)] = found
         return found

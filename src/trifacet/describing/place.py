@@ -74,6 +74,7 @@ class Place:
         line, column: from 1, in characters; None where a document has no lines.
         fixed: why it can't be changed there, "" where it can.
         findings: of the alt-text checks.
+        described: the long description that the document ties to it (``aria-describedby``), in one line; "" for none.
     """
 
     key: str
@@ -87,6 +88,7 @@ class Place:
     column: int | None = None
     fixed: str = ""
     findings: tuple[LintFinding, ...] = ()
+    described: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,21 @@ class Edit:
         alt: the new text, "" for a decorative picture.
         described_by: id of an element with a long description (``aria-describedby``), where the format has it.
         source: value of ``data-alt-source``, where that was asked for and the format has it.
+        long: a long description, for which an element is put behind the picture, where the format ``takes_long``.
     """
 
     alt: str
     described_by: str = ""
     source: str = ""
+    long: str = ""
 
 
 class Format(Protocol):
-    """A kind of document: a file each in ``describing/formats/``."""
+    """A kind of document: a file each in ``describing/formats/``.
+
+    One with ``takes_long = True`` has a place for ``Edit.long``; the others are never given any. One may have
+    ``unseen(data, path) -> Iterator[Unseen]``: places where a picture may stand that it does not look into.
+    """
 
     name: str
     suffixes: Sequence[str]

@@ -15,16 +15,29 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
-from trifacet.base.sqlite_file import Kind, SqliteFile
+from trifacet.base.sqlite_file import SqliteFile
 from trifacet.base.words import CONTROL
 from trifacet.data.writing import Written
 from trifacet.describing.place import Picture
+from trifacet.describing.queue_file import (
+    EVENTS,
+    KIND,
+    LAST,
+    ROW,
+    ROWS,
+    WENT,
+    add,
+    before_stale,
+    events_in,
+    insert,
+    standing,
+    told,
+)
 from trifacet.describing.suggestion import (
     DECISIONS,
     OPEN,
@@ -38,60 +51,8 @@ from trifacet.describing.suggestion import (
     suggestion_of,
 )
 
+_MOST_MOVES = 1000
 LONGEST_TEXT = 10_000  # characters of a text, or of a long description
-_TABLES = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS proposals (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    document TEXT NOT NULL,
-    line INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    picture TEXT NOT NULL,
-    context TEXT NOT NULL,
-    content TEXT NOT NULL        -- JSON of the whole
-);
-CREATE TABLE IF NOT EXISTS events (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    proposal INTEGER NOT NULL REFERENCES proposals(number),
-    state TEXT NOT NULL,
-    text TEXT NOT NULL,
-    long TEXT NOT NULL,
-    who TEXT NOT NULL,
-    note TEXT NOT NULL,
-    time TEXT NOT NULL,          -- UTC
-    made INTEGER NOT NULL,       -- 1: it came with its proposal, 0: somebody decided, or put it in place
-    undoes INTEGER
-);
-CREATE TABLE IF NOT EXISTS answers (
-    key TEXT NOT NULL,           -- SHA-256 of all that the answer depends on, but for its number
-    draw INTEGER NOT NULL,
-    content TEXT NOT NULL,
-    digest TEXT NOT NULL,        -- of the three
-    PRIMARY KEY (key, draw)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS events_of ON events (id, number);
-CREATE INDEX IF NOT EXISTS proposals_at ON proposals (document, key);
-CREATE INDEX IF NOT EXISTS proposals_of ON proposals (picture, context);
-CREATE TRIGGER IF NOT EXISTS events_stay BEFORE UPDATE ON events
-    BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events
-    BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
-CREATE TRIGGER IF NOT EXISTS proposals_stay BEFORE UPDATE ON proposals
-    BEGIN SELECT RAISE(ABORT, 'proposals are never changed'); END;
-CREATE TRIGGER IF NOT EXISTS proposals_remain BEFORE DELETE ON proposals
-    BEGIN SELECT RAISE(ABORT, 'none is ever removed'); END;
-"""
-_KIND = Kind("queue", "trifacet alt", 0x54_46_51_55, 1, _TABLES)  # "TFQU"
-_WENT = "moved to "
-_LAST = "SELECT MAX(number) FROM events GROUP BY id"
-_EVENTS = "SELECT number, state, text, long, who, note, time, made, undoes FROM events WHERE id = ? ORDER BY number"
-_ROWS = (
-    "SELECT e.number, e.id, e.state, e.text, e.long, e.who, e.note, e.time, p.content "
-    "FROM events e JOIN proposals p ON p.number = e.proposal"
-)
-_ROW = f"{_ROWS} WHERE e.id = ? ORDER BY e.number DESC LIMIT 1"
 
 
 class ChangedSinceError(TrifacetError):
@@ -113,7 +74,7 @@ class Queue:
         self.path = path
         if not writing and not path.is_file():
             raise TrifacetError(f"{path}: no such queue; `trifacet alt suggest --queue {path}` writes one")
-        self._file = SqliteFile(path, _KIND, writing=writing, fill=_fill)
+        self._file = SqliteFile(path, KIND, writing=writing, fill=_fill)
         with self._file.guarded():
             ((secret,),) = self._file.read("SELECT value FROM facts WHERE name = 'secret'")
             self.secret = bytes.fromhex(secret)  # what the review page's links are made of
@@ -142,7 +103,7 @@ class Queue:
         marks = ", ".join("?" * len(wanted))
         clause = f" AND e.state IN ({marks})" if wanted else ""
         order = "ORDER BY p.document, p.line, e.id"
-        rows = self._file.read(f"{_ROWS} WHERE e.number IN ({_LAST}) AND e.number > ?{clause} {order}", since, *wanted)
+        rows = self._file.read(f"{ROWS} WHERE e.number IN ({LAST}) AND e.number > ?{clause} {order}", since, *wanted)
         with self._file.guarded():
             found = [suggestion_of(row) for row in rows]
         return [
@@ -155,13 +116,13 @@ class Queue:
 
     def get(self, suggestion: str) -> Suggestion:
         """One of them. Raises TrifacetError for an id that is not there."""
-        rows = self._file.read(_ROW, suggestion)
+        rows = self._file.read(ROW, suggestion)
         with self._file.guarded():
             return suggestion_of(self._known(rows, suggestion))
 
     def events(self, suggestion: str) -> list[Event]:
         """All that became of one, the first event first."""
-        return [event_of(row) for row in self._file.read(_EVENTS, suggestion)]
+        return [event_of(row) for row in self._file.read(EVENTS, suggestion)]
 
     def last_of(self, who: str) -> tuple[Suggestion, Event] | None:
         """The last decision of a person that stands, with its suggestion; None where there is none to take back."""
@@ -182,7 +143,7 @@ class Queue:
 
     def stats(self) -> dict[str, int]:
         """How many suggestions are in each state, those that none is in left out."""
-        rows = self._file.read(f"SELECT state FROM events WHERE number IN ({_LAST})")
+        rows = self._file.read(f"SELECT state FROM events WHERE number IN ({LAST})")
         counts = Counter(row[0] for row in rows)
         return {state: counts[state] for state in QUEUE_STATES if counts[state]}
 
@@ -220,10 +181,10 @@ class Queue:
         return counts
 
     def _put(self, base: sqlite3.Connection, proposal: Proposal, who: str) -> str:
-        rows = base.execute(_ROW, (proposal.id,)).fetchall()
+        rows = base.execute(ROW, (proposal.id,)).fetchall()
         before = suggestion_of(rows[0]) if rows else self._moved(base, proposal, who)
         if before is not None and before.state == "stale":  # it is there again
-            before = _before_stale(base, before)
+            before = before_stale(base, before)
         decided = before is not None and before.state in ("accepted", "edited")
         if before is not None:
             same_text = _said(before.proposal) == _said(proposal)
@@ -232,19 +193,14 @@ class Queue:
             again = rows and rows[0][2] == "stale"
             if rows and not again and same_place and (decided or (same_text and before.state in OPEN)):
                 return "kept"
-        for old in self._named(base, "document = ? AND key = ?", _told(proposal.document), _told(proposal.place.key)):
+        for old in self._named(base, "document = ? AND key = ?", told(proposal.document), told(proposal.place.key)):
             if old.id != proposal.id and old.state not in ("stale", "applied"):
-                _add(base, old, "stale", old.text, old.long, who, "its picture or what is around it changed")
-        place = (_told(proposal.document), proposal.place.line or 0, _told(proposal.place.key))
-        number = base.execute(
-            "INSERT INTO proposals (id, document, line, key, picture, context, content) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (proposal.id, *place, proposal.picture, proposal.context, as_json(proposal)),
-        ).lastrowid
-        assert number is not None
+                add(base, old, "stale", old.text, old.long, who, "its picture or what is around it changed")
+        number = _keep(base, proposal)
         state, text, long, note = proposal.state, proposal.text, proposal.long, proposal.withheld
         if decided and before is not None:
             state, text, long, note, who = before.state, before.text, before.long, "found again", before.who
-        _insert(base, proposal.id, number, state, text, long, who, note, made=True)
+        insert(base, proposal.id, number, state, text, long, who, note, made=True)
         return "again" if rows else "new"
 
     def _moved(self, base: sqlite3.Connection, proposal: Proposal, who: str) -> Suggestion | None:
@@ -253,31 +209,65 @@ class Queue:
         Of several the first in the document; it is noted where it went, so that the next place gets the next.
         """
         clause = "document = ? AND picture = ? AND context = ?"
-        same = self._named(base, clause, _told(proposal.document), proposal.picture, proposal.context)
-        stale = [one for one in same if one.state == "stale" and not one.note.startswith(_WENT)]
+        same = self._named(base, clause, told(proposal.document), proposal.picture, proposal.context)
+        stale = [one for one in same if one.state == "stale" and not one.note.startswith(WENT)]
         if not stale:
             return None
         old = min(stale, key=lambda one: (one.proposal.place.line or 0, one.proposal.place.column or 0, one.event))
-        _add(base, old, "stale", old.text, old.long, who, f"{_WENT}{proposal.id}")
-        return _before_stale(base, old)
+        add(base, old, "stale", old.text, old.long, who, f"{WENT}{proposal.id}")
+        return before_stale(base, old)
 
     def _named(self, base: sqlite3.Connection, clause: str, *values: str) -> list[Suggestion]:
         """The suggestions of which a proposal fits."""
         ids = base.execute(f"SELECT DISTINCT id FROM proposals WHERE {clause}", values).fetchall()
-        return [suggestion_of(base.execute(_ROW, one).fetchone()) for one in ids]
+        return [suggestion_of(base.execute(ROW, one).fetchone()) for one in ids]
 
     def gone(self, document: str, here: Collection[tuple[str, Picture, str]], who: str, note: str) -> int:
         """Mark those of a document stale whose (key, picture, context) is not among what is ``here``; how many."""
         with self._file.changing() as base:
             old = [
                 one
-                for one in self._named(base, "document = ?", _told(document))
+                for one in self._named(base, "document = ?", told(document))
                 if one.state not in ("stale", "applied")
                 and (one.proposal.place.key, one.proposal.place.picture, one.proposal.context) not in here
             ]
             for one in old:
-                _add(base, one, "stale", one.text, one.long, who, note)
+                add(base, one, "stale", one.text, one.long, who, note)
         return len(old)
+
+    def move(self, moved: Iterable[tuple[Suggestion, Proposal]], who: str) -> int:
+        """Note that the same places stand elsewhere in other bytes, by a change that is known; how many.
+
+        A suggestion keeps its state and its text, at its place as it is now. One that somebody decided on meanwhile
+        stays as it is.
+        """
+        with self._file.changing() as base:
+            there = [(one, proposal) for one, proposal in moved if self._now(base, one.id).event == one.event]
+            for one, proposal in there:  # all of them first: one may come to where another was
+                if proposal.id != one.id:
+                    add(base, one, "stale", one.text, one.long, who, f"{WENT}{proposal.id}")
+            for one, proposal in there:
+                number = _keep(base, proposal)
+                insert(base, proposal.id, number, one.state, one.text, one.long, one.who, one.note, made=True)
+        return len(there)
+
+    def whereabouts(self, suggestion: str, event: int) -> tuple[str, int]:
+        """Id and event of a suggestion that was at this event, as it is called now: it may have moved since.
+
+        Where anybody decided since that event, what was given.
+        """
+        for _ in range(_MOST_MOVES):
+            known = self.events(suggestion)
+            if len(known) < 2 or known[-1].state != "stale" or not known[-1].note.startswith(WENT):
+                break
+            following = self.events(known[-1].note.removeprefix(WENT))
+            if known[-2].number != event or not following:
+                break
+            moved = next((one for one in following if one.number > known[-1].number), None)
+            if moved is None or not moved.made:
+                break
+            suggestion, event = known[-1].note.removeprefix(WENT), moved.number
+        return suggestion, event
 
     # --- deciding -----------------------------------------------------------------------------------------------
 
@@ -311,7 +301,7 @@ class Queue:
             new, more = now.proposal.text, now.proposal.long if long is None else _clean(long, suggestion)
             if state == "edited" and text is not None:
                 new = _clean(text, suggestion)
-            number = _add(base, now, state, new, more, who, note)
+            number = add(base, now, state, new, more, who, note)
         return replace(now, event=number, state=state, text=new, long=more, who=who, note=note)
 
     def undo(self, suggestion: str, who: str, seen_event: int) -> Suggestion:
@@ -323,11 +313,11 @@ class Queue:
         """
         with self._file.changing() as base:
             now = self._seen(base, suggestion, seen_event)
-            stack = standing(_events(base, suggestion))
+            stack = standing(events_in(base, suggestion))
             if stack[-1].made:
                 raise TrifacetError(f"{suggestion}: nothing to undo")
             before = stack[-2]
-            _add(base, now, before.state, before.text, before.long, who, "undone", undoes=stack[-1].number)
+            add(base, now, before.state, before.text, before.long, who, "undone", undoes=stack[-1].number)
         return self.get(suggestion)
 
     def mark_applied(self, suggestions: Iterable[str], who: str, note: str = "") -> None:
@@ -343,10 +333,10 @@ class Queue:
             for name in suggestions:
                 now = self._now(base, name)
                 if now.state != state:
-                    _add(base, now, state, now.text, now.long, who, note)
+                    add(base, now, state, now.text, now.long, who, note)
 
     def _now(self, base: sqlite3.Connection, suggestion: str) -> Suggestion:
-        rows = base.execute(_ROW, (suggestion,)).fetchall()
+        rows = base.execute(ROW, (suggestion,)).fetchall()
         return suggestion_of(self._known(rows, suggestion))
 
     def _seen(self, base: sqlite3.Connection, suggestion: str, seen_event: int) -> Suggestion:
@@ -384,72 +374,19 @@ class Queue:
             )
 
 
-def standing(events: Iterable[Event]) -> list[Event]:
-    """The events of a suggestion without those that were taken back, nor what took them back."""
-    stack: list[Event] = []
-    for event in events:
-        if event.undoes is None:
-            stack.append(event)
-        else:
-            stack.pop()
-    return stack
-
-
 def _fill(base: sqlite3.Connection) -> None:
     base.execute("INSERT INTO facts VALUES ('secret', ?)", (secrets.token_hex(32),))
 
 
-def _events(base: sqlite3.Connection, suggestion: str) -> list[Event]:
-    return [event_of(row) for row in base.execute(_EVENTS, (suggestion,))]
-
-
-def _before_stale(base: sqlite3.Connection, one: Suggestion) -> Suggestion:
-    """A stale suggestion as it stood before."""
-    last = [event for event in _events(base, one.id) if event.state != "stale"][-1]
-    return replace(one, state=last.state, text=last.text, long=last.long, who=last.who)
-
-
-def _add(
-    base: sqlite3.Connection,
-    now: Suggestion,
-    state: QueueState,
-    text: str,
-    long: str,
-    who: str,
-    note: str,
-    undoes: int | None = None,
-) -> int:
-    """A further event of a suggestion; its number."""
-    row = base.execute("SELECT proposal FROM events WHERE number = ?", (now.event,)).fetchone()
-    return _insert(base, now.id, row[0], state, text, long, who, note, undoes=undoes)
-
-
-def _insert(
-    base: sqlite3.Connection,
-    suggestion: str,
-    proposal: int,
-    state: QueueState,
-    text: str,
-    long: str,
-    who: str,
-    note: str,
-    *,
-    made: bool = False,
-    undoes: int | None = None,
-) -> int:
-    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+def _keep(base: sqlite3.Connection, proposal: Proposal) -> int:
+    """Keep a proposal; its number."""
+    place = (told(proposal.document), proposal.place.line or 0, told(proposal.place.key))
     number = base.execute(
-        "INSERT INTO events (id, proposal, state, text, long, who, note, time, made, undoes) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (suggestion, proposal, state, *map(_told, (text, long, who, note)), time, int(made), undoes),
+        "INSERT INTO proposals (id, document, line, key, picture, context, content) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (proposal.id, *place, proposal.picture, proposal.context, as_json(proposal)),
     ).lastrowid
     assert number is not None
     return number
-
-
-def _told(text: str) -> str:
-    """A text as a column holds it: names of files may be no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _searched(one: Suggestion) -> str:

@@ -38,6 +38,7 @@ _START = 4096  # bytes in which a file says what it is
 _SVG = re.compile(rb"<(?:\w+:)?svg[\s>]", re.IGNORECASE)
 _OWN_ENTITY = re.compile(r"<!(?:ENTITY|DOCTYPE[^>]*\[)", re.IGNORECASE)
 _REFERENCE = re.compile(r"""([\w:.-]*href\s*=\s*)(?:"(?!\#|data:)[^"]*"|'(?!\#|data:)[^']*')""", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:https?:)?//", re.IGNORECASE)  # of what is fetched
 _BOXED = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIF", b"heix": "HEIF", b"hevc": "HEIF", b"mif1": "HEIF"}
 
 
@@ -126,6 +127,9 @@ class Rasters:
                 return _kept(_of_data(picture.address, called))
             case "svg":
                 return _kept(picture.address.encode("utf-8", "surrogatepass"))
+            case "remote" if _SCHEME.match(picture.address) is None:
+                told = f"has an address that is not fetched ({picture.address.partition(':')[0][:20]}:)"
+                raise _cannot(called, told, "give its path relative to the page, or an address with https:")
             case "remote" if self.network is not None:
                 self.fetch([picture])
                 found = self._fetched[picture.address]

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from trifacet.base.digests import json_digest
 from trifacet.data.records import TestSample
+from trifacet.describing.code import without_code
 from trifacet.describing.glossary import NONE, Glossary
 from trifacet.describing.names import Known
 from trifacet.describing.place import Around, Place, Role
@@ -146,21 +147,23 @@ def role_prompt(role: Role, *, long: bool = False) -> Prompt:
 def known_names(place: Place, asking: Asking, read: Sequence[str] = ()) -> Known:
     """Where names in a text about a place may come from."""
     around = place.around
-    context = (around.caption, *around.headings, around.before, around.after, around.link_text, around.title)
+    words = (around.caption, *around.headings, around.before, around.after, around.link_text, around.title)
+    context = [without_code(text) for text in (*words, around.page)]
     address = unquote(place.picture.address) if place.picture.source in ("file", "remote") else ""
     stem = PurePosixPath(around.file_name or address).stem
-    return Known((*context, around.page), (*asking.glossary.terms, *read, stem, unquote(around.link)))
+    return Known(context, (*asking.glossary.terms, *read, stem, unquote(around.link)))
 
 
 def _around(around: Around) -> dict[str, str]:
-    """What is said around a picture, plain and bounded; what is empty is left out."""
+    """What is said around a picture, plain, bounded and without templates' code; what is empty is left out."""
     told = {
         "page": around.page, "headings": " > ".join(around.headings), "caption": around.caption,
         "before": around.before, "after": around.after, "link": around.link, "link_text": around.link_text,
         "title": around.title,
         "file_name": around.file_name,
     }  # fmt: skip
-    return {name: cut for name, text in told.items() if (cut := _cut(plain(text), _MOST.get(name, _OTHERS)))}
+    read = {name: plain(without_code(text)) for name, text in told.items()}
+    return {name: cut for name, text in read.items() if (cut := _cut(text, _MOST.get(name, _OTHERS)))}
 
 
 def _cut(text: str, most: int) -> str:

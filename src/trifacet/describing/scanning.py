@@ -20,6 +20,7 @@ from trifacet.base.opening import is_folder, is_there, opened, read_bytes
 from trifacet.describing.addresses import Files
 from trifacet.describing.formats import START, format_called, format_of, has_suffix, largest
 from trifacet.describing.place import Format, Place
+from trifacet.describing.unseen import Unseen
 
 OnProblem = Callable[[DataError], None]
 _SKIPPED = frozenset(("node_modules", "__pycache__"))
@@ -35,12 +36,14 @@ class Document:
         format: name of its format.
         digest: SHA-256 of its bytes, in hexadecimal.
         places: the uses of pictures in their order.
+        unseen: places where a picture may stand that were not looked into.
     """
 
     path: str
     format: str
     digest: str
     places: tuple[Place, ...]
+    unseen: tuple[Unseen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def read_document(
         path, name = path.with_name(path.name + beside), name + beside
     data = read_bytes(path, largest(format)) if not beside or is_there(path) else b""
     places = tuple(_with_file(place, name, files) for place in format.places(data, name))
-    return Document(name, format.name, hashlib.sha256(data).hexdigest(), places)
+    unseen = tuple(format.unseen(data, name)) if hasattr(format, "unseen") else ()
+    return Document(name, format.name, hashlib.sha256(data).hexdigest(), places, unseen)
 
 
 def _format(path: Path, settings: ScanSettings, *, found: bool) -> Format | None:

@@ -105,16 +105,17 @@ def _enter(row: dict[str, str | None], queue: Queue, who: str) -> str | None:
     event = (row.get("event") or "").strip()
     if not event.isdecimal() or len(event) > 18:
         raise DataError(f"is {event[:40]!r}, no number", fix="leave the column as it was written", field="event")
-    name, text = _plain(row.get("id") or ""), _plain(row.get("text") or "")
+    name, seen = queue.whereabouts(_plain(row.get("id") or ""), int(event))  # it may have moved since
+    row, text = row | {"id": name}, _plain(row.get("text") or "")
     if said == "empty":
         text = ""
     elif said == "edit" and not text.strip():
         raise DataError("is empty", fix="write the text, or decide 'empty' for a decorative picture", field="text")
-    elif said == "accept" and (one := _known(row, queue)) is not None and one.event == int(event):
+    elif said == "accept" and (one := _known(row, queue)) is not None and one.event == seen:
         _refuse_lost(row, one.proposal.text, "decide edit for it; accept takes the model's text")
     long = _plain(row["long"] or "") if "long" in row and said == "edit" else None
     note = _plain(row.get("note") or "")
-    queue.decide(name, state, text if state == "edited" else None, who, int(event), long=long, note=note)
+    queue.decide(name, state, text if state == "edited" else None, who, seen, long=long, note=note)
     return said
 
 

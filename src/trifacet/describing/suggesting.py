@@ -12,34 +12,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from trifacet.base.claims import moment
-from trifacet.base.digests import json_digest
-from trifacet.base.embedded import kept_picture
 from trifacet.base.errors import DataError
 from trifacet.data.records import TestSample
-from trifacet.data.words_read import asked_form
 from trifacet.data.writing import Writer, Written
-from trifacet.describing.findings import is_missing, is_weak
-from trifacet.describing.judging import About, Checks, Judged, against, judge
+from trifacet.describing.judging import Checks, Judged, against, judge
 from trifacet.describing.place import Place
 from trifacet.describing.queue import Queue
-from trifacet.describing.rasters import Rasters, Seen
+from trifacet.describing.rasters import Rasters
 from trifacet.describing.requests import (
-    LONGEST_LONG,
     Asking,
-    Request,
     context_digest,
-    known_names,
-    language_of,
-    request,
 )
 from trifacet.describing.suggestion import Proposal
-from trifacet.lettering.lines import Lettering
+from trifacet.describing.tasks import SHORT, Model, Task, wants_text
 from trifacet.lettering.reading import Readings
-from trifacet.lettering.settings import COLUMN
 
 TOGETHER = 256  # requests that are asked at a time
 ROUNDS = 2  # times that a shorter text is asked for
@@ -59,28 +48,6 @@ class FoundDocument(Protocol):
     def format(self) -> str: ...
     @property
     def places(self) -> Sequence[Place]: ...
-
-
-@dataclass(frozen=True)
-class Model:
-    """What writes.
-
-    Attributes:
-        identity: all that a text depends on besides picture and request: model, weights, settings, seed.
-        make: gives the writer; called once, and only where something has to be asked.
-        draws: texts of each request.
-        takes_words: it puts the words that were read in a picture into its request itself, as it was trained.
-    """
-
-    identity: Mapping[str, Any]
-    make: Callable[[], Writer]
-    draws: int = 5
-    takes_words: bool = False
-
-    @property
-    def depends(self) -> dict[str, Any]:
-        """The identity, but for the name of a model whose weights are known: a folder may move."""
-        return {name: value for name, value in self.identity.items() if name != "model" or not self.identity["weights"]}
 
 
 @dataclass
@@ -133,7 +100,7 @@ class Suggester:
             TrifacetError: the model or the queue can't be used. What was suggested until then stays, and what was
                 drawn is not asked again.
         """
-        waiting: list[_Task] = []
+        waiting: list[Task] = []
         left = limit
         for document in documents:
             self.counts.documents += 1
@@ -150,12 +117,12 @@ class Suggester:
         self._finish(waiting)
         return self.counts
 
-    def _tasks(self, document: FoundDocument, places: Sequence[Place]) -> list[_Task]:
+    def _tasks(self, document: FoundDocument, places: Sequence[Place]) -> list[Task]:
         found = []
         for place in places:
             try:
                 seen = self.rasters.seen(place.picture, self.rasters.root / document.path)
-                found.append(_Task(document.path, document.digest, document.format, place, seen, self))
+                found.append(Task(document.path, document.digest, document.format, place, seen, self))
             except DataError as error:
                 self._tell(error, document.path, place)
         return found
@@ -164,9 +131,9 @@ class Suggester:
         self.counts.unread += 1
         self.on_problem(DataError(error.problem, fix=error.fix, file=document, row=place.line))
 
-    def _finish(self, tasks: Sequence[_Task]) -> None:
+    def _finish(self, tasks: Sequence[Task]) -> None:
         """Ask for what is not kept, judge, ask anew for what is too long, put all into the queue."""
-        ready: list[_Task] = []
+        ready: list[Task] = []
         for task in tasks:
             try:
                 task.begin()
@@ -185,7 +152,7 @@ class Suggester:
         self.queue.put(proposals, self.who)
         self._count(proposals)
 
-    def _asked(self, tasks: Mapping[str, _Task], *, long: bool) -> dict[str, Judged]:
+    def _asked(self, tasks: Mapping[str, Task], *, long: bool) -> dict[str, Judged]:
         """What came of each request, in the end, by the key under which it was first asked."""
         results: dict[str, Judged] = {}
         pending = dict(tasks)
@@ -195,7 +162,7 @@ class Suggester:
             pending = {key: task for key, task in too_long.items() if task.again(results[key], long=long)}
         return results | self._judged(pending, long=long)
 
-    def _judged(self, tasks: Mapping[str, _Task], *, long: bool) -> dict[str, Judged]:
+    def _judged(self, tasks: Mapping[str, Task], *, long: bool) -> dict[str, Judged]:
         """What came of the present requests."""
         keys = {first: task.key(long=long) for first, task in tasks.items()}
         written = {key: self.queue.answers(key) for key in set(keys.values())}
@@ -213,7 +180,7 @@ class Suggester:
 
     def _draw(self, posts: Mapping[str, TestSample], written: dict[str, dict[int, Written]]) -> None:
         """Have texts drawn, those with the same picture side by side, and keep them as they come."""
-        whole = {key[:_SHORT]: key for key in posts}
+        whole = {key[:SHORT]: key for key in posts}
 
         def keep(texts: list[Written]) -> None:
             self.queue.keep_answers((whole[one.id], one) for one in texts)
@@ -222,14 +189,14 @@ class Suggester:
             self.counts.drawn += len(texts)
 
         ordered = sorted(posts.values(), key=lambda post: (post.pictures, post.id))
-        done = [(key[:_SHORT], draw) for key in posts for draw in written[key]]
+        done = [(key[:SHORT], draw) for key in posts for draw in written[key]]
         self._writer.write(ordered, self.rasters.root, draws=self.model.draws, done=done, on_written=keep)
 
     @cached_property
     def _writer(self) -> Writer:
         return self.model.make()
 
-    def _proposal(self, task: _Task, judged: Judged, long: Judged | None) -> Proposal:
+    def _proposal(self, task: Task, judged: Judged, long: Judged | None) -> Proposal:
         withheld = judged.withheld
         if long is not None and long.withheld:
             withheld = "; ".join(one for one in (withheld, f"long description: {long.withheld}") if one)
@@ -245,7 +212,7 @@ class Suggester:
             format=task.format,
         )  # fmt: skip
 
-    def _decorative(self, task: _Task) -> Proposal:
+    def _decorative(self, task: Task) -> Proposal:
         """An empty text, proposed by the tree: no model is asked, and a person decides."""
         return Proposal(
             task.document, task.digest, task.place, task.seen.digest, context_digest(task.place), "",
@@ -263,90 +230,4 @@ class Suggester:
                 self.counts.reasons[rules[0] if rules else one.withheld.partition(" (")[0]] += 1
 
 
-_SHORT = 32  # characters of a key that stand for it as an id
-
-
-@dataclass
-class _Task:
-    """One place that is suggested for."""
-
-    document: str
-    digest: str
-    format: str
-    place: Place
-    seen: Seen
-    of: Suggester
-
-    def begin(self) -> None:
-        """Read the picture's words, where they are read, and make the requests. Raises DataError for the picture."""
-        self.lettering: Lettering | None = None
-        if self.place.role == "decorative":
-            return
-        if self.of.readings is not None:
-            self.lettering = self.of.readings.of(self._file(), self.seen.called)
-        self._requests = {long: request(self.place, self.of.asking, self._read, long=long) for long in (False, True)}
-        self.first_key, self.first_long_key = self.key(long=False), self.key(long=True)
-        if set(range(self.of.model.draws)) - self.of.queue.answers(self.first_key).keys():
-            self.of.rasters.name(self.seen)  # proven before the model is asked
-
-    @property
-    def has_long(self) -> bool:
-        """Whether a long description is asked for too."""
-        return self.place.role == "complex" and self.of.asking.way == "roles"
-
-    @property
-    def asked(self) -> Request:
-        """The last request for the text."""
-        return self._requests[False]
-
-    def key(self, *, long: bool) -> str:
-        """All that the answers to the present request depend on."""
-        return json_digest([self.seen.digest, self._requests[long].digest, self.of.model.depends, self._words])
-
-    def again(self, judged: Judged, *, long: bool) -> bool:
-        """Have a shorter text asked for; whether that can be."""
-        if self.of.asking.way == "trained" or not (judged.text or judged.samples):
-            return False
-        earlier = judged.text or judged.samples[0]
-        self._requests[long] = request(self.place, self.of.asking, self._read, long=long, earlier=earlier)
-        return True
-
-    def sample(self, key: str, *, long: bool) -> TestSample:
-        """The present request as a writer takes it."""
-        post = self._requests[long].sample(key[:_SHORT], self.of.rasters.name(self.seen))
-        return post if self._words is None else post.model_copy(update={"extra": {**post.extra, COLUMN: self._words}})
-
-    def about(self, *, long: bool) -> About:
-        """What its texts are judged by."""
-        asking = self.of.asking
-        around = self.place.around
-        return About(
-            self.place,
-            known_names(self.place, asking, self._read),
-            language_of(self.place, asking),
-            LONGEST_LONG if long else asking.longest,
-            "\n".join(one for one in (around.caption, around.before, around.after) if one),
-            (lambda: self.lettering) if self.lettering is not None else None,
-        )
-
-    @property
-    def _words(self) -> dict[str, Any] | None:
-        """What was read, for a model that is told it beside the request."""
-        return asked_form(self.lettering) if self.lettering is not None and self.of.model.takes_words else None
-
-    @property
-    def _read(self) -> list[str]:
-        return [] if self.lettering is None else [line.text for line in self.lettering.lines]
-
-    def _file(self) -> Path:
-        name = self.of.rasters.name(self.seen)
-        return kept_picture(name) or self.of.rasters.root / name
-
-
-def wants_text(place: Place, *, weak: bool) -> bool:
-    """Whether a text is to be suggested: where one is needed and missing; with ``weak`` also where the checks find
-    fault with it. Never where the place can't be changed or a template fills it in.
-    """
-    if place.fixed or place.state == "template":
-        return False
-    return place.state == "missing" or is_missing(place) or (weak and is_weak(place))
+__all__ = ["Model", "SuggestCounts", "Suggester", "wants_text"]

@@ -61,7 +61,8 @@ def tag_at(text: str, start: int | None, attributes: Mapping[str, str | None]) -
         kind = next((kind for kind in ("double", "single", "bare") if match[kind] is not None), "")
         quote = {"double": '"', "single": "'"}.get(kind, "")
         attribute = Attribute(match["name"], match.start("name"), at, match.span(kind) if kind else None, quote)
-        found.setdefault(match["name"].lower(), attribute)  # of two the first counts
+        name = match["name"] if match["name"] in attributes else match["name"].lower()  # XML's are as they are written
+        found.setdefault(name, attribute)  # of two the first counts
     return None
 
 

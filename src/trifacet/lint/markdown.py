@@ -16,6 +16,7 @@ from typing import Any
 import regex
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline, backtick, image
 from markdown_it.token import Token
 
@@ -27,6 +28,7 @@ from trifacet.lint.templates import template_in
 # Attributes behind an image, as Pandoc, Quarto and kramdown have them: {fig-alt="..."} or {: alt="..."}.
 _QUOTED = r"\"[^\"]*+\"|'[^']*+'"
 _ATTRIBUTES = regex.compile(rf"\{{:?(?:{_QUOTED}|[^{{}}\"'])*+\}}")
+_FOOTNOTE = regex.compile(r"(\[\^[^\s\]]++\]:)[ \t]*+")
 _FEW = 100  # of them in a block are taken out of what stands around an image
 ALT_ATTRIBUTE = regex.compile(rf"(?<![^\s{{:])(fig-alt|alt)=({_QUOTED}|[^\s\"'}}]++)")
 
@@ -125,10 +127,36 @@ def _noting(rule: _Rule) -> _Rule:
 
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable("table")
+    parser.block.ruler.before("reference", "footnote", _footnote, {"alt": ["paragraph", "reference"]})
     parser.inline.ruler.at("image", _noting(image))
     parser.inline.ruler.at("backticks", _noting(backtick))
     parser.validateLink = lambda url: True  # type: ignore[method-assign]  # nothing is rendered: data: is an image too
     return parser
+
+
+def _footnote(state: StateBlock, first: int, last: int, silent: bool) -> bool:
+    """A block rule for the text of a footnote ("[^1]: ..."), as GitHub, Pandoc and kramdown have it.
+
+    Without it a footnote that is one image alone is the address of a reference, and its further paragraphs are code.
+    Follows footnote_def of markdown-it-footnote.
+    """
+    start = state.bMarks[first] + state.tShift[first]
+    marked = _FOOTNOTE.match(state.src, start, state.eMarks[first])
+    if state.is_code_block(first) or marked is None:
+        return False
+    if silent:
+        return True
+    kept = state.bMarks[first], state.tShift[first], state.sCount[first], state.parentType, state.blkIndent
+    width = marked.end(1) - start
+    state.bMarks[first], state.tShift[first] = marked.end(1), marked.end() - marked.end(1)
+    state.blkIndent += 4
+    state.sCount[first] = max(state.sCount[first] + marked.end() - start - width, state.blkIndent)
+    state.parentType = "footnote"
+    state.level += 1  # by which the parser bounds how deep blocks are
+    state.md.block.tokenize(state, first, last)
+    state.level -= 1
+    state.bMarks[first], state.tShift[first], state.sCount[first], state.parentType, state.blkIndent = kept
+    return True
 
 
 def _images(block: Block, parser: MarkdownIt, environment: dict[str, Any], path: Path) -> Iterator[MarkdownImage]:

@@ -17,6 +17,7 @@ from trifacet.describing.formats.found import editable, found
 from trifacet.describing.formats.html import FORMAT as PAGES
 from trifacet.describing.formats.markup import Element, as_utf8, read_xml
 from trifacet.describing.formats.zipped import MAX_ARCHIVE, Archive
+from trifacet.describing.long_descriptions import NoLongDescriptionsError
 from trifacet.describing.place import Around, Edit, Picture, Place
 
 _CONTAINER, _SIGNED, _LOCKED = "META-INF/container.xml", "META-INF/signatures.xml", "META-INF/encryption.xml"
@@ -29,6 +30,7 @@ class Epub:
     name = "epub"
     suffixes: Sequence[str] = (".epub",)
     largest = MAX_ARCHIVE
+    takes_long = True
 
     def places(self, data: bytes, path: str) -> Iterator[Place]:
         """The uses of pictures, page by page in the order of reading."""
@@ -39,6 +41,8 @@ class Epub:
     def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
         """The book with other texts; each page is checked as pages are."""
         book = _Book(data, path)
+        if book.version < "3" and any(edit.long for edit in edits.values()):
+            raise NoLongDescriptionsError("a book of EPUB 2 has no place for one", fix="write it by hand", file=path)
         by_page: dict[str, dict[str, Edit]] = {}
         editable([place for page in book.pages for place in book.places(page)], edits, path)
         for key, edit in edits.items():
@@ -60,6 +64,7 @@ class _Book:
         self.path, self.archive = path, Archive(data, path)
         package = self._package()
         root, folder = self._tree(package), posixpath.dirname(package)
+        self.version = root.attributes.get("version", "2")
         self.title, self.language = _said(root, "title"), _said(root, "language")
         self.fixed = "the book is signed, and a change would break that" if _SIGNED in self.archive else ""
         self._locked = self._locked_members()

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trifacet.base.errors import DataError
-from trifacet.describing.code import Code, template_of
+from trifacet.describing.code import Code, blanked, comments, template_of
 from trifacet.describing.decision import Known, decided
-from trifacet.describing.editing import Found, Write, edited, unique
+from trifacet.describing.editing import Found, Write, edited, is_same, unique
 from trifacet.describing.findings import findings_of
 from trifacet.describing.flow import LONGEST
+from trifacet.describing.long_descriptions import Descriptions, check_beside, in_one_line
 from trifacet.describing.pages import Surroundings, picture_of
 from trifacet.describing.place import Around, Edit, Picture, Place, State
 from trifacet.describing.source import Change, Source, fit
 from trifacet.describing.styles import backgrounds
 from trifacet.describing.tags import Tag, changes, tag_at
+from trifacet.describing.unseen import Unseen, in_page, shortcodes
 from trifacet.lint.check import LintFinding
 from trifacet.lint.documents import AltText
 from trifacet.lint.pages import Page, Within, tree_of
@@ -33,6 +35,7 @@ from trifacet.lint.templates import is_bound, template_in
 
 # What a page must hold for one of its elements to show a picture.
 _MAYBE = re.compile(r"<(?:[\w-]+:)?(?:ima?ge?|input|area|object|embed|svg)\b|\brole\s*=|url\(", re.IGNORECASE)
+_UNSEEN = re.compile(r"<noscript|srcdoc|\{[{%]", re.IGNORECASE)
 _SVG = re.compile(r"<(/?)(?:[\w-]+:)?svg(?=[\s/>])[^>]*?(/?)>", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*(\d{1,6}(?:\.\d{1,3})?)(?:px)?\s*")
 _LONG_DESCRIPTION = ("longdesc", "aria-describedby", "aria-details")
@@ -44,6 +47,7 @@ class Html:
 
     name = "html"
     suffixes = (".html", ".htm", ".xhtml", ".xht")
+    takes_long = True
 
     def begins(self, start: bytes) -> bool:
         """Whether a file of another ending is a page by its first bytes."""
@@ -53,14 +57,26 @@ class Html:
         """As ``place.Format`` says."""
         yield from (one.place for one in self._found(data, path))
 
+    def unseen(self, data: bytes, path: str) -> Iterator[Unseen]:
+        """Pictures in what is not looked into."""
+        text = Source.of_page(data, path).text
+        if _UNSEEN.search(text) is not None:
+            text = blanked(text, comments(text))
+            yield from in_page(text, path)
+            yield from shortcodes(text)
+
     def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
         """As ``place.Format`` says. Raises DataError also for a text that no page can hold."""
         source = Source.of_page(data, path)
-        return edited(source, path, edits, lambda data: self._found(data, path), references=True)
+        after = edited(source, path, edits, lambda data: self._found(data, path), references=True)
+        if any(edit.long for edit in edits.values()) and after != data:
+            check_beside(source.text, Source.of_page(after, path).text, edits, path)
+        return after
 
     def _found(self, data: bytes, path: str) -> list[Found]:
         source = Source.of_page(data, path)
-        return unique([one for one, _ in read_elements(source.text, source.text, path)], source.fixed)
+        markup = blanked(source.text, comments(source.text))
+        return unique([one for one, _ in read_elements(source.text, markup, path)], source.fixed)
 
 
 def read_elements(text: str, markup: str, path: str, more: str = "") -> Iterator[tuple[Found, bool]]:
@@ -82,13 +98,14 @@ def read_elements(text: str, markup: str, path: str, more: str = "") -> Iterator
     if not pictures and "url(" not in markup.lower():
         return
     surroundings, code, groups = Surroundings(page), Code(text), _Groups(page)
+    descriptions = Descriptions(page.nodes, text, path)
     for picture in pictures:
         groups.add(picture, surroundings)
     following = iter(pictures)
     shown = next(following, None)
     for element, within in page.elements:
         if shown is not None and shown.element is element:
-            yield _place(shown, text, markup, path, surroundings, code, groups, more)
+            yield _place(shown, text, markup, path, surroundings, code, groups, descriptions, more)
             shown = next(following, None)
         for number, address in enumerate(_styled(element)):
             yield _background(element, within, number, address, surroundings), False
@@ -171,6 +188,7 @@ def _place(
     surroundings: Surroundings,
     code: Code,
     groups: _Groups,
+    descriptions: Descriptions,
     more: str,
 ) -> tuple[Found, bool]:
     element, within, kind = shown.element, shown.within, shown.kind
@@ -199,7 +217,7 @@ def _place(
         )
     )
     fixed = hidden or _fixed(shown, holds, tag, text, code)
-    if tag is not None and text is not markup and text[tag.start : tag.end] != markup[tag.start : tag.end]:
+    if tag is not None and text is not markup and text[tag.name_end : tag.end] != markup[tag.name_end : tag.end]:
         fixed = fixed or "its tag holds what is no HTML"
     line, column = element.origin_location or (None, None)
     findings: tuple[LintFinding, ...] = ()
@@ -208,18 +226,29 @@ def _place(
     place = Place(
         key=f"{element.name}@{element.origin_offset}",
         picture=shown.picture, alt=alt, state=state, role=role, reason=reason, around=around,
-        line=line, column=column, fixed=fixed, findings=findings,
+        line=line, column=column, fixed=fixed, findings=findings, described=descriptions.said(element),
     )  # fmt: skip
     own = beside and not surroundings.is_loose(element)
-    return Found(place, None if fixed or tag is None else _writer(tag, holds, path, more)), own
+
+    def describe(long: str) -> tuple[str, Change]:
+        return descriptions.put(element, long, around.language, code)
+
+    return Found(place, None if fixed or tag is None else _writer(tag, holds, path, more, place, describe)), own
 
 
-def _writer(tag: Tag, holds: str, path: str, more: str) -> Write:
+def _writer(
+    tag: Tag, holds: str, path: str, more: str, place: Place, describe: Callable[[str], tuple[str, Change]]
+) -> Write:
     def write(edit: Edit) -> Iterator[Change]:
         if holds != "alt" and not edit.alt.strip():
             cure = "hide it by hand: aria-hidden"
             raise DataError(f"an element without alt can't be decorative by {holds}", fix=cure, file=path)
-        wanted = {holds: fit(edit.alt, path)}
+        wanted = {} if is_same(place, edit.alt) else {holds: fit(edit.alt, path)}
+        if edit.long and in_one_line(edit.long) != place.described:
+            if not edit.alt.strip():
+                raise DataError("a decorative picture has no long description", fix="give it a text", file=path)
+            wanted["aria-describedby"], change = describe(edit.long)
+            yield change
         if edit.described_by:
             if not _ID.fullmatch(edit.described_by):
                 raise DataError(f"{edit.described_by!r} is no id", fix="give one without blanks", file=path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import unescape
@@ -17,27 +17,27 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from trifacet.describing.addresses import file_name, picture_at
-from trifacet.describing.code import Code
+from trifacet.describing.code import Code, blanked, comments
 from trifacet.describing.decision import Known, decided
-from trifacet.describing.editing import Found, Write, edited, unique
+from trifacet.describing.editing import Found, edited, unique
 from trifacet.describing.findings import findings_of
 from trifacet.describing.flow import Flow, Paragraph
 from trifacet.describing.formats.html import read_elements
 from trifacet.describing.front_matter import FrontMatter, read_front_matter
+from trifacet.describing.jsx import COMPONENTS, as_html
+from trifacet.describing.markdown_text import Written, escaped
 from trifacet.describing.place import Around, Edit, Picture, Place, State
-from trifacet.describing.source import Change, Source, one_line
-from trifacet.lint.markdown import ALT_ATTRIBUTE, Block, MarkdownImage, MarkdownPage
+from trifacet.describing.shortcodes import Figure, figures
+from trifacet.describing.source import Source, one_line
+from trifacet.describing.unseen import Unseen, components, in_page, shortcodes
+from trifacet.lint.documents import AltText
+from trifacet.lint.markdown import Block, MarkdownImage, MarkdownPage
 from trifacet.lint.templates import template_in
 
 _LINE = re.compile(r"\r\n|\r|\n")
-_MAYBE = re.compile(r"!\[|<|^(?:---|\+\+\+)")
+_MAYBE = re.compile(r"!\[|<|figure|^(?:---|\+\+\+)")
 _COMMENT = re.compile(r"\{/\*.*?(?:\*/\}|\Z)", re.DOTALL)  # of MDX
-_MARKS = re.compile(r"[\\`*_\[\]|$]|[{}<~]|&(?=#?\w+;)")
-_WRITTEN = {"|": "&#124;", "{": "&#123;", "}": "&#125;", "<": "&lt;", "~": "&#126;", "&": "&amp;"}
-_COMMANDS = re.compile(r"[{}\[\]@$#%*|_~`<\\]|&(?=#?\w+;)")
-_VALUE = re.compile(r"[{}`<>\[\]\\|$*_~!]|&(?=#?\w+;)")
 _IN_TAGS = "|`$"  # what Markdown, or a program that reads it, would take for its own in a tag
-_QUARTO = (".qmd", ".rmd")
 
 
 class Markdown:
@@ -49,6 +49,12 @@ class Markdown:
     def places(self, data: bytes, path: str) -> Iterator[Place]:
         """As ``place.Format`` says."""
         yield from (one.place for one in _found(data, path))
+
+    def unseen(self, data: bytes, path: str) -> Iterator[Unseen]:
+        """Pictures in what is not looked into."""
+        text = Source.of_text(data, path).text
+        if any(mark in text for mark in ("{{", "{%", "noscript", "srcdoc")) or path.lower().endswith(".mdx"):
+            yield from _file(text, read_front_matter(text, path), path).unseen()
 
     def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
         """As ``place.Format`` says. Texts are put on one line. Raises DataError also for what no text can hold."""
@@ -62,11 +68,17 @@ def _found(data: bytes, path: str) -> list[Found]:
     if _MAYBE.search(text) is None:
         return []
     front = read_front_matter(text, path)
-    body = re.sub(r"[^\r\n]", " ", text[: front.length]) + text[front.length :]
-    file = _File(text, MarkdownPage(body, Path(path)), front, path)
-    found = [*front.found, *file.images(), *file.elements()]
+    file = _file(text, front, path)
+    found = [*front.found, *file.images(), *file.elements(), *file.figures()]
     found.sort(key=lambda one: (one.place.line or 0, one.place.column or 0))
     return unique(found, source.fixed)
+
+
+def _file(text: str, front: FrontMatter, path: str) -> _File:
+    body = re.sub(r"[^\r\n]", " ", text[: front.length]) + text[front.length :]
+    if path.lower().endswith(".mdx"):
+        body = as_html(body)
+    return _File(text, body, MarkdownPage(body, Path(path)), front, path)
 
 
 @dataclass(frozen=True)
@@ -85,11 +97,12 @@ class _Spot:
 class _File:
     """A parsed file beside its source."""
 
-    def __init__(self, text: str, page: MarkdownPage, front: FrontMatter, path: str) -> None:
-        self.text, self.page, self.front, self.path = text, page, front, path
+    def __init__(self, text: str, body: str, page: MarkdownPage, front: FrontMatter, path: str) -> None:
+        self.text, self.body, self.page, self.front, self.path = text, body, page, front, path
         self.starts = [0, *(found.end() for found in _LINE.finditer(text))]
         self.code = Code(text)
-        self.comments = [found.span() for found in _COMMENT.finditer(text)] if path.lower().endswith(".mdx") else []
+        self.shown = _Within(self._examples())
+        self.comments = _Within(self._comments())
         self.spots: dict[int, _Spot] = {}
         self.lines: list[int] = []  # in which each paragraph begins, from 0
         self.ends: list[int] = []  # and behind which it ends
@@ -154,13 +167,13 @@ class _File:
         """Those of Markdown's own."""
         for image in self.own:
             at = self.offset(*image.block.place(image.token.meta["span"].start))
-            if not any(start <= at < end for start, end in self.comments):
+            if at not in self.comments:
                 yield self._image(image, at)
 
     def _image(self, image: MarkdownImage, at: int) -> Found:
         alt, spot = image.alt, self.spots[id(image.token)]
         picture = _picture(image.source)
-        ways = _Ways(self, image, at)
+        ways = Written(self, image, at)
         given = ways.given is not None
         text = alt.text or ""
         state: State = "text" if text.strip() else "empty" if given else "missing"
@@ -205,7 +218,7 @@ class _File:
         """Those of the HTML between, with the context that Markdown gives them where they stand in no paragraph."""
         if (markup := self.page.html()) is None:
             return
-        masked = self._with_ends(markup)
+        masked = blanked(self._with_ends(markup), self.comments.spans)
         for found, has_words in read_elements(self.text, masked, self.path, _IN_TAGS):
             place = found.place
             line = (place.line or 1) - 1
@@ -226,6 +239,78 @@ class _File:
                 place = replace(place, fixed="its tag has several lines in a quotation")
             yield Found(place, None if place.fixed else found.write)
 
+    def figures(self) -> Iterator[Found]:
+        """Hugo's shortcodes that show a picture."""
+        for figure in figures(self.text) if "figure" in self.text else ():
+            if figure.start not in self.shown and figure.start not in self.comments:
+                yield self._figure(figure)
+
+    def _figure(self, figure: Figure) -> Found:
+        values, picture = figure.values, _picture(figure.values["src"])
+        line = bisect_right(self.starts, figure.start) - 1
+        number = bisect_right(self.lines, line) - 1
+        given, caption = values.get("alt"), values.get("caption", "")
+        said = given if given is not None else caption or None
+        state: State = "missing" if said is None else "text" if said.strip() else "empty"
+        state = "template" if template_in(said or "") else state
+        around = Around(
+            caption=caption[:1000], headings=self.flow.headings(number), link=values.get("link", "")[:1000],
+            title=values.get("title", "")[:1000], page=self.title, language=self.front.language,
+            file_name=file_name(picture),
+        )  # fmt: skip
+        before, after = self.flow.between(number - 1 if number > 0 else number)
+        around = replace(around, before=before, after=after)
+        marked = 'its page marks it as decorative (alt="")' if state == "empty" else ""
+        control = "link" if around.link else ""
+        known = Known(alt=said, marked=marked, control=control, caption=caption, file_name=around.file_name)
+        role, reason = decided(known)
+        unasked = {"empty": "" if control else "decorative", "template": "template"}.get(state, "")
+        needed = "nothing else names the link around it" if control and state == "empty" else ""
+        asked = AltText(
+            None if state == "missing" else said, context=caption or None, image=picture.address, unasked=unasked,
+            needed=needed,
+        )  # fmt: skip
+        fixed = "holds a template" if state == "template" or template_in(picture.address) else ""
+        place = Place(
+            key=f"figure@{figure.start}", picture=picture, alt=said, state=state, role=role, reason=reason,
+            around=around, line=line + 1, column=figure.start - self.starts[line] + 1, fixed=fixed,
+            findings=findings_of(asked) if state != "template" else (),
+        )  # fmt: skip
+        return Found(place, None if fixed else lambda edit: figure.changes(edit, self.path))
+
+    def unseen(self) -> Iterator[Unseen]:
+        """Pictures in what is not looked into."""
+        text = blanked(blanked(self.body, sorted(self.shown.spans)), self.comments.spans)
+        if (markup := self.page.html()) is not None:
+            yield from in_page(blanked(self._with_ends(markup), self.comments.spans), self.path)
+        known = {figure.start for figure in figures(self.text)}
+        yield from shortcodes(text, known.__contains__)
+        if self.path.lower().endswith(".mdx"):
+            yield from components(text, COMPONENTS)
+
+    def _examples(self) -> Iterator[tuple[int, int]]:
+        """From where to where code stands that is shown."""
+        for token in self.page.tokens:
+            if token.type in ("fence", "code_block") and token.map:
+                yield self.offset(token.map[0], 0), self.offset(token.map[1], 0)
+        for block in self.page.blocks:
+            for child in block.token.children or []:
+                if child.type == "code_inline" and "span" in child.meta:
+                    ends = (block.place(at) for at in (child.meta["span"].start, child.meta["span"].end))
+                    start, end = (self.offset(*place) for place in ends)
+                    yield start, end
+
+    def _comments(self) -> Iterator[tuple[int, int]]:
+        """Comments of templates, and of MDX; what is shown as code is none."""
+        found = comments(self.text)
+        if self.path.lower().endswith(".mdx"):
+            found = [*found, *(one.span() for one in _COMMENT.finditer(self.text))]
+        reached = 0
+        for start, end in sorted(found):
+            if start not in self.shown and end - 1 not in self.shown and end > reached:
+                yield max(start, reached), end
+                reached = end
+
     def _with_ends(self, markup: str) -> str:
         """The text with the ends of lines that the source has, so that offsets are the source's."""
         if len(markup) == len(self.text):
@@ -234,93 +319,16 @@ class _File:
         return "".join(part for line, end in zip(lines, [*ends, ""], strict=True) for part in (line, end))
 
 
-class _Ways:
-    """How an image's text is written, and what a new one would change."""
+class _Within:
+    """Spans of a text, none within another."""
 
-    def __init__(self, file: _File, image: MarkdownImage, at: int) -> None:
-        self.file, self.image, self.at = file, image, at
-        content, span = image.block.token.content, image.token.meta["span"]
-        label_end = span.start + 2 + len(image.token.content)
-        self.label = at + 2, file.offset(*image.block.place(label_end))
-        self.end = file.offset(*image.block.place(span.end))
-        self.given: tuple[str, int, int, str] | None = None  # raw value, from, to, quote
-        self.attributes: int | None = None  # where they begin
-        if image.attributes is not None:
-            self._look(image, image.attributes)
-        alone = not content[: span.start].strip() and not content[self._behind(image) :].strip()
-        self.figure = self.given is None and alone and file.path.lower().endswith(_QUARTO)
-        self.raw = self.given[0] if self.given is not None else image.token.content
-        self.caption = ""
-        if self.given is not None or (self.figure and image.token.content):
-            self.caption = " ".join((image.token.content).split())[:1000]
-        rest = content[label_end + 1 : span.end]
-        self.fixed = self._fixed(rest)
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self.spans = sorted(spans)
+        self._starts = [start for start, _ in self.spans]
 
-    @staticmethod
-    def _behind(image: MarkdownImage) -> int:
-        return image.attributes.end() if image.attributes is not None else int(image.token.meta["span"].end)
-
-    def _look(self, image: MarkdownImage, attributes: re.Match[str]) -> None:
-        self.attributes = self.file.offset(*image.block.place(attributes.start()))
-        found = {match[1]: match for match in ALT_ATTRIBUTE.finditer(attributes[0])}
-        if (match := found.get("fig-alt", found.get("alt"))) is None:
-            return
-        start = self.file.offset(*image.block.place(attributes.start() + match.start(2)))
-        quote = match[2][0] if match[2][0] in "\"'" else ""
-        self.given = match[2], start, start + len(match[2]), quote
-
-    def _fixed(self, rest: str) -> str:
-        text, start, end = self.file.text, *self.label
-        if self.at in self.file.code:
-            return "stands inside a template's code"
-        if template_in(self.raw):
-            return "its text holds a template"
-        if self.given is not None:
-            same = text[self.given[1] : self.given[2]] == self.given[0]
-            return "" if same else "its attributes can't be found in the source for sure"
-        written = text[start:end]
-        same = text[self.at : start] == "![" and text[end : end + 1] == "]" and start <= end
-        if not same or _bare(written) != _bare(self.image.token.content):
-            return "it can't be found in the source for sure"
-        if not self.figure and (not rest or rest == "[]"):
-            return "its text is the name of its reference too: write ![text][name]"
-        return ""
-
-    def write(self) -> Write:
-        """What has to change for another text."""
-
-        def changed(edit: Edit) -> Iterator[Change]:
-            if self.given is not None:
-                yield self.given[1], self.given[2], _quoted(edit.alt, self.given[3])
-            elif not self.figure:
-                yield *self.label, escaped(edit.alt)
-            elif self.attributes is not None:
-                first = self.attributes + (2 if self.file.text[self.attributes + 1 : self.attributes + 2] == ":" else 1)
-                yield first, first, f"fig-alt={_quoted(edit.alt)} "
-            else:
-                yield self.end, self.end, f"{{fig-alt={_quoted(edit.alt)}}}"
-
-        return changed
-
-
-def escaped(text: str) -> str:
-    """A text as it stands in brackets: what Markdown or a template would act on is written so that none does."""
-    if template_in(text):
-        return _COMMANDS.sub(lambda found: f"&#{ord(found[0])};", text)
-    return _MARKS.sub(lambda found: _WRITTEN.get(found[0]) or f"\\{found[0]}", text)
-
-
-def _quoted(text: str, quote: str = "") -> str:
-    """A value of attributes, in the quotes that it has or in those that it does not hold."""
-    quote = quote or ("'" if '"' in text and "'" not in text else '"')
-    marks = _COMMANDS if template_in(text) else _VALUE
-    safe = marks.sub(lambda found: f"&#{ord(found[0])};", text)
-    return quote + safe.replace(quote, f"&#{ord(quote)};") + quote
-
-
-def _bare(text: str) -> str:
-    """Without what a quotation's or a cell's source has beside its text."""
-    return re.sub(r"[\s>]|\\(?=\|)", "", text)
+    def __contains__(self, at: int) -> bool:
+        number = bisect_right(self._starts, at) - 1
+        return number >= 0 and at < self.spans[number][1]
 
 
 def _picture(address: str) -> Picture:
@@ -332,4 +340,5 @@ def _picture(address: str) -> Picture:
     return picture
 
 
+__all__ = ["Markdown", "escaped"]
 FORMAT = Markdown()

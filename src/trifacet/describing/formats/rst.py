@@ -21,6 +21,7 @@ from trifacet.describing.findings import findings_of
 from trifacet.describing.flow import Flow, Paragraph
 from trifacet.describing.place import Around, Edit, Place, State
 from trifacet.describing.source import Change, Source, one_line
+from trifacet.describing.unseen import Unseen
 from trifacet.lint.documents import AltText
 from trifacet.lint.templates import template_in
 
@@ -30,6 +31,7 @@ _DIRECTIVE = re.compile(r"(\s*)\.\.[ \t]+(?:\|([^|]+)\|[ \t]+)?([\w:.+-]+?)[ \t]
 _EXPLICIT = re.compile(
     r"(\s*)\.\.(?=\s|$)(?![ \t]+(?:_|\[))"
 )  # a comment, where it is no directive; not a target or note
+_GRID = re.compile(r"\s*\+(?:[-=]+\+)+\s*")
 _OPTION = re.compile(r"(\s+):([\w-]+):(?:[ \t]+(.*))?")
 _UNDERLINE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
 _BULLET = re.compile(r"(?:[-*+•]|\(?(?:\d{1,4}|[a-zA-Z#])[.)]|\|)[ \t]+")
@@ -60,6 +62,14 @@ class Rst:
     def places(self, data: bytes, path: str) -> Iterator[Place]:
         """As ``place.Format`` says."""
         yield from (one.place for one in _found(data, path))
+
+    def unseen(self, data: bytes, path: str) -> Iterator[Unseen]:
+        """Pictures in what is not looked into."""
+        text = Source.of_text(data, path).text
+        if _MAYBE.search(text) is not None or "<img" in text.lower():
+            reader = _Reader(text)
+            reader.read()
+            yield from reader.unseen
 
     def edited(self, data: bytes, path: str, edits: Mapping[str, Edit]) -> bytes:
         """As ``place.Format`` says. Texts are put on one line. Raises DataError also for what no text can hold."""
@@ -126,6 +136,7 @@ class _Reader:
         self.paragraphs: list[Paragraph] = [Paragraph()]
         self.images: list[_Image] = []
         self.title = ""
+        self.unseen: list[Unseen] = []
         self._levels: list[tuple[str, bool]] = []
         self._unknown: list[tuple[int, str]] = []  # directives around, by indentation, whose content may be anything
 
@@ -138,6 +149,9 @@ class _Reader:
                 self._new()
                 at += 1
                 continue
+            if _GRID.fullmatch(line.text):
+                at = self._grid(at)
+                continue
             while self._unknown and self._unknown[-1][0] >= line.indent:
                 self._unknown.pop()
             match = _DIRECTIVE.fullmatch(line.text) or _DIRECTIVE.fullmatch(self._after_bullets(line))
@@ -147,6 +161,14 @@ class _Reader:
                 at = self._skip(at + 1, line.indent)
             else:
                 at = self._text(at)
+
+    def _grid(self, at: int) -> int:
+        """A table drawn with lines, whose cells are not looked into."""
+        self._new()
+        while at < len(self.lines) and self.lines[at].text.lstrip()[:1] in ("|", "+"):
+            self.unseen += [Unseen("table drawn with lines", at + 1) for _ in _MAYBE.finditer(self.lines[at].text)]
+            at += 1
+        return at
 
     @staticmethod
     def _after_bullets(line: _Line) -> str:
@@ -207,7 +229,11 @@ class _Reader:
                 at += 1
             return at
         if _is_code(name):
-            return self._skip(at + 1, line.indent)
+            end = self._skip(at + 1, line.indent)
+            if name == "raw":
+                held = "\n".join(one.text for one in self.lines[at:end])
+                self.unseen += [Unseen("raw HTML", at + 1) for _ in re.finditer(r"<img\b", held, re.IGNORECASE)]
+            return end
         self._unknown.append((len(match[1]), name))
         return at + 1
 
