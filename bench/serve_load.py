@@ -8,7 +8,7 @@ Both run at once, each in a process of its own with ``--threads`` threads, and a
 clients first one, then the other. A client sends its next request when it has the last one's answer. All pictures
 differ. The run ends without a table unless every request was answered, greedy ones with all their tokens, and both
 wrote the same greedy texts. Columns: requests a second, the 50th and 99th percentile of a request's seconds, and how
-many times as many requests a second.
+many times as many requests a second. With ``--samples`` a row's requests are pictures, with all texts of each.
 """
 
 from __future__ import annotations

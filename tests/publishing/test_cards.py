@@ -76,6 +76,48 @@ def test_the_words_of_others_are_words(run):
     assert html.count("<h1>") == 1 and "<hr" not in html
 
 
+NAMES = [
+    "---\n", "---\nlicense: mit\n---\n", "a: b: 'c' \"d\"", "- x", "{{ x }} {% y %} ${z}", "!!python/object:os x",
+    "# x", "&a *a", "| x", "> x", "null", "1e5", "\x00\x1b[2J\u2028\u202e", "é" * 500, "x" * 70 + " --- " + "y" * 70,
+    "%", "\u200f",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_a_name_in_the_front_matter_is_one_word_of_it(run, name):
+    """As the hub's own client reads it: no key more, none less, and every name a plain string on one line."""
+    from huggingface_hub import ModelCard
+
+    home = run.parents[2]
+    (home / "run.json").write_text(json.dumps({"name": name, "finished": "2026-01-01T00:00:00+00:00"}))
+    done = json.loads((home / "models" / "mcm-dpo" / "done.json").read_text())
+    done["objective"]["name"] = name
+    (home / "models" / "mcm-dpo" / "done.json").write_text(json.dumps(done))
+    text = text_of(run, licence=name, base="someone/base")
+    read = ModelCard(text)
+    told = read.data.to_dict()
+    assert set(told) == {"library_name", "pipeline_tag", "tags", "base_model", "license"}
+    assert told["tags"][:2] == ["trifacet", "alt-text"] and len(told["tags"]) == 3
+    for one in (told["license"], told["tags"][2]):
+        assert isinstance(one, str) and one.isprintable() and len(one) <= 200
+    assert told["base_model"] == "someone/base"
+    assert read.text.lstrip().startswith("# ") and read.text.count("\n## ") == 5
+    assert not any(char in text for char in "\x00\x1b\u2028\u202e")
+
+
+def test_what_was_not_measured_has_no_number(run):
+    home = run.parents[2]
+    scores = json.loads((home / "scores.json").read_text())
+    scores["models"]["mcm-dpo"]["metrics"] = {"bleu_4": None, "cider": 1.5}
+    scores["comparison"] = None
+    (home / "scores.json").write_text(json.dumps(scores))
+    text = text_of(run)
+    assert "cider" in text and "1.500" in text and "bleu" not in text and "nan" not in text and "None" not in text
+    scores["models"] = {}
+    (home / "scores.json").write_text(json.dumps(scores))
+    assert "Nothing: the run has no scores of this model" in text_of(run)
+
+
 def test_it_lies_with_what_is_exported_and_a_damaged_run_is_said_to_be(run, tmp_path, capsys):
     made, _, _ = export(Export(str(run), "hub-folder", tmp_path / "made"))
     assert "28.083" in (made / "README.md").read_text()

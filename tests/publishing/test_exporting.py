@@ -1,6 +1,7 @@
 """Every family is exported as a hub folder and as an adapter, and loaded anew by the programs that these are for."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -261,6 +262,79 @@ def test_a_converter_that_gives_up_leaves_nothing(family_folders, tmp_path, trif
     assert {"llava.gguf", "mmproj-llava.gguf", "README.md", "trifacet.json"} <= files
     assert not any(name.endswith(".safetensors") for name in files)
     assert code == 1 and ("converts only" in out or "not supported" in out)  # these are no models
+
+
+def test_a_converter_is_told_no_secret(family_folders, tmp_path, monkeypatch):
+    """It writes its environment, and what lies in its home, into what it makes."""
+    home = tmp_path / "home"
+    (home / ".cache" / "huggingface").mkdir(parents=True)
+    (home / ".cache" / "huggingface" / "token").write_text("hf_ofTheHome")
+    for name, value in (("HOME", str(home)), ("HF_TOKEN", "hf_secret"), ("HUGGING_FACE_HUB_TOKEN", "hf_secret"),
+                        ("AWS_SECRET_ACCESS_KEY", "aws-secret"), ("TRIFACET_SERVE_TOKEN", "serve-secret")):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    script = tmp_path / "convert_hf_to_gguf.py"
+    script.write_text(
+        "import os, sys\nfrom pathlib import Path\nimport huggingface_hub, torch\n"
+        "told = [str(dict(os.environ)), str(huggingface_hub.get_token())]\n"
+        "(Path.home() / '.left').write_text('by a library')\n"
+        "Path(sys.argv[sys.argv.index('--outfile') + 1]).write_text(' '.join(told))\n"
+    )
+    made, _, _ = export(Export(str(family_folders("llava")), "gguf", tmp_path / "made", converter=script))
+    said = (made / "llava.gguf").read_text()
+    assert "HF_HUB_OFFLINE" in said and "None" in said and str(home) not in said
+    assert "secret" not in said and "hf_ofTheHome" not in said
+    assert not (made / "converted").exists() and not (home / ".left").exists()
+
+
+LINKED = ("merges.txt", "added_tokens.json", "tokenizer.model", "chat_template.jinja", "generation_config.json")
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_a_link_out_of_the_model_is_no_file_of_it(family_folders, tmp_path, trifacet, name):
+    """It could name anything of the machine, which an upload would show: refused, and nothing is written."""
+    secret = tmp_path / "secret"
+    secret.write_text('{"auths": "secret"}')
+    model = tmp_path / "model"
+    shutil.copytree(family_folders("llava"), model, ignore=shutil.ignore_patterns("complete.json"))
+    (model / name).unlink(missing_ok=True)
+    (model / name).symlink_to(secret)
+    code, _, told = trifacet("export", model, "--to", "hub-folder", "--output", tmp_path / "made")
+    assert code == 2 and f"{name}: is a link out of the model's folder" in " ".join(told.split()), told
+    assert not (tmp_path / "made").exists()
+
+
+def test_links_within_a_model_and_within_a_hubs_cache_are_its_files(family_folders, tmp_path):
+    home = tmp_path / "hub" / "models--someone--kites"
+    (home / "blobs").mkdir(parents=True)
+    snapshot = home / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    for path in family_folders("llava").iterdir():
+        if path.name != "complete.json":
+            shutil.copyfile(path, home / "blobs" / f"x{path.name}")
+            (snapshot / path.name).symlink_to(f"../../blobs/x{path.name}")
+    made, _, _ = export(Export(str(snapshot), "hub-folder", tmp_path / "made"))
+    assert (made / "tokenizer.json").read_bytes() == (family_folders("llava") / "tokenizer.json").read_bytes()
+    assert not any(path.is_symlink() for path in made.iterdir())
+
+    other = tmp_path / "hub" / "models--else--where" / "blobs"
+    other.mkdir(parents=True)
+    (other / "y").write_text("{}")
+    (snapshot / "added_tokens.json").symlink_to("../../../models--else--where/blobs/y")
+    with pytest.raises(TrifacetError, match="link out of the model"):  # another model's
+        export(Export(str(snapshot), "hub-folder", tmp_path / "again"))
+
+    plain = tmp_path / "plain"
+    shutil.copytree(family_folders("llava"), plain, ignore=shutil.ignore_patterns("complete.json"))
+    (plain / "kept").mkdir()
+    (plain / "tokenizer.json").replace(plain / "kept" / "tokenizer.json")
+    (plain / "tokenizer.json").symlink_to("kept/tokenizer.json")
+    (tmp_path / "weights").mkdir()
+    (plain / "model.safetensors").replace(tmp_path / "weights" / "model.safetensors")
+    (plain / "model.safetensors").symlink_to(tmp_path / "weights" / "model.safetensors")
+    made, _, _ = export(Export(str(plain), "hub-folder", tmp_path / "within"))
+    assert (made / "tokenizer.json").is_file() and not (made / "tokenizer.json").is_symlink()
+    (tmp_path / "linked").symlink_to(plain, target_is_directory=True)  # the folder's own name may be a link
+    export(Export(str(tmp_path / "linked"), "hub-folder", tmp_path / "whole"))
 
 
 def test_a_check_is_told_as_json_and_by_the_exit_code(family_folders, tmp_path, trifacet, monkeypatch):

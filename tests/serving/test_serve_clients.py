@@ -3,11 +3,17 @@
 import asyncio
 import json
 import shutil
+import socket
+import struct
 import subprocess
+import time
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from trifacet.base.images import MAX_PIXELS
+from trifacet.engine.growing import Grove
 from trifacet.llm.books import Books
 from trifacet.llm.model import LanguageModel
 from trifacet.llm.prompts import make_prompt
@@ -81,3 +87,74 @@ def test_several_draws_in_one_request_are_given(served, turn):
 
 def test_limits_are_those_of_everybody():
     assert Limits().max_pixels == MAX_PIXELS
+
+
+class Sure(BaseModel):
+    """What pydantic and the client make a schema of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alt: str = Field(max_length=8, description="The text.")
+    sure: bool
+    place: Literal["town", "sea"] | None = None
+
+
+def test_the_official_client_parses_what_it_asked_for(served, turn):
+    answer = served.client().chat.completions.parse(
+        model="base", messages=turn(0, text="Which town?"), response_format=Sure, max_tokens=300, user="ada"
+    )
+    assert isinstance(answer.choices[0].message.parsed, Sure)
+
+
+def test_the_official_client_streams_by_its_helper(served, turn):
+    asked = {"model": "base", "messages": turn(0, text="Which town?"), "max_tokens": 20}
+    free = served.client().chat.completions.create(**asked).choices[0].message.content
+    asked["stop"] = free[6:9]  # a text that is cut at its longest this helper takes for a failure
+    whole = served.client().chat.completions.create(**asked)
+    with served.client().chat.completions.stream(**asked, stream_options={"include_usage": True}) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert {"chunk", "content.delta", "content.done"} <= kinds
+    assert final.choices[0].message.content == whole.choices[0].message.content and final.usage == whole.usage
+
+
+@pytest.mark.parametrize("how", ["stream", "reset", "whole"])
+def test_for_a_client_that_hangs_up_nothing_more_is_written(serving, base, turn, monkeypatch, how):
+    """The official client amid a stream, a connection that is reset, and one that waits for the whole answer."""
+    grow, written = Grove.grow, []
+
+    def slowly(self, leaves, tokens):
+        time.sleep(0.01)
+        written.append(len(tokens))
+        return grow(self, leaves, tokens)
+
+    monkeypatch.setattr(Grove, "grow", slowly)
+    served = serving({"base": str(base)}, at_a_time=1, queue=1, max_tokens=2000)
+    endless = {"type": "array", "items": {"type": "boolean"}, "minItems": 20_000}
+    asked = {"model": "base", "messages": turn(0, text="Which?"), "max_tokens": 1900,
+             "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": endless}}}  # fmt: skip
+    if how == "stream":
+        with served.client().chat.completions.create(**asked, stream=True) as stream:
+            for number, _ in enumerate(stream):
+                if number == 5:
+                    break
+    else:
+        data = json.dumps(asked | {"stream": how == "reset"}).encode()
+        with socket.create_connection(served.bound.getsockname(), timeout=60) as raw:
+            raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                        b"Content-Length: %d\r\n\r\n" % len(data) + data)  # fmt: skip
+            if how == "reset":
+                assert b"200" in raw.recv(100)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                end = time.monotonic() + 60
+                while len(written) < 5 and time.monotonic() < end:
+                    time.sleep(0.01)
+    end = time.monotonic() + 30
+    while served.desk.scheduler.load != (0, 0):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    done = len(written)
+    assert 0 < done < 1500
+    answer = served.client().chat.completions.create(model="base", messages=turn(1, text="Which?"), max_tokens=3)
+    assert answer.usage.completion_tokens == 3 and len(written) <= done + 3

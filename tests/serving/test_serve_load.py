@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from trifacet.engine.growing import Grove
+from trifacet.serving import app
 
 LONG = 500  # tokens: longer than a test waits
 FOREVER = {"type": "json_schema", "json_schema": {"name": "x", "schema": {
@@ -79,7 +81,8 @@ def test_beyond_the_queue_is_429_and_all_others_are_answered(serving, base, turn
     again = [send(served, one) for one in refused]  # those that were sent away may come back
     assert {answer.status_code for answer in again} == {200}
     page = httpx.get(f"{served.address}/metrics").text
-    assert f'trifacet_requests_total{{model="",status="429"}} {float(codes.count(429))}' in page
+    counted = re.findall(r'trifacet_requests_total\{model="\w*",status="429"\} (\S+)', page)
+    assert sum(map(float, counted)) == codes.count(429)
     assert 'trifacet_requests_total{model="base",status="200"} 16.0' in page
 
 
@@ -138,15 +141,69 @@ def test_what_takes_too_long_is_504_and_frees_its_row(endless, turn, slow):
     assert send(served, body(turn(1, text="Which?"))).status_code == 200
 
 
-def test_a_body_that_does_not_come_is_given_up(serving, base, monkeypatch):
-    from trifacet.serving import app
+def dribbled(served, ended, seconds=0.05):
+    """A client that sends its request byte by byte, as long as it may; what it was answered at last."""
+    sent = json.dumps(body([{"role": "user", "content": "Which?"}])).encode()
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(served.bound.getsockname(), timeout=20) as client:
+        client.sendall(f"{head}Content-Length: {len(sent) + 5000}\r\n\r\n".encode())
+        with suppress(OSError):
+            for byte in sent + b" " * 5000:
+                client.sendall(bytes([byte]))
+                client.settimeout(seconds)
+                with suppress(TimeoutError):
+                    return client.recv(100)
+                if ended.is_set():
+                    return b""
+    return b""
 
+
+def test_who_sends_slowly_takes_no_place(serving, base, turn, monkeypatch):
+    monkeypatch.setattr(app, "_BODY_SECONDS", 3.0)
+    served = serving({"base": str(base)}, at_a_time=1, queue=0)
+    ended = threading.Event()
+    with ThreadPoolExecutor(8) as pool:
+        slow = [pool.submit(dribbled, served, ended) for _ in range(8)]
+        until(lambda: served.desk.arrivals == 8)
+        try:
+            for number in range(3):
+                assert send(served, body(turn(number, text="Which?"))).status_code == 200
+        finally:
+            answers = [one.result() for one in slow]
+            ended.set()
+    assert all(b" 408 " in answer for answer in answers), answers
+    until(lambda: served.desk.arrivals == 0)
+    idle(served)
+
+
+def test_a_body_that_does_not_come_is_given_up(serving, base, monkeypatch):
     monkeypatch.setattr(app, "_BODY_SECONDS", 0.3)
     served = serving({"base": str(base)})
     with socket.create_connection(served.bound.getsockname(), timeout=20) as client:
         client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
                        b"Content-Length: 500\r\n\r\n{")  # fmt: skip
         assert b" 408 " in client.makefile("rb").readline()
+    idle(served)
+
+
+def test_what_is_on_its_way_is_bounded(serving, base, turn):
+    """Bodies that begin and do not end: beyond so many bytes the next is told to come again, and later it may."""
+    served = serving({"base": str(base)}, max_body=1000)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    begun = []
+    try:
+        for _ in range(8):
+            begun.append(socket.create_connection(served.bound.getsockname(), timeout=20))
+            begun[-1].sendall(head + b"Content-Length: 1000\r\n\r\n" + b" " * 999)
+        until(lambda: served.desk.arriving_bytes == 8 * 999)
+        small = body([{"role": "user", "content": "Which?"}])
+        answer = send(served, small)
+        assert answer.status_code == 429 and answer.headers["Retry-After"]
+    finally:
+        for one in begun:
+            one.close()
+    until(lambda: served.desk.arriving_bytes == 0)
+    assert send(served, small).status_code == 200
     idle(served)
 
 
@@ -213,18 +270,25 @@ def test_what_is_too_large_alone_fails_alone(serving, base, turn, monkeypatch):
     idle(served)
 
 
-def test_a_schema_that_nothing_fits_fails_alone(endless, turn, slow):
+NO_WAY_ON = {"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}, "required": ["a"]}
+TOO_COMPLEX = {"type": "object", "properties": {f"p{number}": {"type": "integer"} for number in range(900)}}
+
+
+def test_a_schema_that_leads_nowhere_fails_alone(endless, turn, slow):
     """Where no token is allowed a draw has no number to take: others, beside which it is written, are not to notice."""
     served = endless(at_a_time=4, queue=8)
     beside = body(turn(0, text="Long?"), max_tokens=60, response_format=FOREVER)
     alone = send(served, beside).json()["choices"]
-    nothing = {"type": "json_schema", "json_schema": {"name": "none", "schema": {"$ref": "#"}}}
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(send, served, beside)
         until(lambda: served.desk.scheduler.load.running == 1)
-        for how in ({}, {"temperature": 1.0}, {"temperature": 1.0, "n": 3, "logprobs": True, "stream": True}):
-            answer = send(served, body(turn(1, text="Which?"), response_format=nothing, **how))
-            assert "constraint_failed" in answer.text, answer.text
+        for schema, words in ((NO_WAY_ON, "NoExtension"), (TOO_COMPLEX, "max is 2000")):
+            asked = {"type": "json_schema", "json_schema": {"name": "none", "schema": schema}}
+            for how in ({}, {"temperature": 1.0, "n": 3, "logprobs": True, "stream": True}):
+                answer = send(served, body(turn(1, text="Which?"), max_tokens=40, response_format=asked, **how))
+                assert answer.status_code in ((200, 400) if how else (400,)), answer.text  # a stream may have begun
+                assert "constraint_failed" in answer.text and words in answer.text, answer.text
+                assert "<state>" not in answer.text and len(answer.text) < 9000
         assert first.result().json()["choices"] == alone
     assert not served.told
 
@@ -286,6 +350,31 @@ def test_sigterm_lets_what_is_written_come_to_its_end(base, turn):
     finally:
         said = command.line + "".join(command.end())
     assert "stopped" in said and token not in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("what", ["leaves", "again"])
+def test_a_stop_waits_for_nobody_who_left_and_not_after_a_second_signal(base, turn, what):
+    """Amid a stream that would go on for long: its client hangs up, or whoever started the server insists."""
+    command = Command("--model", f"base={base}", "--max-tokens", 100_000, "--timeout", 600)
+    try:
+        asked = body(
+            turn(0, text="Which?"), n=16, temperature=2.0, max_tokens=1800, stream=True, response_format=FOREVER
+        )
+        with httpx.stream("POST", f"{command.address}/v1/chat/completions", json=asked, timeout=60) as answer:
+            lines = answer.iter_lines()
+            for _ in range(4):
+                next(lines)
+            command.process.send_signal(signal.SIGTERM)
+            until(lambda: httpx.get(f"{command.address}/health").status_code == 503)
+            time.sleep(0.3)
+            assert command.process.poll() is None  # it waits for the stream
+            if what == "again":
+                command.process.send_signal(signal.SIGTERM)
+                command.process.wait(30)
+        code = command.process.wait(30)
+    finally:
+        said = command.line + "".join(command.end())
+    assert code == 0 and "Traceback" not in said, said
 
 
 def test_not_on_loopback_it_wants_a_token(base, tmp_path, trifacet, monkeypatch):

@@ -3,10 +3,12 @@
 import base64
 import io
 import json
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -51,7 +53,7 @@ def as_url(image, kind="PNG", **options):
 
 UNSUPPORTED = {
     "tools": [{"type": "function", "function": {"name": "x"}}],
-    "tool_choice": "auto",
+    "tool_choice": "required",
     "functions": [{"name": "x"}],
     "function_call": "auto",
     "audio": {"voice": "alloy"},
@@ -59,15 +61,15 @@ UNSUPPORTED = {
     "logit_bias": {"50256": -100},
     "frequency_penalty": 0.5,
     "presence_penalty": 1,
-    "parallel_tool_calls": True,
     "prediction": {"type": "content", "content": "x"},
     "reasoning_effort": "low",
     "service_tier": "flex",
     "store": True,
-    "metadata": {"a": "b"},
-    "user": "ada",
     "verbosity": "low",
     "web_search_options": {},
+    "moderation": {"model": "omni-moderation-latest"},
+    "prompt_cache_retention": "24h",
+    "prompt_cache_options": {"mode": "explicit"},
 }
 UNKNOWN = {"top_k": 5, "repetition_penalty": 1.2, "ignore_eos": True, "use_beam_search": True, "N": 2, "foo.bar\n": 1}
 INVALID = [  # what is changed, the field that is named, words of the message
@@ -99,6 +101,11 @@ INVALID = [  # what is changed, the field that is named, words of the message
     ({"stream": "yes"}, "stream", "boolean"),
     ({"stream_options": {"include_usage": True}}, None, "needs stream"),
     ({"stream": True, "stream_options": {"chunk": 1}}, "stream_options.chunk", "not a field"),
+    ({"stream": True, "stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation", "False"),
+    ({"user": 7}, "user", "string"),
+    ({"user": "x" * 600}, "user", "512"),
+    ({"metadata": {"a": 1}}, "metadata.a", "string"),
+    ({"metadata": {str(number): "" for number in range(17)}}, "metadata", "16"),
     ({"response_format": {"type": "xml"}}, "response_format", "xml"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "missing"),
     ({"response_format": "json"}, "response_format", ""),
@@ -108,6 +115,20 @@ INVALID = [  # what is changed, the field that is named, words of the message
     (schema(**{"$ref": "file:///etc/passwd"}), "response_format", "passwd"),
     (schema(type="string", pattern="a("), "response_format", "regex"),
     (schema(**{"x-guidance": {"lenient": True}}), "response_format.json_schema.schema", "x-guidance"),
+    (schema(properties={"a": {"x-guidance": {"lenient": True}}}), "response_format.json_schema.schema", "x-guidance"),
+    (
+        schema(anyOf=[{"type": "array", "prefixItems": [{"x-guidance": 1}]}]),
+        "response_format.json_schema.schema",
+        "x-gu",
+    ),
+    (schema(**{"$ref": "#/$defs/a", "$defs": {"a": {"x-guidance": {}}}}), "response_format.json_schema.schema", "x-gu"),
+    (schema(type="string", maxlength=3), "response_format.json_schema.schema", "maxlength"),
+    (schema(type="string", nullable=True), "response_format.json_schema.schema", "null"),
+    (schema(type="object", additionalProperties={"\x1b[2J": 1}), "response_format.json_schema.schema", "no keyword"),
+    (schema(**{"$ref": "#"}), "response_format", "NoExtension"),
+    (schema(type="string", pattern="\x1b[2J("), "response_format", "regex"),
+    (schema(type="integer", multipleOf=9_999_991), "response_format", "takes more than"),
+    (schema(type="array", uniqueItems=True), "response_format", "uniqueItems"),
     (schema(description="x" * 70_000), "response_format.json_schema.schema", "65536"),
     ({"model": None}, "model", "string"),
     ({"model": 7}, "model", "string"),
@@ -127,6 +148,7 @@ INVALID = [  # what is changed, the field that is named, words of the message
     ({"messages": [*SAID, {"role": "assistant", "content": "x"}, *SAID], "post": "y"}, None, "post"),
     ({"post": 5}, "post", "string"),
     ({"messages": [{"role": "user", "content": "word " * 4000}]}, "messages", "more than the model"),
+    ({"messages": [{"role": "user", "content": "word " * 30_000}], "post": "word " * 20_000}, None, "200000"),
 ]
 PICTURES = [
     (pictured("data:image/png;base64,AAAA"), "known format"),
@@ -137,7 +159,8 @@ PICTURES = [
     (pictured("http://127.0.0.1:1/x.png"), "--remote-pictures"),
     (pictured("https://example.org/x.png"), "--remote-pictures"),
     (pictured(""), "at least 1"),
-    (pictured("data:image/png;base64,AAAA", detail="low"), "auto"),
+    (pictured("data:image/png;base64,AAAA", detail="low"), "write auto"),
+    (pictured("data:image/png;base64,AAAA", detail=3), "string"),
     (pictured("data:image/png;base64,AAAA", size=3), "not a field"),
 ]
 
@@ -173,12 +196,51 @@ def test_a_picture_that_is_none_is_refused(served, messages, words):
 
 
 def test_fields_may_be_there_with_the_value_that_does_nothing(served):
+    """As front ends send them: LibreChat names the user, others send every field with its default."""
     neutral = {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "tools": [], "store": False,
-               "tool_choice": None, "user": None, "stop": None, "seed": None, "response_format": None,
-               "top_logprobs": None, "stream_options": None, "service_tier": "auto"}  # fmt: skip
-    status, told = post(served, GOOD | neutral)
-    assert status == 200 and told["choices"] == post(served, GOOD)[1]["choices"]
+               "tool_choice": "auto", "parallel_tool_calls": True, "stop": None, "seed": None, "response_format": None,
+               "top_logprobs": None, "stream_options": None, "service_tier": "auto", "functions": [],
+               "function_call": "none", "verbosity": "medium", "reasoning_effort": "none",
+               "moderation": None}  # fmt: skip
+    labels = {"user": "ada", "metadata": {"app": "x"}, "safety_identifier": "h", "prompt_cache_key": "k"}
+    plain = post(served, GOOD)[1]["choices"]
+    for more in (neutral, labels, neutral | labels | {"user": None, "metadata": None}):
+        status, told = post(served, GOOD | more)
+        assert status == 200 and told["choices"] == plain, told
     assert post(served, GOOD | {"frequency_penalty": False})[0] == 400
+
+
+def test_what_a_picture_may_say_of_itself(served, shown):
+    url = f"data:image/png;base64,{base64.b64encode((shown / '0.png').read_bytes()).decode()}"
+    plain = post(served, GOOD | {"messages": pictured(url)})
+    assert plain[0] == 200
+    for detail in ("auto", None):
+        assert post(served, GOOD | {"messages": pictured(url, detail=detail)})[1]["choices"] == plain[1]["choices"]
+
+
+def test_a_schema_may_call_things_what_it_likes(served):
+    """Keywords are looked at where keywords stand: not among names of properties, values and remarks."""
+    wanted = schema(
+        type="object",
+        properties={"x-guidance": {"const": {"nullable": 1}, "title": "t", "x-order": 3}},
+        required=["x-guidance"], additionalProperties=False, default={"x-guidance": 1}, examples=[{"foo": 1}],
+    )  # fmt: skip
+    status, told = post(served, GOOD | {"max_tokens": 100} | wanted)
+    assert status == 200 and json.loads(told["choices"][0]["message"]["content"]) == {"x-guidance": {"nullable": 1}}
+
+
+def test_a_schema_that_costs_hours_costs_seconds(served):
+    """It is read where it can be ended: others are answered meanwhile, and the server's memory is its own."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(5) as pool:
+        costly = [pool.submit(post, served, GOOD | schema(type="integer", multipleOf=number))
+                  for number in (9_999_991, 9_999_973, 9_999_971, 9_999_943)]  # fmt: skip
+        time.sleep(0.5)
+        assert post(served, GOOD)[0] == 200
+        assert sum(one.done() for one in costly) < 3
+        assert {one.result()[1]["error"]["code"] for one in costly} == {"unsupported_schema"}
+    assert time.monotonic() - began < 120
+    until_idle(served)
 
 
 def test_a_message_of_an_answer_is_taken_as_it_came(served, turn):
@@ -287,3 +349,65 @@ def test_a_remote_picture_shows_what_it_would_as_a_data_url(serving, base, shown
     assert status == 200, told
     local = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     assert told["choices"] == post(served, GOOD | {"messages": pictured(local)})[1]["choices"]
+
+
+def test_pictures_that_do_not_come_keep_nobody_waiting(serving, base, shown, monkeypatch):
+    """A host that takes connections and says nothing: its requests hold no place, are bounded, and are given up."""
+    from trifacet.building import addresses
+    from trifacet.serving import desk, pictures
+
+    monkeypatch.setattr(addresses, "is_public", lambda address: True)  # the host is this machine
+    monkeypatch.setattr(pictures, "_SECONDS", 60.0)
+    monkeypatch.setattr(desk, "_FETCH_SECONDS", 60.0)
+    served = serving({"base": str(base)}, remote_pictures=True, at_a_time=1, queue=1)
+    local = f"data:image/png;base64,{base64.b64encode((shown / '1.png').read_bytes()).decode()}"
+    with ThreadPoolExecutor(17) as pool:
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.png"
+            slow = [pool.submit(post, served, GOOD | {"messages": pictured(f"{url}?{number}")}) for number in range(17)]
+            end = time.monotonic() + 20
+            while not any(one.done() for one in slow):  # the seventeenth, that is one too many
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            assert served.desk.scheduler.load == (0, 0)
+            for _ in range(3):
+                assert post(served, GOOD | {"messages": pictured(local)})[0] == 200
+            assert sum(one.done() for one in slow) == 1
+            monkeypatch.setattr(desk, "_FETCH_SECONDS", 0.5)
+            status, told = post(served, GOOD | {"messages": pictured(url)})
+            assert status == 429, told
+        answers = [one.result() for one in slow]  # the host is gone
+    assert sorted(status for status, _ in answers) == [400] * 16 + [429]
+    until_idle(served)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.png"
+        status, told = post(served, GOOD | {"messages": pictured(url)})
+        assert status == 400 and "within 0.5 seconds" in told["error"]["message"]
+
+
+def test_pictures_that_are_fetched_have_together_the_bytes_of_a_body(serving, base, monkeypatch):
+    from trifacet.building import addresses
+
+    monkeypatch.setattr(addresses, "is_public", lambda address: True)
+    served = serving({"base": str(base)}, remote_pictures=True, max_body=4000)
+    files = []
+    for seed in range(2):
+        buffer = io.BytesIO()
+        Image.effect_noise((50, 50), 60 + seed).save(buffer, "PNG")
+        files.append(buffer.getvalue())
+    assert all(2000 < len(data) < 4000 for data in files)
+    handler = type("Handler", (BaseHTTPRequestHandler,), {
+        "do_GET": lambda self: (
+            self.send_response(200), self.end_headers(), self.wfile.write(files[int(self.path[1])])),
+        "log_message": lambda self, *said: None,
+    })  # fmt: skip
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as there:
+        threading.Thread(target=there.serve_forever, daemon=True).start()
+        parts = [pictured(f"http://127.0.0.1:{there.server_port}/{number}")[0]["content"][0] for number in range(2)]
+        one, both = (
+            post(served, GOOD | {"messages": [{"role": "user", "content": parts[:count]}]}) for count in (1, 2)
+        )
+        there.shutdown()
+    assert one[0] == 200, one
+    assert (both[0], both[1]["error"]["code"]) == (413, "request_too_large"), both
+    until_idle(served)

@@ -33,7 +33,7 @@ def serve(
         ),
     ],
     host: Annotated[str, typer.Option(help="Address to listen at; not a loopback one: needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8738,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8739,
     token_file: Annotated[
         Path | None,
         typer.Option(help=f"File with the token that requests bear; else the environment's {TOKEN}."),

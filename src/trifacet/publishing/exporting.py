@@ -27,6 +27,7 @@ from trifacet.publishing.hub_folder import (
     write_model,
     write_processor,
 )
+from trifacet.publishing.links import refuse_links_out
 from trifacet.publishing.origin import Origin, is_hub_id, licence_of, origin_of
 from trifacet.publishing.probing_texts import Said, largest_difference, said_of
 from trifacet.publishing.upload import upload
@@ -88,11 +89,13 @@ def export(
         unverified: also what no check has verified.
 
     Raises:
-        TrifacetError: the model cannot be read or written in this form, the folder is another's, the disk is full, the
-            hub refuses, or nothing is verified that was to be put there.
+        TrifacetError: the model cannot be read or written in this form, or has files that are links out of it; the
+            folder is another's, the disk is full, the hub refuses, or nothing is verified that was to be put there.
     """
     origin = origin_of(asked.model)
     _refuse_unsuited(asked, origin, repository)
+    for source in filter(Path.is_dir, map(Path, origin.sources)):
+        refuse_links_out(source)
     output = asked.output or Path(f"{_file_name(origin)}-{asked.to}")
     if not (output / MARK).exists():  # before a folder is made
         _converter_of(asked)

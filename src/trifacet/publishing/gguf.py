@@ -1,12 +1,14 @@
 """GGUF files for llama.cpp, by llama.cpp's own converter where the user has it.
 
-Invariant: the converter, which is not part of Trifacet, runs only where its path was given, in a process of its own.
+Invariant: the converter, which is not part of Trifacet, runs only where its path was given, in a process of its own
+that is not told what it does not need: no token of a hub, nor any other variable but those by which Python starts.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,10 @@ HINT = (
     "sentencepiece, and is run with your rights"
 )
 PROJECTOR = "mmproj-"  # how the converter names what holds the vision encoder
+_TOLD = (  # of the environment: where programs, libraries and files for a while are, and how text is spelled
+    "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "LANG",
+    "LC_ALL", "LC_CTYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+)  # fmt: skip
 _LONGEST = 200  # characters of what it says
 
 
@@ -43,17 +49,23 @@ def convert(folder: Path, converter: Path, name: str, output: Path, kind: str) -
         command = [str(converter), str(folder), "--outfile", str(place / file.name), "--outtype", kind, *more]
         done = subprocess.run(
             [sys.executable, *command], check=False, capture_output=True, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.DEVNULL, env=_environment(place),
         )  # fmt: skip
-        made = sorted(place.glob("*.gguf"))
+        made = sorted(place.glob("*.gguf"))  # and what else it put into its home
         if done.returncode or len(made) != 1:
             if disk_is_full(RuntimeError(done.stderr)):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             what = "the vision encoder" if more else "the language model"
             raise TrifacetError(f"not supported: {converter.name} does not convert {what} ({_last(done.stderr)})")
         made[0].replace(file)
-        place.rmdir()
+        shutil.rmtree(place)
     return files
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """What the converter is told: a home of its own, which has no token of a hub, and no network to ask one for."""
+    told = {name: os.environ[name] for name in _TOLD if name in os.environ}
+    return {**told, "HOME": str(home), "USERPROFILE": str(home), "HF_HUB_OFFLINE": "1"}
 
 
 def _last(said: str) -> str:

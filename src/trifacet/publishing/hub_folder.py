@@ -24,6 +24,7 @@ from trifacet.models.asking import WayOfAsking
 from trifacet.models.checkpoint import quiet
 from trifacet.models.loading import LoadedModel
 from trifacet.models.soundness import file_of, stored_weights
+from trifacet.publishing.links import refuse_links_out
 
 TOKENIZER = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -95,6 +96,7 @@ def write_processor(loaded: LoadedModel, sources: Sequence[str], folder: Path, a
         raise TrifacetError(f"{sources[0]}: no tokenizer; put the files of the base model's beside the weights")
     for name in (*TOKENIZER, *_OTHERS):
         if (file := file_of(held, name)) is not None:
+            refuse_links_out(file.parent)  # of a hub's id: in its cache
             shutil.copyfile(file, folder / name)
     asking.model_copy(update={"image_tiles": loaded.image_tiles, "image_pixels": loaded.image_pixels}).write(folder)
 

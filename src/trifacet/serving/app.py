@@ -1,7 +1,7 @@
 """The server's addresses: chat completions and models as OpenAI has them, health, metrics, and the page for people.
 
-Invariant: nothing but the page, its files and ``/health`` is told without the token, where there is one; every answer
-that is none is OpenAI's error object; whoever leaves is not written for.
+Invariants: nothing but the page, its files and ``/health`` is told without the token, where there is one; every answer
+that is none is OpenAI's error object; whoever leaves is not written for; who sends slowly takes no place of the queue.
 """
 
 from __future__ import annotations
@@ -107,22 +107,22 @@ class _Events(Response):
 
 async def _chat(request: Request) -> Response:
     desk: Desk = request.app.state.desk
-    desk.scheduler.take_place()
+    due = _due(desk)
     asked = await _read(request, read_request)
     request.state.model = asked.model if asked.model in desk.hosted else ""
     if asked.stream:
-        events = _events(request, asked)
+        events = _events(request, asked, due)
         return _Events(await anext(events), events)  # which counts itself when it has ended
-    async with _waiting(request) as gone, _in_time(desk), desk.taken(asked, gone) as job:
+    async with _waiting(request) as gone, _in_time(desk, due), desk.taken(asked, gone) as job:
         return _counted(request, JSONResponse(Form(await desk.whole(job, gone)).whole()))
 
 
-async def _events(request: Request, asked: ChatRequest) -> AsyncIterator[bytes]:
+async def _events(request: Request, asked: ChatRequest, due: float) -> AsyncIterator[bytes]:
     """A stream. Raises Refusal before its first event alone; later ones are events."""
     desk: Desk = request.app.state.desk
     form, status = None, 499
     try:
-        async with _waiting(request) as gone, _in_time(desk), desk.taken(asked, gone) as job:
+        async with _waiting(request) as gone, _in_time(desk, due), desk.taken(asked, gone) as job:
             async with aclosing(desk.pieces(job, gone)) as pieces:  # type: ignore[type-var]
                 async for news in pieces:
                     if form is None:
@@ -131,8 +131,7 @@ async def _events(request: Request, asked: ChatRequest) -> AsyncIterator[bytes]:
                     yield b"".join(form.added(*news))
             assert form is not None  # each text has a last piece
             status = 200
-            usage = asked.stream_options is not None and asked.stream_options.include_usage
-            yield form.last(usage=usage)
+            yield form.last(usage=bool(asked.stream_options and asked.stream_options.include_usage))
     except Refusal as refusal:
         if form is None:
             raise
@@ -149,39 +148,33 @@ async def _events(request: Request, asked: ChatRequest) -> AsyncIterator[bytes]:
 async def _suggestions(request: Request) -> Response:
     """What the page for people shows of one model."""
     desk: Desk = request.app.state.desk
-    desk.scheduler.take_place()  # of two: the first request is the suggestion, the second its samples
-    try:
-        desk.scheduler.take_place()
-    except Refusal:
-        desk.scheduler.leave_place()
-        raise
-    both = await _read(request, suggestions.read, places=2)
+    due = _due(desk)
+    both = await _read(request, suggestions.read)
     request.state.model = both[0].model if both[0].model in desk.hosted else ""
-    async with _waiting(request) as gone, _in_time(desk):
+    async with _waiting(request) as gone, _in_time(desk, due):
 
         async def written(asked: ChatRequest) -> Job:
             async with desk.taken(asked, gone) as job:
                 return await desk.whole(job, gone)
 
-        jobs = await asyncio.gather(*map(written, both), return_exceptions=True)
-        for job in jobs:
-            if isinstance(job, BaseException):
-                raise job
-        return _counted(request, JSONResponse(suggestions.told(both[0], *jobs)))  # type: ignore[arg-type]
+        tasks = [asyncio.ensure_future(written(asked)) for asked in both]  # the suggestion, and its samples
+        try:
+            suggestion, sampled = await asyncio.gather(*tasks)
+        finally:  # where one comes to nothing the other is not written
+            for task in tasks:
+                task.cancel()
+        return _counted(request, JSONResponse(suggestions.told(both[0], suggestion, sampled)))
 
 
-async def _read(request: Request, read: Callable[[bytes], Any], places: int = 1) -> Any:
-    """The body, as what it has to be. Raises Refusal, and leaves the places of the queue then."""
+async def _read(request: Request, read: Callable[[bytes], Any]) -> Any:
+    """The body, as what it has to be. Raises Refusal; before the body is there, where no place is free for it."""
     desk: Desk = request.app.state.desk
-    try:
-        return await asyncio.to_thread(read, await _body(request, desk.limits.max_body))  # long ones take a while
-    except BaseException:
-        for _ in range(places):
-            desk.scheduler.leave_place()
-        raise
+    desk.scheduler.refuse_beyond()
+    with desk.arriving() as more:
+        return await asyncio.to_thread(read, await _body(request, desk.limits.max_body, more))  # long ones take a while
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, most: int, more: Callable[[int], None]) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":  # others may be sent by any web page that this machine's browser shows
         raise Refusal(415, "Content-Type: write application/json", code="unsupported_media_type")
@@ -196,16 +189,22 @@ async def _body(request: Request, most: int) -> bytes:
                 body += part
                 if len(body) > most:
                     raise too_long
+                more(len(part))
     except TimeoutError:
         raise Refusal(408, f"the body did not come within {_BODY_SECONDS:g} seconds", code="timeout") from None
     return bytes(body)
 
 
+def _due(desk: Desk) -> float:
+    """When the answer to a request that arrives now has to be whole, by the loop's clock."""
+    return asyncio.get_running_loop().time() + desk.limits.timeout
+
+
 @asynccontextmanager
-async def _in_time(desk: Desk) -> AsyncIterator[None]:
-    """Raises Refusal where the block takes longer than a request may."""
+async def _in_time(desk: Desk, due: float) -> AsyncIterator[None]:
+    """Raises Refusal where the block goes on after ``due``."""
     try:
-        async with asyncio.timeout(desk.limits.timeout):
+        async with asyncio.timeout_at(due):
             yield
     except TimeoutError:
         raise Refusal(504, f"no answer within {desk.limits.timeout:g} seconds", code="timeout") from None

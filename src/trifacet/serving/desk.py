@@ -1,6 +1,7 @@
 """Requests as they come in: read, put to a model, handed to the scheduler, and given up where nobody waits any more.
 
-Invariant: a request that was taken on holds one place until it is written, and leaves it whatever becomes of it.
+Invariants: a request holds a place of the queue only once it is there whole, pictures that lie elsewhere too, and
+leaves it whatever becomes of it. What is on its way keeps nobody waiting, and is bounded in bytes, number and time.
 """
 
 from __future__ import annotations
@@ -8,24 +9,30 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 from trifacet.base.errors import TrifacetError
+from trifacet.serving.constraint import Constraint
 from trifacet.serving.growing_text import Wish
 from trifacet.serving.hosted import Hosted, Put, shown_pictures
 from trifacet.serving.job import Job, News
 from trifacet.serving.limits import Limits
 from trifacet.serving.metrics import Metrics
-from trifacet.serving.pictures import picture_bytes
+from trifacet.serving.pictures import fetched, picture_bytes, remote_pictures
 from trifacet.serving.refusals import Refusal, shown
 from trifacet.serving.request import ChatRequest
 from trifacet.serving.scheduler import Scheduler
 
 Result = TypeVar("Result")
 _READERS = 2  # requests whose pictures are decoded at a time
+_ARRIVING = 8  # bodies of the largest size, whose bytes may be on their way at a time
+_FETCHERS, _SCHEMERS = 8, 2  # requests whose pictures are fetched, and whose schemas are read, at a time
+_APART = 16  # such requests of either kind, with those that wait for it
+_FETCH_SECONDS = 30.0  # until a request's pictures are there
 _GLANCE = 0.05  # seconds between looks at whether all is done
 
 
@@ -49,6 +56,10 @@ class Desk:
         self.metrics = Metrics(lambda: self.scheduler.load)
         self.scheduler = Scheduler(limits, on_encoded=self.metrics.encoded, tell=tell)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="trifacet-reader")
+        self._fetchers = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="trifacet-fetcher")
+        self._schemers = ThreadPoolExecutor(_SCHEMERS, thread_name_prefix="trifacet-schemer")
+        self._apart: dict[ThreadPoolExecutor, list[Future[Any]]] = {self._fetchers: [], self._schemers: []}
+        self.arrivals = self.arriving_bytes = 0  # bodies that are on their way
 
     def model(self, name: str) -> Hosted:
         """The one of that name. Raises Refusal."""
@@ -57,6 +68,25 @@ class Desk:
             told = f"model: {shown(name)} is not served here; write one of {known}"
             raise Refusal(404, told, param="model", code="model_not_found")
         return self.hosted[name]
+
+    @contextmanager
+    def arriving(self) -> Iterator[Callable[[int], None]]:
+        """For the time of reading a body: a function that is told of its bytes. It raises Refusal for too many."""
+        mine = 0
+        self.arrivals += 1
+
+        def more(count: int) -> None:
+            nonlocal mine
+            mine += count
+            self.arriving_bytes += count
+            if self.arriving_bytes > _ARRIVING * self.limits.max_body:
+                raise Refusal(429, "too much is being sent at once; ask again in a while", code="queue_full", wait=5)
+
+        try:
+            yield more
+        finally:
+            self.arriving_bytes -= mine
+            self.arrivals -= 1
 
     @asynccontextmanager
     async def taken(self, request: ChatRequest, gone: asyncio.Task[None]) -> AsyncIterator[Job]:
@@ -67,14 +97,25 @@ class Desk:
             gone: done once whoever asked has left.
 
         Raises:
-            Refusal: it cannot be put to the model.
+            Refusal: it cannot be put to the model, its pictures are not to be had, or no place is free.
             Gone: whoever asked has left.
         """
+        hosted = self.model(request.model)
+        constraint = await self._constraint(request, hosted, gone)
+        there = await self._there(request, gone)
+        self.scheduler.take_place()
         job = None
         try:
-            hosted = self.model(request.model)
-            reading = asyncio.get_running_loop().run_in_executor(self._readers, self._read, request, hosted)
-            put, wish = await or_gone(reading, gone)
+            reading = asyncio.get_running_loop().run_in_executor(self._readers, self._put, request, hosted, there)
+            put = await or_gone(reading, gone)
+            wish = Wish(
+                ends=hosted.ends,
+                longest=put.longest,
+                stop=tuple(request.stop),
+                likeliest=request.top_logprobs if request.logprobs else None,
+                streamed=request.stream,
+                schema=constraint,
+            )
             how = hosted.way(wish.longest, request.temperature, request.top_p)
             seed = secrets.randbits(63) if request.seed is None else request.seed
             job = Job(hosted, put, how, wish, request.n, seed)
@@ -86,6 +127,45 @@ class Desk:
             yield job
         finally:
             self.scheduler.cancel(job)  # which does nothing to one that is done
+
+    async def _constraint(self, request: ChatRequest, hosted: Hosted, gone: asyncio.Task[None]) -> Constraint | None:
+        """What makes its texts JSON, where they are to be: to read a schema may take as long as to fetch a picture."""
+        schema = request.schema_text
+        if schema is None:
+            return None
+
+        def read() -> Constraint:
+            try:
+                return hosted.grammars.constraint(schema)
+            except TrifacetError as error:
+                raise Refusal(400, str(error), param="response_format", code="unsupported_parameter") from None
+
+        return await or_gone(self._begun_apart(self._schemers, "schemas", read), gone)
+
+    async def _there(self, request: ChatRequest, gone: asyncio.Task[None]) -> dict[str, bytes]:
+        """The pictures of a request that lie elsewhere, fetched."""
+        remote = remote_pictures(shown_pictures(request), self.limits)
+        if not remote:
+            return {}
+        fetching = self._begun_apart(self._fetchers, "remote pictures", partial(fetched, remote, self.limits))
+        try:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                return await or_gone(fetching, gone)
+        except TimeoutError:
+            told = f"messages: their pictures could not be fetched within {_FETCH_SECONDS:g} seconds"
+            raise Refusal(400, told, param="messages", code="invalid_image_url") from None
+
+    def _begun_apart(
+        self, pool: ThreadPoolExecutor, what: str, function: Callable[[], Result]
+    ) -> asyncio.Future[Result]:
+        """Work that may take long, in threads of its own, so that other requests do not wait. Raises Refusal."""
+        under_way = self._apart[pool] = [one for one in self._apart[pool] if not one.done()]
+        if len(under_way) >= _APART:
+            told = f"{_APART} requests wait for their {what} already; ask again in a while, or without"
+            raise Refusal(429, told, code="queue_full", wait=5)
+        begun = pool.submit(function)
+        under_way.append(begun)
+        return asyncio.wrap_future(begun)
 
     async def whole(self, job: Job, gone: asyncio.Task[None]) -> Job:
         """The job once all its texts are there. Raises Refusal and Gone."""
@@ -110,30 +190,15 @@ class Desk:
     def end(self) -> None:
         """Let everything go; who still waits is told."""
         self.scheduler.end()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._readers, *self._apart):
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, request: ChatRequest, hosted: Hosted) -> tuple[Put, Wish]:
+    def _put(self, request: ChatRequest, hosted: Hosted, there: Mapping[str, bytes]) -> Put:
         """In a reader's thread: what takes computing before a request can be written."""
-        schema = request.schema_text
         try:
-            constraint = hosted.grammars.constraint(schema) if schema is not None else None
-        except TrifacetError as error:
-            raise Refusal(400, str(error), param="response_format", code="unsupported_parameter") from None
-        shown_here = shown_pictures(request)
-        data = picture_bytes([url for _, url in shown_here], [place for place, _ in shown_here], self.limits)
-        try:
-            put = hosted.put(request, data, self.limits)
+            return hosted.put(request, picture_bytes(shown_pictures(request), there), self.limits)
         except TrifacetError as error:
             raise Refusal(400, f"messages: {error}", param="messages") from None
-        wish = Wish(
-            ends=hosted.ends,
-            longest=put.longest,
-            stop=tuple(request.stop),
-            likeliest=request.top_logprobs if request.logprobs else None,
-            streamed=request.stream,
-            schema=constraint,
-        )
-        return put, wish
 
     def _count(self, job: Job) -> None:
         seconds = time.monotonic() - job.arrived

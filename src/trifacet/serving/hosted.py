@@ -7,7 +7,6 @@ training where a request leaves that open, word for word where it does not.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -28,7 +27,7 @@ from trifacet.engine.encode import SampleEncoder, TextIds, TooLongError
 from trifacet.engine.family import ImageInput
 from trifacet.engine.growing import Pictures, Prompt
 from trifacet.generation.opening import way_of_asking
-from trifacet.lettering.reading import Readings
+from trifacet.lettering.engine import Engine, open_engine
 from trifacet.lettering.settings import COLUMN
 from trifacet.models.adapters import adapter_at, bases_of
 from trifacet.models.decoding import decoding
@@ -42,6 +41,7 @@ from trifacet.serving.request import ChatRequest, Picture, Text
 ID = "request"  # of the sample that a request is, by which its draws are seeded
 _LEAST = 16  # tokens of a text
 _KEPT = 2**28  # bytes of pictures as the vision encoder reads them
+_READ = 256  # pictures whose words are kept
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ class Hosted:
         most_tokens: of prompt and text, as the model says; None: it does not say.
         vocabulary: ids of its head.
         weights: what identifies them.
-        read: what reads the words in pictures, of a model that was trained with them; it keeps what it read in
-            ``scratch``, a folder that ends with the server.
+        words_of: what reads the words in pictures, of a model that was trained with them.
     """
 
     name: str
@@ -79,10 +78,10 @@ class Hosted:
     most_tokens: int | None
     vocabulary: int
     weights: str
-    read: Readings | None = None
-    scratch: tempfile.TemporaryDirectory[str] | None = None
+    words_of: Engine | None = None
     created: int = field(default_factory=lambda: int(time.time()))
     _inputs: OrderedDict[str, ImageInput] = field(default_factory=OrderedDict)
+    _words_known: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
     _lock: Any = field(default_factory=threading.Lock)
     _reading: Any = field(default_factory=threading.Lock)
     _ways: dict[tuple[Any, ...], Decoding] = field(default_factory=dict)
@@ -95,7 +94,7 @@ class Hosted:
     @cached_property
     def grammars(self) -> Grammars:
         """What makes texts JSON. Raises TrifacetError."""
-        return Grammars(self.encoder.tokenizer, self.vocabulary)
+        return Grammars(self.encoder.tokenizer, self.vocabulary, self.ends, self.suppressed)
 
     def way(self, longest: int, temperature: float, top_p: float) -> Decoding:
         """A way of writing; requests that ask for the same have the same object."""
@@ -112,7 +111,7 @@ class Hosted:
         images = tuple(self._input(one, place, limits) for one, place in zip(data, places, strict=True))
         try:
             if request.post is not None or not request.messages[-1].texts:
-                put = self._as_trained(request, data, images, longest, least)
+                put = self._as_trained(request, data, images, limits, longest, least)
             else:
                 put = Put(self._word_for_word(request, images), longest)
         except TooLongError as error:
@@ -133,15 +132,16 @@ class Hosted:
         return put
 
     def _as_trained(
-        self, request: ChatRequest, data: Sequence[bytes], images: tuple[ImageInput, ...], longest: int, least: int
-    ) -> Put:
+        self, request: ChatRequest, data: Sequence[bytes], images: tuple[ImageInput, ...], limits: Limits,
+        longest: int, least: int,
+    ) -> Put:  # fmt: skip
         """Request, words of the picture and post as in training; a text of the user's is another request."""
         *before, last = request.messages
         if [message.role for message in before] not in ([], ["system"], ["developer"]):
             problem = "write a text into the last message; only a first one may be without, or goes with post"
             raise Refusal(400, f"messages: {problem}", param="messages")
         system = "\n".join(before[0].texts) if before else None
-        words = self._words(data[0]) if data and self.read is not None else None
+        words = self._words(data[0], shown_pictures(request)[0][0], limits) if data and self.words_of else None
         sample = TestSample(
             id=ID,
             image="0" if data else None,
@@ -206,16 +206,22 @@ class Hosted:
                 self._inputs.popitem(last=False)
         return found
 
-    def _words(self, data: bytes) -> dict[str, Any]:
-        """What stands in a picture, as a model that was trained with it is asked."""
-        assert self.read is not None
-        with tempfile.NamedTemporaryFile(dir=self.read.folder.parent, prefix="picture-") as file, self._reading:
-            file.write(data)
-            file.flush()
+    def _words(self, data: bytes, place: str, limits: Limits) -> dict[str, Any]:
+        """What stands in a picture, as a model that was trained with it is asked; the last ones are kept in memory."""
+        assert self.words_of is not None
+        key = hashlib.sha256(data).hexdigest()
+        with self._reading:  # one at a time: each takes all the cores that it may
+            if (known := self._words_known.get(key)) is not None:
+                self._words_known.move_to_end(key)
+                return known
             try:
-                return asked_form(self.read.of(Path(file.name), "the picture"))
+                words = asked_form(self.words_of.read(decoded(data, place, limits)))
             except DataError as error:
-                raise Refusal(400, f"messages: {error.problem}", param="messages", code="invalid_image") from None
+                raise Refusal(400, f"{place}: {error.problem}", param=place, code="invalid_image") from None
+            self._words_known[key] = words
+            while len(self._words_known) > _READ:
+                self._words_known.popitem(last=False)
+        return words
 
 
 def shown_pictures(request: ChatRequest) -> list[tuple[str, str]]:
@@ -264,7 +270,6 @@ def _hosted(name: str, checkpoint: str, shared: SharedBase) -> Hosted:
             f"{checkpoint}: was trained with words that stand in its rows (lettering engine 'given'), which requests "
             "do not have; serve a model that was trained without, or with an engine"
         )
-    scratch = tempfile.TemporaryDirectory(prefix="trifacet-serve-") if quoting is not None else None
     return Hosted(
         name=name,
         checkpoint=checkpoint,
@@ -275,6 +280,5 @@ def _hosted(name: str, checkpoint: str, shared: SharedBase) -> Hosted:
         most_tokens=getattr(text, "max_position_embeddings", None),
         vocabulary=text.vocab_size,
         weights=shared.weights(checkpoint),
-        read=Readings(quoting.reading, Path(scratch.name)) if quoting is not None and scratch is not None else None,
-        scratch=scratch,
+        words_of=open_engine(quoting.reading) if quoting is not None else None,
     )

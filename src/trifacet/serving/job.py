@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trifacet.base.draws import generator
 from trifacet.engine.continuing import Answer, Decoding, Question
+from trifacet.serving.constraint import NoWayOnError
 from trifacet.serving.growing_text import GrowingText, Piece, Wish
 from trifacet.serving.hosted import ID, Hosted, Put
 from trifacet.serving.refusals import Refusal
@@ -26,10 +27,6 @@ class News(NamedTuple):
 
     draw: int
     piece: Piece
-
-
-class ConstraintFailure(Exception):  # noqa: N818 - one request's
-    """A token came that the constraint does not take: the model has none that it may write."""
 
 
 @dataclass(eq=False)
@@ -89,14 +86,13 @@ class Job:
         """See ``Follower``; all where nothing that may be written is allowed, which ends the request's texts."""
         try:
             allowed_V = self.texts[draw].allowed()
-        except ValueError as error:
-            self._failure = ConstraintFailure(str(error))
+            if allowed_V is not None:
+                allowed_V[list(self.how.suppressed)] = False
+                if not allowed_V.any():  # among no tokens none can be drawn
+                    raise NoWayOnError("the model has no token for what comes next")
+        except NoWayOnError as error:
+            self._failure = _no_way_on(error)
             return None
-        if allowed_V is not None:
-            allowed_V[list(self.how.suppressed)] = False
-            if not allowed_V.any():  # among no tokens none can be drawn
-                self._failure = ConstraintFailure("no token is allowed")
-                return None
         return allowed_V
 
     def took(self, draw: int, token: int, logits_V: Tensor) -> bool:
@@ -105,8 +101,8 @@ class Job:
             return True
         try:
             ended = self.texts[draw].took(token, logits_V)
-        except ValueError as error:
-            self._failure = ConstraintFailure(str(error))
+        except NoWayOnError as error:
+            self._failure = _no_way_on(error)
             return True
         if self.wish.streamed and (piece := self.texts[draw].piece()) is not None:
             self._tell(News(draw, piece))
@@ -136,10 +132,6 @@ class Job:
     async def news(self) -> News | None:
         """The next piece, of a streamed request; None once all texts are whole. Raises Refusal."""
         news = await self._news.get()
-        if isinstance(news, ConstraintFailure):
-            raise Refusal(
-                500, "response_format: the model has no token that the schema allows here", code="constraint_failed"
-            )
         if isinstance(news, Exception):
             raise news
         return news
@@ -148,3 +140,10 @@ class Job:
         """The texts that were asked for, whole."""
         for draw in range(self.draws):
             yield self.texts[draw if self.how.temperature else 0]
+
+
+def _no_way_on(error: NoWayOnError) -> Refusal:
+    return Refusal(
+        400, f"response_format: no text by the schema can go on here: {error}", param="response_format",
+        code="constraint_failed",
+    )  # fmt: skip

@@ -1,7 +1,8 @@
 """The pictures of a request: from a data URL, or fetched where that is allowed, to decoded images.
 
 Invariant: a picture is decoded in a process that the system ends where it costs too much, and fetched by the rules of a
-build's downloads (public addresses alone, each redirect checked, bounded in bytes and time); nothing fetched is kept.
+build's downloads (public addresses alone, each redirect checked, bounded in bytes and time); nothing fetched is kept,
+and a data URL waits for no download.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import binascii
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -19,39 +20,45 @@ from trifacet.base.errors import DataError, TrifacetError
 from trifacet.base.images import decode_image, within_bounds
 from trifacet.base.opening import read_bytes
 from trifacet.serving.limits import Limits
-from trifacet.serving.refusals import Refusal
+from trifacet.serving.refusals import Refusal, shown
 
 _DATA = re.compile(r"data:image/[\w.+-]{1,40};base64,", re.IGNORECASE)
 _SECONDS = 20.0  # of a download
 
 
-def picture_bytes(urls: Sequence[str], places: Sequence[str], limits: Limits) -> list[bytes]:
-    """What lies at addresses; ``places`` are their fields, for messages. Raises Refusal."""
-    if len(urls) > limits.max_pictures:
+def remote_pictures(shown_here: Sequence[tuple[str, str]], limits: Limits) -> dict[str, str]:
+    """Which of the pictures, each by field and address, are to be fetched: fields by address.
+
+    Raises Refusal for too many, for addresses of no picture, and where none is fetched.
+    """
+    if len(shown_here) > limits.max_pictures:
         at_most = f"at most {limits.max_pictures}"
-        raise Refusal(400, f"messages: show {len(urls)} pictures; this server takes {at_most}", param="messages")
-    found: dict[str, bytes] = {}
+        raise Refusal(400, f"messages: show {len(shown_here)} pictures; this server takes {at_most}", param="messages")
     remote: dict[str, str] = {}
-    for url, place in zip(urls, places, strict=True):
-        if url in found or url in remote:
+    for place, url in shown_here:
+        if _DATA.match(url):
             continue
-        if begin := _DATA.match(url):
-            found[url] = _data(url[begin.end() :], place)
-        elif not url.lower().startswith(("http://", "https://")):
+        if not url.lower().startswith(("http://", "https://")):
             raise Refusal(
                 400, f"{place}: is no address of a picture; write data:image/jpeg;base64,... (or png, webp, gif)",
                 param=place, code="invalid_image_url",
             )  # fmt: skip
-        elif not limits.remote_pictures:
+        if not limits.remote_pictures:
             raise Refusal(
                 400, f"{place}: this server fetches no pictures; send it as data:image/...;base64,... "
                 "(or start the server with --remote-pictures)", param=place, code="remote_pictures_off",
             )  # fmt: skip
-        else:
-            remote[url] = place
-    if remote:
-        found |= _fetched(remote, limits)
-    return [found[url] for url in urls]
+        remote.setdefault(url, place)
+    return remote
+
+
+def picture_bytes(shown_here: Sequence[tuple[str, str]], fetched: Mapping[str, bytes]) -> list[bytes]:
+    """The pictures, each by field and address, those that were fetched by their addresses. Raises Refusal."""
+    found: dict[str, bytes] = dict(fetched)
+    for place, url in shown_here:
+        if url not in found and (begin := _DATA.match(url)):
+            found[url] = _data(url[begin.end() :], place)
+    return [found[url] for _, url in shown_here]
 
 
 def decoded(data: bytes, place: str, limits: Limits) -> Image.Image:
@@ -74,8 +81,8 @@ def _data(text: str, place: str) -> bytes:
         raise Refusal(400, f"{place}: is no base64", param=place, code="invalid_image_url") from None
 
 
-def _fetched(places: dict[str, str], limits: Limits) -> dict[str, bytes]:
-    """What lies at http addresses, each with its field."""
+def fetched(places: Mapping[str, str], limits: Limits) -> dict[str, bytes]:
+    """What lies at http addresses, each with its field, all together no longer than a body. Raises Refusal."""
     from trifacet.building.downloads import fetch
     from trifacet.building.image_files import Unusable
     from trifacet.building.settings import Network
@@ -84,16 +91,19 @@ def _fetched(places: dict[str, str], limits: Limits) -> dict[str, bytes]:
         max_bytes=limits.max_body, timeout=_SECONDS, tries=1, per_host=100.0,
         user_agent="trifacet (alt-text; pictures of a request)",
     )  # fmt: skip
-    found = {}
+    found: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="trifacet-serve-") as folder:
         try:
-            fetched = fetch(places, Path(folder), network, max_pixels=limits.max_pixels)
+            there = fetch(places, Path(folder), network, max_pixels=limits.max_pixels)
         except TrifacetError as error:
             raise Refusal(500, str(error), code="cannot_fetch") from None
         for url, place in places.items():
-            one = fetched[url]
+            one = there[url]
             if isinstance(one, Unusable):
-                why = f" ({one.detail['problem']})" if one.detail.get("problem") else ""
+                why = f" ({shown(str(one.detail['problem']))[1:-1]})" if one.detail.get("problem") else ""
                 raise Refusal(400, f"{place}: {one.reason}{why}", param=place, code="invalid_image_url")
             found[url] = read_bytes(Path(folder) / one[0], limits.max_body)
+            if sum(map(len, found.values())) > limits.max_body:
+                told = f"{place}: with it the pictures that were fetched have more than {limits.max_body} bytes"
+                raise Refusal(413, told, param=place, code="request_too_large")
     return found

@@ -16,22 +16,22 @@ from trifacet.base.json_text import parse_json
 from trifacet.base.words import visible
 from trifacet.generation.settings import warm_enough
 from trifacet.serving.refusals import Refusal, shown
+from trifacet.serving.schema import checked
 
 MOST_DRAWS = 16
 MOST_LIKELY = 20  # tokens told beside each
 _MOST_MESSAGES = 64
-_LONGEST_SCHEMA = 65_536  # characters
+_MOST_TEXT = 200_000  # characters of a request: far more than any model has room for
 _LONGEST_TOLD = 300  # characters of what is wrong
 _MOST_SEED = 2**63 - 1
 _USUAL_TOKENS = 256  # of the longest text, as ``trifacet describe`` has it
 # of OpenAI's protocol, and the values at which they change nothing; of all of them null
 _UNSUPPORTED: dict[str, tuple[Any, ...]] = {
-    "audio": (), "frequency_penalty": (0, 0.0), "function_call": (), "functions": (), "logit_bias": ({},),
-    "metadata": (), "modalities": (["text"],), "parallel_tool_calls": (), "prediction": (),
-    "presence_penalty": (0, 0.0), "prompt_cache_key": (), "prompt_cache_retention": (), "reasoning_effort": (),
-    "safety_identifier": (), "service_tier": ("auto", "default"),
-    "store": (False,), "tool_choice": ("none",), "tools": ([],), "user": (),
-    "verbosity": (), "web_search_options": (),
+    "audio": (), "frequency_penalty": (0, 0.0), "function_call": ("none",), "functions": ([],), "logit_bias": ({},),
+    "modalities": (["text"],), "moderation": (), "parallel_tool_calls": (True, False), "prediction": (),
+    "presence_penalty": (0, 0.0), "prompt_cache_options": (), "prompt_cache_retention": (),
+    "reasoning_effort": ("none",), "service_tier": ("auto", "default"), "store": (False,),
+    "tool_choice": ("none", "auto"), "tools": ([],), "verbosity": ("medium",), "web_search_options": (),
 }  # fmt: skip
 # of the messages that clients hand back
 _OF_ANSWERS = frozenset({"refusal", "annotations", "audio", "function_call", "tool_calls", "name"})
@@ -53,7 +53,14 @@ class Address(_Part):
     """Where a picture is: a data URL, or an address."""
 
     url: str = Field(min_length=1)
-    detail: Literal["auto"] = "auto"  # pictures are read as in training
+    detail: str | None = "auto"
+
+    @field_validator("detail")
+    @classmethod
+    def _as_trained(cls, detail: str | None) -> str | None:
+        if detail not in (None, "auto"):
+            raise ValueError("pictures are read as in training; write auto, or leave it out")
+        return detail
 
 
 class Picture(_Part):
@@ -103,20 +110,12 @@ class _Schema(_Part):
     description: str | None = None
     # the name itself is BaseModel's
     given: dict[str, Any] = Field(alias="schema")
-    strict: Literal[True] | None = None  # it always is
+    strict: bool | None = None  # it always is
 
     @field_validator("given")
     @classmethod
-    def _short(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if "x-guidance" in given:
-            raise ValueError("x-guidance is not supported; leave it out")
-        try:
-            length = len(json.dumps(given, allow_nan=False))
-        except ValueError:
-            raise ValueError("holds a number that JSON does not know") from None
-        if length > _LONGEST_SCHEMA:
-            raise ValueError(f"has {length} characters; write at most {_LONGEST_SCHEMA}")
-        return given
+    def _all_of_it(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return checked(given)
 
 
 class PlainFormat(_Part):
@@ -133,11 +132,19 @@ class SchemaFormat(_Part):
 
 
 class _Streamed(_Part):
-    include_usage: bool = False
+    include_usage: bool | None = False
+    include_obfuscation: Literal[False] | None = False  # nothing is added to events
+
+
+_Label = Annotated[str, Field(max_length=512)]
 
 
 class ChatRequest(_Part):
-    """A request for texts. Of our own is ``post``: the text around the pictures, put as in the model's training."""
+    """A request for texts. Of our own is ``post``: the text around the pictures, put as in the model's training.
+
+    ``user``, ``safety_identifier``, ``prompt_cache_key`` and ``metadata`` are notes of the asker's for the provider's
+    books. There are none here: they change no text, and are kept and shown nowhere.
+    """
 
     model: str
     messages: list[Message] = Field(min_length=1, max_length=_MOST_MESSAGES)
@@ -158,6 +165,10 @@ class ChatRequest(_Part):
     response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
     stream: bool = False
     stream_options: _Streamed | None = None
+    user: _Label | None = None
+    safety_identifier: _Label | None = None
+    prompt_cache_key: _Label | None = None
+    metadata: Annotated[dict[Annotated[str, Field(max_length=64)], _Label], Field(max_length=16)] | None = None
 
     @field_validator("temperature")
     @classmethod
@@ -173,6 +184,9 @@ class ChatRequest(_Part):
             raise ValueError("top_logprobs needs logprobs: true")
         if self.stream_options and not self.stream:
             raise ValueError("stream_options needs stream: true")
+        written = sum(len(text) for message in self.messages for text in message.texts) + len(self.post or "")
+        if written > _MOST_TEXT:
+            raise ValueError(f"messages and post have {written} characters of text; write at most {_MOST_TEXT}")
         if self.messages[-1].role != "user":
             raise ValueError("messages ends with another message than the user's; an answer is not continued")
         roles = [message.role for message in self.messages]

@@ -73,8 +73,8 @@ class Scheduler:
         """Whether no more is taken on."""
         return self._stopping
 
-    def take_place(self) -> None:
-        """One of the queue, for a request that has just arrived. Raises Refusal where none is free, or at the end."""
+    def refuse_beyond(self) -> None:
+        """Raise Refusal where a request that arrives now would find no place, or at the end."""
         with self._change:
             if self._stopping:
                 raise Refusal(503, "the server is being stopped; ask again in a while", code="stopping", wait=5)
@@ -86,6 +86,11 @@ class Scheduler:
                     429, f"{self._places} requests wait already, and no more may; ask again in a while",
                     code="queue_full", wait=min(max(1, wait), _LONGEST_WAIT),
                 )  # fmt: skip
+
+    def take_place(self) -> None:
+        """One of the queue, for a request that is there whole. Raises Refusal where none is free, or at the end."""
+        with self._change:
+            self.refuse_beyond()
             self._places += 1
 
     def leave_place(self) -> None:

@@ -7,6 +7,7 @@ stated here, and nothing that a request says reaches the terminal.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -43,6 +44,9 @@ def bind(host: str, port: int) -> socket.socket:
             bound.close()
             raise
     except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            told = f"port {port} of {host} is in use; end what listens there, or name another by --port (0: a free one)"
+            raise TrifacetError(told) from None
         raise TrifacetError(
             f"cannot listen at {host} port {port}: {error}; --port 0 takes a free one, --host 127.0.0.1 is this machine"
         ) from None
