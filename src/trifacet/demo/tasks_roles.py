@@ -22,18 +22,18 @@ from trifacet.llm.prompts import Prompt, load_prompt
 
 Lesson = Literal["answer", "told", "verdict", "feedback", "revision"]
 CYCLE: tuple[Lesson, ...] = (  # of rows
-    "answer", "verdict", "answer", "feedback", "answer", "verdict", "answer", "revision",
-    "answer", "verdict", "answer", "feedback", "answer", "verdict", "told", "revision",
+    "answer", "verdict", "verdict", "answer", "verdict", "feedback", "verdict", "revision",
+    "told", "verdict", "answer", "verdict", "feedback", "verdict", "revision", "verdict",
 )  # fmt: skip
 # Careless labels, calibrated by the supervised model alone
 SLIPS: dict[Task, float] = {  # the generator's wrong answers
     "describe": 0.3, "count": 0.2, "compare": 0.2, "read": 0.2, "yes-no": 0.2, "post": 0.2,
 }  # fmt: skip
-ACCEPTED, REFUSED = 0.15, 0.1  # the verifier: of wrong answers accepted, of right ones refused
-MISSED, BLAMED, MISLED = 0.2, 0.1, 0.15  # feedback: nothing wrong with a wrong answer, something with a right one,
+ACCEPTED, REFUSED = 0.05, 0.03  # the verifier: of wrong answers accepted, of right ones refused
+MISSED, BLAMED, MISLED = 0.07, 0.03, 0.05  # feedback: nothing wrong with a wrong answer, something with a right one,
 # something that is not so of a wrong one
-IGNORED = 0.15  # revisions that leave the answer as it was
-WRONG = 0.6  # of the answers that are judged and revised
+IGNORED = 0.05  # revisions that leave the answer as it was
+WRONG = 0.5  # of the answers that are judged and revised
 SHOWN = 0.5  # of the feedback rows: with the reference
 SHORT = 0.5  # of all answers
 

@@ -43,7 +43,6 @@ _COUNTED = ("things", "words")
 _FOUND, _SAME = 0.25, 0.5  # of what is read of tasks
 _ASKED = 0.6  # of the pictures of tasks: something is asked
 _BATCH = 32  # pictures of a step
-_POSTS = 16  # posts of a step: they are longer, and names are learned from fewer
 _PICTURES = 8000  # drawn once; more steps than these fill pass over them again
 _PEAK_RATE = 1e-3
 _RISE = 0.1  # share of the steps in which the learning rate rises
@@ -63,6 +62,7 @@ class _Lessons(Protocol):
     """What a world teaches: how many values each attribute has, pictures with their captions, and texts to read."""
 
     values: tuple[int, ...]
+    readings: int  # of a step, at most one for each picture
 
     def where(self, patches: int) -> Tensor | None:
         """The weight of each of a square of patches for each attribute, (1, P, A); None: where to look is learned."""
@@ -79,6 +79,7 @@ class _Lessons(Protocol):
 
 class _OfPosts:
     values: tuple[int, ...] = tuple(map(len, _ATTRIBUTES.values()))
+    readings = 16  # posts are long, and names are learned from few
 
     def where(self, patches: int) -> Tensor | None:
         return None
@@ -97,6 +98,7 @@ class _OfThings:
     """Which shape and colour is in each quarter of the picture, or none; which colour a listed thing has, or none."""
 
     values: tuple[int, ...] = (len(SHAPES) + 1, len(COLOURS) + 1) * 4
+    readings = 16
 
     def where(self, patches: int) -> Tensor | None:
         return _quarters(patches, len(self.values))
@@ -121,6 +123,7 @@ class _OfSigns:
     """
 
     values: tuple[int, ...] = (*(len(words) + 1 for words in WORDS.values()), *(len(SHAPES) + 1, len(COLOURS) + 1) * 2)
+    readings = 16
 
     def where(self, patches: int) -> Tensor | None:
         """Each kind of word in its line of the sign, the things in the lower quarters."""
@@ -152,6 +155,8 @@ class _OfTasks(_OfSigns):
     """The pictures of signs, each behind another one's post and with a bare caption or a word about what is asked; of
     described ones besides whether two are the same, and one with a word exchanged.
     """
+
+    readings = 32  # comparing is learned from many
 
     def picture(self, rng: np.random.Generator, size: int) -> _Shown:
         scene = draw_signed(rng)
@@ -253,7 +258,7 @@ def warm_up(
     Args:
         model: a LLaVA with square pictures of its vision encoder's ``image_size``.
         tokenizer: its tokenizer.
-        steps: optimiser steps, each of 32 pictures and 16 posts.
+        steps: optimiser steps, each of 32 pictures and 16 posts (of tasks 32).
         seed: seed of the pictures and the posts, which belong to splits of their own.
         world: whose pictures and texts.
     """
@@ -271,7 +276,7 @@ def warm_up(
     for step in range(steps):
         batch = torch.arange(step * _BATCH, (step + 1) * _BATCH) % len(pictures.pixels_NCHW)
         attributes, captions, right = _look(model, heads, pictures, batch)
-        posts = batch[:_POSTS]
+        posts = batch[: lessons.readings]
         reading = _read(model, readings_NT[posts], asked_N[posts])
         optimizer.zero_grad()
         (attributes + captions + reading).backward()

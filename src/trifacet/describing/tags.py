@@ -88,11 +88,14 @@ def changes(tag: Tag, wanted: Mapping[str, str], more: str = "") -> Iterator[Cha
 
 
 def escaped(value: str, quote: str = '"', more: str = "") -> str:
-    """A value between these quotes; of what a template would act on each mark is a reference."""
+    """A value between these quotes; of what a template would act on each mark is a reference.
+
+    Of three digits, as WordPress writes them when it saves.
+    """
     acted_on = template_in(value)
     return "".join(
         _ALWAYS.get(char)
         or (_QUOTES[char] if char == quote else "")
-        or (f"&#{ord(char)};" if char in more or (acted_on and _COMMANDS.match(char)) else char)
+        or (f"&#{ord(char):03};" if char in more or (acted_on and _COMMANDS.match(char)) else char)
         for char in value
     )
