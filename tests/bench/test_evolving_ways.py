@@ -41,13 +41,15 @@ def test_ways_differ_in_what_their_names_say_and_in_nothing_else():
     changed = {
         "no-contrastive": {"sampling": plain.sampling},
         REFERENCE: {"sampling": plain.sampling, "roles": plain.roles},
-        "verifier-lots": {"roles": plain.roles},
-        "verifier-yes": {"roles": plain.roles},
+        "verifier-lots": {"roles": plain.roles, "rounds": plain.rounds},
+        "verifier-yes": {"roles": plain.roles, "rounds": plain.rounds},
     }
     assert set(recipes) == {"ipa", *changed}
     for way, fields in changed.items():
         assert recipes[way] != plain
         assert recipes[way].model_copy(update={**fields, **same}) == plain
+    for way in ("verifier-lots", "verifier-yes"):
+        assert recipes[way].rounds == plain.rounds.model_copy(update={"hard_only": False})
     of_way = recipes["no-contrastive"].sampling
     assert of_way.normal + of_way.contrastive == plain.sampling.normal + plain.sampling.contrastive
     assert recipes[REFERENCE].sampling.reference

@@ -215,6 +215,6 @@ async def or_gone(wanted: Awaitable[Result], gone: asyncio.Task[None]) -> Result
         if not task.done():
             raise Gone
         return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
+    finally:  # whoever waits may have been ended in the very moment in which it failed: that is told to nobody
+        if not task.cancel() and not task.cancelled():
+            task.exception()
