@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import yaml
@@ -15,20 +18,25 @@ from small_evolving import by_lot, endpoint_file, recipe_file
 from told_run import a_gate, make_run
 
 from trifacet.cli.evolve_view import print_story
+from trifacet.cli.main import main
 from trifacet.demo.endpoint_server import ScriptedEndpoint
 from trifacet.evolving.document import evolve_document, explain
 from trifacet.evolving.settings import EvolveRecipe, load_evolve_recipe
 
 
-def trifacet(*arguments, cwd=None):
-    done = subprocess.run(
-        [sys.executable, "-m", "trifacet", "evolve", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+def trifacet(*arguments):
+    """The exit code and what is printed, of the command as a user starts it but for the new process."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    ends_by = signal.getsignal(signal.SIGTERM)
+    with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["trifacet", "evolve", *map(str, arguments)])
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, ends_by)
+    told = [one.buffer.getvalue().decode() for one in (out, err)]
+    return ended.value.code or 0, *told
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +173,6 @@ def test_a_run_ends_with_its_rounds_and_the_path_of_its_report(real):
     assert (code, out) == (0, "")
 
 
-@pytest.mark.endurance  # two more starts of everything
 def test_a_trial_and_an_estimate_leave_the_run_alone(real):
     code, out, err = trifacet(real, "--dry-run", "--sample", "2", "--set", f"output={real.parent / 'other'}")
     assert code == 0, err
