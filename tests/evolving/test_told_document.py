@@ -169,5 +169,10 @@ def test_a_biased_judge_an_alignment_that_did_harm_and_lengths_that_stay_apart_a
         "chosen texts stay 44 characters longer in the mean, though 31 pairs are left out" in line for line in told
     )
     assert any(line.startswith("The alignment at the end did harm: accepted 0.250, base 0.500") for line in told)
+    document["outcome"] |= {"p": 0.6}
+    told = warnings_of(document)
+    assert any(
+        line.startswith("The alignment at the end got worse, which may be chance: accepted 0.250") for line in told
+    )
     page = render_evolve_page(document)
     assert "the text shown first" in page and "alignment" in page

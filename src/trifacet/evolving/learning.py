@@ -23,6 +23,7 @@ from trifacet.evolving.round_rows import FEEDBACK, write_round
 from trifacet.evolving.rounds import round_folder
 from trifacet.evolving.settings import EvolveRecipe, RoleName
 from trifacet.evolving.training import Trained, align_at_the_end, train_role
+from trifacet.evolving.warnings import harmed
 
 BASE = "base"
 _Split = Literal["validation", "test"]
@@ -203,7 +204,7 @@ class Learning:
         if not outcome.harm:
             console.print(f"{what}: {line}", soft_wrap=True)
         else:
-            console.tell(("warning: ", "yellow"), f"{what} did harm ({line}): {after}")
+            console.tell(("warning: ", "yellow"), f"{what} {harmed(outcome.p)} ({line}): {after}")
 
 
 def _shown(value: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MALFORMED, LOST = 0.2, 0.5  # shares of the answers from which on they are told
+SURE = 0.05  # p from which on a difference may be chance
 LENGTH, LEAK = 0.1, 0.1  # how far an interval has to lie above no bias
 LONGER = 20  # characters that pairs may differ in the mean, once they are balanced
 PLACE = 0.1  # the same of a judge's first place, on either side
@@ -40,8 +41,9 @@ def warnings_of(document: Mapping[str, Any]) -> list[str]:
         found += [f"Round {one['round']}: {said}" for said in _of_round(one)]
     if (outcome := document["outcome"]).get("harm") is True:
         found.append(
-            f"The alignment at the end did harm: {outcome.get('metric')} {_said(outcome.get('value'))}, "
-            f"{outcome.get('against')} {_said(outcome.get('its_value'))} on the held-out samples."
+            f"The alignment at the end {harmed(outcome.get('p'))}: {outcome.get('metric')} "
+            f"{_said(outcome.get('value'))}, {outcome.get('against')} {_said(outcome.get('its_value'))} "
+            "on the held-out samples."
         )
     for model in (document["held_out"] or {}).get("models", ()):
         if model["degenerate"]:
@@ -49,6 +51,11 @@ def warnings_of(document: Mapping[str, Any]) -> list[str]:
                 f"{model['name']} degenerated: {model['degenerate']}. Do not read its other numbers as quality."
             )
     return found
+
+
+def harmed(p: object) -> str:
+    """What to say of a model that is worse than the one before it, by the p of the difference."""
+    return "got worse, which may be chance" if isinstance(p, float) and p >= SURE else "did harm"
 
 
 def _of_round(one: Mapping[str, Any]) -> list[str]:
@@ -73,8 +80,8 @@ def _of_round(one: Mapping[str, Any]) -> list[str]:
     for role, outcome in one["metrics"].items():
         if isinstance(outcome, Mapping) and outcome.get("harm") is True:
             found.append(
-                f"training the {role} did harm: {outcome.get('metric')} {_said(outcome.get('value'))}, "
-                f"{outcome.get('against')} {_said(outcome.get('its_value'))}."
+                f"training the {role} {harmed(outcome.get('p'))}: {outcome.get('metric')} "
+                f"{_said(outcome.get('value'))}, {outcome.get('against')} {_said(outcome.get('its_value'))}."
             )
     longer = _interval(one["biases"], "auc", "longer")
     if longer and longer[0] > 0.5 + LENGTH:

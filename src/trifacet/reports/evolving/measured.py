@@ -140,7 +140,7 @@ def _outcome(told: Mapping[str, Any]) -> list[Cell]:
         Cell(f"{_said(told.get('its_value'))} ({clipped(told.get('against'), 40)})"),
         Cell(f"{told['p']:.2g}" if isinstance(told.get("p"), float) else "–"),
         cell(told.get("samples")),
-        Cell("did harm" if harm else "no harm", good=not harm),
+        Cell("worse" if harm else "not worse", good=not harm),
     ]
 
 
