@@ -169,10 +169,9 @@ def test_a_biased_judge_an_alignment_that_did_harm_and_lengths_that_stay_apart_a
         "chosen texts stay 44 characters longer in the mean, though 31 pairs are left out" in line for line in told
     )
     assert any(line.startswith("The alignment at the end did harm: accepted 0.250, base 0.500") for line in told)
-    document["outcome"] |= {"p": 0.6}
-    told = warnings_of(document)
-    assert any(
-        line.startswith("The alignment at the end got worse, which may be chance: accepted 0.250") for line in told
-    )
+    for p, said in ((0.04, "did harm"), (0.05, "got worse, which may be chance")):
+        document["outcome"] |= {"p": p}
+        (line,) = [one for one in warnings_of(document) if one.startswith("The alignment at the end ")]
+        assert line.startswith(f"The alignment at the end {said}: accepted 0.250, base 0.500")
     page = render_evolve_page(document)
     assert "the text shown first" in page and "alignment" in page
