@@ -27,7 +27,7 @@ EXCEPTIONS = {
     "pictures, which have a decoder": "base/images data/shards demo/endpoint_server describing/rasters",
     "state that the program keeps": (
         "base/claims base/files base/journal base/seals describing/patching "
-        "describing/wordpress/journal engine/reference evaluation/run_folder "
+        "describing/wordpress/journal engine/kept_features engine/reference evaluation/run_folder "
         "generation/results "
         "llm/answers_file base/sqlite_file reports/funnel/page runs/folder runs/keeping building/asking building/build "
         "building/card "

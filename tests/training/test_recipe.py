@@ -52,6 +52,22 @@ def test_defaults_are_filled_in(minimal):
     assert recipe.folder == Path("runs/small")
 
 
+def test_sizes_are_said_in_units(minimal):
+    sizes = {"20GiB": 20 * 2**30, "1.5 GB": 1_500_000_000, "0": 0, "4096": 4096}
+    for said, size in sizes.items():
+        assert load_recipe(minimal, [f"model.keep_features={said}"]).model.keep_features == size
+    assert "keep_features" in refused(minimal, "model.keep_features=a lot")
+    assert "keep_features" in refused(minimal, "model.keep_features=-1")
+
+
+def test_how_much_is_kept_does_not_decide_on_results(minimal):
+    none, some, more = (
+        recipe_fingerprint(load_recipe(minimal, [f"model.keep_features={size}"])) for size in ("0", "1GiB", "2GiB")
+    )
+    assert none != some == more
+    assert none == recipe_fingerprint(load_recipe(minimal))
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ CHANGES = {
     "generate": {"beams": 1, "max_new_tokens": 24, "limit": 6, "batch_size": 1},
     "model.lora": {"rank": 4, "alpha": 8, "dropout": 0.1},  # dropout: the random numbers have to go on as well
     "model.paradigm": 1,
+    "model.keep_features": "1GiB",  # some of it is there already where a run goes on
 }
 
 
@@ -88,6 +89,7 @@ def test_nothing_unfinished_is_left(folders):
     for folder in folders[:2]:
         left = {path.name for path in folder.rglob("*") if path.name.startswith((".", "checkpoint-"))}
         assert left == {".lock"}
+        assert not (folder / "features").exists()
 
 
 def test_finished_stages_are_not_touched_again(folders):

@@ -116,6 +116,24 @@ def test_what_is_about_speed_changes_no_number(aligned, changes):
         assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4)
 
 
+@pytest.mark.parametrize("reference", ["cache", "online"])
+def test_features_of_a_frozen_encoder_are_made_once_and_change_no_number(aligned, reference):
+    frozen = {"model.paradigm": 1, "align.mcm.reference": reference, "align.mcm.limit": 4}
+    usual, kept = aligned("mcm", **frozen), aligned("mcm", **frozen, **{"model.keep_features": "1GiB"})
+    for ours, theirs in zip(log_of(kept), log_of(usual), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4)
+    done = json.loads((kept / "done.json").read_text())
+    assert done["encoded"] == {"pictures": 8, "times": 8}  # of four samples, for a reference and two epochs
+    assert "encoded" not in json.loads((usual / "done.json").read_text())
+
+
+def test_an_encoder_that_trains_keeps_nothing_and_says_so(aligned, capsys):
+    folder = aligned("dpo", **{"model.keep_features": "1GiB"})
+    assert "keep_features keeps nothing: the vision encoder trains" in " ".join(capsys.readouterr().err.split())
+    assert not (folder.parents[1] / "features").exists()
+
+
 def test_an_online_reference_equals_the_cached_one(aligned):
     cached, online = aligned("mcm"), aligned("mcm", **{"align.mcm.reference": "online"})
     for ours, theirs in zip(log_of(online), log_of(cached), strict=True):

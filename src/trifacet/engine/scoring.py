@@ -22,6 +22,7 @@ from trifacet.base.tensors import OfTensors
 from trifacet.engine.attention import SEGMENTS, flex_block_mask, visible
 from trifacet.engine.family import Family, ImageInput, core
 from trifacet.engine.forwards import feed_forward, keeping_products, left_out
+from trifacet.engine.kept_features import KeptFeatures, Shown
 from trifacet.engine.trie import Path, Trie, build_trie
 
 Rows = Literal["batch", "sample", "path"]
@@ -32,10 +33,14 @@ LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are c
 
 @dataclass(frozen=True)
 class Encoded:
-    """A sample ready to be batched: one path per cell, and the distinct images that ``Path.images_L`` numbers."""
+    """A sample ready to be batched: one path per cell, and the distinct images that ``Path.images_L`` numbers.
+
+    ``passing``: the numbers of images that come this once, since they are drawn anew in each epoch.
+    """
 
     paths: tuple[Path, ...]
     images: tuple[ImageInput, ...]
+    passing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,7 @@ class Batch(OfTensors):
     cell_M: Tensor  # ... and the cell
     lengths_C: Tensor  # response tokens of each cell
     images: dict[str, Tensor]  # as the family's vision encoder takes them; empty without images
+    shown: tuple[Shown, ...]  # the same images, by key
     one_by_one: bool  # a row per path
     plain_BN: Tensor | None = None  # which tokens are no padding, where the model makes its own masks
     weight_M: Tensor | None = None  # how much each of a cell's response tokens counts; None: once
@@ -88,7 +94,9 @@ def collate(samples: Sequence[Encoded], family: Family, pad_id: int, rows: Rows 
     tokens_I = np.array([len(family.image_tokens(image)) for image in images], dtype=np.int64)
     tensors = laid_out([build_trie(group) for group in grouped], pad_id, tokens_I)
     plain_BN = tensors["ends_BN"] == tensors["ends_BN"][:, :1] if beyond_window else None  # all but the padding
-    return Batch(**tensors, images=family.collate(images), one_by_one=rows == "path", plain_BN=plain_BN)
+    passing = {sample.images[number].key for sample in samples for number in sample.passing}
+    shown = tuple(Shown(one.key, len(one.pixel_values), one.key not in passing) for one in images)
+    return Batch(**tensors, images=family.collate(images), shown=shown, one_by_one=rows == "path", plain_BN=plain_BN)
 
 
 def numbered(samples: Sequence[Encoded]) -> tuple[list[list[Path]], list[ImageInput]]:
@@ -206,10 +214,17 @@ class TrieScorer(nn.Module):
         mixed_precision: compute in bfloat16 whatever the weights are.
         attention: ``segments`` leaves out blocks of tokens that cannot see each other (CPU), ``flex`` does so by
             FlexAttention, ``dense`` masks; ``auto`` is segments on the CPU and dense elsewhere.
+        kept: what the vision encoder, which is frozen, made of images before (None: it runs for every batch).
     """
 
     def __init__(
-        self, model: nn.Module, family: Family, *, mixed_precision: bool = False, attention: _Attention = "auto"
+        self,
+        model: nn.Module,
+        family: Family,
+        *,
+        mixed_precision: bool = False,
+        attention: _Attention = "auto",
+        kept: KeptFeatures | None = None,
     ) -> None:
         super().__init__()
         assert attention in get_args(_Attention), attention
@@ -218,6 +233,7 @@ class TrieScorer(nn.Module):
         self.mixed_precision = mixed_precision  # here and not in the loop, so that the reference computes alike
         if attention == "auto":
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
+        self.kept = kept
         self._blank_images: dict[str, Tensor] | None = None
         self._read: Callable[[Tensor, Tensor], Tensor] = TokenLogps.apply  # what is wanted of logits and tokens
         self.attention: _Attention = "dense" if family.needs_dense_mask else attention
@@ -251,7 +267,7 @@ class TrieScorer(nn.Module):
         with self._precision(batch.input_ids.device):
             images = batch.images or (self._blank(batch.input_ids.device) if self._encoder_always() else {})
             with left_out(self.family.unread(self.model)), self._light():
-                features = self.family.features(self.model, **images) if images else []
+                features = self._features(images, batch.shown) if images else []
             logps_R = torch.cat([self._computed(part, features, part is batch) for part in _parts(batch)])
         logps_C = logps_R.new_zeros(len(batch.lengths_C), *logps_R.shape[1:])
         read_M = logps_R[batch.read_M]
@@ -261,6 +277,12 @@ class TrieScorer(nn.Module):
         if features and not batch.images:  # of the blank: in the graph, and of no weight
             logps_C = logps_C + 0 * torch.stack([feature.float().sum() for feature in features]).sum()
         return logps_C
+
+    def _features(self, images: dict[str, Tensor], shown: Sequence[Shown]) -> list[Any]:
+        """What the language model is given of a batch's images, or of the blank."""
+        if self.kept is None or not shown:
+            return self.family.features(self.model, **images)
+        return self.kept.features(self.model, self.family, images, shown)
 
     @torch.no_grad()
     def with_entropies(self, batch: Batch) -> Tensor:

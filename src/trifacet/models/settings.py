@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from trifacet.settings.section import MOST, Section, Unit
+from trifacet.settings.section import MOST, Section, Size, Unit
 
 ImagePixels = tuple[Annotated[int, Field(ge=1, le=MOST)], Annotated[int, Field(ge=1, le=MOST)]]
 _MOST_PATCHES = 10_000  # of a tiny model's picture, each a token
@@ -99,6 +99,11 @@ class Model(Section):
         4,
         description="vision encoder in stage 1 / stage 2: 1 frozen/frozen, 2 frozen/trained, 3 trained/frozen, 4 both "
         "(left out with lora: 1, since what trains of the encoder trains in full)",
+    )
+    keep_features: Size = Field(
+        0,
+        description="disk, such as 20GiB, on which a frozen vision encoder's features of pictures are kept, so that "
+        "each is encoded once for reference, policy and all epochs (0: none)",
     )
     trie: bool = Field(True, description="score all corners in one forward; false: one by one, as a check or fallback")
     trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")

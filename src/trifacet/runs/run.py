@@ -42,6 +42,7 @@ from trifacet.statistics.keys import OWN
 from trifacet.training import ranks
 from trifacet.training.bad_rows import SKIPPED
 from trifacet.training.checkpoints import remove_all
+from trifacet.training.features import remove_features
 from trifacet.training.outcome import check_outcome
 from trifacet.training.recipe import Align, Recipe
 from trifacet.training.sources import REGIONS, Start, looks_at_regions
@@ -149,6 +150,7 @@ def _run(recipe: Recipe, record: Claim | None, files: FilesRead) -> Finished:
     expanded = _expanded(recipe)
     models: dict[str, str | Path] = {} if recipe.model.tiny else {"base": base.path}
     models |= _stages(expanded, expanded.stages, base, record, files)
+    ranks.first_does(lambda: remove_features(recipe.folder))
 
     def finish() -> Finished:
         assert record is not None  # the first process's

@@ -8,13 +8,20 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import core_schema
 
 LARGEST_SEED = 2**32 - 1  # numpy's generator of the training takes no larger one
 MOST = 1_000_000_000  # of what is counted, where nothing else bounds it
 Unit = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+def _bytes(value: Any) -> Any:
+    return int(TypeAdapter(ByteSize).validate_python(value)) if isinstance(value, str) else value
+
+
+Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=2**50)]  # of bytes: a number, or such as 20GiB
 
 
 def _strict_numbers(schema: Any) -> Any:

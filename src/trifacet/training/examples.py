@@ -133,7 +133,9 @@ class Examples(Dataset[Example]):
         asked = self.encoder.asked(sample)
         changes = self.changes(sample)
         paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells, changes)
-        return Example(index, Encoded(tuple(paths), tuple(images)), versions, cut)
+        drawn_anew = self.rejection.resample and self.makes_images(index)
+        passing = tuple(range(1, len(described))) if drawn_anew else ()
+        return Example(index, Encoded(tuple(paths), tuple(images), passing), versions, cut)
 
     def changes(self, sample: SupervisedSample | PreferenceSample) -> Changes | None:
         """How the sample's tokens are weighed; its segments count where it has one rejected response.

@@ -284,6 +284,9 @@ def dump_recipe(recipe: Recipe) -> str:
     return as_yaml(recipe.model_dump(mode="json"))
 
 
+_YOUNGER_OF_MODEL = ("four_bit", "keep_features")
+
+
 def recipe_fingerprint(recipe: Recipe) -> str:
     """SHA-256 of all that decides a run's results; the output folder does not.
 
@@ -295,8 +298,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     values["data"]["on_bad_row"] = "stop"
     younger = [key for key in ("filter", "top_p") if getattr(recipe.generate, key) == getattr(Generation(), key)]
     values["generate"] = {key: value for key, value in values["generate"].items() if key not in younger}
-    if not recipe.model.four_bit:
-        del values["model"]["four_bit"]
+    values["model"]["keep_features"] = bool(recipe.model.keep_features)  # how much it may take decides on nothing
+    values["model"] = {key: one for key, one in values["model"].items() if one or key not in _YOUNGER_OF_MODEL}
     for key in ("soft_edge", "share", "perturbation", "similarity"):
         if values["rejected"]["image"][key] == RejectedImage.model_fields[key].default:
             del values["rejected"]["image"][key]

@@ -124,7 +124,7 @@ def reference_scores(
             return Reference(online=OnlineReference(scorer, adapter_off))
         frozen = scoring.load(start.path).model
         frozen.requires_grad_(False)
-        return Reference(online=OnlineReference(scoring.scorer(frozen, scorer.family)))
+        return Reference(online=OnlineReference(scoring.scorer(frozen, scorer.family, scorer.kept)))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
     name = f"{start.name}-{'all' if everything else corners}"

@@ -17,6 +17,7 @@ from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
+from trifacet.engine.kept_features import KeptFeatures
 from trifacet.engine.scoring import Rows, TrieScorer
 from trifacet.models.loading import LoadedModel, load_model, pick_device
 from trifacet.models.settings import Model
@@ -57,10 +58,14 @@ class Scoring:
         """A checkpoint in memory. Raises as ``load_model`` does."""
         return load_for(self.model, checkpoint)
 
-    def scorer(self, model: nn.Module, family: Family) -> TrieScorer:
+    def scorer(self, model: nn.Module, family: Family, kept: KeptFeatures | None = None) -> TrieScorer:
         """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
-        mixed = self.model.mixed_precision or (self.model.lora is not None and self.model.dtype == "bfloat16")
-        return TrieScorer(model, family, mixed_precision=mixed)
+        return TrieScorer(model, family, mixed_precision=self.is_mixed, kept=kept)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether arithmetic is in bfloat16 over other weights."""
+        return self.model.mixed_precision or (self.model.lora is not None and self.model.dtype == "bfloat16")
 
 
 def scoring_of(model: Model, *, in_batch: bool) -> Scoring:

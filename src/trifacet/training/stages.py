@@ -16,6 +16,7 @@ from transformers.trainer_callback import PrinterCallback
 from trifacet.base.errors import DataError
 from trifacet.base.progress import Bar, console
 from trifacet.base.words import visible_line
+from trifacet.engine.kept_features import KeptFeatures
 from trifacet.engine.scoring import TrieScorer
 from trifacet.models.loading import pick_device, save_model, weights_fingerprint
 from trifacet.models.paradigms import TrainedPart, choose_trained
@@ -28,6 +29,7 @@ from trifacet.training.concerns import concerns
 from trifacet.training.curriculum_trainer import CurriculumTrainer
 from trifacet.training.difficulty import refuse_bad_column
 from trifacet.training.examples import Collator, Examples
+from trifacet.training.features import kept_features
 from trifacet.training.phase_reference import WEIGHTS as PREVIOUS
 from trifacet.training.phase_reference import PhaseReference
 from trifacet.training.planning import Planned, plan, show
@@ -65,23 +67,24 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         weights = weights_fingerprint(loaded.model)  # before adapters are added
         set_seed(stage.seed)  # adapters begin with random weights, on all processes the same
         model, table = choose_trained(loaded.model, loaded.family, train_vision=trained.vision, lora=trained.lora)
-        scorer = stage.scoring.scorer(model, loaded.family)
     _show_trained(stage.name, table)
-    reference, planned = plan(stage, examples, scorer, weights, forwards=settings.accumulation)
-    if planned:
-        show(stage.name, planned)
-    lost = similarity_drop(stage, examples)
-    online = reference.online
-    collator = Collator(examples, reference.logps, rows=stage.scoring.rows)
-    trainer, stop = _trainer(stage, scorer, examples, collator, online, said, planned)
-    step_time = StepTime()
-    trainer.add_callback(step_time)
-    posts = watched_posts(stage.watch, examples.encoder) if stage.watch else None
-    for watcher in watchers(settings, stage.name, folder, posts, scorer, online, step_time):
-        trainer.add_callback(watcher)
-    with Bar(stage.name) as bar:
-        trainer.add_callback(ShowProgress(bar))
-        _train(trainer, folder, stop)
+    with kept_features(stage, model, loaded.family) as kept:
+        scorer = stage.scoring.scorer(model, loaded.family, kept)
+        reference, planned = plan(stage, examples, scorer, weights, forwards=settings.accumulation)
+        if planned:
+            show(stage.name, planned)
+        lost = similarity_drop(stage, examples)
+        online = reference.online
+        collator = Collator(examples, reference.logps, rows=stage.scoring.rows)
+        trainer, stop = _trainer(stage, scorer, examples, collator, online, said, planned)
+        step_time = StepTime()
+        trainer.add_callback(step_time)
+        posts = watched_posts(stage.watch, examples.encoder) if stage.watch else None
+        for watcher in watchers(settings, stage.name, folder, posts, scorer, online, step_time):
+            trainer.add_callback(watcher)
+        with Bar(stage.name) as bar:
+            trainer.add_callback(ShowProgress(bar))
+            _train(trainer, folder, stop)
     done = {
         "seconds": round(time.monotonic() - began, 2),
         "seconds_per_step": round(step_time.seconds, 4),
@@ -97,6 +100,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
+        **_encoded(kept),
         **_regions(examples),
         **lost,
         **({"curriculum": planned.facts()} if planned else {}),
@@ -119,6 +123,11 @@ def train_stage(stage: Stage) -> dict[str, Any]:
     if ranks.any_of(stop.received is not None):  # in the last step
         raise stop.interruption()
     return done
+
+
+def _encoded(kept: KeptFeatures | None) -> dict[str, Any]:
+    """How many pictures went through the encoder in this process, and how often, where features are kept."""
+    return {"encoded": {"pictures": len(kept.encoded), "times": kept.encoded.total()}} if kept is not None else {}
 
 
 def _regions(examples: Examples) -> dict[str, Any]:
