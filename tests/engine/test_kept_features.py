@@ -6,7 +6,7 @@ from tiny_families import MAKERS, load_copy
 
 from trifacet.base.errors import TrifacetError
 from trifacet.engine.encode import SampleEncoder
-from trifacet.engine.kept_features import KeptFeatures, layers, projectors
+from trifacet.engine.kept_features import KeptFeatures, projectors, vision_layers
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import TrieScorer
 from trifacet.models.paradigms import LoraSettings, choose_trained
@@ -30,7 +30,7 @@ def batches_of(examples):
 def encoder_calls(model, family):
     """Counts the forwards of the encoder's first layer that do its work: (pictures' rows of each)."""
     calls = []
-    first = layers(model, family)[0]
+    first = vision_layers(model, family)[0]
     inside = next(module for module in first.modules() if isinstance(module, torch.nn.Linear))
     inside.register_forward_hook(lambda module, arguments, output: calls.append(1))
     return calls
@@ -58,7 +58,7 @@ def test_scores_and_gradients_are_those_without(name, family_folders, posts, pho
             assert (found[key] - one).norm() <= 1e-3 * one.norm() + 1e-6 * largest, key
     assert torch.equal(scores[1], scores[2])  # kept or made just now: the same bits
     assert projectors(model, loaded.family)
-    assert layers(model, loaded.family)
+    assert vision_layers(model, loaded.family)
     assert set(kept.encoded.values()) == {1}
 
 

@@ -66,6 +66,7 @@ def test_how_much_is_kept_does_not_decide_on_results(minimal):
     )
     assert none != some == more
     assert none == recipe_fingerprint(load_recipe(minimal))
+    assert none == recipe_fingerprint(load_recipe(minimal, ["model.memory=12GiB"]))
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------

@@ -128,6 +128,19 @@ def test_features_of_a_frozen_encoder_are_made_once_and_change_no_number(aligned
     assert "encoded" not in json.loads((usual / "done.json").read_text())
 
 
+def test_a_bound_on_memory_makes_layers_again_and_changes_no_number(aligned, capsys):
+    usual, bound = aligned("mcm"), aligned("mcm", **{"model.memory": "1TiB"})
+    assert [line["loss"] for line in log_of(bound)] == [line["loss"] for line in log_of(usual)]
+    told = json.loads((bound / "done.json").read_text())["memory"]
+    assert (told["layers"], told["made_again"]) == (1, 0)
+    tight = aligned("mcm", **{"model.memory": told["expected"] - 1})
+    assert [line["loss"] for line in log_of(tight)] == [line["loss"] for line in log_of(usual)]
+    assert json.loads((tight / "done.json").read_text())["memory"]["made_again"] == 1
+    assert "1 of 1 layers are made again" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(TrifacetError, match=r"model\.memory: mcm takes some .* lower align\.mcm\.batch_size"):
+        aligned("mcm", **{"model.memory": "1MiB"})
+
+
 def test_an_encoder_that_trains_keeps_nothing_and_says_so(aligned, capsys):
     folder = aligned("dpo", **{"model.keep_features": "1GiB"})
     assert "keep_features keeps nothing: the vision encoder trains" in " ".join(capsys.readouterr().err.split())

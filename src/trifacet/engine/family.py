@@ -141,6 +141,10 @@ class Family(Protocol):
         """With LoRA, the modules that train whole, as a copy (PEFT's ``modules_to_save``): names without their path."""
         ...
 
+    def layers(self, model: nn.Module) -> list[nn.Module]:
+        """The layers of the language model, the first one first."""
+        ...
+
     def token_wise(self, model: nn.Module) -> list[nn.Module]:
         """Modules of the language model's last layer that treat every token by itself, (..., d) to (..., e)."""
         ...

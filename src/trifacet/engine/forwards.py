@@ -48,6 +48,11 @@ def keeping_products(modules: Sequence[nn.Module]) -> Any:
     )
 
 
+def made_again(modules: Sequence[nn.Module]) -> Any:
+    """A block in which modules keep what they are given alone; all else is made again going backwards."""
+    return _replaced(modules, lambda forward: partial(checkpoint, forward, use_reentrant=False))
+
+
 def _contexts() -> Any:
     return create_selective_checkpoint_contexts(_policy)
 

@@ -92,7 +92,7 @@ class KeptFeatures:
         device = images[PIXELS].device
         parts = zip(*(known[one.key] for one in shown), strict=True)
         given = [torch.cat([part.to(device) for part in of_projector]) for of_projector in parts]
-        with left_out(layers(model, family)), _given(projectors(model, family), given):
+        with left_out(vision_layers(model, family)), _given(projectors(model, family), given):
             return family.features(model, **images)
 
     def _file(self) -> Any:
@@ -175,7 +175,7 @@ def _called(module: nn.Module) -> Iterator[nn.Module]:
         yield module
 
 
-def layers(model: nn.Module, family: Family) -> list[nn.Module]:
+def vision_layers(model: nn.Module, family: Family) -> list[nn.Module]:
     """The vision encoder's layers: the members of its lists of like modules, each of which hands on hidden states."""
     lists = [one for one in family.parts(model)["vision"].modules() if isinstance(one, nn.ModuleList)]
     return [layer for one in lists if len(set(map(type, one))) == 1 for layer in one]

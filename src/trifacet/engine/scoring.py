@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from trifacet.base.tensors import OfTensors
 from trifacet.engine.attention import SEGMENTS, flex_block_mask, visible
 from trifacet.engine.family import Family, ImageInput, core
-from trifacet.engine.forwards import feed_forward, keeping_products, left_out
+from trifacet.engine.forwards import feed_forward, keeping_products, left_out, made_again
 from trifacet.engine.kept_features import KeptFeatures, Shown
 from trifacet.engine.trie import Path, Trie, build_trie
 
@@ -234,6 +234,7 @@ class TrieScorer(nn.Module):
         if attention == "auto":
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
         self.kept = kept
+        self.made_again: list[nn.Module] = []  # layers whose inside is made again going backwards
         self._blank_images: dict[str, Tensor] | None = None
         self._read: Callable[[Tensor, Tensor], Tensor] = TokenLogps.apply  # what is wanted of logits and tokens
         self.attention: _Attention = "dense" if family.needs_dense_mask else attention
@@ -243,11 +244,21 @@ class TrieScorer(nn.Module):
     def _precision(self, device: torch.device) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(device.type, torch.bfloat16) if self.mixed_precision else contextlib.nullcontext()
 
-    def _light(self) -> contextlib.AbstractContextManager[Any]:
-        """Not where nothing is kept at all, or where whole layers are computed again."""
+    @contextlib.contextmanager
+    def _light(self) -> Iterator[None]:
+        """Where something is kept for the backward pass, and not by whole layers alone."""
         if not torch.is_grad_enabled() or core(self.model).is_activation_checkpointing:
-            return contextlib.nullcontext()
-        return keeping_products(feed_forward(core(self.model)))
+            yield
+            return
+        again = {inner for layer in self.made_again for inner in layer.modules()}
+        networks = [network for network in feed_forward(core(self.model)) if network not in again]
+        with keeping_products(networks), made_again(self.made_again):
+            yield
+
+    @property
+    def can_be_made_again(self) -> list[nn.Module]:
+        """Layers whose inside need not be kept: of the language model all but the last, whose work is done in part."""
+        return self.family.layers(self.model)[:-1]
 
     def _mask(self, batch: Batch) -> Any:
         if batch.plain_BN is not None:

@@ -185,8 +185,11 @@ class TransformersFamily:
             "language": nn.ModuleList([getattr(whole.model, self.language), whole.lm_head]),
         }
 
+    def layers(self, model: nn.Module) -> list[nn.Module]:
+        return list(getattr(core(model).model, self.language).layers)
+
     def token_wise(self, model: nn.Module) -> list[nn.Module]:
-        last = dict(getattr(core(model).model, self.language).layers[-1].named_modules())
+        last = dict(self.layers(model)[-1].named_modules())
         return [last[name] for name in ("self_attn.q_proj", "self_attn.o_proj", "mlp") if name in last]
 
     def copied(self, *, train_vision: bool) -> list[str]:

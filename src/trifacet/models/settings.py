@@ -105,6 +105,11 @@ class Model(Section):
         description="disk, such as 20GiB, on which a frozen vision encoder's features of pictures are kept, so that "
         "each is encoded once for reference, policy and all epochs (0: none)",
     )
+    memory: Size = Field(
+        0,
+        description="what a training may take of a GPU, or of this machine, such as 12GiB: as many layers as need be "
+        "are made again going backwards (0: none)",
+    )
     trie: bool = Field(True, description="score all corners in one forward; false: one by one, as a check or fallback")
     trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")
 

@@ -185,6 +185,11 @@ class Recipe(Section):
             raise ValueError(
                 "model.dtype: float16 is too narrow to train in; set bfloat16, or float32 with mixed_precision: true"
             )
+        stages = [stage for stage in (self.sft, *self.align.values()) if stage]
+        if self.model.memory and any(stage.gradient_checkpointing for stage in stages):
+            raise ValueError(
+                "model.memory says how many layers are made again, gradient_checkpointing that all are; set one of them"
+            )
         if self.rejected.resample and any(stage.reference == "cache" for stage in self.align.values()):
             raise ValueError(
                 "rejected.resample draws other rejected versions in each epoch, so reference scores cannot be cached; "
@@ -284,7 +289,7 @@ def dump_recipe(recipe: Recipe) -> str:
     return as_yaml(recipe.model_dump(mode="json"))
 
 
-_YOUNGER_OF_MODEL = ("four_bit", "keep_features")
+_YOUNGER_OF_MODEL = ("four_bit", "keep_features", "memory")
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
@@ -298,7 +303,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     values["data"]["on_bad_row"] = "stop"
     younger = [key for key in ("filter", "top_p") if getattr(recipe.generate, key) == getattr(Generation(), key)]
     values["generate"] = {key: value for key, value in values["generate"].items() if key not in younger}
-    values["model"]["keep_features"] = bool(recipe.model.keep_features)  # how much it may take decides on nothing
+    values["model"] |= {"keep_features": bool(recipe.model.keep_features), "memory": 0}  # sizes decide on no number
     values["model"] = {key: one for key, one in values["model"].items() if one or key not in _YOUNGER_OF_MODEL}
     for key in ("soft_edge", "share", "perturbation", "similarity"):
         if values["rejected"]["image"][key] == RejectedImage.model_fields[key].default:

@@ -30,6 +30,7 @@ from trifacet.training.curriculum_trainer import CurriculumTrainer
 from trifacet.training.difficulty import refuse_bad_column
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.features import kept_features
+from trifacet.training.memory import keep_within
 from trifacet.training.phase_reference import WEIGHTS as PREVIOUS
 from trifacet.training.phase_reference import PhaseReference
 from trifacet.training.planning import Planned, plan, show
@@ -76,6 +77,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         lost = similarity_drop(stage, examples)
         online = reference.online
         collator = Collator(examples, reference.logps, rows=stage.scoring.rows)
+        memory = keep_within(stage, scorer, examples, collator)
         trainer, stop = _trainer(stage, scorer, examples, collator, online, said, planned)
         step_time = StepTime()
         trainer.add_callback(step_time)
@@ -101,6 +103,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
         **_encoded(kept),
+        **memory,
         **_regions(examples),
         **lost,
         **({"curriculum": planned.facts()} if planned else {}),

@@ -1,0 +1,80 @@
+"""A training within ``model.memory``: as many of the model's layers as need be are made again going backwards.
+
+Invariant: the bound decides on time and memory alone; all processes of a run make the same layers again.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import psutil
+import torch
+
+from trifacet.base.errors import TrifacetError
+from trifacet.base.progress import console
+from trifacet.engine.memory import need
+from trifacet.engine.scoring import TrieScorer
+from trifacet.training import ranks
+from trifacet.training.examples import Collator, Examples
+from trifacet.training.stage import Stage
+
+_CONTEXT = 2**29  # bytes that CUDA and its libraries take of a GPU before any tensor
+
+
+def keep_within(stage: Stage, scorer: TrieScorer, examples: Examples, collator: Collator) -> dict[str, Any]:
+    """Choose the layers that ``scorer`` makes again; what ``done.json`` says of it, nothing where nothing is bounded.
+
+    The batch that is looked at is that of the samples with the longest texts.
+
+    Raises:
+        TrifacetError: the bound is too low for one layer at a time.
+    """
+    most = stage.scoring.model.memory
+    if not most:
+        return {}
+    device = next(scorer.parameters()).device
+    longest = sorted(range(len(examples)), key=lambda index: (-_characters(examples, index), index))
+    was_training = scorer.training
+    scorer.train()
+    with ranks.agreed():
+        batch, _ = collator([examples[index] for index in longest[: stage.settings.batch_size]])
+        found = need(scorer, batch.to(device))
+        del batch
+        gc.collect()
+        used = _in_use(device)
+        kept = found.most_kept(most - used)
+        if kept is None:
+            raise TrifacetError(
+                f"model.memory: {stage.name} takes some {_gib(used + found.with_kept(0))} even with every layer made "
+                f"again, more than {_gib(most)}; lower {stage.key}.batch_size and raise its accumulation, train "
+                "adapters (model.lora), or raise the bound"
+            )
+    scorer.train(was_training)
+    kept = min(ranks.gather(kept))
+    layers = scorer.can_be_made_again
+    scorer.made_again = layers[kept:]
+    expected = used + found.with_kept(kept)
+    if ranks.is_first():
+        console.print(
+            f"{stage.name}: {len(layers) - kept} of {len(layers)} layers are made again going backwards, to stay "
+            f"within {_gib(most)}; expected are {_gib(expected)}"
+        )
+    return {"memory": {"bound": most, "expected": expected, "layers": len(layers), "made_again": len(layers) - kept}}
+
+
+def _characters(examples: Examples, index: int) -> int:
+    sample = examples.samples[index]
+    rejected: tuple[str, ...] = getattr(sample, "rejected_responses", ())
+    return sum(map(len, (*examples.contexts(index), sample.response, *rejected)))
+
+
+def _in_use(device: torch.device) -> int:
+    """Bytes that this process holds: of the device's memory, or of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device) + _CONTEXT
+    return int(psutil.Process().memory_info().rss)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
