@@ -41,7 +41,8 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from contest.inputs import LABEL, REQUEST, SHAPES, Inputs, make_inputs
+from contest.clock import synchronised
+from contest.inputs import LABEL, REQUEST, SHAPES, Inputs, loaded_model, make_inputs
 from trifacet.base.draws import generator
 from trifacet.base.images import load_image
 from trifacet.data.records import TestSample
@@ -76,8 +77,9 @@ class Bench:
     """A model and its prompts, all of one length."""
 
     def __init__(self, inputs: Inputs, pictures: int, longest: int) -> None:
-        loaded = load_model(inputs.folder, dtype=inputs.shape.dtype, device=inputs.shape.device)
+        loaded = loaded_model(inputs)
         self.model, self.family, self.longest = loaded.model.eval(), loaded.family, longest
+        self.device = inputs.shape.device
         with torch.no_grad():  # as sharp as a trained model: a flat one draws another word for a rounding's difference
             self.model.get_output_embeddings().weight.mul_(SHARPER)
         self.encoder = SampleEncoder(self.family, prompt=REQUEST, context_label=LABEL, max_length=4096)
@@ -95,7 +97,7 @@ class Bench:
             self.encoded += len(images["pixel_values"])
             return features(model, **images)
 
-        self.family.features = counted
+        vars(self.family)["features"] = counted
 
     def write(self, contestant: str, task: Task) -> Texts:
         """The texts by (picture, draw)."""
@@ -126,14 +128,15 @@ class Bench:
 
     def _theirs(self, prompts: Sequence[Prompt], first: int, draws: Sequence[int], task: Task) -> Texts:
         config = self._config(task, len(draws))
-        ids = torch.stack([torch.from_numpy(prompt.path.tokens_L) for prompt in prompts])
+        ids = torch.stack([torch.from_numpy(prompt.path.tokens_L) for prompt in prompts]).to(self.device)
         images = [image for prompt in prompts for image in prompt.images]
         keys = [(first + row, draw) for row in range(len(prompts)) for draw in draws]
         drawing: dict[str, Any] = {}
         if task.draws > 1:
             drawing = {"logits_processor": LogitsProcessorList([_Chosen([_numbers(*key) for key in keys])])}
         with torch.no_grad():
-            features = self.family.features(self.model, **self.family.collate(images))
+            collated = {name: value.to(self.device) for name, value in self.family.collate(images).items()}
+            features = self.family.features(self.model, **collated)
             output = generate(
                 self.model, config, input_ids=ids, attention_mask=torch.ones_like(ids),
                 mm_encoder_outputs=self.family.encoded(features), **self.family.told(ids, images), **drawing,
@@ -159,7 +162,8 @@ class _Chosen(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         tokens = drawn(scores.float(), self.how, [random.random() for random in self.numbers])
-        return torch.full_like(scores, -torch.inf).scatter(1, torch.tensor(tokens)[:, None], 0.0)
+        chosen_S1 = torch.tensor(tokens, device=scores.device)[:, None]
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen_S1, 0.0)
 
 
 def _numbers(picture: int, draw: int) -> np.random.Generator:
@@ -191,26 +195,50 @@ def main() -> None:
             _compare(bench, inputs, name, task, options)
 
 
-def _compare(bench: Bench, inputs: Inputs, name: str, task: Task, options: argparse.Namespace) -> None:
-    seconds: dict[str, list[float]] = {one: [] for one in CONTESTANTS}
-    texts, encoded = {}, {}
-    for number in range(options.rounds + 1):  # the first warms up
+class Turns(NamedTuple):
+    """Of each contestant: seconds of its turns, pictures that it encoded in one, its texts."""
+
+    seconds: dict[str, list[float]]
+    encoded: dict[str, int]
+    texts: dict[str, Texts]
+
+    def ratios(self, one: str) -> list[float]:
+        """Ours to its, turn by turn."""
+        return [ours / its for ours, its in zip(self.seconds["ours"], self.seconds[one], strict=True)]
+
+    def same(self, one: str) -> float:
+        """The share of its texts that are ours, token by token."""
+        ours, its = self.texts["ours"], self.texts[one]
+        return sum(its[key] == text for key, text in ours.items()) / len(ours)
+
+
+def taking_turns(bench: Bench, task: Task, rounds: int) -> Turns:
+    """So many turns of each contestant after one that warms up, another one first in each."""
+    turns = Turns({one: [] for one in CONTESTANTS}, {}, {})
+    for number in range(rounds + 1):
         for one in [*CONTESTANTS[number % 3 :], *CONTESTANTS[: number % 3]]:
-            bench.encoded, began = 0, time.perf_counter()
-            texts[one] = bench.write(one, task)
-            seconds[one].append(time.perf_counter() - began)
-            encoded[one] = bench.encoded
-    if different := [one for one in CONTESTANTS if texts[one] != texts["ours"]]:
+            bench.encoded, began = 0, synchronised(bench.device)
+            turns.texts[one] = bench.write(one, task)
+            if number:
+                turns.seconds[one].append(synchronised(bench.device) - began)
+            turns.encoded[one] = bench.encoded
+    return turns
+
+
+def _compare(bench: Bench, inputs: Inputs, name: str, task: Task, options: argparse.Namespace) -> None:
+    turns = taking_turns(bench, task, options.rounds)
+    if different := [one for one in CONTESTANTS if turns.same(one) < 1]:
         sys.exit(f"{name}: other texts than ours by {', '.join(different)}")
     for one in CONTESTANTS:
-        ratios = [ours / theirs for ours, theirs in zip(seconds["ours"][1:], seconds[one][1:], strict=True)]
+        ratios = turns.ratios(one)
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         peak = ""
         if options.memory:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 peak = f"{pool.apply(_peak, (inputs, one, task, options)) / 2**20:.0f} MiB"
         print(
-            f"{name:<10}{one:<12}{statistics.median(seconds[one][1:]):>9.2f}  {spread:<24}{encoded[one]:>8}  {peak}",
+            f"{name:<10}{one:<12}{statistics.median(turns.seconds[one]):>9.2f}  {spread:<24}"
+            f"{turns.encoded[one]:>8}  {peak}",
             flush=True,
         )
 
@@ -224,7 +252,7 @@ def _compare_roles(inputs: Inputs, options: argparse.Namespace) -> None:
         picture = load_image(inputs.folder, names[number % len(names)]).rotate(90 * (number // len(names)))
         picture.save(root / f"{number}.png")
     how = Generation(beams=1, max_new_tokens=options.longest, batch_size=AT_A_TIME)
-    options_of = {"dtype": inputs.shape.dtype, "device": inputs.shape.device}
+    options_of: dict[str, Any] = {"dtype": inputs.shape.dtype, "device": inputs.shape.device}
 
     def written(loaded: Any, step: int, pictures: Pictures) -> list[str]:
         encoder = SampleEncoder(loaded.family, prompt=REQUEST, context_label=LABEL, max_length=4096)

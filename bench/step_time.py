@@ -3,11 +3,13 @@
     python bench/step_time.py                        # the demo's size, two minutes on two cores
     python bench/step_time.py --shape small          # 576 image tokens, vocabulary 32,064; a quarter of an hour
     python bench/step_time.py --shape gpu            # 1.6 G parameters in bfloat16; needs a GPU
+    python bench/step_time.py --shape gpu-7b         # LLaVA-1.5-7B's size, by LoRA; needs a GPU
     python bench/step_time.py --shape small --contestants trl-dpo,mcm-dpo --json out.json
     python bench/growth.py --vary terms --plot terms.png    # how the cost grows; see there
 
 All run on the same checkpoint, pairs, batch, type of weights and optimizer (AdamW, gradients clipped to 1, all weights
-trained), each in a process of its own. They take turns: only one works at a time, another one begins each round, and
+trained; at ``gpu-7b`` adapters and projector, in mixed precision, the reference being the model with its adapter off),
+each in a process of its own. They take turns: only one works at a time, another one begins each round, and
 a ratio compares turns of the same round. The machine's best matrix multiplication is measured in the same rounds.
 
 Contestants
@@ -18,14 +20,16 @@ Contestants
                          reference runs in each step; ``padding_free`` is switched off by TRL itself; Liger needs
                          Triton, hence a GPU; ``use_logits_to_keep`` is gone, the head now runs in tiles without
                          storing logits, over response tokens on a GPU and over all tokens on a CPU.
-    dpo, mdpo, mcm-dpo   Trifacet, one trie per batch
+    dpo, mdpo, mcm-dpo   Trifacet, one trie per batch (on a GPU a row per sample, as a recipe gets there)
     mcm-dpo-released     what the released code does, as a plain loop over the transformers model: eight policy and
-                         eight reference sequences in each step, logits of all positions, the joint loss
+                         eight reference sequences in each step, logits of all positions, the joint loss; on a GPU
+                         one or two samples at a time, since a batch of them does not fit
     mcm-dpo-one-by-one   Trifacet's fallback: the same scores, a row per cell
     only when named      trl-dpo-checkpointing (TRL's default: less memory, more time), trl-dpo-response-only (TRL
                          patched to run its head on response tokens on a CPU as well); and mcm-dpo with one of its
                          savings off: mcm-dpo-dense-rows (a row per sample under a dense mask),
-                         mcm-dpo-whole-last-layer, mcm-dpo-keeping-all (nothing is made again going backwards)
+                         mcm-dpo-whole-last-layer, mcm-dpo-keeping-all (nothing is made again going backwards);
+                         and mcm-dpo-flex (FlexAttention, a row per batch; needs a GPU)
 
 Before any step the run checks that all of them give the same log-probs to the same sequences (of the first batch), and
 after the last that those with the same objective had the same losses. If not, it ends without a table.

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from trifacet.engine.family import core
 
 HEAD, LANGUAGE, VISION, REFERENCE, UPDATE = "head", "language", "vision", "reference", "update"
 REGIONS = (VISION, LANGUAGE, HEAD, REFERENCE, UPDATE)
@@ -34,7 +37,7 @@ class Clock:
         self._device = device
         self._regions = [HEAD]
         self._since = 0.0
-        self._handles: list[Any] = []
+        self._undo: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begin with the head's region."""
@@ -44,8 +47,8 @@ class Clock:
     def stop(self) -> dict[str, float]:
         """Seconds per region since ``start``; removes the hooks."""
         self._tick()
-        for handle in self._handles:
-            handle.remove()
+        for undo in reversed(self._undo):
+            undo()
         return {region: self.seconds[region] for region in REGIONS}
 
     def switch(self, region: str) -> None:
@@ -60,7 +63,7 @@ class Clock:
 
     def _enter(self, region: str) -> None:
         self._tick()
-        self._regions.append(region)
+        self._regions.append(REFERENCE if self._regions[-1] == REFERENCE else region)  # all within it is part of it
 
     def _leave(self) -> None:
         self._tick()
@@ -79,11 +82,39 @@ class Clock:
             if output is not None:
                 self.on_gradient(output(returned), region)
 
-        self._handles.append(module.register_forward_pre_hook(lambda module, given: self._enter(region)))
-        self._handles.append(module.register_forward_hook(leave))
+        before = module.register_forward_pre_hook(lambda module, given: self._enter(region))
+        self._undo += [before.remove, module.register_forward_hook(leave).remove]
+
+    def watch_reference(self, contestant: Any) -> None:
+        """Time the reference that runs in a step: a model of its own, or the policy while its adapter is off."""
+        if contestant.reference_model is not None:
+            self.watch(contestant.reference_model, REFERENCE)
+        elif contestant.online_reference:
+            self._watch_adapter_off(contestant.model)
+
+    def _watch_adapter_off(self, model: Any) -> None:
+        own, switched_off = vars(model).get("disable_adapter"), model.disable_adapter
+
+        @contextmanager
+        def timed() -> Iterator[None]:
+            self._enter(REFERENCE)
+            try:
+                with switched_off():
+                    yield
+            finally:
+                self._leave()
+
+        def undo() -> None:
+            del model.disable_adapter
+            if own is not None:
+                model.disable_adapter = own
+
+        model.disable_adapter = timed
+        self._undo.append(undo)
 
     def watch_llava(self, model: Any) -> None:
         """Time the parts of a LLaVA; the vision encoder's backward begins where the projector's does."""
-        self.watch(model.model.vision_tower, VISION)
-        self.watch(model.model.multi_modal_projector, VISION, lambda output: output)
-        self.watch(model.model.language_model, LANGUAGE, lambda output: output.last_hidden_state)
+        parts = core(model).model
+        self.watch(parts.vision_tower, VISION)
+        self.watch(parts.multi_modal_projector, VISION, lambda output: output)
+        self.watch(parts.language_model, LANGUAGE, lambda output: output.last_hidden_state)

@@ -6,6 +6,7 @@ all (``turns``). Log-probs are of the initial weights until the first update.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import tempfile
 from collections.abc import Callable
@@ -15,23 +16,25 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoProcessor
 
 from contest.clock import HEAD, Clock
-from contest.inputs import LABEL, REQUEST, Inputs, Shape
+from contest.inputs import LABEL, REQUEST, Inputs, Shape, loaded_model, plain_model
 from contest.sequences import Sequence, cells_for, tensors, user_text, written_out
 from trifacet.engine import scoring
 from trifacet.engine.encode import SampleEncoder
+from trifacet.engine.family import Family
 from trifacet.engine.reference import score_batches
-from trifacet.engine.scoring import Rows, TrieScorer
-from trifacet.models.loading import load_model
+from trifacet.engine.scoring import Attention, Rows, TrieScorer
+from trifacet.models.loading import load_processor
+from trifacet.models.paradigms import LoraSettings, choose_trained
 from trifacet.preferences.facets import CHOSEN, Cell
 from trifacet.preferences.losses import objective_loss
 from trifacet.preferences.objectives import OBJECTIVES, Objective, PairTerm
 from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
-BASELINE = "trl-dpo"
+BASELINE, FLEXIBLE = "trl-dpo", "mcm-dpo-flex"
 LONGEST = 2048
 BETA = 0.1
 
@@ -39,11 +42,13 @@ BETA = 0.1
 class Contestant(Protocol):
     """One way to train.
 
-    ``reference_model`` is run inside each step where there is one; else ``reference`` scores a batch once per run.
+    Where ``online_reference``, each step scores its reference: by ``reference_model`` or, without one, by the model
+    with its adapter off. Else ``reference`` scores a batch once per run.
     """
 
     model: Any
     objective: Objective
+    online_reference: bool
     reference_model: Any  # a module or None
     clock: Clock | None
 
@@ -69,14 +74,27 @@ class Contestant(Protocol):
 
 
 class Trifacet:
-    """Ours: one trie per batch, or other ``rows``; the reference's scores are made before."""
+    """Ours; the reference's scores are made before.
 
+    Args:
+        inputs: model and pairs.
+        objective: what is trained.
+        rows: None: those that a recipe gets with this attention on this device.
+        attention: of the scorer.
+    """
+
+    online_reference = False
     reference_model: nn.Module | None = None
     clock: Clock | None = None
 
-    def __init__(self, inputs: Inputs, objective: Objective, rows: Rows) -> None:
+    def __init__(
+        self, inputs: Inputs, objective: Objective, rows: Rows | None = None, attention: Attention = "auto"
+    ) -> None:
         shape = inputs.shape
-        loaded = load_model(inputs.folder, dtype=shape.dtype, device=shape.device)
+        if rows is None:
+            in_blocks = attention in ("flex", "segments") or (attention == "auto" and shape.device == "cpu")
+            rows = "batch" if in_blocks else "sample"
+        loaded = loaded_model(inputs)
         encoder = SampleEncoder(loaded.family, prompt=REQUEST, context_label=LABEL, max_length=LONGEST)
         self.examples = Examples(
             inputs.samples,
@@ -87,8 +105,8 @@ class Trifacet:
             max_pixels=10**7,
         )
         self.collator = Collator(self.examples, rows=rows)
-        self.model, self.objective = loaded.model, objective
-        self.scorer = TrieScorer(loaded.model, loaded.family)
+        self.model, self.objective = adapted(loaded.model, loaded.family, shape), objective
+        self.scorer = TrieScorer(self.model, loaded.family, mixed_precision=shape.mixed, attention=attention)
         self.device = torch.device(shape.device)
         cells = [len(self.examples.cells(index)) for index in range(len(inputs.samples))]
         batches = [self.batch(inputs.indices(number))[0] for number in range(len(cells) // shape.batch)]
@@ -99,7 +117,8 @@ class Trifacet:
         return self.collator([self.examples[index] for index in indices])
 
     def reference(self, batch: Any) -> None:
-        list(score_batches(self.scorer, [batch[0]], self.device))
+        with adapter_off(self.model):
+            list(score_batches(self.scorer, [batch[0]], self.device))
 
     def gradients(self, batch: Any) -> float:
         seen, needed = (part.to(self.device) for part in batch)
@@ -119,22 +138,35 @@ class Trifacet:
 
 
 class Released:
-    """The released MCM-DPO's way: a forward per corner, policy and reference, logits of all positions, joint loss."""
+    """The released MCM-DPO's way: a forward per corner, policy and reference, logits of all positions, joint loss.
 
-    reference_model: nn.Module
+    Samples that do not fit beside each other (``Shape.at_once``) go one after another, their gradients added up.
+    """
+
+    online_reference = True
+    reference_model: nn.Module | None = None
     clock: Clock | None = None
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
-        self.model, self.reference_model = _plain_model(inputs), _plain_model(inputs).requires_grad_(False)
+        self.model = plain_model(inputs)
+        if inputs.shape.lora:
+            self.model = adapted(self.model, load_processor(inputs.folder), inputs.shape)
+        else:
+            self.reference_model = plain_model(inputs).requires_grad_(False)
         self.processor = AutoProcessor.from_pretrained(inputs.folder)
         self.objective = OBJECTIVES["mcm-dpo-joint"]
         self.cells = cells_for(self.objective, inputs.samples[0])
 
-    def batch(self, indices: list[int]) -> dict[Cell, dict[str, Tensor]]:
-        return {
-            cell: tensors(self.processor, self._sequences(indices, cell), self.inputs.folder) for cell in self.cells
-        }
+    def batch(self, indices: list[int]) -> list[dict[Cell, dict[str, Tensor]]]:
+        return [
+            {cell: tensors(self.processor, self._sequences(some, cell), self.inputs.folder) for cell in self.cells}
+            for some in self._parts(indices)
+        ]
+
+    def _parts(self, indices: list[int]) -> list[list[int]]:
+        size = self.inputs.shape.at_once or len(indices)
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
 
     def _sequences(self, indices: list[int], cell: Cell) -> list[Sequence]:
         return [written_out(self.processor, self.inputs.samples[index], cell) for index in indices]
@@ -142,13 +174,14 @@ class Released:
     def reference(self, batch: Any) -> None:
         raise AssertionError("the reference runs inside the step")
 
-    def _scores(self, model: nn.Module, batch: dict[Cell, dict[str, Tensor]]) -> dict[Cell, Tensor]:
+    def _scores(self, model: nn.Module, part: dict[Cell, dict[str, Tensor]]) -> dict[Cell, Tensor]:
         """Summed log-probs of each corner, (B,) each."""
-        scores = {}
-        for cell, inputs in batch.items():
-            on_device = {name: value.to(self.inputs.shape.device) for name, value in inputs.items()}
+        shape, scores = self.inputs.shape, {}
+        for cell, inputs in part.items():
+            on_device = {name: value.to(shape.device) for name, value in inputs.items()}
             labels_BL = on_device.pop("labels")[:, 1:]
-            logits_BLV = model(**on_device, use_cache=False).logits[:, :-1].float()
+            with torch.autocast(shape.device, torch.bfloat16, enabled=shape.mixed):
+                logits_BLV = model(**on_device, use_cache=False).logits[:, :-1].float()
             logps_BL = logits_BLV.log_softmax(-1).gather(-1, labels_BL.clamp(min=0)[..., None]).squeeze(-1)
             scores[cell] = (logps_BL * (labels_BL >= 0)).sum(-1)
             if self.clock is not None:
@@ -156,28 +189,32 @@ class Released:
         return scores
 
     def gradients(self, batch: Any) -> float:
-        policy = self._scores(self.model, batch)
-        with torch.no_grad():
-            reference = self._scores(self.reference_model, batch)
+        samples = [len(part[Cell(*CHOSEN)]["labels"]) for part in batch]
+        return sum(self._part(part, size / sum(samples)) for part, size in zip(batch, samples, strict=True))
+
+    def _part(self, part: dict[Cell, dict[str, Tensor]], share: float) -> float:
+        policy = self._scores(self.model, part)
+        with torch.no_grad(), adapter_off(self.model):
+            reference = self._scores(self.reference_model or self.model, part)
         ratio = {cell: policy[cell] - reference[cell] for cell in self.cells}
         terms = [term for term in self.objective.active if isinstance(term, PairTerm)]
         margins = [term.weight * (ratio[Cell(*CHOSEN)] - ratio[Cell(*term.over)]) for term in terms]
         margin_B = torch.stack(margins).sum(0)
-        loss = -logsigmoid(BETA * margin_B / sum(term.weight for term in terms)).mean()
+        loss = -logsigmoid(BETA * margin_B / sum(term.weight for term in terms)).mean() * share
         loss.backward()
         return loss.item()
 
     @torch.no_grad()
     def logps(self, indices: list[int]) -> dict[str, float]:
-        scores = self._scores(self.model, self.batch(indices))
         return {
             sequence.key: logp
-            for cell, scores_B in scores.items()
-            for sequence, logp in zip(self._sequences(indices, cell), scores_B.tolist(), strict=True)
+            for some, part in zip(self._parts(indices), self.batch(indices), strict=True)
+            for cell, scores_B in self._scores(self.model, part).items()
+            for sequence, logp in zip(self._sequences(some, cell), scores_B.tolist(), strict=True)
         }
 
     def tokens(self, batch: Any) -> int:
-        return sum(inputs["input_ids"].numel() for inputs in batch.values())
+        return sum(inputs["input_ids"].numel() for part in batch for inputs in part.values())
 
 
 class TRL:
@@ -189,6 +226,7 @@ class TRL:
         response_only: its head on response positions alone, as on a GPU; on a CPU TRL scores every position.
     """
 
+    online_reference = True
     reference_model: nn.Module | None
     clock: Clock | None = None
 
@@ -215,7 +253,7 @@ class TRL:
             output_dir=self._folder.name,
             per_device_train_batch_size=inputs.shape.batch,
             beta=BETA,
-            bf16=False,  # the weights' own type, as for all contestants; true would be mixed precision
+            bf16=inputs.shape.mixed,  # else the weights' own type, as for all contestants
             gradient_checkpointing=checkpointing,
             max_length=LONGEST,
             use_cpu=inputs.shape.device == "cpu",
@@ -223,7 +261,17 @@ class TRL:
             disable_tqdm=True,
         )
         processor = AutoProcessor.from_pretrained(inputs.folder)
-        self.trainer = DPOTrainer(_plain_model(inputs), args=settings, train_dataset=pairs, processing_class=processor)
+        full = inputs.shape.lora is None
+        self.trainer = DPOTrainer(
+            plain_model(inputs),
+            plain_model(inputs) if full and inputs.shape.made else None,  # else TRL loads it, or takes the adapter off
+            args=settings,
+            train_dataset=pairs,
+            processing_class=processor,
+            peft_config=None if full else _peft_config(inputs),
+        )
+        if inputs.shape.mixed:
+            self.trainer.accelerator.prepare_model(self.trainer.model)  # its forward is then that of mixed precision
         self.trainer.current_gradient_accumulation_steps = 1  # this and the next line: what ``train`` does first
         if checkpointing:
             self.trainer.model.gradient_checkpointing_enable()
@@ -256,9 +304,34 @@ def _key(sample: str, cell: Cell) -> str:
     return Sequence(sample, cell, "", "", "").key
 
 
-def _plain_model(inputs: Inputs) -> Any:
-    dtype = getattr(torch, inputs.shape.dtype)
-    return LlavaForConditionalGeneration.from_pretrained(inputs.folder, dtype=dtype).to(inputs.shape.device)
+def adapted(model: Any, family: Family, shape: Shape) -> Any:
+    """The model with the adapters that the shape asks for, as a recipe would put them on; else the model."""
+    if shape.lora is None:
+        return model
+    lora = shape.lora
+    torch.manual_seed(0)
+    settings = LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.targets)
+    return choose_trained(model, family, train_vision=False, lora=settings)[0]
+
+
+def adapter_off(model: Any) -> contextlib.AbstractContextManager[None]:
+    """A block in which a model with an adapter is the model without."""
+    return model.disable_adapter() if hasattr(model, "disable_adapter") else contextlib.nullcontext()
+
+
+def _peft_config(inputs: Inputs) -> Any:
+    """The same adapters for whoever puts them on itself."""
+    from peft import LoraConfig
+
+    lora = inputs.shape.lora
+    assert lora is not None
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        modules_to_save=load_processor(inputs.folder).copied(train_vision=False),
+    )
 
 
 @dataclass(frozen=True)
@@ -275,25 +348,19 @@ def first_terms(name: str, terms: int) -> Objective:
     return whole.model_copy(update={"terms": whole.terms[: terms or None]})
 
 
-def _ours(name: str, rows: Rows = "batch", *, by_default: bool = True) -> Entry:
-    return Entry(lambda inputs, terms: Trifacet(inputs, first_terms(name, terms), rows), by_default)
-
-
-def _with_dense_attention(inputs: Inputs, terms: int) -> Contestant:
-    ours = Trifacet(inputs, first_terms("mcm-dpo", terms), "sample")
-    ours.scorer = TrieScorer(ours.model, ours.scorer.family, attention="dense")
-    return ours
+def _ours(name: str, rows: Rows | None = None, attention: Attention = "auto", *, by_default: bool = True) -> Entry:
+    return Entry(lambda inputs, terms: Trifacet(inputs, first_terms(name, terms), rows, attention), by_default)
 
 
 def _with_a_whole_last_layer(inputs: Inputs, terms: int) -> Contestant:
-    ours = Trifacet(inputs, first_terms("mcm-dpo", terms), "batch")
+    ours = Trifacet(inputs, first_terms("mcm-dpo", terms))
     ours.scorer.family.token_wise = lambda model: []  # type: ignore[method-assign]
     return ours
 
 
 def _keeping_everything(inputs: Inputs, terms: int) -> Contestant:
     scoring.feed_forward = lambda model: []  # of this process
-    return Trifacet(inputs, first_terms("mcm-dpo", terms), "batch")
+    return Trifacet(inputs, first_terms("mcm-dpo", terms))
 
 
 CONTESTANTS = {
@@ -303,7 +370,8 @@ CONTESTANTS = {
     "mcm-dpo": _ours("mcm-dpo"),
     "mcm-dpo-released": Entry(lambda inputs, terms: Released(inputs)),
     "mcm-dpo-one-by-one": _ours("mcm-dpo", "path"),
-    "mcm-dpo-dense-rows": Entry(_with_dense_attention, by_default=False),
+    "mcm-dpo-dense-rows": _ours("mcm-dpo", "sample", "dense", by_default=False),
+    FLEXIBLE: _ours("mcm-dpo", attention="flex", by_default=False),
     "mcm-dpo-whole-last-layer": Entry(_with_a_whole_last_layer, by_default=False),
     "mcm-dpo-keeping-all": Entry(_keeping_everything, by_default=False),
     "trl-dpo-checkpointing": Entry(lambda inputs, terms: TRL(inputs, checkpointing=True), by_default=False),
@@ -317,6 +385,8 @@ def lacking(names: list[str], shape: Shape) -> str | None:
         return f"unknown contestant {unknown[0]!r}; known are {', '.join(CONTESTANTS)}"
     if shape.device == "cuda" and not torch.cuda.is_available():
         return f"shape {shape.name!r} needs a GPU that torch can use, and there is none; use --shape small"
+    if FLEXIBLE in names and shape.device == "cpu":
+        return f"{FLEXIBLE} needs a GPU: FlexAttention has no backward pass on a CPU"
     peers = [name for name in names if name.startswith("trl-")]
     if peers and importlib.util.find_spec("trl") is None:
         return f"{peers[0]} needs trl, which is not installed: pip install 'trifacet[bench]', or name others"

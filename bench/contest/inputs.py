@@ -6,18 +6,20 @@ draws its own and all of them score the same sequences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from transformers import LlavaForConditionalGeneration
+from transformers import AutoModelForImageTextToText, LlavaConfig, LlavaForConditionalGeneration
 
 from trifacet.data.records import PreferenceSample
-from trifacet.demo.tiny import make_tiny_llava
-from trifacet.models.settings import TinyModel
+from trifacet.demo.tiny import make_tiny_llava, tiny_config, tiny_processor
+from trifacet.models.loading import LoadedModel, load_model, load_processor
+from trifacet.models.settings import Lora, TinyModel
 from trifacet.preferences.facets import Facet
 
 REQUEST, LABEL = "Write alt-text.", "Context:"
@@ -29,7 +31,11 @@ BATCHES = 2  # different ones, so that no step repeats the one before
 class Shape:
     """Sizes of a run: the model, words of the post and of the response (a token each), samples per batch.
 
-    ``embedding`` is the number of rows of the embedding where that is more than the tokenizer's tokens.
+    ``embedding`` is the number of rows of the embedding where that is more than the tokenizer's tokens. ``lora``:
+    adapters and the projector train, else all weights. ``made``: no file holds the weights; whoever needs them makes
+    them on the device, the same ones from the same seed. ``text``: what else the language model's configuration says.
+    ``at_once``: samples per forward of what keeps every sequence whole, where a batch of them would not fit (None: the
+    batch).
     """
 
     name: str
@@ -40,6 +46,15 @@ class Shape:
     embedding: int | None = None
     dtype: str = "float32"
     device: str = "cpu"
+    lora: Lora | None = None
+    made: bool = False
+    text: Mapping[str, Any] = field(default_factory=dict)
+    at_once: int | None = None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether arithmetic is that of mixed precision: adapters are float32 over weights of bfloat16."""
+        return self.lora is not None and self.dtype == "bfloat16"
 
 
 SHAPES = {
@@ -75,6 +90,25 @@ SHAPES = {
             embedding=32_064,
             dtype="bfloat16",
             device="cuda",
+            made=True,
+            at_once=2,
+        ),
+        Shape(
+            "gpu-7b",  # as LLaVA-1.5-7B, trained as recipes/llava-1.5-7b-mcm-dpo-lora.yaml does
+            TinyModel(
+                hidden_size=4096, layers=32, heads=32, vision_hidden_size=1024, vision_layers=24, vision_heads=16,
+                image_size=336, patch_size=14, vocabulary=32_064,
+            ),
+            context=60,
+            response=25,
+            batch=2,
+            embedding=32_064,
+            dtype="bfloat16",
+            device="cuda",
+            lora=Lora(rank=64, alpha=128),
+            made=True,
+            text={"intermediate_size": 11_008, "tie_word_embeddings": False},
+            at_once=1,
         ),
     )
 }  # fmt: skip
@@ -123,8 +157,12 @@ def make_inputs(
         return name
 
     frame = f"USER: \n{REQUEST}\n{LABEL}\n ASSISTANT:"  # learned too, so that it takes few tokens
-    make_tiny_llava(shape.model, [text(4000), "\n".join(words), *[frame] * 10], folder, seed=0)
-    parameters = _finish(folder, shape)
+    texts = [text(4000), "\n".join(words), *[frame] * 10]
+    if shape.made:
+        parameters = _described(folder, shape, texts)
+    else:
+        make_tiny_llava(shape.model, texts, folder, seed=0)
+        parameters = _finish(folder, shape)
     samples = [
         PreferenceSample(
             id=str(number),
@@ -171,6 +209,39 @@ def _finish(folder: Path, shape: Shape) -> int:
     if shape.embedding is not None:
         assert model.get_input_embeddings().weight.shape[0] == model.lm_head.weight.shape[0] == shape.embedding
     return sum(weight.numel() for weight in model.parameters())
+
+
+def _described(folder: Path, shape: Shape, texts: Sequence[str]) -> int:
+    """Write processor and configuration of a model whose weights are made where they are used; how many there are."""
+    processor = tiny_processor(shape.model, texts)
+    config = tiny_config(shape.model, processor.tokenizer)
+    for key, value in {"vocab_size": shape.embedding or config.text_config.vocab_size, **shape.text}.items():
+        setattr(config.text_config, key, value)
+    config.tie_word_embeddings = config.text_config.tie_word_embeddings
+    config.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in AutoModelForImageTextToText.from_config(config).parameters())
+
+
+def plain_model(inputs: Inputs) -> Any:
+    """The transformers model of a run on its device, with the same weights each time."""
+    shape = inputs.shape
+    dtype = getattr(torch, shape.dtype)
+    if not shape.made:
+        return LlavaForConditionalGeneration.from_pretrained(inputs.folder, dtype=dtype).to(shape.device)
+    config = LlavaConfig.from_pretrained(inputs.folder)
+    torch.manual_seed(0)  # of all devices; two of one kind draw the same
+    with torch.device(shape.device):
+        return AutoModelForImageTextToText.from_config(config, dtype=dtype, attn_implementation="sdpa").eval()
+
+
+def loaded_model(inputs: Inputs) -> LoadedModel:
+    """The same as this project loads it."""
+    if not inputs.shape.made:
+        return load_model(inputs.folder, dtype=inputs.shape.dtype, device=inputs.shape.device)
+    family = load_processor(inputs.folder)
+    return LoadedModel(plain_model(inputs), family.processor, family)
 
 
 def with_model(shape: Shape, **sizes: int) -> Shape:

@@ -30,6 +30,13 @@ def peak_memory(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def forget_peak(device: str) -> None:
+    """From here on ``peak_memory`` begins with what is held now, where the device can be told so."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+
+
 def give_back(device: str) -> None:
     """Return memory that is free but kept: contestants that wait would otherwise fill the machine together."""
     gc.collect()
@@ -42,8 +49,8 @@ def give_back(device: str) -> None:
 class Multiplication:
     """The machine's speed at multiplying large square matrices, in FLOPs per second."""
 
-    def __init__(self, device: str, dtype: str) -> None:
-        self.device, self.size = device, 8192 if device == "cuda" else 2048
+    def __init__(self, device: str, dtype: str, size: int | None = None) -> None:
+        self.device, self.size = device, size or (8192 if device == "cuda" else 2048)
         generator = torch.Generator().manual_seed(0)
         left, right = (torch.randn(self.size, self.size, generator=generator) for _ in range(2))
         self.left, self.right = (matrix.to(device, getattr(torch, dtype)) for matrix in (left, right))

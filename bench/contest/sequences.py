@@ -16,6 +16,7 @@ from torch import nn
 
 from contest.inputs import LABEL, REQUEST
 from trifacet.data.records import PreferenceSample
+from trifacet.engine.family import core
 from trifacet.preferences.facets import FACETS, Cell
 from trifacet.preferences.objectives import Objective
 
@@ -94,21 +95,27 @@ def least_work(model: Any, processor: Any, sequences: list[Sequence], samples: i
     each pair of tokens that see each other, in each layer: the language model on distinct prefixes (tokens of the whole
     batch that share everything before them), the head on their response tokens, the vision encoder up to the layer
     that is read, and the projector, on each distinct image. A step takes three times the forward: the backward
-    multiplies once for the inputs' gradients and once for the weights'.
+    multiplies once for the inputs' gradients and once for the weights'. It leaves out the latter where weights are
+    frozen, the former where nothing before them trains.
     """
+    model = core(model)
     text, vision = model.config.text_config, model.config.vision_config
     places = model.config.image_seq_length
     total, distinct, pairs, read = _prefixes(processor, sequences, model.config.image_token_id, places)
     parts = model.model
-    language = 2 * _linear(parts.language_model) * distinct + 4 * text.hidden_size * text.num_hidden_layers * pairs
-    head = 2 * text.hidden_size * model.lm_head.weight.shape[0] * read
+    seeing = any(weight.requires_grad for weight in parts.vision_tower.parameters())
+    language = 2 * _products(parts.language_model) * distinct
+    language += 3 * 4 * text.hidden_size * text.num_hidden_layers * pairs
+    head = 2 * _products(model.lm_head) * read
     patches = (vision.image_size // vision.patch_size) ** 2 + 1  # the class token is one more
     layers = parts.vision_tower.encoder.layers
     layers = layers[: len(layers) + 1 + model.config.vision_feature_layer]  # counted from the end, the input included
-    image = 2 * (_linear(layers) + 3 * vision.patch_size**2 * vision.hidden_size) * patches
-    image += 4 * vision.hidden_size * len(layers) * patches**2 + 2 * _linear(parts.multi_modal_projector) * places
-    forward = language + head + image * len({sequence.image for sequence in sequences})
-    return Need(total / samples, distinct / samples, 3 * forward / samples)
+    times = 3 if seeing else 1
+    image = 2 * (_products(layers, into=seeing) + times * 3 * vision.patch_size**2 * vision.hidden_size) * patches
+    image += times * 4 * vision.hidden_size * len(layers) * patches**2
+    image += 2 * _products(parts.multi_modal_projector, into=seeing) * places
+    step = language + head + image * len({sequence.image for sequence in sequences})
+    return Need(total / samples, distinct / samples, step / samples)
 
 
 def _prefixes(processor: Any, sequences: list[Sequence], image_token: int, places: int) -> tuple[int, ...]:
@@ -134,6 +141,14 @@ def _prefixes(processor: Any, sequences: list[Sequence], image_token: int, place
     return total, len(depths), sum(depth for _, depth in depths.values()), len(read)
 
 
-def _linear(module: nn.Module) -> int:
-    """Weights of the linear layers in a module."""
-    return sum(part.weight.numel() for part in module.modules() if isinstance(part, nn.Linear))
+def _products(module: nn.Module, *, into: bool = True) -> int:
+    """Weights of the linear layers in a module, each as often as a step multiplies by it.
+
+    ``into``: gradients go on to what comes before. Copies that PEFT keeps aside do nothing.
+    """
+    layers = [
+        part.weight
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear) and "original_module" not in name.split(".")
+    ]
+    return sum(weight.numel() * (1 + into + weight.requires_grad) for weight in layers)

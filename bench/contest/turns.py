@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -21,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 from contest.clock import REFERENCE, Clock, synchronised
 from contest.contestants import CONTESTANTS, Contestant
 from contest.inputs import Inputs
-from contest.machine import Multiplication, give_back, peak_memory
+from contest.machine import Multiplication, forget_peak, give_back, peak_memory
 from contest.sequences import cells_for, least_work, written_out
 
 LEARNING_RATE = 1e-6
@@ -30,7 +31,7 @@ PEAK = "multiplication"  # the process that measures what the machine can do
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds per sample of one turn, and the loss of its step.
+    """Seconds per sample of one turn, the loss of its step, and the bytes that its process held at most until then.
 
     ``step`` is forward, backward and update without the reference and without making the batch.
     """
@@ -39,6 +40,7 @@ class Turn:
     step: float
     reference: float
     loss: float
+    peak_memory: int
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,10 @@ class Introduction:
 
 
 class Worker:
-    """A contestant with its optimizer, in its own process."""
+    """A contestant with its optimizer, in its own process unless ``inside`` another's."""
 
-    def __init__(self, name: str, inputs: Inputs, terms: int) -> None:
-        self.inputs, self.device = inputs, inputs.shape.device
+    def __init__(self, name: str, inputs: Inputs, terms: int, *, inside: bool = False) -> None:
+        self.inputs, self.device, self.inside = inputs, inputs.shape.device, inside
         start_memory = peak_memory(self.device)
         self.contestant: Contestant = CONTESTANTS[name].make(inputs, terms)
         indices = inputs.indices(0)
@@ -67,8 +69,7 @@ class Worker:
         self.weights = [weight for weight in self.contestant.model.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(self.weights, lr=LEARNING_RATE, weight_decay=0.0, fused=True)
         self.in_reference = Clock(self.device)
-        if self.contestant.reference_model is not None:
-            self.in_reference.watch(self.contestant.reference_model, REFERENCE)
+        self.in_reference.watch_reference(self.contestant)
         need = self._need(indices)
         self.introduction = Introduction(
             logps,
@@ -77,8 +78,15 @@ class Worker:
             need.total_tokens,
             need.flops,
             start_memory,
-            self.contestant.reference_model is not None,
+            self.contestant.online_reference,
         )
+        self._give_back()
+        forget_peak(self.device)  # loading is no part of a step
+
+    def _give_back(self) -> None:
+        """The next contestant needs the room; a toy leaves enough, and to look for what can go takes it longer."""
+        if not self.inside:
+            give_back(self.device)
 
     def _need(self, indices: list[int]) -> Any:
         from transformers import AutoProcessor
@@ -104,13 +112,19 @@ class Worker:
         trained = synchronised(self.device)
         inside = self.in_reference.seconds[REFERENCE]
         reference = inside
-        if self.contestant.reference_model is None:
+        if not self.contestant.online_reference:
             self.contestant.reference(batch)
             reference = synchronised(self.device) - trained
         samples = self.inputs.shape.batch
         del batch
-        give_back(self.device)  # the next contestant needs the room
-        return Turn((made - began) / samples, (trained - warm - inside) / samples, reference / samples, loss)
+        self._give_back()
+        return Turn(
+            (made - began) / samples,
+            (trained - warm - inside) / samples,
+            reference / samples,
+            loss,
+            peak_memory(self.device),
+        )
 
     def _step(self, batch: Any, clock: Clock | None = None) -> float:
         loss = self.contestant.gradients(batch)
@@ -121,32 +135,27 @@ class Worker:
         self.optimizer.zero_grad()
         return loss
 
-    def memory(self) -> int:
-        """Bytes at most so far."""
-        return peak_memory(self.device)
-
     def shares(self, number: int) -> dict[str, float]:
         """Seconds per sample of a step by region; with hooks, so it is no timing of the whole."""
         batch = self.contestant.batch(self.inputs.indices(number))
         clock = Clock(self.device)
         clock.watch_llava(self.contestant.model)
-        if self.contestant.reference_model is not None:
-            clock.watch(self.contestant.reference_model, REFERENCE)
+        clock.watch_reference(self.contestant)
         self.contestant.clock = clock
         clock.start()
         self._step(batch, clock)
         seconds = clock.stop()
         self.contestant.clock = None
         del batch
-        give_back(self.device)
+        self._give_back()
         return {region: value / self.inputs.shape.batch for region, value in seconds.items()}
 
 
 class Sprinter:
     """Measures the machine's multiplication in its own process, in every round."""
 
-    def __init__(self, inputs: Inputs) -> None:
-        self.multiplication = Multiplication(inputs.shape.device, inputs.shape.dtype)
+    def __init__(self, inputs: Inputs, size: int | None = None) -> None:
+        self.multiplication = Multiplication(inputs.shape.device, inputs.shape.dtype, size)
         self.introduction = None
 
     def turn(self, number: int) -> float:
@@ -174,6 +183,11 @@ def _work(connection: Connection, name: str, inputs: Inputs, terms: int, threads
 class FailedError(Exception):
     """A contestant's process failed or was killed."""
 
+    def in_a_line(self) -> str:
+        """What failed, and the last line that it said."""
+        first, *others = str(self).strip().splitlines()
+        return f"{first} {others[-1].strip()}" if others else first
+
 
 class Process:
     """The parent's end of a contestant."""
@@ -186,8 +200,14 @@ class Process:
         self._process.start()
         there.close()
 
-    def answer(self) -> Any:
-        """What the process says next: its introduction, then the result of each call."""
+    def answer(self, until: float | None = None) -> Any:
+        """What the process says next: its introduction, then the result of each call.
+
+        Raises:
+            FailedError: it failed, ended, or said nothing ``until`` then (as ``time.monotonic`` counts).
+        """
+        if until is not None and not self._here.poll(max(until - time.monotonic(), 0)):
+            raise FailedError(f"{self.name}: no answer in the time that there was")
         try:
             good, value = self._here.recv()
         except (EOFError, ConnectionError):
@@ -199,30 +219,65 @@ class Process:
             raise FailedError(f"{self.name} failed:\n{value}")
         return value
 
-    def call(self, method: str, *arguments: Any) -> Any:
-        """Wait for the answer: nobody else works meanwhile."""
+    def call(self, method: str, *arguments: Any, until: float | None = None) -> Any:
+        """Wait for the answer: nobody else works meanwhile. Raises as ``answer`` does."""
         with suppress(ConnectionError):  # a process that is gone is reported below
             self._here.send((method, arguments))
-        return self.answer()
+        return self.answer(until)
 
-    def end(self) -> None:
-        """Let the process go."""
+    def end(self, *, patience: float = 10) -> None:
+        """Let the process go; one that is busy for ``patience`` seconds more is ended."""
         if self._process.is_alive():
             with suppress(ConnectionError):
                 self._here.send(None)
-        self._process.join(timeout=10)
+        self._process.join(timeout=patience)
         if self._process.is_alive():
             self._process.terminate()
+            self._process.join(timeout=10)  # what it held is then free for those who go on
+
+
+class Inside:
+    """A contestant in this process, in the place of a ``Process``: at toy size, where its memory is not asked about."""
+
+    def __init__(self, name: str, inputs: Inputs, terms: int, threads: int) -> None:
+        self.name = name
+        self._worker: Any = None
+        self._make = lambda: Sprinter(inputs, 256) if name == PEAK else Worker(name, inputs, terms, inside=True)
+
+    def answer(self, until: float | None = None) -> Any:
+        """Its introduction. Raises FailedError."""
+        self._worker = self._tried(self._make)
+        return self._worker.introduction
+
+    def call(self, method: str, *arguments: Any, until: float | None = None) -> Any:
+        """What it answers. Raises FailedError."""
+        return self._tried(lambda: getattr(self._worker, method)(*arguments))
+
+    def _tried(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception:
+            raise FailedError(f"{self.name} failed:\n{traceback.format_exc()}") from None
+
+    def end(self, *, patience: float = 10) -> None:
+        """Let it go."""
+        self._worker = None
 
 
 @contextmanager
-def processes(names: list[str], inputs: Inputs, *, terms: int, threads: int) -> Iterator[dict[str, Process]]:
-    """A process per contestant and one that measures multiplication; they are ended with the block."""
-    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS=str(threads))
-    running: dict[str, Process] = {}
+def processes(
+    names: list[str], inputs: Inputs, *, terms: int, threads: int, inside: bool = False
+) -> Iterator[dict[str, Process | Inside]]:
+    """A process per contestant and one that measures multiplication; they are ended with the block.
+
+    ``inside``: no processes; all work in this one.
+    """
+    if not inside:
+        os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS=str(threads))
+    running: dict[str, Process | Inside] = {}
     try:
         for name in [*names, PEAK]:
-            running[name] = Process(name, inputs, terms, threads)
+            running[name] = (Inside if inside else Process)(name, inputs, terms, threads)
         yield running
     finally:
         for process in running.values():

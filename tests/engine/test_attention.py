@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from searching import searched
 from test_exactness import examples_of
-from torch.nn.attention.flex_attention import create_mask
+from torch.nn.attention.flex_attention import create_block_mask, create_mask
 from torch.nn.functional import scaled_dot_product_attention
 
 from trifacet.engine import scoring
@@ -80,12 +80,54 @@ def test_a_long_row_of_one_path_is_one_causal_block():
 
 
 @searched(20)
-@given(tries(longest=200))
-def test_the_flexible_mask_is_the_same_mask(ends_N):
-    ends_BN = torch.from_numpy(ends_N)[None]
-    width = len(ends_N)
-    mask = create_mask(flex_block_mask(ends_BN).mask_mod, 1, 1, width, width, device="cpu")
+@given(tries(longest=200), st.sampled_from([4, 16, 128]))
+def test_the_flexible_mask_is_the_same_mask(ends_N, block):
+    """As a function of two tokens, and in its lists of blocks that are seen in part and whole."""
+    from trifacet.engine import attention
+
+    longer_N = np.concatenate([ends_N, [len(ends_N) + 3] * 3])  # another row, less padding
+    ends_BN = torch.from_numpy(np.stack([longer_N, np.full(len(longer_N), len(longer_N))]))
+    width = len(longer_N)
+    before, attention.FLEX_BLOCK = attention.FLEX_BLOCK, block
+    try:
+        ours = flex_block_mask(ends_BN)
+    finally:
+        attention.FLEX_BLOCK = before
+    mask = create_mask(ours.mask_mod, 2, 1, width, width, device="cpu")
     assert torch.equal(mask[:, 0].bool(), visible(ends_BN))
+    torchs = create_block_mask(ours.mask_mod, 2, None, width, width, device="cpu", BLOCK_SIZE=block)
+    assert ours.shape == torchs.shape
+    for name in ("kv_num_blocks", "kv_indices", "full_kv_num_blocks", "full_kv_indices",
+                 "q_num_blocks", "q_indices", "full_q_num_blocks", "full_q_indices"):  # fmt: skip
+        assert torch.equal(getattr(ours, name), getattr(torchs, name)), name
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_flexible_attention_gives_the_scores_of_the_dense_mask(tiny, pairs, world):
+    """Forward alone: on a CPU torch has no backward of it."""
+    examples = examples_of(pairs, tiny, world, OBJECTIVES["mcm-dpo"])
+    batch = Collator(examples).seen([examples[0], examples[1]])
+    with torch.no_grad():
+        scores = {
+            (attention, mixed): TrieScorer(tiny.model, tiny.family, mixed_precision=mixed, attention=attention)(batch)
+            for mixed in (False, True)
+            for attention in ("dense", "flex")
+        }
+    assert (scores["flex", False] - scores["dense", False]).abs().max() < 1e-4
+    apart = (scores["flex", True] - scores["dense", False]).abs().max()
+    assert 0 < apart < 0.02 * scores["dense", False].abs().max()
+
+
+def test_other_masks_go_the_usual_way_under_flexible_attention(tiny):
+    """Generation and plain forwards of a model that is trained so: a mask that is no block mask is not added up."""
+    ids_BL = torch.tensor([[5, 6, 7, 8], [5, 6, 9, 1]])
+    mask_BL = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    logits = []
+    for attention in ("dense", "flex"):
+        TrieScorer(tiny.model, tiny.family, attention=attention)
+        with torch.no_grad():
+            logits.append(tiny.model(input_ids=ids_BL, attention_mask=mask_BL).logits[mask_BL.bool()])
+    assert (logits[0] - logits[1]).abs().max() < 1e-5
 
 
 def test_padding_changes_nothing_and_gives_no_nan(tiny, pairs, world):

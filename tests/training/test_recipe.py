@@ -315,6 +315,7 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.epochs=1.0"])) == fingerprint  # the default, spelled out
     assert recipe_fingerprint(load_recipe(minimal, ["align.dpo.report_to=[wandb]"])) == fingerprint
     assert recipe_fingerprint(load_recipe(minimal, ["generate.top_p=1"])) == fingerprint
+    assert recipe_fingerprint(load_recipe(minimal, ["model.attention=auto"])) == fingerprint
     for key in ("weights", "offsets", "changed_tokens"):
         assert recipe_fingerprint(load_recipe(minimal, [f"align.dpo.{key}=null"])) == fingerprint
     # runs that were begun before a key was there go on
@@ -327,6 +328,7 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
         "data.root=x",
         "rejected.image.t=500",
         "generate.top_p=0.9",
+        "model.attention=dense",
         *younger,
     ):
         assert recipe_fingerprint(load_recipe(minimal, [override])) != fingerprint

@@ -65,23 +65,11 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
     Returns:
         ``folder``.
     """
-    tokenizer = train_tokenizer(texts, spec.vocabulary)
-    processor = LlavaProcessor(
-        image_processor=LlavaImageProcessorPil(
-            size={"shortest_edge": spec.image_size},
-            crop_size={"height": spec.image_size, "width": spec.image_size},
-            do_pad=True,  # pictures that are not square lose nothing to the crop
-        ),
-        tokenizer=tokenizer,
-        patch_size=spec.patch_size,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,  # CLIP's class token, which "default" then drops
-        image_token=_IMAGE,
-        chat_template=CHAT_TEMPLATE,
-    )
+    processor = tiny_processor(spec, texts)
+    tokenizer = processor.tokenizer
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlavaForConditionalGeneration(_config(spec, tokenizer))
+        model = LlavaForConditionalGeneration(tiny_config(spec, tokenizer))
         if spec.warmup_steps:
             warm_up(model, tokenizer, spec.warmup_steps, seed, world)
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +77,23 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     return folder
+
+
+def tiny_processor(spec: TinyModel, texts: Iterable[str]) -> LlavaProcessor:
+    """The processor alone, with a tokenizer that is learned from ``texts``."""
+    return LlavaProcessor(
+        image_processor=LlavaImageProcessorPil(
+            size={"shortest_edge": spec.image_size},
+            crop_size={"height": spec.image_size, "width": spec.image_size},
+            do_pad=True,  # pictures that are not square lose nothing to the crop
+        ),
+        tokenizer=train_tokenizer(texts, spec.vocabulary),
+        patch_size=spec.patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,  # CLIP's class token, which "default" then drops
+        image_token=_IMAGE,
+        chat_template=CHAT_TEMPLATE,
+    )
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -117,7 +122,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     )
 
 
-def _config(spec: TinyModel, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
+def tiny_config(spec: TinyModel, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
+    """The model's configuration."""
     vision = CLIPVisionConfig(
         hidden_size=spec.vision_hidden_size,
         intermediate_size=4 * spec.vision_hidden_size,

@@ -11,18 +11,23 @@ Shape letters: B rows, H heads, N tokens of a row, D width of a head.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_mask
 from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 SEGMENTS = "trifacet_segments"  # the name under which transformers finds this attention
+FLEX = "trifacet_flex"
 MASKED_BLOCK = 192  # tokens: subtrees up to this size are one block with a mask
+FLEX_BLOCK = 128  # tokens: side of a block of FlexAttention's mask, torch's own choice
 
 
 class Block(NamedTuple):
@@ -53,15 +58,40 @@ def visible(ends_BN: Tensor) -> Tensor:
     return (index_N[None, None, :] <= index_N[None, :, None]) & (index_N[None, :, None] < ends_BN[:, None, :])
 
 
-def flex_block_mask(ends_BN: Tensor) -> Any:
-    """The same as a block mask of FlexAttention."""
-    from torch.nn.attention.flex_attention import create_block_mask
+def flex_block_mask(ends_BN: Tensor) -> BlockMask:
+    """The same as a block mask of FlexAttention.
+
+    Which blocks hold pairs that see each other follows from the least and the largest end of each block of keys, so no
+    matrix of tokens x tokens is built (torch's ``create_block_mask`` builds one), on whichever device it is.
+    """
 
     def sees(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
         return (k <= q) & (q < ends_BN[b, k])
 
-    rows, width = ends_BN.shape
-    return create_block_mask(sees, B=rows, H=None, Q_LEN=width, KV_LEN=width, device=str(ends_BN.device))
+    width = ends_BN.shape[1]
+    blocks = -(-width // FLEX_BLOCK)
+    beyond = blocks * FLEX_BLOCK - width
+    first_K = torch.arange(blocks, device=ends_BN.device) * FLEX_BLOCK
+    keys_BKn = torch.nn.functional.pad(ends_BN, (0, beyond)).unflatten(1, (blocks, FLEX_BLOCK))  # no query sees padding
+    before_QK = first_K[None, :] < first_K[:, None]
+    some_BQK = before_QK & (keys_BKn.amax(-1)[:, None, :] > first_K[:, None])
+    some_BQK = some_BQK | torch.eye(blocks, dtype=torch.bool, device=ends_BN.device)  # a token sees itself
+    queries_end_Q = first_K + FLEX_BLOCK
+    whole_BQK = before_QK & (keys_BKn.amin(-1)[:, None, :] >= queries_end_Q[:, None])  # never of a block cut short
+    return BlockMask.from_kv_blocks(
+        *_in_order(some_BQK & ~whole_BQK),
+        *_in_order(whole_BQK),
+        BLOCK_SIZE=FLEX_BLOCK,
+        mask_mod=sees,
+        seq_lengths=(width, width),
+    )
+
+
+def _in_order(chosen_BQK: Tensor) -> tuple[Tensor, Tensor]:
+    """How many blocks of keys are chosen for each block of queries, and the chosen ones' numbers, then the others'."""
+    chosen_B1QK = chosen_BQK[:, None].to(torch.int32)
+    numbers = torch.argsort(chosen_B1QK, dim=-1, descending=True, stable=True)
+    return chosen_B1QK.sum(-1, dtype=torch.int32), numbers.to(torch.int32)
 
 
 @lru_cache(maxsize=64)
@@ -206,5 +236,35 @@ def segment_attention_forward(
     return out.transpose(1, 2), None
 
 
+def block_mask_attention_forward(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Any,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls in each layer where tries go by FlexAttention, which is compiled on a GPU.
+
+    Any mask that is no block mask is one of generation or of a plain forward and goes the usual way. On a CPU torch has
+    no backward pass of it, and nothing is compiled.
+    """
+    if not isinstance(attention_mask, BlockMask):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
+    if dropout:
+        rows, width = query.shape[0], query.shape[2]
+        dense = create_mask(attention_mask.mask_mod, rows, None, width, width, str(query.device))
+        return sdpa_attention_forward(module, query, key, value, dense, dropout, scaling, **kwargs)
+    query, key = query.to(value.dtype), key.to(value.dtype)  # in mixed precision rotations leave float32 behind
+    plainly = torch.compiler.set_stance("force_eager") if query.device.type == "cpu" else nullcontext()
+    with plainly:
+        out, _ = flex_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    return out, None
+
+
 AttentionInterface.register(SEGMENTS, segment_attention_forward)
 AttentionMaskInterface.register(SEGMENTS, sdpa_mask)
+AttentionInterface.register(FLEX, block_mask_attention_forward)
+AttentionMaskInterface.register(FLEX, sdpa_mask)

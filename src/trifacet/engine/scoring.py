@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from trifacet.base.tensors import OfTensors
-from trifacet.engine.attention import SEGMENTS, flex_block_mask, visible
+from trifacet.engine.attention import FLEX, SEGMENTS, flex_block_mask, visible
 from trifacet.engine.family import Family, ImageInput, core
 from trifacet.engine.forwards import feed_forward, keeping_products, left_out, made_again
 from trifacet.engine.kept_features import KeptFeatures, Shown
 from trifacet.engine.trie import Path, Trie, build_trie
 
 Rows = Literal["batch", "sample", "path"]
-_Attention = Literal["auto", "segments", "dense", "flex"]
+Attention = Literal["auto", "segments", "dense", "flex"]
 TOKENS_AT_ONCE = 1024  # of a batch with a row per path: more are computed in parts, and again going backwards
 LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are computed again in the backward pass
 
@@ -213,7 +213,8 @@ class TrieScorer(nn.Module):
         family: its family.
         mixed_precision: compute in bfloat16 whatever the weights are.
         attention: ``segments`` leaves out blocks of tokens that cannot see each other (CPU), ``flex`` does so by
-            FlexAttention, ``dense`` masks; ``auto`` is segments on the CPU and dense elsewhere.
+            FlexAttention (on a CPU without gradients alone), ``dense`` masks; ``auto`` is segments on the CPU and dense
+            elsewhere.
         kept: what the vision encoder, which is frozen, made of images before (None: it runs for every batch).
     """
 
@@ -223,11 +224,11 @@ class TrieScorer(nn.Module):
         family: Family,
         *,
         mixed_precision: bool = False,
-        attention: _Attention = "auto",
+        attention: Attention = "auto",
         kept: KeptFeatures | None = None,
     ) -> None:
         super().__init__()
-        assert attention in get_args(_Attention), attention
+        assert attention in get_args(Attention), attention
         self.model = model
         self.family = family
         self.mixed_precision = mixed_precision  # here and not in the loop, so that the reference computes alike
@@ -237,8 +238,8 @@ class TrieScorer(nn.Module):
         self.made_again: list[nn.Module] = []  # layers whose inside is made again going backwards
         self._blank_images: dict[str, Tensor] | None = None
         self._read: Callable[[Tensor, Tensor], Tensor] = TokenLogps.apply  # what is wanted of logits and tokens
-        self.attention: _Attention = "dense" if family.needs_dense_mask else attention
-        names = {"segments": SEGMENTS, "flex": "flex_attention", "dense": "sdpa"}
+        self.attention: Attention = "dense" if family.needs_dense_mask else attention
+        names = {"segments": SEGMENTS, "flex": FLEX, "dense": "sdpa"}
         core(model).set_attn_implementation({"text_config": names[self.attention]})
 
     def _precision(self, device: torch.device) -> contextlib.AbstractContextManager[Any]:

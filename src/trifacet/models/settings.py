@@ -111,6 +111,11 @@ class Model(Section):
         "are made again going backwards (0: none)",
     )
     trie: bool = Field(True, description="score all corners in one forward; false: one by one, as a check or fallback")
+    attention: Literal["auto", "dense", "flex", "segments"] = Field(
+        "auto",
+        description="attention over a trie: dense (under a mask), flex (FlexAttention, a GPU) or segments (in blocks, "
+        "on the CPU); auto is segments on the CPU, else dense",
+    )
     trust_remote_code: bool = Field(False, description="run code that comes with the checkpoint: only if you trust it")
 
     @model_validator(mode="before")

@@ -289,9 +289,6 @@ def dump_recipe(recipe: Recipe) -> str:
     return as_yaml(recipe.model_dump(mode="json"))
 
 
-_YOUNGER_OF_MODEL = ("four_bit", "keep_features", "memory")
-
-
 def recipe_fingerprint(recipe: Recipe) -> str:
     """SHA-256 of all that decides a run's results; the output folder does not.
 
@@ -304,7 +301,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     younger = [key for key in ("filter", "top_p") if getattr(recipe.generate, key) == getattr(Generation(), key)]
     values["generate"] = {key: value for key, value in values["generate"].items() if key not in younger}
     values["model"] |= {"keep_features": bool(recipe.model.keep_features), "memory": 0}  # sizes decide on no number
-    values["model"] = {key: one for key, one in values["model"].items() if one or key not in _YOUNGER_OF_MODEL}
+    silent = [("four_bit", False), ("attention", "auto"), ("keep_features", False), ("memory", 0)]
+    values["model"] = {key: value for key, value in values["model"].items() if (key, value) not in silent}
     for key in ("soft_edge", "share", "perturbation", "similarity"):
         if values["rejected"]["image"][key] == RejectedImage.model_fields[key].default:
             del values["rejected"]["image"][key]

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from trifacet.base.errors import TrifacetError
 from trifacet.data.settings import Split
 from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.engine.encode import SampleEncoder
@@ -34,6 +35,7 @@ from trifacet.training.pictures import Rejection
 from trifacet.training.recipe import Align, Recipe, Supervised
 
 REGIONS = "regions"  # the folder of a run's own
+NO_FLEX_BACKWARD = ("cpu", "mps")  # devices
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,18 @@ class Scoring:
         return load_for(self.model, checkpoint)
 
     def scorer(self, model: nn.Module, family: Family, kept: KeptFeatures | None = None) -> TrieScorer:
-        """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision."""
-        return TrieScorer(model, family, mixed_precision=self.is_mixed, kept=kept)
+        """Adapters are kept in float32, so over a bfloat16 base the arithmetic is that of mixed precision.
+
+        Raises:
+            TrifacetError: the family needs a dense mask, and the recipe asks for other attention.
+        """
+        asked = self.model.attention
+        if family.needs_dense_mask and asked in ("flex", "segments"):
+            raise TrifacetError(
+                f"model.attention: {asked} knows causal masks alone, and tokens of an image of {family.name} see each "
+                "other; set dense, or leave it out"
+            )
+        return TrieScorer(model, family, mixed_precision=self.is_mixed, attention=asked, kept=kept)
 
     @property
     def is_mixed(self) -> bool:
@@ -71,13 +83,23 @@ class Scoring:
 def scoring_of(model: Model, *, in_batch: bool) -> Scoring:
     """As the recipe's section says; ``in_batch``: members of a batch lend each other pictures.
 
-    Off the CPU attention is dense, and one row for a whole batch would be mostly pairs that cannot see each other; it
-    pays where members of a batch lend each other pictures.
+    Under dense attention one row for a whole batch would be mostly pairs that cannot see each other; it pays where
+    members of a batch lend each other pictures. Attention that leaves these pairs out takes the batch as one row.
+
+    Raises:
+        TrifacetError: a device that is not there, or attention that it does not have.
     """
+    device = pick_device(model.device).type
+    if model.attention == "segments" and device != "cpu":
+        raise TrifacetError(f"model.attention: segments is for the CPU, and the device is {device}; set flex, or auto")
+    if model.attention == "flex" and device in NO_FLEX_BACKWARD:
+        raise TrifacetError(
+            f"model.attention: flex needs a GPU, since FlexAttention has no backward pass on {device}; leave it out"
+        )
     if not model.trie:
         return Scoring(model, "path")
-    on_cpu = pick_device(model.device).type == "cpu"
-    return Scoring(model, "batch" if on_cpu or in_batch else "sample")
+    leaves_out = model.attention in ("flex", "segments") or (model.attention == "auto" and device == "cpu")
+    return Scoring(model, "batch" if leaves_out or in_batch else "sample")
 
 
 def load_for(model: Model, checkpoint: str | Path, *, to_train: bool = True) -> LoadedModel:
