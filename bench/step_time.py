@@ -2,6 +2,7 @@
 
     python bench/step_time.py                        # the demo's size, two minutes on two cores
     python bench/step_time.py --shape small          # 576 image tokens, vocabulary 32,064; a quarter of an hour
+    python bench/step_time.py --shape long-prompt    # post of 1,024 words, response of 64; long-response: 256, 1,024
     python bench/step_time.py --shape gpu            # 1.6 G parameters in bfloat16; needs a GPU
     python bench/step_time.py --shape gpu-7b         # LLaVA-1.5-7B's size, by LoRA; needs a GPU
     python bench/step_time.py --shape small --contestants trl-dpo,mcm-dpo --json out.json

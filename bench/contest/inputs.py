@@ -78,6 +78,28 @@ SHAPES = {
             batch=2,
             embedding=32_064,
         ),
+        Shape(  # texts as long as where flash-pref 0.1.1 reports DPO; a larger head would be most of the model
+            "long-prompt",
+            TinyModel(
+                hidden_size=384, layers=8, heads=6, vision_hidden_size=192, vision_layers=3, vision_heads=3,
+                image_size=112, patch_size=14, vocabulary=8_000,
+            ),
+            context=1024,
+            response=64,
+            batch=2,
+            embedding=8_000,
+        ),
+        Shape(
+            "long-response",
+            TinyModel(
+                hidden_size=384, layers=8, heads=6, vision_hidden_size=192, vision_layers=3, vision_heads=3,
+                image_size=112, patch_size=14, vocabulary=8_000,
+            ),
+            context=256,
+            response=1024,
+            batch=2,
+            embedding=8_000,
+        ),
         Shape(
             "gpu",
             TinyModel(

@@ -14,7 +14,7 @@ from trifacet.preferences.objectives import OBJECTIVES
 from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
-NAMED = [name for name in OBJECTIVES if name != "sft"]
+NAMED = [name for name, one in OBJECTIVES.items() if name != "sft" and not one.beside]  # that: test_beside.py
 
 
 def examples_of(pairs, loaded, world, objective, **options):

@@ -318,6 +318,8 @@ def test_the_fingerprint_ignores_the_output_folder_alone(minimal):
     assert recipe_fingerprint(load_recipe(minimal, ["model.attention=auto"])) == fingerprint
     for key in ("weights", "offsets", "changed_tokens"):
         assert recipe_fingerprint(load_recipe(minimal, [f"align.dpo.{key}=null"])) == fingerprint
+    own = [f"align.dpo.objective={{base: dpo{beside}}}" for beside in ("", ", beside: false")]
+    assert len({recipe_fingerprint(load_recipe(minimal, [one])) for one in own}) == 1
     # runs that were begun before a key was there go on
     assert fingerprint == "b6de755e545f49622d0afe743368fadb3a144d3a470c1e16596d417159080977"
     younger = ("align.dpo.offsets={rpo: 0.1}", "align.dpo.changed_tokens={}", "align.dpo.weights={rpo: 2}")

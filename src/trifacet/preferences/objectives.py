@@ -149,12 +149,16 @@ class Objective(Section):
 
     ``combine`` is ``separate`` (the sum of weighted losses; MCM-DPO's paper, eq. 2) or ``joint`` (one link over the
     weighted mean of the pair terms' margins; MCM-DPO's released code). Lists, anchors and NLL terms are added in both.
+
+    ``beside``: the rejected context is no other post, but the same prompt with chosen and rejected image shown together
+    and an instruction which of them is meant: the one that the corner's image is.
     """
 
     name: str = Field(min_length=1)
     beta: float = Field(0.1, gt=0, le=_MOST)
     combine: Literal["separate", "joint"] = "separate"
     link: Link = Link.SIGMOID  # of the joint form
+    beside: bool = False
     terms: tuple[Term, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -164,6 +168,8 @@ class Objective(Section):
             raise ValueError(f"two terms are named {min(doubled)!r}; give each its own name")
         if not any(term.weight for term in self.terms):
             raise ValueError("every term has weight 0; give at least one a weight above 0")
+        if self.beside and Facet.CONTEXT not in self.rejected_facets:
+            raise ValueError("'beside' is what rejecting the context means, and no term does; leave it out or add one")
         if self.combine == "separate" and self.link is not Link.SIGMOID:
             raise ValueError("'link' of the objective is for combine: joint; set the link of each term instead")
         if self.combine == "joint":
@@ -186,8 +192,9 @@ class Objective(Section):
 
     @cached_property
     def rejected_facets(self) -> tuple[Facet, ...]:
-        """The facets of which some term needs a rejected version."""
-        return tuple(facet for facet in FACETS if any(facet in corner.rejected for corner in self.corners))
+        """The facets of which some term needs a rejected version, if only to show it beside the chosen one."""
+        found = {facet for corner in self.corners for facet in corner.rejected}
+        return tuple(facet for facet in FACETS if facet in found or (self.beside and facet is Facet.IMAGE))
 
     @cached_property
     def has_lists(self) -> bool:
@@ -198,6 +205,11 @@ class Objective(Section):
     def needs_reference(self) -> bool:
         """Whether any term uses the reference model's log-probs."""
         return any(not isinstance(term, NLLTerm) for term in self.active)
+
+    @cached_property
+    def is_mean_over_samples(self) -> bool:
+        """Whether the loss of a batch is the mean of its samples' losses, so that who is with whom does not matter."""
+        return not any(isinstance(term, NLLTerm) and term.mean_over == "tokens" for term in self.active)
 
     def cells(self, versions: dict[Facet, int]) -> list[Cell]:
         """The cells to be scored for a sample with so many rejected versions of each facet, in a fixed order."""
@@ -246,6 +258,17 @@ GROUPS = {  # short names of terms: MCM-DPO's paper weighs three groups, MFPO's 
     "margin": ("anchor",),
 }
 _ANCHOR = {"name": "anchor", "kind": "anchor"}
+
+
+def _in_context(name: str, corner: str, over: str, weight: float) -> list[dict[str, Any]]:
+    """A pair and the anchor of its preferred corner, weighed alike."""
+    return [
+        {"name": name, "preferred": corner, "over": over, "weight": weight},
+        {"name": f"{name}-anchor", "kind": "anchor", "corner": corner, "weight": weight},
+    ]
+
+
+_SINGLE, _MULTI = 1.75 / 4, 0.75 / 4  # IC-VCO's released weights: a mean over two pairs each, and over the branches
 _NAMED: dict[str, dict[str, Any]] = {
     "sft": {"terms": [{"name": "nll", "kind": "nll", "mean_over": "tokens"}]},
     "dpo": {"terms": _SEVEN[:1]},
@@ -254,6 +277,15 @@ _NAMED: dict[str, dict[str, Any]] = {
     "mcm-dpo": {"terms": _SEVEN},
     "mcm-dpo-joint": {"terms": _SEVEN, "combine": "joint"},
     "mcm-dpo-anchored": {"terms": [*_SEVEN, _ANCHOR]},
+    "ic-vco": {
+        "beside": True,
+        "terms": [
+            *_in_context("single", "chosen", "response", _SINGLE),
+            *_in_context("single-other", "image+response", "image", _SINGLE),
+            *_in_context("multi", "context", "context+response", _MULTI),
+            *_in_context("multi-other", "image+context+response", "image+context", _MULTI),
+        ],
+    },
 }
 OBJECTIVES: dict[str, Objective] = {
     name: Objective.model_validate({"name": name, **definition}) for name, definition in _NAMED.items()

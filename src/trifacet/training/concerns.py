@@ -27,7 +27,8 @@ def concerns(objective: Objective, without: Mapping[Facet, int], lost: Mapping[s
     for facet, count in without.items():
         if count <= FEW * samples:
             continue
-        terms = [term.name for term in objective.active if any(facet in corner.rejected for corner in term.corners)]
+        shown = {facet, Facet.CONTEXT} if objective.beside and facet is Facet.IMAGE else {facet}
+        terms = [one.name for one in objective.active if any(shown & {*corner.rejected} for corner in one.corners)]
         none = count == samples
         have = "none of the samples has" if none else f"{count} of {samples} samples lack"
         said.append(

@@ -35,6 +35,7 @@ from trifacet.preferences.losses import make_plan
 from trifacet.preferences.objectives import Objective
 from trifacet.preferences.rejected.samples import partners, rejected_contexts
 from trifacet.training.batches import Groups, LossInputs
+from trifacet.training.beside import INSTRUCTION, paths_beside, rejected_comes_first
 from trifacet.training.pictures import Drawn, Pictures, Rejection
 
 _EQUAL = "replace it, or leave such rows out with data.on_bad_row: skip"
@@ -98,6 +99,7 @@ class Examples(Dataset[Example]):
         self.epoch = 0
         self.without: Counter[Facet] = Counter()  # samples without a facet that the objective rejects; of ``check``
         self._contexts = [sample.context for sample in samples]
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     def set_epoch(self, epoch: int) -> None:
         """The loader's notice of a new epoch; it matters only when rejected versions are drawn anew."""
@@ -120,7 +122,7 @@ class Examples(Dataset[Example]):
     def _example(self, index: int, sample: SupervisedSample | PreferenceSample) -> Example:
         """The versions of the described image come first in the list, the pictures shown beside each of them last."""
         contexts = self.contexts(index)
-        responses = self._responses(sample)
+        responses = self.responses(sample)
         described, beside = self.image_versions(index), self.further_images(index)
         images = [*described, *beside]
         versions = {
@@ -132,7 +134,13 @@ class Examples(Dataset[Example]):
         shown = [[version, *range(len(described), len(images))] for version in range(len(described))] or [[]]
         asked = self.encoder.asked(sample)
         changes = self.changes(sample)
-        paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells, changes)
+        if versions[Facet.CONTEXT] and self.objective.beside:
+            first = rejected_comes_first(self.rejection.seed, sample.id)
+            paths, cut = paths_beside(
+                self.encoder, asked, sample.context, responses, images, cells, changes, rejected_first=first
+            )
+        else:
+            paths, cut = self.encoder.paths(asked, contexts, responses, images, shown, cells, changes)
         drawn_anew = self.rejection.resample and self.makes_images(index)
         passing = tuple(range(1, len(described))) if drawn_anew else ()
         return Example(index, Encoded(tuple(paths), tuple(images), passing), versions, cut)
@@ -161,12 +169,18 @@ class Examples(Dataset[Example]):
     def versions(self, index: int) -> dict[Facet, int]:
         """How many rejected versions of each facet the sample has, without opening an image."""
         sample = self.samples[index]
-        given = len(self._given_images(sample))
+        given = len(self.given_images(sample))
         rejects_image = Facet.IMAGE in self.objective.rejected_facets and sample.image is not None
+        if self.objective.beside and rejects_image and (given or self.rejection.image_versions) > 1:
+            raise DataError(
+                f"objective {self.objective.name!r} shows one rejected image beside the chosen one, not several",
+                fix="keep one, and set rejected.image.versions: 1",
+                field="rejected_images",
+            )
         return {
             Facet.IMAGE: (given or self.rejection.image_versions) if rejects_image else 0,
             Facet.CONTEXT: len(self.contexts(index)) - 1,
-            Facet.RESPONSE: len(self._responses(sample)) - 1,
+            Facet.RESPONSE: len(self.responses(sample)) - 1,
         }
 
     def cells(self, index: int) -> list[Cell]:
@@ -188,7 +202,11 @@ class Examples(Dataset[Example]):
             with self._naming(index):
                 self.changes(sample)
                 versions = self.versions(index)
-                self.without.update(facet for facet in self.objective.rejected_facets if not versions[facet])
+                self.without.update(
+                    facet
+                    for facet in self.objective.rejected_facets
+                    if not versions[facet] and not (self.objective.beside and facet is Facet.CONTEXT)
+                )
                 if not self.objective.cells(versions):
                     lacking = " and ".join(
                         what for what, there in (("image", sample.image), ("post", sample.context.strip())) if not there
@@ -206,13 +224,20 @@ class Examples(Dataset[Example]):
         for field, names in (
             ("image", sample.pictures[:1]),
             ("more_images", sample.more_images),
-            ("rejected_images", self._given_images(sample)),
+            ("rejected_images", self.given_images(sample)),
         ):
             for name in names:
                 with self._naming(index, field):
-                    facts = check_image(self.images, name, max_pixels=self.max_pixels)
+                    size = self.size(name)
                     if field == "image" and self.makes_images(index):
-                        self.pictures.check_mask(index, (facts.width, facts.height))
+                        self.pictures.check_mask(index, size)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Width and height of an image by its header, which is read once. Raises DataError as ``check_image`` does."""
+        if name not in self._sizes:
+            facts = check_image(self.images, name, max_pixels=self.max_pixels)
+            self._sizes[name] = facts.width, facts.height
+        return self._sizes[name]
 
     def refuse_equal(self, index: int) -> None:
         """Raise DataError where the data reject what they choose, as ``trifacet data check`` does: no term learns."""
@@ -234,9 +259,12 @@ class Examples(Dataset[Example]):
     def contexts(self, index: int) -> list[str]:
         """The chosen context, then the rejected ones that the objective asks for.
 
-        A sample without a post has none: its terms that reject the context are left out.
+        A sample without a post has none: its terms that reject the context are left out. Where the objective has the
+        images beside each other it is the same post again, for a sample with an image.
         """
         sample = self.samples[index]
+        if self.objective.beside:
+            return [sample.context] * (1 if sample.image is None else 2)
         if Facet.CONTEXT not in self.objective.rejected_facets or not sample.context.strip():
             return [sample.context]
         if isinstance(sample, PreferenceSample) and sample.rejected_contexts:
@@ -262,7 +290,8 @@ class Examples(Dataset[Example]):
         group = self.groups.from_here(index)
         return [group[place] for place in partners([contents[one] or "" for one in group], versions, beside=beside)]
 
-    def _responses(self, sample: SupervisedSample | PreferenceSample) -> list[str]:
+    def responses(self, sample: SupervisedSample | PreferenceSample) -> list[str]:
+        """The chosen response, then the rejected ones that the objective asks for."""
         if Facet.RESPONSE not in self.objective.rejected_facets:
             return [sample.response]
         rejected = sample.rejected_responses if isinstance(sample, PreferenceSample) else ()
@@ -290,7 +319,7 @@ class Examples(Dataset[Example]):
         versions = [family.read(chosen)]
         if Facet.IMAGE not in self.objective.rejected_facets:
             return versions
-        if given := self._given_images(sample):
+        if given := self.given_images(sample):
             return versions + [family.read(self.pictures.load(name, index, "rejected_images")) for name in given]
         return versions + self.pictures.made(index, chosen, versions[0])
 
@@ -311,9 +340,9 @@ class Examples(Dataset[Example]):
         """Whether the strategy makes the sample's rejected images."""
         sample = self.samples[index]
         rejects = Facet.IMAGE in self.objective.rejected_facets and sample.image is not None
-        return rejects and not self._given_images(sample)
+        return rejects and not self.given_images(sample)
 
-    def _given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
+    def given_images(self, sample: SupervisedSample | PreferenceSample) -> tuple[str, ...]:
         """The rejected images that the data give, where the objective asks for any."""
         wanted = Facet.IMAGE in self.objective.rejected_facets
         return sample.rejected_images if wanted and isinstance(sample, PreferenceSample) else ()
@@ -352,6 +381,7 @@ class Examples(Dataset[Example]):
             "versions": [rejection.image_versions, rejection.context_versions],
             "seed": rejection.seed,
             **self.pictures.fingerprint(),
+            **({"beside": INSTRUCTION} if self.objective.beside else {}),
             **({"in batches of": self.groups.size} if self.groups else {}),
             **({"parts": text_digest(str(self.groups.parts))} if self.groups and self.groups.parts else {}),
         }

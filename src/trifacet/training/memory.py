@@ -16,6 +16,7 @@ from trifacet.base.progress import console
 from trifacet.engine.memory import need
 from trifacet.engine.scoring import TrieScorer
 from trifacet.training import ranks
+from trifacet.training.balance import sample_costs
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.stage import Stage
 
@@ -25,7 +26,7 @@ _CONTEXT = 2**29  # bytes that CUDA and its libraries take of a GPU before any t
 def keep_within(stage: Stage, scorer: TrieScorer, examples: Examples, collator: Collator) -> dict[str, Any]:
     """Choose the layers that ``scorer`` makes again; what ``done.json`` says of it, nothing where nothing is bounded.
 
-    The batch that is looked at is that of the samples with the longest texts.
+    The batch that is looked at is that of the samples with most tokens.
 
     Raises:
         TrifacetError: the bound is too low for one layer at a time.
@@ -34,7 +35,8 @@ def keep_within(stage: Stage, scorer: TrieScorer, examples: Examples, collator: 
     if not most:
         return {}
     device = next(scorer.parameters()).device
-    longest = sorted(range(len(examples)), key=lambda index: (-_characters(examples, index), index))
+    costs = sample_costs(examples, collator.rows)
+    longest = sorted(range(len(examples)), key=lambda index: (-costs[index], index))
     was_training = scorer.training
     scorer.train()
     with ranks.agreed():
@@ -61,12 +63,6 @@ def keep_within(stage: Stage, scorer: TrieScorer, examples: Examples, collator: 
             f"within {_gib(most)}; expected are {_gib(expected)}"
         )
     return {"memory": {"bound": most, "expected": expected, "layers": len(layers), "made_again": len(layers) - kept}}
-
-
-def _characters(examples: Examples, index: int) -> int:
-    sample = examples.samples[index]
-    rejected: tuple[str, ...] = getattr(sample, "rejected_responses", ())
-    return sum(map(len, (*examples.contexts(index), sample.response, *rejected)))
 
 
 def _in_use(device: torch.device) -> int:

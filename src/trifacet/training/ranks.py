@@ -201,14 +201,17 @@ class ShareOfBatches(BatchSampler):
             yield batch[:1]
 
 
-def shared(loader: Any, batches: BatchSampler | None = None) -> Any:
-    """``loader``, as accelerate has prepared it for one process of several, with this process's ``ShareOfBatches``.
+def batches_of(loader: Any) -> BatchSampler:
+    """The batches of all processes, of a loader that accelerate has prepared for this one."""
+    found: BatchSampler = loader.batch_sampler if _waiting is None else loader.batch_sampler.batch_sampler
+    return found
 
-    ``batches``: what all processes share instead of the loader's own batches.
-    """
+
+def shared(loader: Any, batches: BatchSampler) -> Any:
+    """``loader``, as accelerate has prepared it for this process, with its ``ShareOfBatches`` of ``batches``."""
     if _waiting is not None:
-        batches = ShareOfBatches(batches or loader.batch_sampler.batch_sampler, rank(), count())
-    if batches is None:
+        batches = ShareOfBatches(batches, rank(), count())
+    if batches is loader.batch_sampler:
         return loader
     kept = ("num_workers", "collate_fn", "pin_memory", "worker_init_fn", "prefetch_factor", "persistent_workers")
     return DataLoaderShard(

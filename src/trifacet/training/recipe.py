@@ -322,4 +322,12 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for stage in values["align"].values():
         for key in [key for key in ("weights", "offsets", "changed_tokens", "curriculum") if stage[key] is None]:
             del stage[key]
+        stage["objective"] = _as_it_was(stage["objective"])
     return text_digest(as_yaml(values))
+
+
+def _as_it_was(objective: str | dict[str, Any]) -> str | dict[str, Any]:
+    """A stage's objective without the keys that are younger than the first runs, where they say nothing."""
+    if isinstance(objective, str):
+        return objective
+    return {key: value for key, value in objective.items() if (key, value) != ("beside", False)}

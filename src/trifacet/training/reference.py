@@ -127,7 +127,8 @@ def reference_scores(
         return Reference(online=OnlineReference(scoring.scorer(frozen, scorer.family, scorer.kept)))
     corners = "-".join(str(corner) for corner in examples.objective.corners)
     everything = len(examples.objective.corners) == len(CORNERS)
-    name = f"{start.name}-{'all' if everything else corners}"
+    beside = "-beside" if examples.objective.beside else ""
+    name = f"{start.name}-{'all' if everything else corners}{beside}"
     known = kept_scores(stage, examples, scorer, weights, name, entropies=entropies)
     return Reference(known.logps, entropies=known.entropies)
 

@@ -29,6 +29,7 @@ from trifacet.engine.scoring import Batch, TrieScorer
 from trifacet.preferences.losses import facet_balance, objective_loss
 from trifacet.preferences.objectives import Objective
 from trifacet.training import ranks
+from trifacet.training.balance import BalancedSteps, sample_costs
 from trifacet.training.batches import GroupSampler, LossInputs
 from trifacet.training.checkpoints import seal
 from trifacet.training.examples import Collator, Examples
@@ -46,6 +47,7 @@ class LatticeTrainer(Trainer):
     ) -> None:
         self.reference_scorer: Any = options.pop("reference_scorer", None)
         self.objective: Objective = examples.objective
+        self.rows = collator.rows
         self.cut: set[int] = set()  # samples whose post was cut
         self.notes: dict[str, str] = {}  # what else a checkpoint says of itself
         self._step_samples: list[int] = []  # of the forwards since the last optimizer step
@@ -82,11 +84,26 @@ class LatticeTrainer(Trainer):
         return data.to(self.args.device) if isinstance(data, OfTensors) else super()._prepare_input(data)
 
     def get_train_dataloader(self) -> Any:
-        """The batches of one process, shared out among the processes there are."""
+        """The part of all batches that is this process's, those of a step balanced."""
         loader: Any = super().get_train_dataloader()
         inner = loader.base_dataloader  # accelerate wraps the one that starts the workers
         inner.worker_init_fn = OutliveSignal(inner.worker_init_fn)
-        return ranks.shared(loader, self._own_batches())
+        batches = self._own_batches() or ranks.batches_of(loader)
+        return ranks.shared(loader, self._balanced(batches))
+
+    def _balanced(self, batches: BatchSampler) -> BatchSampler:
+        """Batches of all processes, step by step such that these wait little for each other, where that can be.
+
+        Batches exchange members whatever the number of processes, so that one process takes the way of several.
+        """
+        forwards = self.args.gradient_accumulation_steps * ranks.count()
+        mixes = self.objective.is_mean_over_samples and self.train_dataset.groups is None
+        if forwards == 1 or (ranks.count() == 1 and not mixes):
+            return batches
+        costs = sample_costs(self.train_dataset, self.rows)
+        return BalancedSteps(
+            batches, costs, forwards=forwards, ranks=ranks.count(), mixes=mixes, one_row=self.rows == "batch"
+        )
 
     def _own_batches(self) -> BatchSampler | None:
         """The batches of all processes, where they are not the loader's own."""
