@@ -61,6 +61,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from contest.contestants import CONTESTANTS, lacking
@@ -79,9 +80,12 @@ def main() -> None:
     default = [name for name, entry in CONTESTANTS.items() if entry.by_default]
     parser.add_argument("--contestants", default=",".join(default), help=f"some of {', '.join(CONTESTANTS)}")
     parser.add_argument("--in-batch", action="store_true", help="rejected images and contexts: those of batch mates")
+    parser.add_argument("--frozen-encoder", action="store_true", help="the vision encoder trains in none")
+    parser.add_argument("--bf16", action="store_true", help="arithmetic in bfloat16 over weights of float32, in all")
     parser.add_argument("--json", metavar="PATH", help="also write the figures as JSON")
     options = parser.parse_args()
-    shape, names = SHAPES[options.shape], options.contestants.split(",")
+    trained = {"frozen": options.frozen_encoder, "bf16": options.bf16}
+    shape, names = replace(SHAPES[options.shape], **trained), options.contestants.split(",")
     if problem := lacking(names, shape):
         parser.error(problem)
     if min(options.rounds, options.epochs, options.threads) < 1:

@@ -24,6 +24,7 @@ from contest.sequences import Sequence, cells_for, tensors, user_text, written_o
 from trifacet.engine import scoring
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.family import Family
+from trifacet.engine.kept_features import KeptFeatures
 from trifacet.engine.reference import score_batches
 from trifacet.engine.scoring import Attention, Rows, TrieScorer
 from trifacet.models.loading import load_processor
@@ -35,6 +36,7 @@ from trifacet.preferences.rejected.images import image_strategy
 from trifacet.training.examples import Collator, Examples, Rejection
 
 BASELINE, FLEXIBLE = "trl-dpo", "mcm-dpo-flex"
+KEEPING, KEPT = "-keeping", 2**32  # of names: contestants that keep a frozen encoder's features; bytes
 LONGEST = 2048
 BETA = 0.1
 
@@ -305,8 +307,9 @@ def _key(sample: str, cell: Cell) -> str:
 
 
 def adapted(model: Any, family: Family, shape: Shape) -> Any:
-    """The model with the adapters that the shape asks for, as a recipe would put them on; else the model."""
+    """The model with what the shape trains, as a recipe would have it: all, all but the vision encoder, or adapters."""
     if shape.lora is None:
+        family.parts(model)["vision"].requires_grad_(not shape.frozen)
         return model
     lora = shape.lora
     torch.manual_seed(0)
@@ -352,6 +355,15 @@ def _ours(name: str, rows: Rows | None = None, attention: Attention = "auto", *,
     return Entry(lambda inputs, terms: Trifacet(inputs, first_terms(name, terms), rows, attention), by_default)
 
 
+def _keeping_features(name: str) -> Entry:
+    def make(inputs: Inputs, terms: int) -> Contestant:
+        ours = Trifacet(inputs, first_terms(name, terms))
+        ours.scorer.kept = KeptFeatures(inputs.folder / f"features-of-{name}", KEPT)
+        return ours
+
+    return Entry(make, by_default=False)
+
+
 def _with_a_whole_last_layer(inputs: Inputs, terms: int) -> Contestant:
     ours = Trifacet(inputs, first_terms("mcm-dpo", terms))
     ours.scorer.family.token_wise = lambda model: []  # type: ignore[method-assign]
@@ -374,6 +386,7 @@ CONTESTANTS = {
     FLEXIBLE: _ours("mcm-dpo", attention="flex", by_default=False),
     "mcm-dpo-whole-last-layer": Entry(_with_a_whole_last_layer, by_default=False),
     "mcm-dpo-keeping-all": Entry(_keeping_everything, by_default=False),
+    **{f"{name}{KEEPING}": _keeping_features(name) for name in ("dpo", "mdpo", "mcm-dpo")},
     "trl-dpo-checkpointing": Entry(lambda inputs, terms: TRL(inputs, checkpointing=True), by_default=False),
     "trl-dpo-response-only": Entry(lambda inputs, terms: TRL(inputs, response_only=True), by_default=False),
 }
@@ -387,6 +400,8 @@ def lacking(names: list[str], shape: Shape) -> str | None:
         return f"shape {shape.name!r} needs a GPU that torch can use, and there is none; use --shape small"
     if FLEXIBLE in names and shape.device == "cpu":
         return f"{FLEXIBLE} needs a GPU: FlexAttention has no backward pass on a CPU"
+    if not (shape.frozen or shape.lora) and (keeping := [name for name in names if name.endswith(KEEPING)]):
+        return f"{keeping[0]} needs --frozen-encoder: of one that trains nothing can be kept"
     peers = [name for name in names if name.startswith("trl-")]
     if peers and importlib.util.find_spec("trl") is None:
         return f"{peers[0]} needs trl, which is not installed: pip install 'trifacet[bench]', or name others"

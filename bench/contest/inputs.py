@@ -35,7 +35,7 @@ class Shape:
     adapters and the projector train, else all weights. ``made``: no file holds the weights; whoever needs them makes
     them on the device, the same ones from the same seed. ``text``: what else the language model's configuration says.
     ``at_once``: samples per forward of what keeps every sequence whole, where a batch of them would not fit (None: the
-    batch).
+    batch). ``frozen``: the vision encoder does not train. ``bf16``: arithmetic in bfloat16 over weights of float32.
     """
 
     name: str
@@ -50,11 +50,18 @@ class Shape:
     made: bool = False
     text: Mapping[str, Any] = field(default_factory=dict)
     at_once: int | None = None
+    frozen: bool = False
+    bf16: bool = False
 
     @property
     def mixed(self) -> bool:
-        """Whether arithmetic is that of mixed precision: adapters are float32 over weights of bfloat16."""
-        return self.lora is not None and self.dtype == "bfloat16"
+        """Whether arithmetic is that of mixed precision, as with adapters, which are float32 over bfloat16."""
+        return self.bf16 or (self.lora is not None and self.dtype == "bfloat16")
+
+    @property
+    def arithmetic(self) -> str:
+        """The type in which matrices are multiplied."""
+        return "bfloat16" if self.mixed else self.dtype
 
 
 SHAPES = {
@@ -251,7 +258,9 @@ def plain_model(inputs: Inputs) -> Any:
     shape = inputs.shape
     dtype = getattr(torch, shape.dtype)
     if not shape.made:
-        return LlavaForConditionalGeneration.from_pretrained(inputs.folder, dtype=dtype).to(shape.device)
+        model = LlavaForConditionalGeneration.from_pretrained(inputs.folder, dtype=dtype).to(shape.device)
+        model.model.vision_tower.requires_grad_(not shape.frozen)
+        return model
     config = LlavaConfig.from_pretrained(inputs.folder)
     torch.manual_seed(0)  # of all devices; two of one kind draw the same
     with torch.device(shape.device):

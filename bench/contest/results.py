@@ -97,7 +97,7 @@ def measure(
 
         def same(check: Callable[[dict[str, Record], str], Any]) -> None:
             try:
-                check({name: records[name] for name in running if name != PEAK}, inputs.shape.dtype)
+                check({name: records[name] for name in running if name != PEAK}, inputs.shape.arithmetic)
             except DifferentWorkError as error:
                 if notes is None:
                     raise
@@ -224,6 +224,8 @@ def document(
         "baseline": BASELINE,
         "batch": inputs.shape.batch,
         "dtype": inputs.shape.dtype,
+        "arithmetic": inputs.shape.arithmetic,
+        "frozen_encoder": inputs.shape.frozen,
         "parameters": inputs.parameters,
         "epochs": epochs,
         "rounds": min(len(record.turns) for record in records.values()),
@@ -236,8 +238,10 @@ def document(
 def table(run: dict[str, Any]) -> str:
     """The figures for people."""
     machine, entries = run["machine"], run["contestants"]
+    how = run["dtype"] + (f" multiplied in {run['arithmetic']}" if run["arithmetic"] != run["dtype"] else "")
+    how += ", vision encoder frozen" if run["frozen_encoder"] else ""
     lines = [
-        f"shape {run['shape']}: {run['parameters'] / 1e6:.1f} M parameters, {run['dtype']}, batch {run['batch']}, "
+        f"shape {run['shape']}: {run['parameters'] / 1e6:.1f} M parameters, {how}, batch {run['batch']}, "
         f"{machine['threads']} threads, {machine['processor']}",
         f"torch {machine['torch']}, transformers {machine['transformers']}, trl {machine['trl']}; best multiplication "
         f"{machine['matmul_flops_per_second'] / 1e9:.0f} GFLOP/s; medians of {run['rounds']} rounds, in turns",

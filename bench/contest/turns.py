@@ -155,7 +155,7 @@ class Sprinter:
     """Measures the machine's multiplication in its own process, in every round."""
 
     def __init__(self, inputs: Inputs, size: int | None = None) -> None:
-        self.multiplication = Multiplication(inputs.shape.device, inputs.shape.dtype, size)
+        self.multiplication = Multiplication(inputs.shape.device, inputs.shape.arithmetic, size)
         self.introduction = None
 
     def turn(self, number: int) -> float:

@@ -68,6 +68,7 @@ def test_unequal_work_is_refused(monkeypatch):
         (["--contestants=trl-dpo,nobody"], "unknown contestant 'nobody'"),
         (["--shape=gpu"], "needs a GPU"),
         (["--rounds=0"], "at least 1"),
+        (["--contestants=mcm-dpo-keeping"], "needs --frozen-encoder"),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line(arguments, problem, monkeypatch, capsys):

@@ -60,6 +60,13 @@ def test_sizes_are_said_in_units(minimal):
     assert "keep_features" in refused(minimal, "model.keep_features=-1")
 
 
+def test_all_layers_are_made_again_or_as_many_as_memory_asks_for(minimal):
+    both = ["model.memory=12GiB", "align.dpo.gradient_checkpointing=true"]
+    assert "set one of them" in refused(minimal, *both)
+    for one in both:
+        load_recipe(minimal, [one])
+
+
 def test_how_much_is_kept_does_not_decide_on_results(minimal):
     none, some, more = (
         recipe_fingerprint(load_recipe(minimal, [f"model.keep_features={size}"])) for size in ("0", "1GiB", "2GiB")
