@@ -236,6 +236,8 @@ class TrieScorer(nn.Module):
             attention = "segments" if next(model.parameters()).device.type == "cpu" else "dense"
         self.kept = kept
         self.made_again: list[nn.Module] = []  # layers whose inside is made again going backwards
+        self._networks = feed_forward(core(model))
+        self._by_whole_layers = False  # transformers makes them all again; of this forward
         self._blank_images: dict[str, Tensor] | None = None
         self._read: Callable[[Tensor, Tensor], Tensor] = TokenLogps.apply  # what is wanted of logits and tokens
         self.attention: Attention = "dense" if family.needs_dense_mask else attention
@@ -248,11 +250,11 @@ class TrieScorer(nn.Module):
     @contextlib.contextmanager
     def _light(self) -> Iterator[None]:
         """Where something is kept for the backward pass, and not by whole layers alone."""
-        if not torch.is_grad_enabled() or core(self.model).is_activation_checkpointing:
+        if not torch.is_grad_enabled() or self._by_whole_layers:
             yield
             return
         again = {inner for layer in self.made_again for inner in layer.modules()}
-        networks = [network for network in feed_forward(core(self.model)) if network not in again]
+        networks = [network for network in self._networks if network not in again]
         with keeping_products(networks), made_again(self.made_again):
             yield
 
@@ -276,6 +278,7 @@ class TrieScorer(nn.Module):
 
         Where the batch has weights each token's log-prob counts as its weight in that cell says.
         """
+        self._by_whole_layers = core(self.model).is_activation_checkpointing  # which looks at every module
         with self._precision(batch.input_ids.device):
             images = batch.images or (self._blank(batch.input_ids.device) if self._encoder_always() else {})
             with left_out(self.family.unread(self.model)), self._light():
@@ -334,7 +337,7 @@ class TrieScorer(nn.Module):
         After that layer no token looks at another, so nobody misses it. Not while layers are computed again in the
         backward pass: they would be computed whole then.
         """
-        if core(self.model).is_activation_checkpointing:
+        if self._by_whole_layers:
             yield
             return
 
