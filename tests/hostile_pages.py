@@ -17,6 +17,7 @@ PAGES = {
     "report.html.jinja": "tests/reports/test_hostile_data.py",
     "funnel.html.jinja": "tests/reports/funnel/test_funnel.py",
     "evolve.html.jinja": "tests/reports/evolving/test_evolving_page.py",
+    "study.html.jinja": "tests/studies/test_study_page.py",
     "probes.html.jinja": "tests/reports/test_hostile_data.py",
     "gallery.html.jinja": "tests/cli/test_data.py",
     "regions.html.jinja": "tests/cli/test_regions_command.py",

@@ -24,7 +24,7 @@ FLOORS = (
     ("evaluation",),
     ("publishing", "reports"),
     ("runs",),
-    ("evolving",),
+    ("evolving", "studies"),
     ("api", "cli"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -34,7 +34,7 @@ EXCEPTIONS = {
         "building/downloads building/examples building/folder building/keeping building/output building/shard_writer "
         "building/stage_folder building/step building/story building/trial building/workers training/bad_rows "
         "training/callbacks training/checkpoints training/curriculum training/outcome training/phase_reference "
-        "training/reference training/trainer training/watching regions/store "
+        "training/reference training/trainer training/watching regions/store studies/outcomes studies/running "
     ),
     "files of the package, docs and corpora": "cli/build_demo cli/pages cli/recipes describing/names "
     "describing/requests llm/prompts metrics/meteor_jar metrics/wordnet metrics/wordnet_synonyms "

@@ -13,7 +13,7 @@ from trifacet.base.errors import TrifacetError
 
 # names as they are imported
 EXTRAS = {
-    "train": ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "psutil", "lmdb"),
+    "train": ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "scipy", "psutil", "lmdb"),
     "evaluate": ("httpx2", "tenacity", "openpyxl", "bert_score", "pycocoevalcap"),
     "build": ("lingua", "rensa", "aiolimiter", "httpcore2", "httpx2", "tenacity", "scipy"),
     "review": ("fastapi", "uvicorn"),

@@ -49,13 +49,27 @@ from trifacet.cli import (
     score,
     serve,
     sft,
+    study,
 )
 from trifacet.cli.common import ERROR, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_UNFORESEEN, err, out, plain
 from trifacet.cli.streams import STANDARD_OUTPUT
 from trifacet.cli.unforeseen import write_report
 
 # What keeps on the disk what it has done.
-CONTINUED = ("run", "build", "evolve", "sft", "align", "generate", "evaluate", "benchmarks", "regions", "read", "alt")
+CONTINUED = (
+    "run",
+    "build",
+    "evolve",
+    "study",
+    "sft",
+    "align",
+    "generate",
+    "evaluate",
+    "benchmarks",
+    "regions",
+    "read",
+    "alt",
+)
 
 _LONGEST = 1000  # characters of a line about an option
 
@@ -99,6 +113,7 @@ for panel, name, function in (  # in the order of the work
     (RUNS, "run", run.run),
     (RUNS, "build", build.build),
     (RUNS, "evolve", evolve.evolve),
+    (RUNS, "study", study.study),
     (RUNS, "sft", sft.sft),
     (RUNS, "align", align.align),
     (RUNS, "report", report.report),

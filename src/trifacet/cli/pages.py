@@ -15,6 +15,7 @@ from trifacet.building.steps import STEPS
 from trifacet.cli.families import markdown
 from trifacet.evolving.settings import DrawnRole, EvolveRecipe
 from trifacet.settings.tables import recipe_keys, table, with_table
+from trifacet.studies.settings import Study
 from trifacet.training.curriculum import Curriculum
 from trifacet.training.recipe import Recipe
 
@@ -60,12 +61,18 @@ def evolving_keys() -> str:
     return table(keys)
 
 
+def study_keys() -> str:
+    """The keys of a study."""
+    return table(recipe_keys(Study))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "recipes.md": training_keys,
     "curriculum.md": curriculum_keys,
     "building-recipe.md": building_keys,
     "evolve.md": evolving_keys,
     "families.md": markdown,
+    "studies.md": study_keys,
 }
 
 

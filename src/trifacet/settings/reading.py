@@ -57,16 +57,17 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if (parent := values.pop("extends", None)) is not None:
         if not isinstance(parent, str):
             raise TrifacetError(f"{path}: extends is the path of another recipe, got {_shown(parent)}")
-        return _merged(_read(path.parent / parent, (*seen, resolved)), values)
+        return merged(_read(path.parent / parent, (*seen, resolved)), values)
     return values
 
 
-def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``below`` with what ``above`` says: mappings merge, all else replaces."""
+    found = dict(below)
     for key, value in above.items():
-        mapping = isinstance(value, Mapping) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if mapping else value
-    return merged
+        mapping = isinstance(value, Mapping) and isinstance(found.get(key), dict)
+        found[key] = merged(found[key], value) if mapping else value
+    return found
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -20,7 +20,7 @@ from trifacet.web.svg import svg_of
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """A row of a forest chart: a value with its interval, drawn full where ``firm``, else hollow."""
 
     label: str
@@ -30,7 +30,7 @@ class _Span:
     firm: bool
 
 
-def forest_chart(spans: Sequence[_Span], *, alternative: str, chart_id: str) -> Markup:
+def forest_chart(spans: Sequence[Span], *, alternative: str, chart_id: str) -> Markup:
     """Differences with their intervals, one above the other, each beside a thin line at 0.
 
     Args:
@@ -81,7 +81,7 @@ def difference_chart(
             value = number_text(one.value, places, signed=True)
             text = f"{value} {interval_text(one.interval, places, signed=True)}".strip()
             drawn = f"{text} {MARKS[one.verdict]}".strip()
-            spans.append(_Span(name, one.value, one.interval, drawn, bool(one.verdict)))
+            spans.append(Span(name, one.value, one.interval, drawn, bool(one.verdict)))
             verdict = f", {one.verdict}" if one.verdict else ""
             less = f"{isolated(one.model)} less {isolated(one.other)}"
             said.append(f"{less} {text}{verdict}, corrected p {p_text(one.p_corrected)}")

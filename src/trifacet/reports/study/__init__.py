@@ -1,0 +1,1 @@
+"""The page of a study: a table as in the paper, differences drawn with their intervals, claims with verdicts."""
