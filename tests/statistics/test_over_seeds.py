@@ -73,7 +73,12 @@ def test_seeds_that_agree_to_the_digit_leave_what_samples_leave_open():
     found = over_seeds([0.5, 0.5], samples, crossed=False)
     assert found.error == pytest.approx(np.sqrt(2 * samples[0].var(ddof=1) / 4) / 2)
     same = over_seeds([0.0, 0.0], [np.zeros(4)] * 2, crossed=False)
-    assert (same.error, same.p_above(0.0), same.p_below(0.0), same.p_above(-1.0)) == (0.0, 1.0, 1.0, 0.0)
+    assert (same.interval(), same.p_above(-1.0), same.p_below(0.0), same.smallest_found()) == (
+        (0.0, 0.0),
+        None,
+        None,
+        None,
+    )
 
 
 def test_what_is_not_defined_has_no_interval():

@@ -69,6 +69,18 @@ def test_seeds_that_are_missing_are_told_and_one_alone_tells_nothing():
     assert none.verdict == "cannot be told" and "no seed has" in none.why and none.parts[0].estimate is None
 
 
+def test_cells_that_never_differ_give_no_verdict():
+    made = outcomes()
+    made.numbers |= {("alike", seed): made.numbers["dpo", seed] for seed in SEEDS}
+    statements = [
+        read_statement(claim, list(CELLS), ["cider"]) for claim in ("alike > dpo in cider", "full > dpo in cider")
+    ]
+    same, other = judge(statements, made, SEEDS, crossed=False)
+    assert (same.verdict, same.p, same.smallest) == ("cannot be told", None, None)
+    assert "the same in every seed and sample" in same.why
+    assert other.p == other.p_corrected  # one claim is tested
+
+
 def test_claims_share_one_chance_of_error_by_holm():
     one, _, third = judged("full > dpo in cider", "alike > dpo in cider", "dpo < full in cider by 1")
     assert one.p_corrected == pytest.approx(min(1.0, 3 * one.p)) or third.p_corrected == pytest.approx(3 * third.p)

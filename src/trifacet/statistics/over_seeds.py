@@ -45,6 +45,11 @@ class Estimate:
     seeds: int
     over: Over
 
+    @property
+    def _varies(self) -> bool:
+        """Whether there is an error to hold a difference against; texts that are the same everywhere leave none."""
+        return math.isfinite(self.error) and self.error > 0 and self.freedom > 0
+
     def interval(self, level: float = LEVEL) -> Interval | None:
         """The two-sided confidence interval; None where there is no error."""
         if not (math.isfinite(self.error) and self.freedom > 0):
@@ -53,15 +58,12 @@ class Estimate:
         return self.value - half, self.value + half
 
     def p_above(self, margin: float) -> float | None:
-        """One-sided p-value against "no more than ``margin``"; None where there is no error."""
+        """One-sided p-value against "no more than ``margin``"; None where nothing varies, or there is no error."""
         from scipy.special import stdtr
 
-        if not (math.isfinite(self.error) and self.freedom > 0):
+        if not self._varies:
             return None
-        apart = self.value - margin
-        if self.error == 0:
-            return 0.0 if apart > 0 else 1.0
-        return float(stdtr(self.freedom, -apart / self.error))
+        return float(stdtr(self.freedom, (margin - self.value) / self.error))
 
     def p_below(self, margin: float) -> float | None:
         """One-sided p-value against "no less than ``margin``"."""
@@ -69,7 +71,7 @@ class Estimate:
 
     def smallest_found(self, alpha: float = 1 - LEVEL, power: float = POWER) -> float | None:
         """The smallest effect that a two-sided test at ``alpha`` finds with this power: the minimal detectable one."""
-        if not (math.isfinite(self.error) and self.freedom > 0):
+        if not self._varies:
             return None
         return effect_found(self.freedom, alpha, power) * self.error
 

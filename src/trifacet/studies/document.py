@@ -13,9 +13,9 @@ from trifacet.statistics.over_seeds import LEVEL, Estimate
 from trifacet.studies.cells import names_of
 from trifacet.studies.folder import seconds_of
 from trifacet.studies.outcomes import Outcomes, read_outcomes
-from trifacet.studies.planning import Plan, spent
 from trifacet.studies.settings import LoadedStudy
 from trifacet.studies.verdicts import Judged, judge
+from trifacet.studies.works import Plan, spent
 
 
 def study_document(

@@ -20,10 +20,9 @@ from trifacet.base.files import replacing
 from trifacet.generation.settings import settings_path
 from trifacet.runs.folder import claimed as claimed_run
 from trifacet.runs.keeping import MARK as RUN
-from trifacet.settings.yaml_values import as_yaml
 from trifacet.studies.cells import Cell
-from trifacet.studies.planning import Job, Plan
 from trifacet.studies.settings import MOST_SEEDS, LoadedStudy
+from trifacet.studies.works import Job, Plan
 from trifacet.training.recipe import recipe_fingerprint
 
 MARK = "study.json"
@@ -159,8 +158,3 @@ def _refuse_changed(loaded: LoadedStudy, held: Mapping[str, Any], recipes: Mappi
         raise claims.refused(
             f"{folder} was begun with another recipe ({changed[0].path} differs): {claims.told(changed)}"
         )
-
-
-def dumped(values: Mapping[str, Any]) -> str:
-    """Values as the YAML that is kept beside the results."""
-    return as_yaml(dict(values))

@@ -22,7 +22,7 @@ from trifacet.metrics.scores import score_texts
 from trifacet.statistics.measures import Array, Measure
 from trifacet.statistics.over_seeds import Estimate, over_seeds, pseudo_values
 from trifacet.studies.folder import is_finished, record_of
-from trifacet.studies.planning import Plan
+from trifacet.studies.works import Plan
 
 SCORES, MOST_BYTES = "scores.json", 1_000_000_000
 Pair = tuple[str, int]  # a cell and a seed

@@ -15,96 +15,19 @@ run alone (tests/studies/test_study_runs.py).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from trifacet.base.digests import json_digest
 from trifacet.models.paradigms import vision_trains
 from trifacet.preferences.settings import Rejected
 from trifacet.studies.cells import BASE, SFT, Cell, cells_of, plain_recipe
 from trifacet.studies.settings import LoadedStudy
+from trifacet.studies.works import Job, Lent, Outcome, Plan, Work
 from trifacet.training.recipe import Recipe
 from trifacet.training.sources import looks_at_regions
 
-KINDS = ("world", "base", "sft", "regions", "reference", "alignment", "texts", "scores")
 _SHORT = 8  # characters of a key in a folder's name
-
-
-class Work(NamedTuple):
-    """Something that is done once: its kind, and the digest of what decides it."""
-
-    kind: str
-    key: str
-
-
-class Outcome(NamedTuple):
-    """Where a cell's numbers are: the job, and the model in it."""
-
-    job: str
-    model: str
-
-
-class Lent(NamedTuple):
-    """A file or folder of a finished job that another one begins with: (job, name there, name here)."""
-
-    job: str
-    name: str
-    own: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run.
-
-    Attributes:
-        name: its folder, relative to the study's.
-        recipe: what is run.
-        works: what it does, each with the name by which its record tells how long that took.
-        needs: jobs that must be finished.
-        waits: jobs that should have ended, since they leave what this one would do again.
-        lent: what it begins with.
-    """
-
-    name: str
-    recipe: Recipe
-    works: tuple[tuple[Work, tuple[str, ...]], ...]
-    needs: tuple[str, ...] = ()
-    lent: tuple[Lent, ...] = ()
-
-    @property
-    def waits(self) -> tuple[str, ...]:
-        """Jobs that leave what this one begins with."""
-        return tuple(dict.fromkeys(one.job for one in self.lent if one.job not in self.needs))
-
-
-@dataclass
-class Plan:
-    """All jobs, each after those that it needs; where each cell of each seed has its numbers, and its works alone."""
-
-    cells: list[Cell]
-    seeds: tuple[int, ...]
-    folder: Path
-    jobs: dict[str, Job] = field(default_factory=dict)
-    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
-    chains: dict[tuple[str, int], list[Work]] = field(default_factory=dict)
-
-    def alone(self) -> dict[str, int]:
-        """How many works of each kind there are where each cell is run by itself."""
-        return _counted(work for chain in self.chains.values() for work in chain)
-
-    def shared(self) -> dict[str, int]:
-        """How many there are in this plan."""
-        return _counted(work for job in self.jobs.values() for work, _ in job.works)
-
-    def levels(self) -> list[list[str]]:
-        """The jobs' names in steps: each after all that it needs or waits for."""
-        depth: dict[str, int] = {}
-        for name, job in self.jobs.items():
-            depth[name] = 1 + max((depth[one] for one in (*job.needs, *job.waits)), default=-1)
-        return [[name for name in self.jobs if depth[name] == level] for level in range(max(depth.values()) + 1)]
 
 
 def plan_of(loaded: LoadedStudy, seeds: Sequence[int]) -> Plan:
@@ -116,11 +39,6 @@ def plan_of(loaded: LoadedStudy, seeds: Sequence[int]) -> Plan:
         for cell in supervised_first:
             _Planner(plan, plain, cell, seed, loaded.study.split).add()
     return plan
-
-
-def _counted(works: Iterator[Work]) -> dict[str, int]:
-    counts = Counter(work.kind for work in works)
-    return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
 
 class _Planner:
@@ -345,24 +263,3 @@ class _Planner:
             own = recipe.model_copy(update={"output": str(self.plan.folder / name), "seeds": None, "sweep": None})
             self.plan.jobs[name] = Job(name, own, tuple(works), tuple(needs), tuple(lent))
         return name
-
-
-def spent(seconds: Mapping[str, Mapping[str, float]], plan: Plan) -> tuple[float, float] | None:
-    """Seconds of all works, done once, and what they would take with each cell alone.
-
-    Args:
-        seconds: of every finished job the record of how long its parts took.
-        plan: what is done.
-
-    Returns:
-        None where a job's record is not there. Loading models and making pages are in neither; where reference scores
-        were taken from another job the second number is too small by the time they took.
-    """
-    if plan.jobs.keys() - seconds.keys():
-        return None
-    took: dict[Work, float] = {}
-    for name, job in plan.jobs.items():
-        for work, parts in job.works:
-            took[work] = sum(seconds[name].get(part, 0.0) for part in parts)
-    alone = sum(took.get(work, 0.0) for chain in plan.chains.values() for work in chain)
-    return sum(took.values()), alone

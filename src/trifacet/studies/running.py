@@ -22,7 +22,7 @@ from trifacet.base.progress import console
 from trifacet.base.words import visible_line
 from trifacet.runs.run import run_recipe
 from trifacet.studies.folder import is_finished, take_lent
-from trifacet.studies.planning import Job, Plan
+from trifacet.studies.works import Job, Plan
 
 LOGS = "logs"
 _LOOK = 0.1  # seconds between two looks at processes

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shlex
 
-from trifacet.studies.planning import Plan
 from trifacet.studies.running import study_words
 from trifacet.studies.settings import LoadedStudy
+from trifacet.studies.works import Plan
 
 _HEAD = """#!/bin/bash
 # {words}: {runs} runs in {steps} steps.

@@ -19,9 +19,10 @@ from trifacet.reports.study.page import study_latex, study_markdown, study_page
 from trifacet.studies.cells import cells_of
 from trifacet.studies.document import study_document
 from trifacet.studies.folder import DOCUMENT, MARK, PAGES, claimed, is_finished, seeds_of
-from trifacet.studies.planning import Plan, plan_of
+from trifacet.studies.planning import plan_of
 from trifacet.studies.running import Done, do_job, do_jobs, job_command
 from trifacet.studies.settings import LoadedStudy
+from trifacet.studies.works import Plan
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,9 @@ def _judged(
     smallest = max((one for one in found if one is not None), default=None)
     if two is None or p is None:
         few = {0: "no seed has all of its cells", 1: "only one seed has all of its cells"}
-        why = few.get(len(there), "a difference has no standard error")
+        why = few.get(
+            len(there), "a difference is the same in every seed and sample, so that nothing tells how sure it is"
+        )
         return Judged(statement, parts, "cannot be told", None, None, smallest, there, why)
     why = f"{len(there)} of {asked} seeds" if len(there) < asked else ""
     if p <= 1 - LEVEL:

@@ -177,7 +177,7 @@ def _charts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _claim_chart(document: Mapping[str, Any]) -> Any:
-    """Each part of each claim, less its margin's line at 0: right of it is what is claimed."""
+    """Each part of each claim: right of 0 is the direction that is claimed."""
     rows = [
         (f"{one['statement']}" if len(one["parts"]) == 1 else f"{one['statement']} ({part['other']})", part)
         for one in document["claims"]
