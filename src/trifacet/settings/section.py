@@ -18,10 +18,11 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 def _bytes(value: Any) -> Any:
-    return int(TypeAdapter(ByteSize).validate_python(value)) if isinstance(value, str) else value
+    with_unit = isinstance(value, str) and value.lower().endswith("b")
+    return int(TypeAdapter(ByteSize).validate_python(value)) if with_unit else value
 
 
-Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=2**50)]  # of bytes: a number, or such as 20GiB
+Size = Annotated[int, Field(ge=0, le=2**50), BeforeValidator(_bytes)]  # of bytes: a number, or such as 20GiB
 
 
 def _strict_numbers(schema: Any) -> Any:
