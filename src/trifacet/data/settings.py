@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from trifacet.lettering.settings import Reading
-from trifacet.settings.section import MOST, Section
+from trifacet.settings.section import MOST, Section, Unit
 
 Split = Literal["sft", "preference", "validation", "test"]
 WorldKind = Literal["posts", "things", "signs", "tasks"]
@@ -27,6 +27,9 @@ class World(Section):
         None,
         description="tasks: folder with feedback.txt, revision.txt, verify-word.txt and answer-reference.txt, by which "
         "the supervised rows of the roles are asked, in place of the package's prompts",
+    )
+    wrong: Unit = Field(
+        0.5, description="tasks: share of wrong ones among the answers that supervised rows judge and revise"
     )
     sft: int = Field(8000, ge=1, le=10_000_000, description="supervised samples, with the faults of real users")
     preference: int = Field(1500, ge=1, le=10_000_000, description="preference pairs with clean chosen texts")

@@ -65,7 +65,7 @@ def write_world(folder: Path, spec: World, seed: int, image_size: int) -> dict[s
 def _sample(spec: World, split: Split) -> Sample:
     if spec.kind == "tasks" and split == "sft":
         prompts = Prompts.read(Path(spec.prompts) if spec.prompts else None)
-        return partial(tasks_files.supervised, prompts=prompts)
+        return partial(tasks_files.supervised, prompts=prompts, wrong=spec.wrong)
     return _SAMPLES[spec.kind][split]
 
 

@@ -24,14 +24,16 @@ from trifacet.demo.things_files import truth_table
 ROWS_OF_A_PICTURE = 4  # of the supervised split
 
 
-def supervised(folder: Path, split: str, index: int, seed: int, image_size: int, prompts: Prompts) -> dict[str, Any]:
-    """A row of one of the roles, with a label as careless as theirs."""
+def supervised(
+    folder: Path, split: str, index: int, seed: int, image_size: int, prompts: Prompts, wrong: float
+) -> dict[str, Any]:
+    """A row of one of the roles, with a label as careless as theirs; ``wrong``: of what is judged and revised."""
     scene, post = _picture(split, index // ROWS_OF_A_PICTURE, seed)
     rng = scene_generator(seed, split, index)
     which = CYCLE[index % len(CYCLE)]
     task = TASKS[sum(divmod(index, len(CYCLE))) % len(TASKS)]  # every role meets every task
     asked = draw_asked(task, scene, post, rng)
-    row = lesson(which, asked, scene, post, prompts, rng)
+    row = lesson(which, asked, scene, post, prompts, rng, wrong)
     name = f"images/{split}-{index // ROWS_OF_A_PICTURE:05d}.png"
     if index % ROWS_OF_A_PICTURE == 0 or not (folder / name).exists():
         render_signed(scene, image_size).save(folder / name, compress_level=1)

@@ -33,7 +33,7 @@ ACCEPTED, REFUSED = 0.05, 0.03  # the verifier: of wrong answers accepted, of ri
 MISSED, BLAMED, MISLED = 0.07, 0.03, 0.05  # feedback: nothing wrong with a wrong answer, something with a right one,
 # something that is not so of a wrong one
 IGNORED = 0.05  # revisions that leave the answer as it was
-WRONG = 0.65  # of the answers that are judged and revised: with half a verifier accepts too readily (docs/world.md)
+WRONG = 0.5  # of the answers that are judged and revised, unless a recipe says otherwise
 SHOWN = 0.5  # of the feedback rows: with the reference
 SHORT = 0.5  # of all answers
 
@@ -69,13 +69,21 @@ class Row:
     system: str = ""
 
 
-def lesson(which: Lesson, asked: Asked, scene: Signed, post: Post, prompts: Prompts, rng: np.random.Generator) -> Row:
-    """A row of this lesson."""
+def lesson(
+    which: Lesson,
+    asked: Asked,
+    scene: Signed,
+    post: Post,
+    prompts: Prompts,
+    rng: np.random.Generator,
+    wrong: float = WRONG,
+) -> Row:
+    """A row of this lesson; ``wrong``: the share of wrong ones among answers that are judged and revised."""
     if which == "answer":
         slips = rng.random() < SLIPS[asked.task]
         content = worse(asked, scene, post, rng) if slips else asked.truth
         return Row(asked.text, say(asked, content, short=_coin(rng, SHORT)), "wrong" if slips else "true", post.text)
-    is_wrong, short = _coin(rng, WRONG), _coin(rng, SHORT)
+    is_wrong, short = _coin(rng, wrong), _coin(rng, SHORT)
     content = worse(asked, scene, post, rng) if is_wrong else asked.truth
     told = {"instruction": asked.text, "context": post.text}
     reference = say(asked, asked.truth, short=_coin(rng, SHORT))

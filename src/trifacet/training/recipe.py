@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from trifacet.base.digests import text_digest
 from trifacet.base.errors import TrifacetError
-from trifacet.data.settings import Data
+from trifacet.data.settings import Data, World
 from trifacet.generation.settings import Generation
 from trifacet.models.settings import Model
 from trifacet.preferences.changed import ChangedTokens
@@ -317,6 +317,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         del values["data"]["world"]["kind"]
     if recipe.data.world and recipe.data.world.prompts is None:
         del values["data"]["world"]["prompts"]
+    if recipe.data.world and recipe.data.world.wrong == World.model_fields["wrong"].default:
+        del values["data"]["world"]["wrong"]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
