@@ -64,6 +64,10 @@ class Shape:
         return "bfloat16" if self.mixed else self.dtype
 
 
+FOR_TEXTS = TinyModel(  # of long texts; a larger head would be most of the model
+    hidden_size=384, layers=8, heads=6, vision_hidden_size=192, vision_layers=3, vision_heads=3,
+    image_size=112, patch_size=14, vocabulary=8_000,
+)  # fmt: skip
 SHAPES = {
     shape.name: shape
     for shape in (
@@ -85,12 +89,9 @@ SHAPES = {
             batch=2,
             embedding=32_064,
         ),
-        Shape(  # texts as long as where flash-pref 0.1.1 reports DPO; a larger head would be most of the model
+        Shape(  # texts as long as where flash-pref 0.1.1 reports DPO
             "long-prompt",
-            TinyModel(
-                hidden_size=384, layers=8, heads=6, vision_hidden_size=192, vision_layers=3, vision_heads=3,
-                image_size=112, patch_size=14, vocabulary=8_000,
-            ),
+            FOR_TEXTS,
             context=1024,
             response=64,
             batch=2,
@@ -98,10 +99,7 @@ SHAPES = {
         ),
         Shape(
             "long-response",
-            TinyModel(
-                hidden_size=384, layers=8, heads=6, vision_hidden_size=192, vision_layers=3, vision_heads=3,
-                image_size=112, patch_size=14, vocabulary=8_000,
-            ),
+            FOR_TEXTS,
             context=256,
             response=1024,
             batch=2,
