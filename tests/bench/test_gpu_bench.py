@@ -6,26 +6,17 @@ And its budget: what fails, hangs or ends is said, what was found until then is 
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from bench_scripts import BENCHMARKS, refused, run
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "bench"
 ENDS = {"failed", "stopped", "left_out"}
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, str(BENCHMARKS / "gpu.py"), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=900, env=environment)
 
 
 def test_all_parts_at_toy_size(tmp_path):
     path = tmp_path / "gpu.json"
-    done = run("--device=cpu", "--small", "--rounds=1", "--threads=1", "--minutes=14", f"--json={path}")
+    done = run("gpu.py", "--device=cpu", "--small", "--rounds=1", "--threads=1", "--minutes=14", f"--json={path}")
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(path.read_text())
     parts = found["parts"]
@@ -179,15 +170,8 @@ def test_a_part_without_enough_time_is_left_out_and_later_ones_keep_theirs(runni
     [(["--parts=rate,other"], "unknown part 'other'"), (["--device=cpu"], "add --small"), ([], "no GPU")],
 )
 def test_what_cannot_run_is_refused_in_one_line(arguments, problem, monkeypatch, capsys):
-    import runpy
-
     import torch
 
     if not arguments and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    monkeypatch.setattr(sys, "argv", ["gpu.py", *arguments])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(BENCHMARKS / "gpu.py"), run_name="__main__")
-    assert end.value.code == 2
-    assert problem in capsys.readouterr().err.splitlines()[-1]
+    assert problem in refused("gpu.py", arguments, monkeypatch, capsys)

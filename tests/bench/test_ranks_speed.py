@@ -1,23 +1,16 @@
 """The benchmark of several processes has all ways do the same work, and says what each waited for."""
 
 import json
-import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-BENCH = Path(__file__).resolve().parents[2] / "bench"
+from bench_scripts import BENCHMARKS, refused, run
 
 
 @pytest.mark.endurance
 def test_all_ways_do_the_same_and_the_json_has_what_was_promised(tmp_path):
     path = tmp_path / "out.json"
     arguments = ["--shape=demo", "--rounds=1", "--steps=3", f"--json={path}"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH / "ranks_speed.py"), *arguments], check=False, capture_output=True, text=True
-    )
+    done = run("ranks_speed.py", *arguments)
     assert done.returncode == 0, done.stderr
     told = json.loads(path.read_text())
     assert told["largest_difference"] < 1e-4
@@ -30,7 +23,7 @@ def test_all_ways_do_the_same_and_the_json_has_what_was_promised(tmp_path):
 
 
 def test_work_that_is_not_the_same_is_told(monkeypatch):
-    monkeypatch.syspath_prepend(BENCH)
+    monkeypatch.syspath_prepend(BENCHMARKS)
     from ranks_speed import apart
 
     log = [{"loss": 0.7, "grad_norm": 2.0}, {"loss": 0.6, "grad_norm": 3.0}]
@@ -41,9 +34,4 @@ def test_work_that_is_not_the_same_is_told(monkeypatch):
 
 @pytest.mark.parametrize("argument", ["--forwards=3", "--steps=1", "--rounds=0"])
 def test_sizes_that_cannot_be_are_refused_in_one_line(argument, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(BENCH)
-    monkeypatch.setattr(sys, "argv", ["ranks_speed.py", argument])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(BENCH / "ranks_speed.py"), run_name="__main__")
-    assert end.value.code == 2
-    assert "at least" in capsys.readouterr().err.splitlines()[-1]
+    assert "at least" in refused("ranks_speed.py", [argument], monkeypatch, capsys)

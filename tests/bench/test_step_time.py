@@ -2,24 +2,13 @@
 
 import importlib.util
 import json
-import os
-import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from bench_scripts import BENCHMARKS, refused, run
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "bench"
 KEYS = {
     "seconds_per_sample", "reference_seconds_per_sample", "peak_memory_bytes", "unique_tokens", "total_tokens",
 }  # fmt: skip
-
-
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, str(BENCHMARKS / script), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=900, env=environment)
 
 
 @pytest.mark.endurance
@@ -76,9 +65,4 @@ def test_what_cannot_run_is_refused_in_one_line(arguments, problem, monkeypatch,
 
     if "--shape=gpu" in arguments and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    monkeypatch.setattr(sys, "argv", ["step_time.py", *arguments])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(BENCHMARKS / "step_time.py"), run_name="__main__")
-    assert end.value.code == 2
-    assert problem in capsys.readouterr().err.splitlines()[-1]
+    assert problem in refused("step_time.py", arguments, monkeypatch, capsys)
