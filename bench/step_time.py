@@ -30,7 +30,9 @@ Contestants
                          patched to run its head on response tokens on a CPU as well); and mcm-dpo with one of its
                          savings off: mcm-dpo-dense-rows (a row per sample under a dense mask),
                          mcm-dpo-whole-last-layer, mcm-dpo-keeping-all (nothing is made again going backwards);
-                         and mcm-dpo-flex (FlexAttention, a row per batch; needs a GPU)
+                         dpo-, mdpo- and mcm-dpo-made-again (of all layers but the last only what they are given is
+                         kept: the least that ``model.memory`` can ask for), -keeping (``--frozen-encoder``: what it
+                         makes is kept), and mcm-dpo-flex (FlexAttention, a row per batch; needs a GPU)
 
 Before any step the run checks that all of them give the same log-probs to the same sequences (of the first batch), and
 after the last that those with the same objective had the same losses. If not, it ends without a table.

@@ -364,6 +364,15 @@ def _keeping_features(name: str) -> Entry:
     return Entry(make, by_default=False)
 
 
+def _making_again(name: str) -> Entry:
+    def make(inputs: Inputs, terms: int) -> Contestant:
+        ours = Trifacet(inputs, first_terms(name, terms))
+        ours.scorer.made_again = ours.scorer.can_be_made_again
+        return ours
+
+    return Entry(make, by_default=False)
+
+
 def _with_a_whole_last_layer(inputs: Inputs, terms: int) -> Contestant:
     ours = Trifacet(inputs, first_terms("mcm-dpo", terms))
     ours.scorer.family.token_wise = lambda model: []  # type: ignore[method-assign]
@@ -387,6 +396,7 @@ CONTESTANTS = {
     "mcm-dpo-whole-last-layer": Entry(_with_a_whole_last_layer, by_default=False),
     "mcm-dpo-keeping-all": Entry(_keeping_everything, by_default=False),
     **{f"{name}{KEEPING}": _keeping_features(name) for name in ("dpo", "mdpo", "mcm-dpo")},
+    **{f"{name}-made-again": _making_again(name) for name in ("dpo", "mdpo", "mcm-dpo")},
     "trl-dpo-checkpointing": Entry(lambda inputs, terms: TRL(inputs, checkpointing=True), by_default=False),
     "trl-dpo-response-only": Entry(lambda inputs, terms: TRL(inputs, response_only=True), by_default=False),
 }

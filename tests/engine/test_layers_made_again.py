@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_families import MAKERS, load_copy
 
+from trifacet.engine import scoring
 from trifacet.engine.encode import SampleEncoder
 from trifacet.engine.memory import Alive, Need, need
 from trifacet.engine.scoring import TrieScorer
@@ -20,12 +21,13 @@ def batch_of(posts, photos, loaded):
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_layers_that_are_made_again_change_no_bit(name, family_folders, posts, photos):
+def test_what_is_made_again_changes_no_bit(name, family_folders, posts, photos, monkeypatch):
     loaded = load_copy(family_folders(name))
     scorer = TrieScorer(loaded.model, loaded.family)
     batch = batch_of(posts, photos, loaded)
     found, kept = [], []
-    for again in ([], scorer.can_be_made_again):
+    for kept_at_once, again in ((2**24, []), (0, []), (0, scorer.can_be_made_again)):
+        monkeypatch.setattr(scoring, "WIDE_AT_ONCE", kept_at_once)
         scorer.made_again = again
         loaded.model.zero_grad()
         with Alive() as alive:
@@ -34,9 +36,10 @@ def test_layers_that_are_made_again_change_no_bit(name, family_folders, posts, p
         (scores * torch.linspace(-1, 1, len(scores))).sum().backward()
         found.append({key: one.grad.clone() for key, one in loaded.model.named_parameters() if one.grad is not None})
     assert scorer.can_be_made_again == loaded.family.layers(loaded.model)[:-1] != []
-    assert kept[1] < kept[0]
-    assert found[0].keys() == found[1].keys()
-    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+    assert kept[2] < kept[1] < kept[0]
+    for others in found[1:]:
+        assert others.keys() == found[0].keys()
+        assert all(torch.equal(others[key], found[0][key]) for key in others)
 
 
 def test_need_is_what_is_kept(family_folders, posts, photos):

@@ -29,6 +29,7 @@ Rows = Literal["batch", "sample", "path"]
 Attention = Literal["auto", "segments", "dense", "flex"]
 TOKENS_AT_ONCE = 1024  # of a batch with a row per path: more are computed in parts, and again going backwards
 LOGITS_AT_ONCE = 2**27  # values: beyond this the head runs in chunks that are computed again in the backward pass
+WIDE_AT_ONCE = 2**24  # values inside feed-forward networks: where a batch has no more, all of them are kept
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ class TrieScorer(nn.Module):
         self.kept = kept
         self.made_again: list[nn.Module] = []  # layers whose inside is made again going backwards
         self._networks = feed_forward(core(model))
+        self._width = sum(max(side for weight in one.parameters() for side in weight.shape) for one in self._networks)
         self._by_whole_layers = False  # transformers makes them all again; of this forward
         self._blank_images: dict[str, Tensor] | None = None
         self._read: Callable[[Tensor, Tensor], Tensor] = TokenLogps.apply  # what is wanted of logits and tokens
@@ -248,13 +250,14 @@ class TrieScorer(nn.Module):
         return torch.autocast(device.type, torch.bfloat16) if self.mixed_precision else contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def _light(self) -> Iterator[None]:
+    def _light(self, tokens: int) -> Iterator[None]:
         """Where something is kept for the backward pass, and not by whole layers alone."""
         if not torch.is_grad_enabled() or self._by_whole_layers:
             yield
             return
         again = {inner for layer in self.made_again for inner in layer.modules()}
-        networks = [network for network in self._networks if network not in again]
+        many = tokens * self._width > WIDE_AT_ONCE  # to make few values again takes longer than they are worth
+        networks = [network for network in self._networks if many and network not in again]
         with keeping_products(networks), made_again(self.made_again):
             yield
 
@@ -281,7 +284,7 @@ class TrieScorer(nn.Module):
         self._by_whole_layers = core(self.model).is_activation_checkpointing  # which looks at every module
         with self._precision(batch.input_ids.device):
             images = batch.images or (self._blank(batch.input_ids.device) if self._encoder_always() else {})
-            with left_out(self.family.unread(self.model)), self._light():
+            with left_out(self.family.unread(self.model)), self._light(batch.input_ids.numel()):
                 features = self._features(images, batch.shown) if images else []
             logps_R = torch.cat([self._computed(part, features, part is batch) for part in _parts(batch)])
         logps_C = logps_R.new_zeros(len(batch.lengths_C), *logps_R.shape[1:])
@@ -319,7 +322,7 @@ class TrieScorer(nn.Module):
         return checkpoint(self._logps_of_rows, part, features, whole, use_reentrant=False)
 
     def _logps_of_rows(self, part: Batch, features: list[Any], whole: bool) -> Tensor:
-        light = self._light() if whole else contextlib.nullcontext()
+        light = self._light(part.input_ids.numel()) if whole else contextlib.nullcontext()
         with light, self._last_layer_on(part.parent_R.unique(), part.input_ids.shape):
             hidden_BNd = self.family.hidden(
                 self.model,
