@@ -29,7 +29,6 @@ from trifacet.statistics.significance import SAME, Interval, jackknifed
 
 LEVEL, POWER = 0.95, 0.8
 Over = Literal["seeds", "seeds and samples", "samples"]
-_POINTS = 2000  # of the chi-squared distribution, over which power is averaged
 
 
 @dataclass(frozen=True)
@@ -78,18 +77,9 @@ class Estimate:
 
 def effect_found(freedom: float, alpha: float, power: float) -> float:
     """The effect, in standard errors, that a two-sided t-test at ``alpha`` finds with ``power`` (noncentral t)."""
-    from scipy.special import gammaincinv, ndtr
+    from scipy.special import nctdtrinc
 
-    critical = _t_quantile(1 - alpha / 2, freedom)
-    spread = np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(_POINTS) + 0.5) / _POINTS) / freedom)
-    low, high = 0.0, critical * float(spread[-1]) + 10.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if float(ndtr(middle - critical * spread).mean()) < power:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    return float(nctdtrinc(freedom, 1 - power, _t_quantile(1 - alpha / 2, freedom)))
 
 
 def pseudo_values(measure: Measure) -> Array:
