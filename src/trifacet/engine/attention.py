@@ -11,6 +11,7 @@ Shape letters: B rows, H heads, N tokens of a row, D width of a head.
 
 from __future__ import annotations
 
+import itertools
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -39,10 +40,6 @@ class Block(NamedTuple):
     k1: int
     causal: bool
     mask: Tensor | None
-
-    def mask_as(self, dtype: torch.dtype) -> Tensor | None:
-        """The mask in the type of the queries, as the kernel wants it."""
-        return None if self.mask is None else self.mask.to(dtype)
 
 
 class BlockPlan(NamedTuple):
@@ -109,7 +106,7 @@ def plan_blocks(ends: bytes, masked_block: int = MASKED_BLOCK) -> BlockPlan:
             if end - at > masked_block:
                 _add_masked(plan, ends_N, small, at)
                 run = at + _run_length(ends_N[at:end])
-                plan.own.append(Block(at, run, at, run, causal=True, mask=None))
+                _add_run(plan, at, run, masked_block)
                 if run < end:
                     plan.across.append(Block(run, end, at, run, causal=False, mask=None))
                     forests.append((run, end))
@@ -128,6 +125,16 @@ def _run_length(ends_N: np.ndarray) -> int:
     return int(breaks.argmax()) + 1 if breaks.any() else len(ends_N)
 
 
+def _add_run(plan: BlockPlan, start: int, stop: int, most: int) -> None:
+    """A run in pieces, each over those before it: torch's kernel computes what is not causal of 512 keys all the same."""
+    pieces = -(-(stop - start) // most)
+    edges = [start + (stop - start) * piece // pieces for piece in range(pieces + 1)]
+    for begin, end in itertools.pairwise(edges):
+        plan.own.append(Block(begin, end, begin, end, causal=True, mask=None))
+        if begin > start:
+            plan.across.append(Block(begin, end, start, begin, causal=False, mask=None))
+
+
 def _add_masked(plan: BlockPlan, ends_N: np.ndarray, start: int, stop: int) -> None:
     if start == stop:
         return
@@ -138,10 +145,15 @@ def _add_masked(plan: BlockPlan, ends_N: np.ndarray, start: int, stop: int) -> N
 
 
 class SegmentAttention(torch.autograd.Function):
-    """Attention of (B, H, N, D) tensors under the tries ``ends_BN``, on the CPU, in blocks."""
+    """Attention of (B, H, N, D) tensors under the tries ``ends_BN``, on the CPU, in blocks.
+
+    It computes in float32, whatever it is given: torch's kernel is no faster in bfloat16, and slower with masks.
+    """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, ends_BN: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        query, key, value = (one.float() for one in given[:3])
+        ends_BN, scale = given[3:]
         out = _like(query)
         logsumexp = torch.empty(query.shape[:3], dtype=torch.float32)
         for row, plan in enumerate(_plans(ends_BN)):
@@ -152,22 +164,23 @@ class SegmentAttention(torch.autograd.Function):
             for block in plan.across:
                 part, part_lse = _forward(query[row], key[row], value[row], block, scale)
                 known, known_lse = out[row, :, block.q0 : block.q1], logsumexp[row, :, block.q0 : block.q1]
-                known.lerp_(part, torch.sigmoid(part_lse - known_lse).unsqueeze(-1).to(part.dtype))
+                known.lerp_(part, torch.sigmoid(part_lse - known_lse).unsqueeze(-1))
                 torch.logaddexp(known_lse, part_lse, out=known_lse)
-        ctx.save_for_backward(query, key, value, out, logsumexp, ends_BN)
+        out = out.to(given[0].dtype)
+        ctx.save_for_backward(*given[:3], out, logsumexp, ends_BN)
         ctx.scale = scale
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        query, key, value, out, logsumexp, ends_BN = ctx.saved_tensors
-        inputs = (query, key, value)
-        totals = [_like(one) for one in inputs]
+        *given, logsumexp, ends_BN = ctx.saved_tensors
+        query, key, value, out, gradient = (one.float() for one in (*given, gradients[0]))
+        totals = [_like(one) for one in (query, key, value)]
         for row, plan in enumerate(_plans(ends_BN)):
             for block in (*plan.own, *plan.across):
                 queries, keys = slice(block.q0, block.q1), slice(block.k0, block.k1)
                 parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                    gradients[0][row : row + 1, :, queries],
+                    gradient[row : row + 1, :, queries],
                     query[row : row + 1, :, queries],
                     key[row : row + 1, :, keys],
                     value[row : row + 1, :, keys],
@@ -175,7 +188,7 @@ class SegmentAttention(torch.autograd.Function):
                     logsumexp[row : row + 1, :, queries],
                     0.0,
                     block.causal,
-                    attn_mask=block.mask_as(query.dtype),
+                    attn_mask=block.mask,
                     scale=ctx.scale,
                 )
                 for total, part, where in zip(totals, parts, (queries, keys, keys), strict=True):
@@ -183,7 +196,7 @@ class SegmentAttention(torch.autograd.Function):
                         total[row : row + 1, :, where] = part
                     else:
                         total[row : row + 1, :, where] += part
-        return (*totals, None, None)
+        return (*(total.to(one.dtype) for total, one in zip(totals, given, strict=False)), None, None)
 
 
 def _like(tensor_BHND: Tensor) -> Tensor:
@@ -202,7 +215,7 @@ def _forward(query: Tensor, key: Tensor, value: Tensor, block: Block, scale: flo
         value[None, :, block.k0 : block.k1],
         0.0,
         block.causal,
-        attn_mask=block.mask_as(query.dtype),
+        attn_mask=block.mask,
         scale=scale,
     )
     return part[0], logsumexp[0]
