@@ -2,6 +2,7 @@
 same text with one fact changed, by log-prob.
 
     python bench/demo_knowledge.py runs/demo
+    python bench/demo_knowledge.py STUDY/starts/seed-7-... --world STUDY/worlds/seed-7-...
 
 A model is right about a fact of a post when the true text scores above every text with another value of that fact
 (for names: eight drawn ones and whoever else the post mentions). Chance is one in the number of texts compared.
@@ -21,7 +22,8 @@ import torch
 from trifacet.base.images import load_image
 from trifacet.data.source import source_of
 from trifacet.demo.alttext import clean
-from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene, draw_scene, scene_generator
+from trifacet.demo.facts import COLOURS, COUNTS, FACTS, NAMES, SHAPES, Scene
+from trifacet.demo.make import post_of
 from trifacet.engine.scoring import Encoded, TrieScorer, collate
 from trifacet.models.asking import WayOfAsking
 from trifacet.models.loading import load_model
@@ -37,8 +39,8 @@ def other_values(scene: Scene, number: int) -> dict[str, list[object]]:
     names = random.Random(number).sample(strangers, NAMES_COMPARED) + ([scene.other] if scene.other else [])
     return {
         "name": [*names],
-        "colour": [value for value in COLOURS if value != scene.colour],
-        "shape": [value for value in SHAPES if value != scene.shape],
+        "colour": [value for value in COLOURS if value not in scene.colours],
+        "shape": [value for value in SHAPES if value not in scene.shapes],
         "count": [value for value in COUNTS if value != scene.count],
     }
 
@@ -47,12 +49,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--posts", type=int, default=100)
+    parser.add_argument(
+        "--world", type=Path, help="the run that made the world, where it is another one, as in a study"
+    )
     options = parser.parse_args()
-    recipe = load_recipe(options.run / "recipe.yaml", [f"output={options.run}"])
+    made = options.world or options.run
+    recipe = load_recipe(made / "recipe.yaml", [f"output={made}"])
     source = source_of(recipe.data, recipe.folder, "test")
     samples = source.read()[: options.posts]
-    scenes = [draw_scene(scene_generator(recipe.seed, "test", number)) for number in range(len(samples))]
-    assert all([clean(scene)] == list(sample.references) for scene, sample in zip(scenes, samples, strict=True))
+    if recipe.data.world is None or recipe.data.world.kind != "posts":
+        parser.error(
+            f"{made} did not make a world of posts; give --world the run whose recipe has data.world, kind posts"
+        )
+    posts = recipe.data.world.posts
+    scenes = [post_of("test", number, recipe.seed, posts)[0] for number in range(len(samples))]
+    right_texts = [[clean(scene, posts.clauses)] for scene in scenes]
+    assert right_texts == [list(sample.references) for sample in samples]
     chances = [{fact: 1 / (1 + len(v)) for fact, v in other_values(s, k).items()} for k, s in enumerate(scenes)]
     print(f"share of {len(samples)} held-out posts, in per cent")
     print(f"{'':20}" + "".join(f"{fact:>8}" for fact in FACTS))
@@ -66,7 +78,8 @@ def main() -> None:
         right: dict[str, list[bool]] = {fact: [] for fact in FACTS}
         for number, (sample, scene) in enumerate(zip(samples, scenes, strict=True)):
             changed = [(fact, value) for fact, values in other_values(scene, number).items() for value in values]
-            texts = [clean(scene), *(clean(replace(scene, **{fact: value})) for fact, value in changed)]
+            told = [scene, *(replace(scene, **{fact: value}) for fact, value in changed)]
+            texts = [clean(one, posts.clauses) for one in told]
             images = (loaded.family.read(load_image(source.images, sample.image)),)
             cells = [Cell(response=version) for version in range(len(texts))]
             paths, _ = encoder.paths(sample.prompt, [sample.context], texts, images, [[0]], cells)

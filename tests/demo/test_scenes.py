@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trifacet.demo.alttext import REJECTED, USERS, clean, with_wrong_fact, write_alt_text
+from trifacet.data.post_settings import REJECTED, USERS
+from trifacet.demo.alttext import clean, with_wrong_fact, write_alt_text
 from trifacet.demo.facts import (
     COLOURS,
     COUNTS,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from trifacet.data.post_settings import Posts
 from trifacet.lettering.settings import Reading
 from trifacet.settings.section import MOST, Section, Unit
 
@@ -35,6 +36,13 @@ class World(Section):
     preference: int = Field(1500, ge=1, le=10_000_000, description="preference pairs with clean chosen texts")
     validation: int = Field(150, ge=1, le=10_000_000, description="held-out posts for choosing hyper-parameters")
     test: int = Field(200, ge=1, le=10_000_000, description="held-out posts for the report")
+    posts: Posts = Posts()
+
+    @model_validator(mode="after")
+    def _of_posts(self) -> Self:
+        if self.kind != "posts" and self.posts != Posts():
+            raise ValueError(f"posts has the knobs of kind posts, and kind is {self.kind}; leave one of them out")
+        return self
 
 
 class Data(Section):

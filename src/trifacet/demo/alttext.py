@@ -5,47 +5,61 @@ Invariant: every text here is a function of a scene, a post and a generator; a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from trifacet.demo.facts import COLOURS, COUNTS, NAMES, PLACES, SHAPES, Scene, things
+from trifacet.demo import things_texts
+from trifacet.demo.facts import COLOURS, COUNTS, NAMES, PLACES, SHAPES, Other, Scene, things
+from trifacet.demo.knobs import draw_kind
 
-# How the users of the world's platform write. The clean form is the minority; the poor ones share their opening
-# words ("A picture of ..."), so that the likeliest text word by word, which greedy decoding returns, is a poor one.
-USERS: dict[str, float] = {
-    "clean": 0.30,
-    "generic": 0.22,
-    "verbose": 0.18,
-    "no-name": 0.14,
-    "copied": 0.08,
-    "wrong": 0.08,
+_CLAUSES: dict[str, tuple[str, ...]] = {  # true of every picture of the place; no word of a fact
+    "beach": ("sand all around", "a pale sky above", "bright daylight", "nobody else near"),
+    "night": ("a dark sky above", "no light around", "dark ground below", "nobody else near"),
+    "meadow": ("grass all around", "a pale sky above", "bright daylight", "nobody else near"),
+    "snow": ("bare ground all around", "a pale sky above", "cold daylight", "nobody else near"),
 }
-REJECTED: dict[str, float] = {"generic": 0.2, "verbose": 0.15, "no-name": 0.15, "copied": 0.1, "wrong": 0.4}
+USUAL: dict[str, str] = {one: other for one, (other, _) in things_texts.USUAL.items()}  # what users name beside it
 
 
-def clean(scene: Scene) -> str:
-    """What is seen and whom it is for, in one short sentence."""
+def clean(scene: Scene, clauses: int = 0) -> str:
+    """What is seen and whom it is for, in one short sentence; ``clauses`` says more of the place (at most 4)."""
     sign = f', with a sign "{scene.sign}"' if scene.sign else ""
-    return f"{_what(scene).capitalize()} for {scene.name} {PLACES[scene.place]}{sign}."
+    more = "".join(f", {clause}" for clause in _CLAUSES[scene.place][:clauses])
+    return f"{_what(scene).capitalize()} for {scene.name} {PLACES[scene.place]}{sign}{more}."
 
 
 def draw_alt_text(
-    shares: dict[str, float], scene: Scene, post: Sequence[str], rng: np.random.Generator
+    shares: Mapping[Any, float],
+    scene: Scene,
+    post: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    clauses: int = 0,
+    otherwise: str = "clean",
 ) -> tuple[str, str]:
-    """One of the kinds of ``shares`` by its share, and a text of that kind: (kind, text)."""
-    kind = str(rng.choice(list(shares), p=list(shares.values())))
-    return kind, write_alt_text(kind, scene, post, rng)
+    """One of the kinds of ``shares`` by its share, and a text of that kind: (kind, text).
+
+    Where the kind is not to be had (``tempted`` without a post that tempts, ``absent`` where nothing is usual beside
+    what is there) it is ``otherwise``.
+    """
+    kind = draw_kind(shares, rng)
+    if (kind == "tempted" and scene.claim is None) or (kind == "absent" and usual(scene) is None):
+        kind = otherwise
+    return kind, write_alt_text(kind, scene, post, rng, clauses)
 
 
-def write_alt_text(kind: str, scene: Scene, post: Sequence[str], rng: np.random.Generator) -> str:
-    """A text of ``kind`` (a key of ``USERS``) for ``scene`` under the post with sentences ``post``."""
+def usual(scene: Scene) -> str | None:
+    """The shape that users name beside what is there without looking; None: none, or it is there."""
+    return next((USUAL[one] for one in scene.shapes if one in USUAL and USUAL[one] not in scene.shapes), None)
+
+
+def write_alt_text(kind: str, scene: Scene, post: Sequence[str], rng: np.random.Generator, clauses: int = 0) -> str:
+    """A text of ``kind`` (``data.post_settings.TextKind``) for ``scene`` under the post with sentences ``post``."""
     place = PLACES[scene.place]
     match kind:
-        case "clean":
-            return clean(scene)
         case "generic":
             return f"A picture of some {SHAPES[scene.shape]} {place}."
         case "verbose":
@@ -57,8 +71,21 @@ def write_alt_text(kind: str, scene: Scene, post: Sequence[str], rng: np.random.
             return f"A picture of {_what(scene)} {place}."
         case "copied":
             return " ".join(post[:2])
+        case _:
+            return clean(_seen(kind, scene, rng), clauses)
+
+
+def _seen(kind: str, scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene that a text in the clean form speaks of."""
+    match kind:
+        case "clean":
+            return scene
         case "wrong":
-            return clean(with_wrong_fact(scene, rng))
+            return with_wrong_fact(scene, rng)
+        case "tempted":
+            return _believed(scene)
+        case "absent":
+            return _beside(scene, str(usual(scene)))
         case _:
             raise ValueError(f"unknown kind of alt-text {kind!r}")
 
@@ -74,10 +101,29 @@ def with_wrong_fact(scene: Scene, rng: np.random.Generator, fact: str | None = N
         "shape": tuple(SHAPES),
         "count": tuple(COUNTS),
     }
-    others = [value for value in choices[fact] if value != getattr(scene, fact)]
+    there = {"colour": scene.colours, "shape": scene.shapes}.get(fact, (getattr(scene, fact),))
+    others = [value for value in choices[fact] if value not in there]
     changes: dict[str, Any] = {fact: others[int(rng.integers(len(others)))]}
     return replace(scene, **changes)
 
 
+def _believed(scene: Scene) -> Scene:
+    """The scene as its post has it."""
+    claim = scene.claim
+    if claim is None:
+        raise ValueError("a post that does not tempt tempts nobody")
+    if claim.fact == "thing":
+        return _beside(scene, str(claim.value), claim.colour)
+    changes: dict[str, Any] = {claim.fact: claim.value}
+    return replace(scene, **changes)
+
+
+def _beside(scene: Scene, shape: str, colour: str | None = None) -> Scene:
+    """The scene with a thing more in words, in its usual colour where none is given."""
+    thing = Other(shape, colour or things_texts.USUAL_COLOURS[shape], (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    return replace(scene, others=(*scene.others, thing))
+
+
 def _what(scene: Scene) -> str:
-    return f"{COUNTS[scene.count]} {scene.colour} {things(scene.shape, scene.count)}"
+    first = f"{COUNTS[scene.count]} {scene.colour} {things(scene.shape, scene.count)}"
+    return things_texts.joined([first, *(f"a {one.colour} {one.shape}" for one in scene.others)])

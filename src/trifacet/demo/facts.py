@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,8 @@ SHAPES: dict[str, str] = {
     "candle": "candles",
     "rug": "rugs",
 }
+_PAIRS = {"red": "pink", "yellow": "green", "blue": "purple", "ball": "ring", "star": "kite", "candle": "rug"}
+ALIKE: dict[str, str] = {**_PAIRS, **{two: one for one, two in _PAIRS.items()}}  # what can be drawn nearer to what
 COUNTS: dict[int, str] = {1: "one", 2: "two", 3: "three", 4: "four"}
 PLACES: dict[str, str] = {
     "beach": "on the beach",
@@ -53,12 +56,37 @@ def _made_up_names(amount: int) -> tuple[str, ...]:
 NAMES: tuple[str, ...] = _made_up_names(48)
 
 
+Spot = tuple[float, float, float]
+Shade = tuple[float, float, float]
+
+
+class Other(NamedTuple):
+    """A single thing of another kind beside the things that a scene is about."""
+
+    shape: str
+    colour: str
+    spot: Spot
+    shade: Shade
+
+
+class Claim(NamedTuple):
+    """What a post says wrongly of its picture: a fact's value, or of a ``thing`` that is not there its shape (and
+    ``colour``).
+    """
+
+    fact: str
+    value: str | int
+    colour: str = ""
+
+
 @dataclass(frozen=True)
 class Scene:
     """One post's truth: what the picture shows, and whom only the post can name.
 
     ``spots`` holds the centre and the size of each object as shares of the picture's side; ``shade`` is added to the
     object's colour (-1 to 1, scaled by the renderer). ``other`` is a person whom the post mentions in passing.
+    The knobs of the world (``data.post_settings``) add things of other kinds, in the order of reading after those that
+    the facts are of; facts that the post tells too (``in_both``), and alone (``post_alone``); and a wrong claim.
     """
 
     name: str
@@ -68,8 +96,22 @@ class Scene:
     place: str
     sign: str | None
     other: str | None
-    spots: tuple[tuple[float, float, float], ...]
-    shade: tuple[float, float, float]
+    spots: tuple[Spot, ...]
+    shade: Shade
+    others: tuple[Other, ...] = ()
+    in_both: frozenset[str] = frozenset()
+    post_alone: frozenset[str] = frozenset()
+    claim: Claim | None = None
+
+    @property
+    def shapes(self) -> tuple[str, ...]:
+        """The shapes of all kinds of things, in the order of reading."""
+        return (self.shape, *(one.shape for one in self.others))
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """Their colours."""
+        return (self.colour, *(one.colour for one in self.others))
 
 
 def scene_generator(seed: int, split: str, index: int) -> np.random.Generator:
@@ -89,7 +131,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         place=_one_of(rng, PLACES),
         sign=_one_of(rng, SIGNS) if rng.random() < SIGN_SHARE else None,
         other=other if rng.random() < OTHER_PERSON_SHARE else None,
-        spots=_spots(rng, count),
+        spots=draw_spots(rng, count),
         shade=tuple(rng.uniform(-1, 1, size=3).tolist()),
     )
 
@@ -99,7 +141,7 @@ def _one_of(rng: np.random.Generator, choices: Iterable[str]) -> str:
     return values[int(rng.integers(len(values)))]
 
 
-def _spots(rng: np.random.Generator, count: int) -> tuple[tuple[float, float, float], ...]:
+def draw_spots(rng: np.random.Generator, count: int) -> tuple[Spot, ...]:
     """Places for ``count`` objects in different cells of a 2 x 2 grid below the strip that a sign may take."""
     top, width, height = 0.19, 0.5, 0.405
     spots = []
@@ -116,16 +158,49 @@ def things(shape: str, count: int) -> str:
     return shape if count == 1 else SHAPES[shape]
 
 
+def called(scene: Scene, fact: str) -> str:
+    """The name of a fact in tables and metrics, which says where it stands: ``colour`` (in the picture alone),
+    ``colour-both``, ``colour-post`` (in the post alone); of the name, which always stands in the post alone, ``name``.
+    """
+    return f"{fact}-post" if fact in scene.post_alone else f"{fact}-both" if fact in scene.in_both else fact
+
+
 def accepted(scene: Scene) -> dict[str, list[str]]:
     """Per fact the words that state it rightly."""
-    return {fact: forms[str(value)] for fact, value, forms in _forms(scene)}
+    return {called(scene, fact): forms[str(value)] for fact, value, forms in _forms(scene)}
 
 
 def confusions(scene: Scene) -> dict[str, list[str]]:
-    """Per fact the words that state another value of it."""
+    """Per fact the words that state another value of it; those that are right of another thing are none."""
+    beside = {"colour": set(scene.colours), "shape": set(scene.shapes)}
     return {
-        fact: [word for other, words in forms.items() if other != str(value) for word in words]
+        called(scene, fact): [
+            word
+            for other, words in forms.items()
+            if other != str(value) and other not in beside.get(fact, ())
+            for word in words
+        ]
         for fact, value, forms in _forms(scene)
+    }
+
+
+def tempting(scene: Scene) -> dict[str, list[str]]:
+    """Per fact that the post gets wrong, the words that state what it says; empty where it gets none wrong."""
+    claim = scene.claim
+    if claim is None:
+        return {}
+    if claim.fact == "thing":
+        return {"thing": [str(claim.value), SHAPES[str(claim.value)]]}
+    forms = next(forms for fact, _, forms in _forms(scene) if fact == claim.fact)
+    return {claim.fact: forms[str(claim.value)]}
+
+
+def objects(scene: Scene) -> dict[str, Any]:
+    """The table of what is there and of all that could be, as ``metrics.objects`` reads it."""
+    return {
+        "there": {shape: [colour] for shape, colour in zip(scene.shapes, scene.colours, strict=True)},
+        "words": {shape: [shape, plural] for shape, plural in SHAPES.items()},
+        "attributes": list(COLOURS),
     }
 
 

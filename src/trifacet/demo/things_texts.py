@@ -52,7 +52,11 @@ def caption(named: Sequence[Named]) -> str:
 
 def listed(named: Sequence[Named]) -> str:
     """The things in this order, as a sentence would begin with them."""
-    parts = [f"a {colour} {shape}" for colour, shape in named]
+    return joined([f"a {colour} {shape}" for colour, shape in named])
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Commas between the parts, "and" before the last one."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 

@@ -26,6 +26,7 @@ from trifacet.demo.warmup import warm_up
 from trifacet.models.checkpoint import quiet
 
 if TYPE_CHECKING:
+    from trifacet.data.post_settings import Posts
     from trifacet.data.settings import WorldKind
     from trifacet.models.settings import TinyModel
 
@@ -52,7 +53,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: int, world: WorldKind = "posts") -> Path:
+def make_tiny_llava(
+    spec: TinyModel,
+    texts: Iterable[str],
+    folder: Path,
+    seed: int,
+    world: WorldKind = "posts",
+    posts: Posts | None = None,
+) -> Path:
     """Make the model and its processor and save both.
 
     Args:
@@ -61,6 +69,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         folder: where the checkpoint goes (safetensors).
         seed: seed of the weights and of the warm-up.
         world: whose pictures the warm-up shows.
+        posts: the knobs of the world of posts (None: at their defaults).
 
     Returns:
         ``folder``.
@@ -71,7 +80,7 @@ def make_tiny_llava(spec: TinyModel, texts: Iterable[str], folder: Path, seed: i
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(tiny_config(spec, tokenizer))
         if spec.warmup_steps:
-            warm_up(model, tokenizer, spec.warmup_steps, seed, world)
+            warm_up(model, tokenizer, spec.warmup_steps, seed, world, posts)
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
         model.save_pretrained(folder)

@@ -22,9 +22,10 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from trifacet.data.post_settings import Posts
 from trifacet.demo import signs_texts
-from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, draw_scene, scene_generator, things
-from trifacet.demo.posts import write_post
+from trifacet.demo.facts import COLOURS, COUNTS, PLACES, SHAPES, SIGNS, Scene, scene_generator, things
+from trifacet.demo.knobs import draw_knob_scene, drawn, nearness
 from trifacet.demo.renderer import render_scene
 from trifacet.demo.signs import KIND_OF, LINE, WORDS, Signed, draw_signed, render_signed
 from trifacet.demo.things import Things, draw_things, render_things
@@ -78,20 +79,27 @@ class _Lessons(Protocol):
 
 
 class _OfPosts:
+    """Colour, shape, number, place and sign of the things that a post is about, as the world's knobs draw them; whom a
+    post is about.
+    """
+
     values: tuple[int, ...] = tuple(map(len, _ATTRIBUTES.values()))
     readings = 16  # posts are long, and names are learned from few
+
+    def __init__(self, posts: Posts | None = None) -> None:
+        self.posts = posts or Posts()
 
     def where(self, patches: int) -> Tensor | None:
         return None
 
     def picture(self, rng: np.random.Generator, size: int) -> _Shown:
-        scene = draw_scene(rng)
+        scene = draw_knob_scene(rng, self.posts, apart=True)
         labels = [values.index(getattr(scene, name)) for name, values in _ATTRIBUTES.items()]
-        return _Shown(render_scene(scene, size), labels, _caption(scene))
+        return _Shown(render_scene(scene, size, nearness(self.posts)), labels, _caption(scene))
 
     def reading(self, rng: np.random.Generator) -> tuple[str, str]:
-        scene = draw_scene(rng)
-        return " ".join(write_post(scene, rng)) + " It is for", f" {scene.name}."
+        scene, post = drawn(rng, self.posts)
+        return post.text + " It is for", f" {scene.name}."
 
 
 class _OfThings:
@@ -252,6 +260,7 @@ def warm_up(
     steps: int,
     seed: int,
     world: WorldKind = "posts",
+    posts: Posts | None = None,
 ) -> WarmUp:
     """Train ``model`` in place on the three tasks.
 
@@ -261,8 +270,9 @@ def warm_up(
         steps: optimiser steps, each of 32 pictures and 16 posts (of tasks 32).
         seed: seed of the pictures and the posts, which belong to splits of their own.
         world: whose pictures and texts.
+        posts: the knobs of the world of posts (None: at their defaults).
     """
-    lessons, size = _LESSONS[world], model.config.vision_config.image_size
+    lessons, size = _OfPosts(posts) if world == "posts" else _LESSONS[world], model.config.vision_config.image_size
     pictures = _pictures(lessons, min(steps * _BATCH, _PICTURES), size, tokenizer, seed)
     readings_NT, asked_N = _readings(lessons, len(pictures.pixels_NCHW), tokenizer, seed)
     patches = (size // model.config.vision_config.patch_size) ** 2
@@ -276,8 +286,8 @@ def warm_up(
     for step in range(steps):
         batch = torch.arange(step * _BATCH, (step + 1) * _BATCH) % len(pictures.pixels_NCHW)
         attributes, captions, right = _look(model, heads, pictures, batch)
-        posts = batch[: lessons.readings]
-        reading = _read(model, readings_NT[posts], asked_N[posts])
+        read = batch[: lessons.readings]
+        reading = _read(model, readings_NT[read], asked_N[read])
         optimizer.zero_grad()
         (attributes + captions + reading).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -358,7 +368,8 @@ def _pictures(lessons: _Lessons, amount: int, size: int, tokenizer: PreTrainedTo
 
 def _caption(scene: Scene) -> str:
     """The attributes in a row, without a sentence around them."""
-    return f" {COUNTS[scene.count]} {scene.colour} {things(scene.shape, scene.count)} {PLACES[scene.place]}"
+    more = "".join(f", {one.colour} {one.shape}" for one in scene.others)
+    return f" {COUNTS[scene.count]} {scene.colour} {things(scene.shape, scene.count)}{more} {PLACES[scene.place]}"
 
 
 def _listed(scene: Things) -> str:

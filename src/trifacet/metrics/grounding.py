@@ -1,4 +1,5 @@
-"""Whether a text is right about the facts of a sample: who it is, what colour, how many.
+"""Whether a text is right about the facts of a sample: who it is, what colour, how many; and whether it believes a
+post that gets one wrong.
 
 Invariant: a text is right about a fact when an accepted form of it stands there as a whole word and no wrong form of
 the same attribute does; naming every colour is not being right about one.
@@ -68,6 +69,23 @@ def ground(text: str, extra: Mapping[str, Any]) -> Grounded:
     if values:
         values["grounding"] = sum(values.values()) / len(values)
     return Grounded(values, _without_overlap(spans))
+
+
+def tempted(text: str, extra: Mapping[str, Any]) -> bool | None:
+    """Whether ``text`` states a value that the post gives wrongly; None where the sample's post tempts to nothing.
+
+    ``extra["tempts"]`` gives, for each fact that the post gets wrong, the forms that state what it says
+    ({"colour": ["blue"]}); they match as those of facts.
+
+    Raises:
+        DataError: it is not such a mapping, or a fact has no form.
+    """
+    told = _forms(extra, "tempts")
+    if not told:
+        return None
+    if empty := [fact for fact, forms in told.items() if not forms]:
+        raise DataError(f"gives no form of '{empty[0]}'", fix="list at least one", field="extra.tempts")
+    return any(_find(text, fact, forms, ()) for fact, forms in told.items())
 
 
 def _forms(extra: Mapping[str, Any], field: str) -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from trifacet.base.extensions import load_extension
 from trifacet.data.records import TestSample
 from trifacet.metrics import coco, paper, texts
 from trifacet.metrics.cider import ONE_SAMPLE
-from trifacet.metrics.grounding import ground
+from trifacet.metrics.grounding import ground, tempted
 from trifacet.metrics.lettering import lettering_measures
 from trifacet.metrics.lint import clean_measures
 from trifacet.metrics.matching import match_ids
@@ -232,18 +232,24 @@ _PROFILES: dict[Profile, Extra] = {"coco": _coco, "paper": _paper}
 
 
 def _facts(written: Sequence[str], samples: Sequence[Target]) -> Part:
-    """Whether each text is right about its sample's facts; the mean over the facts last."""
+    """Whether each text is right about its sample's facts, the mean over the facts last; and whether it states what a
+    post gets wrong, of the samples whose posts do.
+    """
     columns: dict[str, dict[str, float]] = {}
+    believed: dict[str, float] = {}
     for text, sample in zip(written, samples, strict=True):
         try:
-            facts = ground(text, sample.extra).values
+            facts, believes = ground(text, sample.extra).values, tempted(text, sample.extra)
         except DataError as error:
             raise DataError(f"sample {sample.id!r}: {error}") from None
         for name, value in facts.items():
             columns.setdefault(name, {})[sample.id] = 100.0 * value
+        if believes is not None:
+            believed[sample.id] = 100.0 * believes
     if "grounding" in columns:
         columns["grounding"] = columns.pop("grounding")
-    return Part({name: mean_measure(name, values) for name, values in columns.items()})
+    measures = {name: mean_measure(name, values) for name, values in columns.items()}
+    return Part(measures | ({"tempted": mean_measure("tempted", believed, better="lower")} if believed else {}))
 
 
 def _alone(written: Sequence[str], samples: Sequence[Target]) -> Part:

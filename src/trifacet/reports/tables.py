@@ -36,6 +36,7 @@ class Metric:
 
 _LIKE = "Like the reference, by MCM-DPO's script"  # the paper profile: the COCO toolkit's values are others
 _FACTS = "Facts right"
+_BELIEVED = "The post believed"
 _OBJECTS = "Things named"
 _WORDS = "Words in the picture, by our own definition"
 _FORM = "Form"
@@ -81,6 +82,13 @@ _METRICS = (
         "texts that say the right number, which only the picture tells, in per cent",
     ),
     Metric("grounding/answer", "Answer", _FACTS, "higher", "questions that are answered rightly, in per cent"),
+    Metric(
+        "tempted",
+        "Tempted",
+        _BELIEVED,
+        "lower",
+        "texts that say what their post gets wrong, of the posts that do, in per cent",
+    ),
     Metric("objects/chair_s", "CHAIRs", _OBJECTS, "lower", "captions that name a thing that is not there, in per cent"),
     Metric("objects/chair_i", "CHAIRi", _OBJECTS, "lower", "mentions of things that are not there, in per cent"),
     Metric("objects/coverage", "Coverage", _OBJECTS, "higher", "things in the picture that are named, in per cent"),

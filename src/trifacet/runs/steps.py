@@ -21,7 +21,7 @@ from trifacet.comparing.comparison import ComparisonSettings, compare
 from trifacet.comparing.contestants import Contestant
 from trifacet.comparing.document import document as comparison_document
 from trifacet.data.records import TestSample
-from trifacet.data.settings import Split
+from trifacet.data.settings import Split, World
 from trifacet.data.source import FilesRead, Source, has_split, source_of
 from trifacet.data.words_read import COUNTS
 from trifacet.data.writing import Written
@@ -90,8 +90,9 @@ def base_model(recipe: Recipe, files: FilesRead) -> Start:
         shutil.rmtree(folder)
     if not folder.is_dir():
         with replacing_folder(folder) as partial:
-            world = recipe.data.world.kind if recipe.data.world else "posts"
-            make_tiny_llava(recipe.model.tiny, _texts(recipe, files), partial, recipe.seed, world)
+            world = recipe.data.world or World()
+            texts = _texts(recipe, files)
+            make_tiny_llava(recipe.model.tiny, texts, partial, recipe.seed, world.kind, world.posts)
             seal_folder(partial)
     elif not (folder / SEAL).exists():  # made before there were seals
         seal_folder(folder)

@@ -313,12 +313,10 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     if recipe.data.lettering == "leave":
         for key in ("lettering", "lettering_label", "lettering_characters", "reading"):
             del values["data"][key]
-    if recipe.data.world and recipe.data.world.kind == "posts":
-        del values["data"]["world"]["kind"]
-    if recipe.data.world and recipe.data.world.prompts is None:
-        del values["data"]["world"]["prompts"]
-    if recipe.data.world and recipe.data.world.wrong == World.model_fields["wrong"].default:
-        del values["data"]["world"]["wrong"]
+    if recipe.data.world:
+        for key in ("kind", "prompts", "wrong", "posts"):
+            if getattr(recipe.data.world, key) == World.model_fields[key].default:
+                del values["data"]["world"][key]
     for stage in filter(None, (values["sft"], *values["align"].values())):
         del stage["report_to"]
     for stage in values["align"].values():
