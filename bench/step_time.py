@@ -51,6 +51,8 @@ Columns, and keys of the JSON (times are medians over the rounds)
                 the distinct tokens need (``least_work`` in contest/sequences.py has the formula)
     shares      of a step: waiting for data, vision encoder with projector, language model, head with log-probs and
                 loss, reference, update; from one more step with hooks, which is not timed
+    kernels     of a step: attention, matrix products, other operations, and Python between them; from another step
+                under PyTorch's profiler, which makes more of what is small
 
 On the CPU a contestant that waits hands its free memory back to the system, so that all fit into the machine; a step
 then begins by getting it anew, which costs each of them some per cent. Timings on a shared machine move by a factor;

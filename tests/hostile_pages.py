@@ -18,6 +18,7 @@ PAGES = {
     "funnel.html.jinja": "tests/reports/funnel/test_funnel.py",
     "evolve.html.jinja": "tests/reports/evolving/test_evolving_page.py",
     "study.html.jinja": "tests/studies/test_study_page.py",
+    "index.html.jinja": "tests/studies/test_study_index.py",
     "probes.html.jinja": "tests/reports/test_hostile_data.py",
     "gallery.html.jinja": "tests/cli/test_data.py",
     "regions.html.jinja": "tests/cli/test_regions_command.py",
@@ -115,7 +116,7 @@ def _ours(element: str, address: str, review: bool) -> bool:
         asked = r"(\?[\w%.+=&-]*)?"
         pattern = rf"(#content|/|/begin|/answers|/sample/\d+|/static/[\w.]+|/list{asked}|/(text|undo)/[\w%.-]+{asked})"
     else:
-        pattern = r"#[\w.-]*"
+        pattern = r"#[\w.-]*" if element != "a" else r"#[\w.-]*|([\w%.~-]+/)*study\.html"  # of the index over studies
     return re.fullmatch(pattern, address) is not None or (address == "#")
 
 

@@ -24,7 +24,8 @@ FLOORS = (
     ("evaluation",),
     ("publishing", "reports"),
     ("runs",),
-    ("evolving", "studies"),
+    ("evolving",),
+    ("studies",),
     ("api", "cli"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

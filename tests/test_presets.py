@@ -94,6 +94,22 @@ def test_no_two_presets_share_an_output_folder():
     assert len(outputs) == len(set(outputs))
 
 
+def test_studies_in_a_world_have_the_same_world_at_each_size():
+    small, paper = preset("study").data.world, preset("study-llava-1.6-7b-world").data.world
+    assert small.posts == paper.posts
+    assert paper.sft > small.sft and paper.test > small.test
+
+
+def test_objectives_of_studies_are_trained_as_the_paper_does():
+    recipe, alone = preset("study-llava-1.6-7b"), preset("llava-1.6-7b-mcm-dpo").align["mcm-dpo"]
+    assert recipe.sft == preset("llava-1.6-7b-sft").sft
+    for stage in recipe.align.values():
+        assert stage.model_copy(update={"objective": "mcm-dpo"}) == alone
+    small = preset("study")
+    assert recipe.align.keys() == small.align.keys()
+    assert all(recipe.align[name].objective == small.align[name].objective for name in small.align)
+
+
 def test_stage_one_is_the_papers():
     recipe = preset("llava-1.6-7b-sft")
     assert recipe.model.path == "llava-hf/llava-v1.6-vicuna-7b-hf"

@@ -16,7 +16,7 @@ from typing import Any
 from contest.clock import REGIONS
 from contest.contestants import BASELINE
 from contest.inputs import Inputs
-from contest.turns import PEAK, FailedError, Inside, Introduction, Process, Turn, processes
+from contest.turns import KERNELS, PEAK, FailedError, Inside, Introduction, Process, Turn, processes
 
 TOLERANCE = {"float32": (2e-3, 1e-5), "bfloat16": (0.5, 2e-2)}  # absolute and relative, on summed log-probs
 SAME_LOSS = {"float32": 1e-3, "bfloat16": 5e-2}
@@ -37,6 +37,7 @@ class Record:
     turns: list[Turn] = field(default_factory=list)
     peak_memory: int = 0
     regions: dict[str, float] = field(default_factory=dict)
+    kernels: dict[str, float] = field(default_factory=dict)
 
     def step(self, turn: Turn) -> float:
         """Seconds per sample, and what a step waits for one worker that makes the batches meanwhile."""
@@ -124,6 +125,8 @@ def measure(
         running.pop(PEAK, Inside(PEAK, inputs, terms, threads)).end()
         for name, regions in each(lambda process: process.call("shares", rounds + 1, until=grace)).items():
             records[name].regions = regions
+        for name, kernels in each(lambda process: process.call("kernels", rounds + 2, until=grace)).items():
+            records[name].kernels = kernels
     left = {name: record for name, record in records.items() if record.turns}  # also of who failed later
     if not left:
         raise FailedError("no contestant was left: " + "; ".join(notes or []))
@@ -195,6 +198,7 @@ def figures(record: Record, baseline: Record | None, *, epochs: int, best: float
         "needed_flops": about.needed_flops,
         "matmul_share": about.needed_flops / (seconds * best) if best else None,
         "shares": _shares(record),
+        "kernels": _by_kernel(record),
         "rounds": [record.whole(turn, epochs) for turn in turns],
         "losses": [turn.loss for turn in turns],
     }
@@ -212,6 +216,12 @@ def _shares(record: Record) -> dict[str, float]:
     wait = median(record.wait(turn) for turn in record.turns)
     whole = wait + sum(record.regions.values())
     return {"data": wait / whole, **{region: record.regions[region] / whole for region in REGIONS}}
+
+
+def _by_kernel(record: Record) -> dict[str, float]:
+    """Of another step, which the profiler slows where kernels are small; empty without."""
+    whole = sum(record.kernels.values())
+    return {kind: value / whole for kind, value in record.kernels.items()}
 
 
 def document(
@@ -262,6 +272,9 @@ def table(run: dict[str, Any]) -> str:
     for name, entry in entries.items():
         shares = "".join(f"{_share(entry['shares'].get(region), 1):>11}" for region in ("data", *REGIONS))
         lines.append(f"{name:22}{shares}   (making a batch: {entry['data_seconds_per_sample']:.3f} s per sample)")
+    lines += ["", f"{'share of a step':22}" + "".join(f"{kind:>11}" for kind in KERNELS)]
+    for name, entry in entries.items():
+        lines.append(f"{name:22}" + "".join(f"{_share(entry['kernels'].get(kind), 1):>11}" for kind in KERNELS))
     return "\n".join(lines)
 
 

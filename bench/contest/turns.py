@@ -27,6 +27,8 @@ from contest.sequences import cells_for, least_work, written_out
 
 LEARNING_RATE = 1e-6
 PEAK = "multiplication"  # the process that measures what the machine can do
+ATTENTION, PRODUCTS, OTHER, BETWEEN = KERNELS = "attention", "products", "other", "between"
+NAMED = {ATTENTION: ("attention", "flash", "fmha"), PRODUCTS: ("mm", "conv", "cutlass")}  # what names of kernels have
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,24 @@ class Worker:
         del batch
         self._give_back()
         return {region: value / self.inputs.shape.batch for region, value in seconds.items()}
+
+    def kernels(self, number: int) -> dict[str, float]:
+        """Seconds per sample of a step by kind of kernel, and between kernels, as PyTorch's profiler has it."""
+        batch = self.contestant.batch(self.inputs.indices(number))
+        with torch.profiler.profile() as profile:
+            began = synchronised(self.device)
+            self._step(batch)
+            whole = synchronised(self.device) - began
+        del batch
+        self._give_back()
+        seconds = dict.fromkeys(KERNELS, 0.0)
+        for event in profile.key_averages():
+            name = event.key.lower()
+            kind = next((kind for kind, parts in NAMED.items() if any(part in name for part in parts)), OTHER)
+            time = event.self_device_time_total if self.device == "cuda" else event.self_cpu_time_total
+            seconds[kind] += time / 1e6
+        seconds[BETWEEN] = max(whole - sum(seconds.values()), 0.0)
+        return {kind: value / self.inputs.shape.batch for kind, value in seconds.items()}
 
 
 class Sprinter:

@@ -48,7 +48,16 @@ from variants import (
 )
 
 from evolving import scripted
-from evolving.measuring import (
+from trifacet.base.errors import TrifacetError
+from trifacet.base.files import write_atomically
+from trifacet.comparing.comparison import ComparisonSettings, compare
+from trifacet.comparing.contestants import Contestant
+from trifacet.data.records import TestSample, make_sample
+from trifacet.demo.tasks_texts import TASKS
+from trifacet.evolving.evolve import evolve
+from trifacet.evolving.rounds import round_folder
+from trifacet.evolving.settings import EvolveRecipe, load_evolve_recipe
+from trifacet.evolving.truth import (
     ALL,
     RoundRows,
     Share,
@@ -59,15 +68,6 @@ from evolving.measuring import (
     texts_right,
     verifier,
 )
-from trifacet.base.errors import TrifacetError
-from trifacet.base.files import write_atomically
-from trifacet.comparing.comparison import ComparisonSettings, compare
-from trifacet.comparing.contestants import Contestant
-from trifacet.data.records import TestSample, make_sample
-from trifacet.demo.tasks_texts import TASKS
-from trifacet.evolving.evolve import evolve
-from trifacet.evolving.rounds import round_folder
-from trifacet.evolving.settings import EvolveRecipe, load_evolve_recipe
 from trifacet.metrics.grounding import ground
 from trifacet.statistics.measures import mean_measure
 

@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
 from evolving import scripted
 from evolving.experiment import EXPERIMENT, GOLD, ITERATIVE, REFERENCE, WAYS, way_recipe
-from evolving.measuring import ALL, Judged, Share, accuracy, pairs_told, revisions, texts_right, verifier
 from variants import Folders
 
 from trifacet.data.records import TestSample
 from trifacet.data.settings import World
 from trifacet.demo.make import write_world
+from trifacet.evolving.truth import ALL, Judged, Share, accuracy, pairs_told, revisions, texts_right, verifier
 from trifacet.llm.pictures import data_url, look_at
 
 FOLDERS = Folders(Path("runs/evolving"))

@@ -26,7 +26,8 @@ def test_the_contestants_agree_and_the_json_has_what_was_promised(tmp_path, more
     for entry in result["contestants"].values():
         assert entry.keys() >= KEYS
         assert all(entry[key] > 0 for key in KEYS)
-        assert sum(entry["shares"].values()) == pytest.approx(1)
+        assert sum(entry["shares"].values()) == sum(entry["kernels"].values()) == pytest.approx(1)
+        assert min(entry["kernels"][kind] for kind in ("attention", "products", "other")) > 0.01
     entries = result["contestants"]
     # each sequence's log-prob is the same in whatever scores it, and so is the loss of each step
     assert 0 < result["largest_logp_difference"] < 1e-3

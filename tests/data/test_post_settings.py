@@ -22,7 +22,7 @@ from trifacet.data.settings import World
         ({"kinds": {"four": 1}}, "'four' kinds of things do not fit; a picture holds one, two or three"),
         ({"kinds": {"one": 0.5, "two": 0.2}}, "the shares sum to 0.7"),
         ({"post_alone": {"count": 0.5}}, "unknown kind 'count'; there are colour, shape"),
-        ({"in_both": {"name": 0.5}}, "unknown kind 'name'; did you mean"),
+        ({"in_both": {"name": 0.5}}, "unknown kind 'name'; there are colour, shape, count"),
         ({"post_alone": {"colour": 0.7}, "in_both": {"colour": 0.4}}, "sum to 1.1; 1 is the most"),
         ({"texts": {"clean": 1}, "noise": 0.5}, "give texts such a kind"),
         ({"texts": {"clean": 1}, "chosen_noise": 0.5}, "give texts such a kind"),

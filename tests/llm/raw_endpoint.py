@@ -15,9 +15,10 @@ def completion(text='{"answer": "x"}', **beside) -> dict:
 
 
 def response(body: bytes | dict, status="200 OK", **headers) -> list[bytes]:
-    """A response with this body, in one piece."""
+    """A response with this body, in one piece; it says that the connection ends, as it does."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = {"Content-Length": len(content)} | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = {"Content-Length": len(content), "Connection": "close"}
+    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return [f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1"), content]
 

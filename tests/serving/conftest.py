@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from png_urls import data_url
 
 pytest.importorskip("prometheus_client", reason="pip install 'trifacet[serve]'")
 pytest.importorskip("llguidance", reason="pip install 'trifacet[serve]'")
@@ -73,10 +74,6 @@ def shown(tmp_path_factory):
         colours = rng.integers(0, 256, (2, 3, 3), dtype=np.uint8)
         Image.fromarray(colours).resize((20 + 9 * number, 40), Image.Resampling.NEAREST).save(root / f"{number}.png")
     return root
-
-
-def data_url(path):
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def bomb(side):

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from axe import brief, launch, violations
 from hostile_pages import HOSTILE, only_our_markup
+from png_urls import data_url
 
 from trifacet.web.page import page_templates, printable
 
@@ -55,7 +56,7 @@ def test_two_models_side_by_side_by_keyboard_alone(browser, served, shown, famil
         (text,) = family_text(checkpoint, [1], "two dogs over Lisbon", max_new_tokens=256)
         samples = family_text(checkpoint, [1], "two dogs over Lisbon", max_new_tokens=256, draws=3, temperature=0.7)
         answer = httpx.post(f"{served.address}/suggestions", json={
-            "model": ["base", "first"][at], "picture": _url(shown / "1.png"), "post": "two dogs over Lisbon"},
+            "model": ["base", "first"][at], "picture": data_url(shown / "1.png"), "post": "two dogs over Lisbon"},
             timeout=60).json()  # fmt: skip
         assert answer["text"] == "".join(part["words"] for part in answer["parts"]) == text
         assert answer["samples"] == samples
@@ -67,12 +68,6 @@ def test_two_models_side_by_side_by_keyboard_alone(browser, served, shown, famil
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.replace("\r\n", "\n") == family_text(base, [1], "two dogs over Lisbon", max_new_tokens=256)[0]
     assert odd == []
-
-
-def _url(path):
-    from conftest import data_url
-
-    return data_url(path)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (375, True)])

@@ -1,6 +1,7 @@
 """A study's file: its cells, and one line for what is wrong with it."""
 
 import pytest
+import yaml
 from small_studies import study_values, write_study
 
 from trifacet.base.errors import TrifacetError
@@ -42,9 +43,44 @@ def test_a_budget_changes_recipe_and_seeds_and_has_a_folder(load):
     assert {cell.recipe.sft.epochs for cell in cells_of(paper) if cell.recipe.sft} == {3}
 
 
+def test_a_budget_may_have_other_values_on_an_axis(load):
+    axis = {"key": "align.mcm.beta", "values": [0.1, 0.2]}
+    changes = {"axes": {"beta": axis}, "budgets": {"small": {}, "paper": {"axes": {"beta": axis | {"values": [0.3]}}}}}
+    assert {cell.name for cell in cells_of(load(changes))} == {"0.1", "0.2", "sft", "plain", "faster"}
+    assert {cell.name for cell in cells_of(load(changes, "paper"))} == {"0.3", "sft", "plain", "faster"}
+    with pytest.raises(TrifacetError, match=r"budgets\.paper\.axes: the study has no axis 'bta'"):
+        load({"budgets": {"paper": {"axes": {"bta": axis}}}}, "paper")
+
+
+def test_a_study_extends_another_whose_recipes_lie_beside_that_one(tmp_path):
+    values = study_values("out", "data", "model", {})
+    recipe = values.pop("base")
+    (tmp_path / "parts/more").mkdir(parents=True)
+    for name, beta in (("base.yaml", 0.2), ("paper.yaml", 0.4)):
+        text = yaml.safe_dump({**recipe, "align": {"mcm": {**recipe["align"]["mcm"], "beta": beta}}})
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    base = {"extends": "../base.yaml"}
+    (tmp_path / "parts/whole.yaml").write_text(
+        yaml.safe_dump({**values, "base": base} | {"budgets": {"small": {}, "paper": {"base": "../paper.yaml"}}}),
+        "utf-8",
+    )
+    child = tmp_path / "parts/more/child.yaml"
+    child.write_text("extends: ../whole.yaml\nname: child\nbudgets: {small: {seeds: [5]}}\n", encoding="utf-8")
+    small, paper = load_study(str(child)), load_study(str(child), "paper")
+    assert (small.study.name, small.seeds, paper.seeds) == ("child", (5,), (1, 2))
+    betas = [{cell.recipe.align["mcm"].beta for cell in cells_of(one) if cell.recipe.align} for one in (small, paper)]
+    assert betas == [{0.2}, {0.4}]
+
+
 def test_an_alignment_that_starts_at_the_base_model_needs_no_supervised_one(load):
     cells = {cell.name: cell for cell in cells_of(load({"cells.faster.set": {"align.mcm.start": "base"}}))}
     assert cells["faster"].recipe.sft is None and cells["plain"].recipe.sft is not None
+
+
+def test_start_is_the_model_that_alignments_begin_with(load):
+    with_sft, without = load({"cells": {"before": {"stage": "start"}}, "claims": []}), {"base.sft": None, "claims": []}
+    (cell,), (other,) = cells_of(with_sft), cells_of(load({**without, "cells": {"before": {"stage": "start"}}}))
+    assert (cell.stage, other.stage) == ("sft", "base")
 
 
 @pytest.mark.parametrize(

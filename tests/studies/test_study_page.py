@@ -111,9 +111,19 @@ def document(word=lambda text: text):
             "p_corrected": claim.p_corrected, "smallest": claim.smallest, "seeds": list(SEEDS),
             "parts": [{"cell": word("full"), "other": word("dpo"), **told(claim.parts[0].estimate)}],
         }],
+        "people": {"seed": 1, "pairs": [
+            {"cell": word("full"), "other": word("dpo"), "verdict": "holds", "why": "",
+             "command": word("trifacet review"), "votes": 60,
+             "judges": 3, "judged": 20, "samples": 20, "p_corrected": 0.01, "win": {"count": 15},
+             "tie": {"count": 2}, "lose": {"count": 3},
+             "agreement": {"alpha_ordinal": {"value": 0.71, "low": 0.5, "high": 0.9}}},
+            {"cell": word("full"), "other": word("alike"), "verdict": "cannot be told", "why": word("waits for people"),
+             "command": word("trifacet review"), "votes": 0, "p_corrected": None},
+        ]},
         "asked_since": word("2026-01-01"), "paper": {"source": word("a paper"), "note": word("a note")},
         "plan": {"runs": 9, "works": {"sft": {"alone": 9, "shared": 1}}, "seconds": {"alone": 90.0, "shared": 30.0},
-                 "gpu_hours": {"alone": 9.0, "shared": 3.0}},
+                 "gpu_hours": {"alone": 9.0, "shared": 3.0, "stated": {word("sft"): 1.0},
+                               "not_stated": [word("texts")]}},
         "failed": {word("cells/x/seed-1"): word("gone")}, "problems": [word("a problem")],
     }  # fmt: skip
 
@@ -145,4 +155,5 @@ def test_tables_of_hostile_texts_command_neither_markdown_nor_latex():
     made = document(word=lambda text: f"{text} <b> | \\input{{x}} $1")
     assert "<b>" not in study_markdown(made) and "\\input" not in study_latex(made)
     rows = [line for line in study_markdown(made).splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {4, 7}  # of the table of cells, of that of claims
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in rows}
+    assert widths == {4, 7}  # of the table of cells, of those of claims and people

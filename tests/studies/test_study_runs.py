@@ -22,19 +22,6 @@ TINY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory, unscored_world, tiny_folder):
-    """A study on files with one seed, run to its end; its file is written anew by ``again``."""
-    folder = tmp_path_factory.mktemp("study")
-
-    def again(changes=None):
-        values = study_values(folder / "out", unscored_world, tiny_folder, {"seeds": [1], **(changes or {})})
-        return load_study(str(write_study(folder, values)))
-
-    loaded = again()
-    return loaded, run_study(loaded), again
-
-
 def times(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
 
@@ -46,9 +33,10 @@ def test_a_study_leaves_page_tables_and_numbers(small):
         assert (loaded.folder / name).stat().st_size > 300
     assert json.loads((loaded.folder / "results.json").read_text()) == json.loads(json.dumps(done.document))
     cells = {one["cell"]: one["measures"] for one in done.document["cells"]}
-    for cell, job, model in (("sft", "starts", "sft"), ("faster", "cells/faster", "mcm")):
-        (file,) = (loaded.folder / job).glob("seed-1*/scores.json")
-        told = json.loads(file.read_text())["models"][model]["metrics"]
+    plan = planned(loaded)
+    for cell, model in (("sft", "sft"), ("faster", "mcm")):
+        job = plan.jobs[plan.outcomes[cell, 1].job]
+        told = json.loads((job.folder / "scores.json").read_text())["models"][model]["metrics"]
         assert cells[cell]["length"]["value"] == told["length"]
     assert [one["verdict"] for one in done.document["claims"]] == ["cannot be told"] * 2  # of one seed
     assert "only one seed" in done.document["claims"][0]["why"]
@@ -58,25 +46,25 @@ def test_a_study_leaves_page_tables_and_numbers(small):
 def test_what_another_run_has_made_is_taken_and_not_made_again(small):
     loaded, _, _ = small
     plan = planned(loaded)
-    lent = {(job.name, one.own): plan.folder / one.job / one.name for job in plan.jobs.values() for one in job.lent}
+    lent = {(job.name, one.own): plan.jobs[one.job].folder / one.name for job in plan.jobs.values() for one in job.lent}
     assert {own for _, own in lent} == {"reference", "generations/base.jsonl"}
     for (name, own), source in lent.items():
-        target = plan.folder / name / own
+        target = plan.jobs[name].folder / own
         for file in [source] if source.is_file() else source.iterdir():
             taken = target if source.is_file() else target / file.name
             assert taken.read_bytes() == file.read_bytes()
-    seconds = json.loads((plan.folder / "cells/plain/seed-1/run.json").read_text())["sealed"]
+    seconds = json.loads((plan.jobs["cells/plain/seed-1"].folder / "run.json").read_text())["sealed"]
     assert "generations/base.jsonl" in seconds and any(name.startswith("reference/") for name in seconds)
 
 
 def test_a_finished_study_stays_and_takes_a_seed_and_other_claims(small):
     loaded, done, again = small
-    before = times(loaded.folder)
+    before = times(loaded.store)
     assert run_study(loaded).document == done.document == report_study(loaded).document
-    assert times(loaded.folder) == before
+    assert times(loaded.store) == before
     more = run_study(loaded, added=[2])
     assert more.document["seeds"] == [1, 2] and more.failed == {}
-    assert before.items() <= times(loaded.folder).items()
+    assert before.items() <= times(loaded.store).items()
     values = more.document["cells"][1]["measures"]["length"]["values"]
     assert values["1"] == done.document["cells"][1]["measures"]["length"]["values"]["1"] and "2" in values
     assert report_study(loaded).document["seeds"] == [1, 2] and not more.document["asked_since"]
@@ -97,15 +85,15 @@ def test_a_finished_study_stays_and_takes_a_seed_and_other_claims(small):
 )  # fmt: skip
 def test_a_file_that_changed_under_its_folder_is_refused(small, changes, said):
     _, _, again = small
-    before = times(again().folder)
+    before = times(again().store)
     with pytest.raises(TrifacetError, match=said):
         run_study(again(changes))
-    assert times(again().folder) == before
+    assert times(again().store) == before
 
 
 def test_damaged_scores_are_no_numbers(small):
     loaded, _, _ = small
-    path = loaded.folder / "cells/faster/seed-1/scores.json"
+    path = planned(loaded).jobs["cells/faster/seed-1"].folder / "scores.json"
     sound = path.read_text()
     path.write_text(sound.replace("1", "2", 1))
     try:
@@ -133,10 +121,10 @@ def test_a_cell_is_what_its_recipe_alone_makes_of_it(tmp_path):
         alone = tmp_path / "alone" / name
         run_recipe(cell.recipe.model_copy(update={"seed": 5, "output": str(alone)}))
         job, model = plan.outcomes[name, 5]
-        together = plan.folder / job
+        together = plan.jobs[job].folder
         texts = (together / "generations" / f"{model}.jsonl").read_bytes()
         assert texts == (alone / "generations/mcm.jsonl").read_bytes() and texts
-        trained = together if (together / "models/mcm").exists() else plan.folder / plan.jobs[job].needs[0]
+        trained = together if (together / "models/mcm").exists() else plan.jobs[plan.jobs[job].needs[0]].folder
         ours, theirs = weights_of(trained / "models/mcm"), weights_of(alone / "models/mcm")
         assert ours.keys() == theirs.keys()
         assert all(ours[weight].equal(theirs[weight]) for weight in ours)
@@ -178,7 +166,11 @@ def test_jobs_for_others_are_begun_planned_and_told(tmp_path, trifacet):
     code, told, _ = trifacet("study", file, "--plan", "--json", tmp_path / "plan.json")
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert code == 0 and "3 cells x 3 seeds in 9 runs" in told and "those of 2 more are alike" in told
-    assert plan["works"]["sft"] == {"alone": 9, "shared": 3} and plan["seconds"] is None and len(plan["jobs"]) == 9
+    assert (
+        plan["works"]["sft"] == {"alone": 9, "shared": 3, "there": 0}
+        and plan["seconds"] is None
+        and len(plan["jobs"]) == 9
+    )
     for words, said in (
         (("--plan", "--report"), "are commands of their own"),
         (("--plan", "--overwrite"), "begins the study anew"),
@@ -212,13 +204,13 @@ def test_processes_that_are_interrupted_go_on(tmp_path, unscored_world, tiny_fol
     file = write_study(tmp_path, study_values(tmp_path / "out", unscored_world, tiny_folder, changes))
     loaded, words = load_study(str(file)), ("study", file, "--jobs", 2)
     begun = Command(tmp_path, *words)
-    assert begun.stop_when(lambda: any(loaded.folder.glob("starts/*/models/sft/done.json")), signal.SIGTERM) == 130
+    assert begun.stop_when(lambda: any(loaded.store.glob("starts/*/models/sft/done.json")), signal.SIGTERM) == 130
     assert "interrupted by SIGTERM: the same command continues from here" in begun.stderr
-    kept = times(loaded.folder)
+    kept = times(loaded.store)
     plan = planned(loaded)
-    assert kept and not all(is_finished(plan, job) for job in plan.jobs.values())
+    assert kept and not all(is_finished(job) for job in plan.jobs.values())
     again = Command(tmp_path, *words)
     assert again.wait() == 0, again.stderr
-    assert all(is_finished(plan, job) for job in plan.jobs.values())
-    assert kept.items() <= times(loaded.folder).items()
+    assert all(is_finished(job) for job in plan.jobs.values())
+    assert kept.items() <= times(loaded.store).items()
     assert any((loaded.folder / "logs").iterdir())

@@ -126,7 +126,7 @@ def _run_length(ends_N: np.ndarray) -> int:
 
 
 def _add_run(plan: BlockPlan, start: int, stop: int, most: int) -> None:
-    """A run in pieces, each over those before it: torch's kernel computes what is not causal of 512 keys all the same."""
+    """A run in pieces, each over those before it: torch's kernel leaves out what is not causal by 512 keys alone."""
     pieces = -(-(stop - start) // most)
     edges = [start + (stop - start) * piece // pieces for piece in range(pieces + 1)]
     for begin, end in itertools.pairwise(edges):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -25,9 +25,19 @@ _SHOWN = 100  # characters of a value in a message
 _KNOWN = "known keys here are "
 
 
-def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The plain values of a recipe file, with what it extends and ``key=value`` overrides; raises TrifacetError."""
-    return overridden(_read(Path(path), seen=()), overrides)
+Placed = Callable[[dict[str, Any], Path], dict[str, Any]]
+
+
+def _as_they_are(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return values
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = (), *, placed: Placed = _as_they_are) -> dict[str, Any]:
+    """The plain values of a recipe file, with what it extends and ``key=value`` overrides; raises TrifacetError.
+
+    ``placed`` takes a file's own values and its folder, and gives the values with paths that do not depend on it.
+    """
+    return overridden(_read(Path(path), (), placed), overrides)
 
 
 def overridden(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -38,7 +48,7 @@ def overridden(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str,
     return changed
 
 
-def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _read(path: Path, seen: tuple[Path, ...], placed: Placed) -> dict[str, Any]:
     resolved = Path(os.path.realpath(path))  # of a link to itself too
     if resolved in seen:
         raise TrifacetError(f"{path}: recipes extend each other in a circle; remove one 'extends'")
@@ -57,8 +67,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if (parent := values.pop("extends", None)) is not None:
         if not isinstance(parent, str):
             raise TrifacetError(f"{path}: extends is the path of another recipe, got {_shown(parent)}")
-        return merged(_read(path.parent / parent, (*seen, resolved)), values)
-    return values
+        return merged(_read(path.parent / parent, (*seen, resolved), placed), placed(values, path.parent))
+    return placed(values, path.parent)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

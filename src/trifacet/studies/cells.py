@@ -9,18 +9,39 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import ValidationError
 
 from trifacet.base.digests import json_digest
 from trifacet.base.errors import TrifacetError
-from trifacet.settings.reading import overridden
+from trifacet.evolving.parts import ALIGNED
+from trifacet.evolving.settings import EvolveRecipe
+from trifacet.settings.reading import explain_invalid, merged, overridden
 from trifacet.studies.settings import MOST_CELLS, Change, LoadedStudy
 from trifacet.training.recipe import Recipe, make_recipe
 
-BASE, SFT = "base", "sft"
+BASE, SFT, STUDENT = "base", "sft", "student"
+START, OTHERS = "start", "others"  # of rounds: the recipe that makes data and model, and what other models change in it
+_PLACE = {"name", "output", "seed", "seeds", "sweep"}
 _OURS = ("name", "output", "seed", "seeds", "sweep")  # keys that a cell cannot set
 _STUDY = ("name", "output", "seeds", "sweep")  # of the base recipe: the study has its own
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """Rounds of ``trifacet evolve`` from a cell's model.
+
+    Attributes:
+        recipe: of the rounds; model and data are those that the cell's own recipe leaves, where it ``begins`` with any.
+        begins: whether the cell's own recipe makes data and model.
+        others: recipes of other models by name: those that a role names, and the student, which learns of the pairs.
+    """
+
+    recipe: EvolveRecipe
+    begins: bool
+    others: Mapping[str, Recipe] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,17 +51,30 @@ class Cell:
     name: str
     recipe: Recipe
     stage: str
+    evolution: Evolution | None = None
+
+    def values(self) -> dict[str, Any]:
+        """All that decides what is measured, but for the seed; less defaults, so that keys may be added to recipes."""
+
+        def told(recipe: Recipe | EvolveRecipe) -> dict[str, Any]:
+            return recipe.model_dump(mode="json", exclude={*_PLACE, "processes"}, exclude_defaults=True)
+
+        found = {**told(self.recipe), "measured": self.stage}
+        if (evolution := self.evolution) is not None:
+            found["evolve"] = told(evolution.recipe)
+            found["others"] = {name: told(one) for name, one in evolution.others.items()}
+        return found
 
     @property
     def digest(self) -> str:
-        """Of all that decides what is measured, but for the seed."""
-        values = self.recipe.model_dump(mode="json", exclude={"name", "output", "seed"})
-        return json_digest([values, self.stage])
+        """Of ``values``."""
+        return json_digest(self.values())
 
 
 def plain_recipe(loaded: LoadedStudy) -> Recipe:
     """The base recipe as the budget has it, before any cell changes it; what cells share is made by it."""
-    return _recipe(loaded, _with(loaded.values, loaded.changes, f"{loaded.file}: budgets.{loaded.budget}.set"), "base")
+    values = _with(loaded.values, loaded.changes, f"{loaded.file}: budgets.{loaded.budget}.set")
+    return _start(loaded, values, "base") if evolves(values) else _recipe(loaded, values, "base")
 
 
 def cells_of(loaded: LoadedStudy) -> list[Cell]:
@@ -118,6 +152,8 @@ def _with(values: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> 
 
 def _cell(loaded: LoadedStudy, name: str, values: Mapping[str, Any], stage: str | None) -> Cell:
     """The cell with the stages that lead to its model, and no others."""
+    if evolves(values):
+        return _evolving(loaded, name, values, stage)
     where, align = f"{loaded.file}: cell {name!r}", values.get("align") or {}
     if not isinstance(align, dict):
         raise TrifacetError(f"{where}: align is a mapping of alignments by name")
@@ -126,6 +162,8 @@ def _cell(loaded: LoadedStudy, name: str, values: Mapping[str, Any], stage: str 
         if len(there) > 1:
             raise TrifacetError(f"{where}: which model is measured? say stage, one of {', '.join([BASE, SFT, *there])}")
         stage = there[0] if there else SFT if values.get(SFT) else BASE
+    if stage == START:
+        stage = SFT if values.get(SFT) else BASE
     if stage not in (BASE, SFT) and align.get(stage) is None:
         raise TrifacetError(f"{where}: stage: no alignment {stage!r}; the recipe has {', '.join(align) or 'none'}")
     if stage == SFT and values.get(SFT) is None:
@@ -135,6 +173,58 @@ def _cell(loaded: LoadedStudy, name: str, values: Mapping[str, Any], stage: str 
     sft = None if stage == BASE or starts_at_base else values.get(SFT)
     recipe = _recipe(loaded, {**values, "align": kept, SFT: sft}, f"cell {name!r}", name)
     return Cell(name, recipe, stage)
+
+
+def evolves(values: Mapping[str, Any]) -> bool:
+    """Whether these are values of a recipe for ``trifacet evolve``."""
+    return "samples" in values
+
+
+def _evolving(loaded: LoadedStudy, name: str, values: Mapping[str, Any], stage: str | None) -> Cell:
+    """A cell of rounds, and of what they begin with."""
+    what = f"cell {name!r}"
+    start = _start(loaded, values, what, name)
+    own = {key: value for key, value in values.items() if key not in (*_STUDY, START, OTHERS)}
+    if START in values:
+        if start.sft is None and start.data.world is None and start.model.tiny is None:
+            raise TrifacetError(f"{loaded.file}: {what}: start makes nothing; give it a world, model.tiny or sft")
+        own["model"] = {**(own.get("model") or {}), "path": START, "tiny": None}
+    recipe = _evolve_recipe(loaded, own, what)
+    others = values.get(OTHERS) or {}
+    if not isinstance(others, dict) or (others and START not in values):
+        raise TrifacetError(f"{loaded.file}: {what}: others: give by name what other models change in start")
+    there = [BASE, *(f"round-{number}" for number in range(1, recipe.rounds.count + 1))]
+    there += [ALIGNED] if recipe.align is not None else []
+    there += [STUDENT] if recipe.align is not None and STUDENT in others else []
+    stage = stage or (there[-1] if there[-1] != STUDENT else ALIGNED)
+    if stage not in there:
+        raise TrifacetError(f"{loaded.file}: {what}: stage: no model {stage!r}; there are {', '.join(there)}")
+    used = {one.model for _, one in recipe.roles} | {stage}
+    made = {
+        one: _start(loaded, {**values, START: merged(values[START], change)}, f"{what}: others.{one}", name)
+        for one, change in others.items()
+        if one in used
+    }
+    return Cell(name, start, stage, Evolution(recipe, START in values, made))
+
+
+def _start(loaded: LoadedStudy, values: Mapping[str, Any], what: str, cell: str = "") -> Recipe:
+    """The recipe of what rounds begin with: values of their own, or the model and the data of the rounds."""
+    if (given := values.get(START)) is None:
+        return _recipe(loaded, {key: values[key] for key in ("model", "data") if key in values}, what, cell)
+    return _recipe(loaded, {**given, "align": {}}, f"{what}: start", cell)
+
+
+def _evolve_recipe(loaded: LoadedStudy, values: Mapping[str, Any], what: str) -> EvolveRecipe:
+    try:
+        recipe = EvolveRecipe.model_validate({**values, "name": loaded.study.name, "output": "evolved"})
+    except ValidationError as error:
+        raise TrifacetError(f"{loaded.file}: {what}: {explain_invalid(error, EvolveRecipe)}") from None
+    if recipe.data.world is not None:
+        raise TrifacetError(f"{loaded.file}: {what}: data.world: rounds begin with data; give the world to start")
+    if recipe.data.test is None:
+        raise TrifacetError(f"{loaded.file}: {what}: nothing to measure on; set data.test to a file of test samples")
+    return recipe
 
 
 def _recipe(loaded: LoadedStudy, values: Mapping[str, Any], what: str, cell: str = "") -> Recipe:

@@ -6,16 +6,18 @@ Invariant: everything in it is told from the folder's files alone, so that the s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from trifacet.evolving.settings import EvolveRecipe
 from trifacet.statistics.over_seeds import LEVEL, Estimate
 from trifacet.studies.cells import names_of
-from trifacet.studies.folder import seconds_of
+from trifacet.studies.folder import is_finished, seconds_of
 from trifacet.studies.outcomes import Outcomes, read_outcomes
+from trifacet.studies.people import people_document
 from trifacet.studies.settings import LoadedStudy
 from trifacet.studies.verdicts import Judged, judge
-from trifacet.studies.works import Plan, spent
+from trifacet.studies.works import Job, Plan, Work, spent
 
 
 def study_document(
@@ -31,8 +33,8 @@ def study_document(
     """
     study, names, seeds = loaded.study, names_of(plan.cells), list(plan.seeds)
     shared = all(cell.recipe.data.world is None for cell in plan.cells)
-    outcomes = read_outcomes(plan, study.measures)
     against = study.against or names[0]
+    outcomes = read_outcomes(plan, study.measures, against)
     paper = study.paper.values if study.paper else {}
     return {
         "study": study.name,
@@ -73,6 +75,7 @@ def study_document(
             )
         ],
         "asked_since": asked_since,
+        "people": people_document(loaded, plan, seeds),
         "paper": None if study.paper is None else {"source": study.paper.source, "note": study.paper.note or ""},
         "plan": plan_document(loaded, plan, jobs=False),
         "failed": dict(failed or {}),
@@ -83,31 +86,28 @@ def study_document(
 def plan_document(loaded: LoadedStudy, plan: Plan, *, jobs: bool = True) -> dict[str, Any]:
     """The cells, what they share, and what that saves: in works, and where it is known in seconds or stated hours."""
     alone, shared = plan.alone(), plan.shared()
+    there = plan.of(name for name, job in plan.jobs.items() if is_finished(job))
     seconds = spent(seconds_of(plan), plan)
     found: dict[str, Any] = {
         "study": loaded.study.name,
         "budget": loaded.budget,
         "folder": str(loaded.folder),
+        "store": str(loaded.store),
         "cells": len(plan.cells),
         "seeds": list(plan.seeds),
         "runs": len(plan.jobs),
         "works": {
-            kind: {"alone": alone.get(kind, 0), "shared": shared.get(kind, 0)}
+            kind: {"alone": alone.get(kind, 0), "shared": shared.get(kind, 0), "there": there.get(kind, 0)}
             for kind in dict.fromkeys((*alone, *shared))
         },
         "seconds": None if seconds is None else {"shared": round(seconds[0], 1), "alone": round(seconds[1], 1)},
     }
-    found["gpu_hours"] = None
-    if loaded.hours:
-        hours = {
-            way: round(sum(loaded.hours.get(kind, 0.0) * count for kind, count in counts.items()), 2)
-            for way, counts in (("shared", shared), ("alone", alone))
-        }
-        found["gpu_hours"] = {**hours, "stated": dict(loaded.hours)}
+    found["gpu_hours"] = _hours(loaded, plan)
     if jobs:
         found["jobs"] = [
             {
                 "job": job.name,
+                "folder": str(job.folder),
                 "works": [work.kind for work, _ in job.works],
                 "needs": list(job.needs),
                 "begins_with": [f"{one.job}/{one.name}" for one in job.lent],
@@ -115,6 +115,42 @@ def plan_document(loaded: LoadedStudy, plan: Plan, *, jobs: bool = True) -> dict
             for job in plan.jobs.values()
         ]
     return found
+
+
+def _hours(loaded: LoadedStudy, plan: Plan) -> dict[str, Any] | None:
+    """Hours of a GPU by the stated rates, and the works of which nothing is stated; None where no rate is stated.
+
+    A rate may be that of a kind of work, or of a kind at one stage: ``alignment``, ``alignment/dpo``.
+    """
+    if not loaded.hours:
+        return None
+    done = {work: job for job in plan.jobs.values() for work, _ in job.works}
+
+    def rated(work: Work) -> str | None:
+        stages = _stages(done[work]) if work in done else []
+        return next(
+            (key for key in (*(f"{work.kind}/{one}" for one in stages), work.kind) if key in loaded.hours), None
+        )
+
+    def summed(works: Iterable[Work]) -> float:
+        return round(sum(loaded.hours[key] for key in map(rated, works) if key is not None), 2)
+
+    def named(work: Work) -> str:
+        stages = _stages(done[work])
+        return f"{work.kind}/{stages[0]}" if work.kind == "alignment" and stages else work.kind
+
+    without = {named(work): None for work in done if rated(work) is None}
+    return {
+        "shared": summed(done),
+        "there": summed(work for work, job in done.items() if is_finished(job)),
+        "alone": summed(work for chain in plan.chains.values() for work in chain),
+        "stated": dict(loaded.hours),
+        "not_stated": list(without),
+    }
+
+
+def _stages(job: Job) -> list[str]:
+    return [] if isinstance(job.recipe, EvolveRecipe) else list(job.recipe.align)
 
 
 def told(estimate: Estimate | None) -> dict[str, Any]:

@@ -2,33 +2,45 @@
 
 Invariant: a folder belongs to one study at one budget. Cells and seeds may be added; a cell that is there keeps its
 recipe, and none is taken out, since what is left out afterwards changes what the others seem to say. Claims and
-measures may change, and from then on the folder says since when.
+measures may change, and from then on the folder says since when. Runs lie in a store, which other studies share: one
+process at a time does a run, and nobody removes one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trifacet.base import claims, seals
+from trifacet.base import claims, seals, system
 from trifacet.base.claims import Claim
-from trifacet.base.errors import DataError, TrifacetError
-from trifacet.base.files import replacing
+from trifacet.base.digests import json_digest
+from trifacet.base.errors import DataError, TrifacetError, cure_of
+from trifacet.base.files import replacing, write_atomically
+from trifacet.base.opening import read_text
+from trifacet.base.progress import console
+from trifacet.evolving.folder import evolve_fingerprint
+from trifacet.evolving.parts import MARK as EVOLVED
+from trifacet.evolving.settings import EvolveRecipe
 from trifacet.generation.settings import settings_path
 from trifacet.runs.folder import claimed as claimed_run
 from trifacet.runs.keeping import MARK as RUN
 from trifacet.studies.cells import Cell
+from trifacet.studies.contents import contents_of
 from trifacet.studies.settings import MOST_SEEDS, LoadedStudy
-from trifacet.studies.works import Job, Plan
-from trifacet.training.recipe import recipe_fingerprint
+from trifacet.studies.works import EVOLUTION, Job, Plan
+from trifacet.training.recipe import Recipe, recipe_fingerprint
 
 MARK = "study.json"
 DOCUMENT = "results.json"
 PAGES = ("study.html", "study.md", "study.tex", DOCUMENT)  # written last
-FOLDERS = ("worlds", "starts", "cells", "logs")
+LOGS = "logs"
+_MOST = 10_000  # bytes of a note
+_LOOK = 0.5  # seconds between two looks at a job that another process does
+MADE = "made"  # of a store: which run has scores of a reference, or key regions, that other runs can begin with
 
 
 @contextlib.contextmanager
@@ -42,7 +54,7 @@ def claimed(
     """
     folder = loaded.folder
     with claims.claimed(folder, MARK) as claim:
-        claim.clear((folder / name for name in (*PAGES, *FOLDERS)), asked=overwrite)
+        claim.clear((folder / name for name in (*PAGES, LOGS)), asked=overwrite)
         held = claim.held(study=str, cells=dict, seeds=list)
         recipes = {cell.name: _values(cell) for cell in cells}
         asked = {"measures": list(loaded.study.measures), "claims": [one.statement for one in loaded.study.claims]}
@@ -80,24 +92,71 @@ def seeds_of(loaded: LoadedStudy) -> tuple[int, ...]:
 def record_of(folder: Path) -> dict[str, Any]:
     """What a run in ``folder`` has noted; nothing where there is none, or it cannot be read."""
     try:
-        return seals.read_document(folder / RUN, claims.CURE)
+        return seals.read_document(folder / (RUN if (folder / RUN).exists() else EVOLVED), claims.CURE)
     except DataError:
         return {}
 
 
-def is_finished(plan: Plan, job: Job) -> bool:
+def is_finished(job: Job) -> bool:
     """Whether the job's run is there, finished, by the recipe that the plan has."""
-    record = record_of(plan.folder / job.name)
-    return bool(record.get("finished")) and record.get("recipe_sha256") == recipe_fingerprint(job.recipe)
+    record = record_of(job.folder)
+    return bool(record.get("finished")) and record.get("recipe_sha256") == fingerprint_of(job.recipe)
+
+
+def fingerprint_of(recipe: Recipe | EvolveRecipe) -> str:
+    """SHA-256 of all that decides what a run leaves."""
+    return evolve_fingerprint(recipe) if isinstance(recipe, EvolveRecipe) else recipe_fingerprint(recipe)
+
+
+def is_done(job: Job) -> bool:
+    """Whether nothing is left to do: it is finished, and its scores are as they were written."""
+    return is_finished(job) and damage_of(job) is None
+
+
+def damage_of(job: Job) -> str | None:
+    """What is wrong with a job's scores; None where nothing is."""
+    noted = record_of(job.folder).get("sealed", {})
+    damage = seals.first_damage(job.folder, {name: noted[name] for name in (job.scores,) if name in noted})
+    return None if damage is None else f"{job.folder / damage.name} {damage.problem}"
 
 
 def seconds_of(plan: Plan) -> dict[str, Mapping[str, float]]:
     """Of every finished job how long its parts took."""
-    return {
-        name: record_of(plan.folder / name).get("seconds", {})
-        for name, job in plan.jobs.items()
-        if is_finished(plan, job)
-    }
+    return {name: _seconds(job) for name, job in plan.jobs.items() if is_finished(job)}
+
+
+def _seconds(job: Job) -> dict[str, float]:
+    seconds: dict[str, float] = record_of(job.folder).get("seconds", {})
+    return {EVOLUTION: sum(seconds.values())} if isinstance(job.recipe, EvolveRecipe) else seconds
+
+
+@contextlib.contextmanager
+def held(job: Job) -> Iterator[None]:
+    """A job for this process alone; while another one, of whichever study, does it, this one waits and says so.
+
+    Raises:
+        TrifacetError: the store cannot be written.
+    """
+    path = job.folder.with_name(f".{job.folder.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        cure = cure_of(error, "choose another store")
+        raise TrifacetError(f"cannot write to {path.parent}: {error.strerror}; {cure}") from None
+    system.after_fork(lock.close)
+    with lock:
+        told = False
+        while True:
+            try:
+                system.lock(lock)
+                break
+            except OSError:
+                if not told:
+                    console.print(f"{job.name}: another process does it in {job.folder}; waiting", soft_wrap=True)
+                told = True
+                time.sleep(_LOOK)
+        yield
 
 
 def take_lent(plan: Plan, job: Job) -> list[str]:
@@ -108,13 +167,37 @@ def take_lent(plan: Plan, job: Job) -> list[str]:
     Raises:
         TrifacetError: the folder is another run's, or cannot be written.
     """
-    taken: list[str] = []
-    if not job.lent or is_finished(plan, job):
-        return taken
+    places = [(plan.jobs[lent.job].folder, lent.name, lent.own) for lent in job.lent]
+    places += [(source, kind, kind) for kind, file in _made(plan, job) if (source := _maker(file))]
+    if not places or is_done(job) or isinstance(job.recipe, EvolveRecipe):
+        return []
     with claimed_run(job.recipe) as claim:
-        for lent in job.lent:
-            taken += _copied(plan.folder / lent.job, lent.name, claim, lent.own)
-    return taken
+        return [own for source, name, own in places for own in _copied(source, name, claim, own)]
+
+
+def note_made(plan: Plan, job: Job) -> None:
+    """Note what a finished job has made that runs of other studies can begin with, if another one has not."""
+    for kind, file in _made(plan, job):
+        if not (maker := _maker(file)) or not (maker / kind).is_dir():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, str(job.folder.relative_to(plan.store)))
+
+
+def _made(plan: Plan, job: Job) -> list[tuple[str, Path]]:
+    """Of what a job makes the kinds that others could take, and the file of the store that says who made it.
+
+    A run takes none but of models that lie where its own do.
+    """
+    keys = [(work.kind, json_digest([work.key, job.recipe.model.path])) for work, _ in job.works]
+    return [(kind, plan.store / MADE / f"{kind}-{key[:24]}") for kind, key in keys if kind in ("reference", "regions")]
+
+
+def _maker(file: Path) -> Path | None:
+    """The run that a file of ``MADE`` names, if there is one."""
+    try:
+        return file.parent.parent / read_text(file, _MOST)
+    except DataError:
+        return None
 
 
 def _copied(source: Path, name: str, claim: Claim, own: str) -> list[str]:
@@ -139,10 +222,11 @@ def _copied(source: Path, name: str, claim: Claim, own: str) -> list[str]:
 
 def _values(cell: Cell) -> dict[str, Any]:
     """What decides a cell's results, for people who want to know what differs."""
-    values = cell.recipe.model_dump(mode="json", exclude={"name", "output", "seed", "seeds", "sweep"})
+    values = cell.values()
     for key in ("on_bad_row", "workers"):
-        del values["data"][key]
-    return {**values, "measured": cell.stage}
+        values.get("data", {}).pop(key, None)
+    read = contents_of(cell.recipe)
+    return {**values, "files": read | (contents_of(cell.evolution.recipe) if cell.evolution else {})}
 
 
 def _refuse_changed(loaded: LoadedStudy, held: Mapping[str, Any], recipes: Mapping[str, Any]) -> None:

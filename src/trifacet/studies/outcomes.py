@@ -1,36 +1,46 @@
 """The numbers of a study's cells: of each seed a measure, with what each sample adds to it.
 
-Invariant: a number is that of the run's own ``scores.json``; a run that is not finished, or whose scores are damaged,
-gives none, and what is missing is told.
+Four places have numbers of a run, told apart by a measure's name (``measures.py``): its ``scores.json``, the files of
+its rounds, the record of the measured stage's training, and looks into the model. Invariant: a number is that of the
+run's own files; a run that is not finished, or whose files are damaged, gives none, and what is missing is told.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trifacet.base import seals
 from trifacet.base.errors import TrifacetError
 from trifacet.data.source import FilesRead, source_of
+from trifacet.evolving.settings import EvolveRecipe
 from trifacet.metrics.scores import score_texts
 from trifacet.statistics.measures import Array, Measure
 from trifacet.statistics.over_seeds import Estimate, over_seeds, pseudo_values
-from trifacet.studies.folder import is_finished, record_of
-from trifacet.studies.works import Plan
+from trifacet.studies.evolved import evolved_numbers, model_there
+from trifacet.studies.evolved_names import EVOLVED
+from trifacet.studies.folder import damage_of, is_finished
+from trifacet.studies.looks import look_numbers
+from trifacet.studies.measures import COST, PROBE, RELATIVE, plainly
+from trifacet.studies.works import Job, Outcome, Plan
+from trifacet.training.recipe import Optimisation
+from trifacet.training.stage import read_done, stage_folder
 
-SCORES, MOST_BYTES = "scores.json", 1_000_000_000
+MOST_BYTES = 1_000_000_000
 Pair = tuple[str, int]  # a cell and a seed
 
 
 @dataclass(frozen=True)
 class Number:
-    """A measure of one cell and one seed: its value, and what each sample adds, by the sample's id."""
+    """A measure of one cell and one seed: its value, and what each sample adds, by the sample's id.
+
+    What is no sum over samples, such as seconds, has itself alone to add.
+    """
 
     value: float
     units: tuple[str, ...]
@@ -73,31 +83,56 @@ class Outcomes:
         alike = crossed and all(one.units == pairs[0][0].units for pair in pairs for one in pair)
         return over_seeds([one.value - two.value for one, two in pairs], samples, crossed=alike)
 
+    def is_measured(self, measure: str) -> bool:
+        """Whether any cell of any seed has it; without any number yet: nobody knows, and it counts as measured."""
+        return not self.numbers or any(self._has(cell, seed, measure) for cell, seed in self.numbers)
+
     def _has(self, cell: str, seed: int, measure: str) -> bool:
         number = self.numbers.get((cell, seed), {}).get(measure)
         return number is not None and math.isfinite(number.value)
 
 
-def read_outcomes(plan: Plan, measures: Sequence[str]) -> Outcomes:
-    """The numbers of all finished runs of a plan."""
+def read_outcomes(plan: Plan, measures: Sequence[str], against: str | None = None) -> Outcomes:
+    """The numbers of all finished runs of a plan; relative ones are in per cent of those of ``against``."""
     found, files = Outcomes(), FilesRead()
+    asked = list(dict.fromkeys(map(plainly, measures)))
+    sources: list[tuple[list[str], Callable[[Plan, Outcome, list[str]], dict[str, Number]]]] = [
+        ([one for one in asked if one.startswith(EVOLVED)], _of_rounds),
+        ([one for one in asked if one.startswith(COST)], _of_record),
+        ([one for one in asked if one.startswith(PROBE)], _of_looks),
+    ]
+    scored = [one for one in asked if not one.startswith((EVOLVED, COST, PROBE))]
     for (cell, seed), outcome in plan.outcomes.items():
-        job = plan.jobs[outcome.job]
-        if not is_finished(plan, job):
+        if not is_finished(plan.jobs[outcome.job]):
             continue
-        folder = plan.folder / outcome.job
+        numbers: dict[str, Number] = {}
         try:
-            scored = _scores(folder)["models"][outcome.model]
-            known = {name: _number(scored, name) for name in measures if scored["metrics"].get(name) is not None}
-            if None in known.values():  # a metric that is no mean over samples: from the texts
-                known |= _from_texts(plan, outcome.job, outcome.model, measures, files)
+            numbers |= _of_scores(plan, outcome, scored, files, found, (cell, seed))
         except (TrifacetError, KeyError, TypeError, ValueError) as error:
             found.problems.append(f"{outcome.job}: its scores cannot be used ({error})")
-            continue
-        found.numbers[cell, seed] = {name: one for name, one in known.items() if one is not None}
-        if scored.get("degenerate"):
-            found.degenerate[cell, seed] = str(scored["degenerate"])
+        for names, source in sources:
+            try:
+                numbers |= source(plan, outcome, names) if names else {}
+            except (TrifacetError, KeyError, TypeError, ValueError) as error:
+                found.problems.append(f"{outcome.job}: {names[0].partition('/')[0]}: {error}")
+        if numbers:
+            found.numbers[cell, seed] = numbers
+    if against is not None:
+        _add_relative(found, [one for one in measures if one.startswith(RELATIVE)], against)
     return found
+
+
+def alone(value: float) -> Number:
+    """A number that is no sum over samples."""
+    return Number(value, (), np.array([value]))
+
+
+def _add_relative(found: Outcomes, measures: Sequence[str], against: str) -> None:
+    for (_, seed), numbers in found.numbers.items():
+        for measure in measures:
+            base = found.numbers.get((against, seed), {}).get(plainly(measure))
+            if (own := numbers.get(plainly(measure))) is not None and base is not None and base.value:
+                numbers[measure] = alone(100.0 * own.value / base.value)
 
 
 def _apart(one: Number, two: Number) -> Array:
@@ -112,11 +147,98 @@ def _apart(one: Number, two: Number) -> Array:
     return one.pseudo_U[list(ours)] - two.pseudo_U[list(theirs)]
 
 
-def _scores(folder: Path) -> dict[str, Any]:
-    noted = record_of(folder).get("sealed", {})
-    if damage := seals.first_damage(folder, {name: noted[name] for name in (SCORES,) if name in noted}):
-        raise TrifacetError(f"{folder / damage.name} {damage.problem}; run the study again to have it made anew")
-    path = folder / SCORES
+# --- the record of a stage ---
+
+
+def _of_record(plan: Plan, outcome: Outcome, measures: list[str]) -> dict[str, Number]:
+    """What the training of the measured model cost; nothing of a model that was not trained in a study."""
+    trained = _trained(plan, outcome)
+    if trained is None:
+        return {}
+    folder, settings = trained
+    done = read_done(folder)
+    held = done.get("cost", {})
+    told = {
+        f"{COST}seconds_per_sample": _ratio(done.get("seconds_per_step"), settings.batch_size * settings.accumulation),
+        f"{COST}hours": _ratio(_less(done.get("seconds"), done.get("seconds_watching")), 3600),
+        f"{COST}tokens": held.get("tokens_per_sample"),
+        f"{COST}sequences": held.get("sequences_per_sample"),
+        f"{COST}peak_memory": _ratio(held.get("peak_memory"), 2**30),
+    }
+    return {name: alone(float(told[name])) for name in measures if told.get(name) is not None}
+
+
+def _trained(plan: Plan, outcome: Outcome) -> tuple[Path, Optimisation] | None:
+    """The folder and the settings of the stage that trained the measured model; None where no job of the study did."""
+    job, model = plan.jobs[outcome.job], outcome.model
+    while model == "base":  # described by another job than that which trained it
+        path, others = str(job.recipe.model.path), [plan.jobs[one] for one in job.needs]
+        at = [
+            (other, name)
+            for other in others
+            if not isinstance(other.recipe, EvolveRecipe)
+            for name in ("base", "sft", *other.recipe.align)
+            if path == str(stage_folder(other.folder, name) / "model")
+        ]
+        if not at:
+            return None
+        job, model = at[0]
+    if isinstance(job.recipe, EvolveRecipe):
+        return None
+    settings = job.recipe.sft if model == "sft" else job.recipe.align[model]
+    assert settings is not None
+    return stage_folder(job.folder, model), settings
+
+
+def _ratio(value: Any, by: float) -> float | None:
+    return None if value is None else float(value) / by
+
+
+def _less(value: Any, off: Any) -> float | None:
+    return None if value is None else float(value) - float(off or 0.0)
+
+
+# --- rounds ---
+
+
+def _of_rounds(plan: Plan, outcome: Outcome, measures: list[str]) -> dict[str, Number]:
+    job = plan.jobs[outcome.job]
+    return {name: _mean(units) for name, units in evolved_numbers(job, outcome.model, measures).items()}
+
+
+# --- looks ---
+
+
+def _of_looks(plan: Plan, outcome: Outcome, measures: list[str]) -> dict[str, Number]:
+    found = look_numbers(plan.jobs[outcome.job].folder, outcome.model, measures)
+    return {name: alone(one) if isinstance(one, float) else _of_measure(one) for name, one in found.items()}
+
+
+# --- scores ---
+
+
+def _of_scores(
+    plan: Plan, outcome: Outcome, measures: Sequence[str], files: FilesRead, found: Outcomes, pair: Pair
+) -> dict[str, Number]:
+    job = plan.jobs[outcome.job]
+    if (model := model_there(job, outcome.model)) != outcome.model:
+        why = f"without a pair no {outcome.model} was trained: {model} is measured in its place"
+        found.problems.append(f"{pair[0]}, seed {pair[1]}: {why}")
+    scored = _scores(job)["models"][model]
+    known = {name: _number(scored, name) for name in measures if scored["metrics"].get(name) is not None}
+    if None in known.values():  # a metric that is no mean over samples: from the texts
+        known |= _from_texts(plan, outcome.job, model, measures, files)
+    if scored.get("degenerate"):
+        found.degenerate[pair] = str(scored["degenerate"])
+    return {name: one for name, one in known.items() if one is not None}
+
+
+def _scores(job: Job) -> dict[str, Any]:
+    if damage := damage_of(job):
+        raise TrifacetError(f"{damage}; run the study again to have it made anew")
+    path = job.folder / job.scores
+    if not path.exists():
+        raise TrifacetError("there are none")
     if path.stat().st_size > MOST_BYTES:
         raise TrifacetError(f"{path} is larger than {MOST_BYTES} bytes")
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -133,11 +255,21 @@ def _number(scored: Mapping[str, Any], name: str) -> Number | None:
     return Number(value, tuple(samples), own_U)
 
 
+def _mean(units: Mapping[str, float]) -> Number:
+    own_U = np.array(list(units.values()), dtype=np.float64)
+    return Number(float(own_U.mean()), tuple(units), own_U)
+
+
 def _from_texts(plan: Plan, job: str, model: str, measures: Sequence[str], files: FilesRead) -> dict[str, Number]:
-    recipe, folder = plan.jobs[job].recipe, plan.folder / job
-    lines = (folder / "generations" / f"{model}.jsonl").read_text(encoding="utf-8").splitlines()
+    recipe, folder = plan.jobs[job].recipe, plan.jobs[job].folder
+    file = (folder / plan.jobs[job].scores).parent / "generations" / f"{model}.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines()
     texts = {str(row["id"]): str(row["text"]) for row in map(json.loads, lines)}
     read: list[Any] = source_of(recipe.data, folder, "test", files=files).read()
     samples = [sample for sample in read if sample.id in texts]
     measured: Sequence[Measure] = score_texts(texts, samples).measures
-    return {one.name: Number(one.value, one.units, pseudo_values(one)) for one in measured if one.name in measures}
+    return {one.name: _of_measure(one) for one in measured if one.name in measures}
+
+
+def _of_measure(measure: Measure) -> Number:
+    return Number(measure.value, measure.units, pseudo_values(measure))

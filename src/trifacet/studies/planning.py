@@ -8,32 +8,42 @@ works of equal keys are one. Jobs are runs in three layers, each an ordinary rec
     starts/   supervised model and its texts           data.root and model.path are a world's
     cells/    alignment, its texts and scores          data.root is a world's, model.path a start's
 
+Their folders lie in a store that studies share, each called by a digest of its recipe and of the files that this reads.
+
 Invariant: a job's recipe depends on the study's base recipe and on what is in the keys of its works alone, so that
-cells and seeds can be added later and no finished run is another's; models and texts of a cell are those of its recipe
-run alone (tests/studies/test_study_runs.py).
+cells, seeds and studies can be added later and no finished run is another's; models and texts of a cell are those of
+its recipe run alone (tests/studies/test_study_runs.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from trifacet.base.digests import json_digest
+from trifacet.evolving.parts import ALIGNED, PAIRS
+from trifacet.evolving.settings import EvolveRecipe
+from trifacet.evolving.training import run_of
 from trifacet.models.paradigms import vision_trains
 from trifacet.preferences.settings import Rejected
-from trifacet.studies.cells import BASE, SFT, Cell, cells_of, plain_recipe
+from trifacet.studies.cells import BASE, SFT, STUDENT, Cell, Evolution, cells_of, plain_recipe
+from trifacet.studies.contents import contents_of
+from trifacet.studies.folder import fingerprint_of
+from trifacet.studies.job_recipes import JobRecipes
 from trifacet.studies.settings import LoadedStudy
-from trifacet.studies.works import Job, Lent, Outcome, Plan, Work
+from trifacet.studies.works import EVOLUTION, Job, Lent, Outcome, Plan, Work
 from trifacet.training.recipe import Recipe
 from trifacet.training.sources import looks_at_regions
 
-_SHORT = 8  # characters of a key in a folder's name
+_SHORT, _LONG = 8, 12  # characters of a key in a job's name, and of a digest in a folder's
 
 
 def plan_of(loaded: LoadedStudy, seeds: Sequence[int]) -> Plan:
     """The plan of a study for these seeds. Raises TrifacetError as ``cells_of`` does."""
     plain, cells = plain_recipe(loaded), cells_of(loaded)
-    plan = Plan(cells, tuple(seeds), loaded.folder)
+    plan = Plan(cells, tuple(seeds), loaded.folder, loaded.store)
     supervised_first = sorted(cells, key=lambda cell: cell.recipe.sft is None)  # whose starts describe the base too
     for seed in seeds:
         for cell in supervised_first:
@@ -41,22 +51,26 @@ def plan_of(loaded: LoadedStudy, seeds: Sequence[int]) -> Plan:
     return plan
 
 
-class _Planner:
+class _Planner(JobRecipes):
     """One cell with one seed."""
 
     def __init__(self, plan: Plan, plain: Recipe, cell: Cell, seed: int, split: str) -> None:
-        self.plan, self.cell, self.seed, self.split = plan, cell, seed, split
-        self.plain = plain
-        self.recipe = cell.recipe.model_copy(update={"seed": seed})
+        super().__init__(plan, plain, cell, seed, split)
         self.values: dict[str, Any] = self.recipe.model_dump(mode="json")
         data, model = self.values["data"], self.values["model"]
         of_models = {key: value for key, value in data.items() if key not in ("on_bad_row", "workers")}
+        self.contents = contents_of(self.recipe)
+        of_models["contents"] = self.contents
         self.data = {key: value for key, value in of_models.items() if key not in ("test", "validation", "world")}
         self.held = {key: value for key, value in model.items() if key not in ("tiny", "path", "paradigm")}
         self.tested = [of_models, split, self.values["generate"], self.held]
         self.chain: list[Work] = []
 
     def add(self) -> None:
+        if self.cell.evolution is not None:
+            self._evolved(self.cell.evolution)
+            self.plan.chains[self.cell.name, self.seed] = self.chain
+            return
         world = self._world()
         start, start_model = self._start(world)
         stage = self.cell.stage
@@ -83,7 +97,7 @@ class _Planner:
         if not works:
             return None
         update = {"tiny": self.recipe.model.tiny, "path": None if tiny is not None else self.recipe.model.path}
-        recipe = self._bare(self.plain.model.model_copy(update=update), "world")
+        recipe = self.bare(self.plain.model.model_copy(update=update), "world")
         return self._job("worlds", works, recipe)
 
     def _start(self, world: str | None) -> tuple[str, str]:
@@ -105,14 +119,22 @@ class _Planner:
             works = [(trained, (SFT, f"check of {SFT}")), *works, *self._told(self.start_key, SFT, plainly)]
             assert self.recipe.sft is not None
             stage, settings = SFT, self.recipe.sft.model_copy(update={"vision": vision})
-        if stage == SFT or self.values["model"]["tiny"] is None:  # alone, a base that is made is not described
+        if self.cell.evolution is not None:  # which describes with its own settings what it begins with
+            works = works[:1] if stage == SFT else []
+        elif stage == SFT or self.values["model"]["tiny"] is None:  # alone, a base that is made is not described
             self.chain += [work for work, _ in self._told(self.start_key, stage, self.tested)]
+        if not works:
+            assert world is not None  # whose model the rounds begin with: no start but a world makes any
+            return world, BASE
         job = self._doing(works[0][0])
         if job is None:
-            recipe = self._bare(self._held_as(self._base_path(world)), "start").model_copy(
-                update={SFT: settings, "data": self._files(world)}
+            data = self.files(world)
+            if self.cell.evolution is not None:
+                data = data.model_copy(update={"test": None})
+            recipe = self.bare(self.held_as(self.base_path(world)), "start").model_copy(
+                update={SFT: settings, "data": data}
             )
-            key = json_digest([self.start_key, plainly])
+            key = json_digest([self.start_key, plainly, data.test])
             job = self._job("starts", works, recipe, (world,) if world else (), key=key)
         as_plain = self.recipe.generate == self.plain.generate
         self.start_texts = Lent(job, f"generations/{stage}.jsonl", f"generations/{BASE}.jsonl") if as_plain else None
@@ -128,7 +150,7 @@ class _Planner:
             self.plan.outcomes[name, self.seed] = Outcome(start, model)
             return
         works = self._told(self.start_key, BASE, self.tested)
-        recipe = self._of_cell(world, self._model_of(start, model)).model_copy(
+        recipe = self.of_cell(world, self.model_of(start, model)).model_copy(
             update={"rejected": Rejected(), "regions": None}
         )
         job = self._job(f"cells/{name}", works, recipe, (start,))
@@ -147,7 +169,10 @@ class _Planner:
         works: list[tuple[Work, tuple[str, ...]]] = []
         lent = [self.start_texts] if self.start_texts else []
         if self.recipe.regions and not self.recipe.regions.file and looks_at_regions(self.recipe, settings):
-            self._once(Work("regions", json_digest(["regions", *shared, made["limit"]])), works, lent)
+            looked = [
+                one for one in shared if one is not self.values["rejected"]
+            ]  # places do not hang on what is done there
+            self._once(Work("regions", json_digest(["regions", *looked, made["limit"]])), works, lent)
         objective = settings.resolved_objective()
         if objective.needs_reference and settings.reference == "cache":
             corners = sorted(str(corner) for corner in objective.corners)
@@ -156,15 +181,15 @@ class _Planner:
         alignment, texts = Work("alignment", align_key), self._told(align_key, stage, self.tested)
         self.chain += [alignment, *(work for work, _ in texts)]
         if (leader := self._doing(alignment)) is not None:  # the same model, described otherwise
-            model = self._model_of(leader, stage)
-            recipe = self._of_cell(world, model).model_copy(update={"rejected": Rejected(), "regions": None})
+            model = self.model_of(leader, stage)
+            recipe = self.of_cell(world, model).model_copy(update={"rejected": Rejected(), "regions": None})
             job = self._job(f"cells/{name}", self._told(align_key, BASE, self.tested), recipe, (leader,))
             self.plan.outcomes[name, self.seed] = Outcome(job, BASE)
             return
         works += [(alignment, (stage, f"check of {stage}")), *texts]
         if not self.start_texts:
             works += self._told(self.start_key, BASE, self.tested, scored=False)
-        recipe = self._of_cell(world, self._model_of(start, self.start_model)).model_copy(
+        recipe = self.of_cell(world, self.model_of(start, self.start_model)).model_copy(
             update={
                 "rejected": self.recipe.rejected,
                 "regions": self.recipe.regions,
@@ -174,52 +199,69 @@ class _Planner:
         job = self._job(f"cells/{name}", works, recipe, (start,), lent)
         self.plan.outcomes[name, self.seed] = Outcome(job, stage)
 
-    # --- recipes ---
+    def _evolved(self, evolution: Evolution) -> None:
+        """A cell of rounds: what they begin with, the rounds, and where another model learns of their pairs, that."""
+        name, stage = self.cell.name, self.cell.stage
+        recipe = evolution.recipe.model_copy(update={"seed": self.seed, "name": "rounds"})
+        needs: tuple[str, ...] = ()
+        self.start_key = ""
+        if evolution.begins:
+            needs, changed = self._begun(recipe)
+            recipe = recipe.model_copy(update=changed)
+        keys = [self.start_key]
+        for role, played in recipe.roles:
+            if played.model in evolution.others:  # another model, from a start of its own
+                other, (start,), changed = self._other(evolution, played.model, recipe)
+                keys += [role, other.start_key]
+                needs += (start,)
+                by = played.model_copy(update={"model": changed["model"].path})
+                recipe = recipe.model_copy(update={"roles": recipe.roles.model_copy(update={role: by})})
+        told = evolution.recipe.model_dump(mode="json", exclude={"name", "output", "seed", "processes"})
+        self.contents = contents_of(evolution.recipe)
+        work = Work(EVOLUTION, json_digest([EVOLUTION, self.seed, keys, told, self.contents]))
+        self.chain.append(work)
+        job = self._doing(work) or self._job(f"cells/{name}", [(work, (EVOLUTION,))], recipe, needs)
+        self.plan.outcomes[name, self.seed] = Outcome(job, stage)
+        if stage == STUDENT:
+            self._taught(evolution, recipe, work, job)
 
-    def _bare(self, model: Any, what: str) -> Recipe:
-        """The recipe without stages and without what only alignments look at."""
-        return self.recipe.model_copy(
-            update={
-                "name": f"{self.plain.name}: {what}",
-                "model": model,
-                SFT: None,
-                "align": {},
-                "rejected": Rejected(),
-                "regions": None,
-                "generate": self.plain.generate,
-            }
-        )
+    def _begun(self, recipe: EvolveRecipe) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Data and model of a start: the jobs that make them, and the sections of the rounds that read them."""
+        world = self._world()
+        start, model = self._start(world)
+        data = recipe.data
+        if world is not None and self.recipe.data.world is not None:
+            root = str(self.plan.jobs[world].folder / "data")
+            data = data.model_copy(update={"root": root, "images": None, "format": "trifacet"})
+        held = recipe.model.model_copy(update={"path": self.model_of(start, model)})
+        return (start,), {"data": data, "model": held}
 
-    def _of_cell(self, world: str | None, model: str) -> Recipe:
-        path = self.recipe.model.model_copy(update={"tiny": None, "path": model})
-        return self.recipe.model_copy(update={"model": path, "data": self._files(world), SFT: None, "align": {}})
+    def _other(
+        self, evolution: Evolution, name: str, rounds: EvolveRecipe
+    ) -> tuple[_Planner, tuple[str, ...], dict[str, Any]]:
+        """Another model of these rounds: its plan, its job, and the sections of rounds that would begin with it."""
+        cell = replace(self.cell, recipe=evolution.others[name])
+        other = _Planner(self.plan, self.plain, cell, self.seed, self.split)
+        needs, changed = other._begun(rounds)
+        self.chain += [one for one in other.chain if one not in self.chain]
+        return other, needs, changed
 
-    def _held_as(self, path: str) -> Any:
-        """The model section for a start: the paradigm is the base recipe's, since what trains stands in the stage."""
-        update = {"tiny": None, "path": path, "paradigm": self.plain.model.paradigm}
-        return self.recipe.model.model_copy(update=update)
-
-    def _base_path(self, world: str | None) -> str:
-        if self.recipe.model.tiny is None:
-            return str(self.recipe.model.path)
-        assert world is not None  # which makes it
-        return self._model_of(world, BASE)
-
-    def _model_of(self, job: str, model: str) -> str:
-        """The checkpoint of a model of a job; a base that is no job's own is where its recipe says."""
-        recipe = self.plan.jobs[job].recipe
-        if model == BASE and recipe.model.path is not None:
-            return recipe.model.path
-        return str(self.plan.folder / job / "models" / model / "model")
-
-    def _files(self, world: str | None) -> Any:
-        """The data section that reads what a world's job has made."""
-        data = self.recipe.data
-        if data.world is None or world is None:
-            return data
-        names = {split: f"{split}.jsonl" for split in (SFT, "preference", "validation")}
-        read = {"world": None, "root": str(self.plan.folder / world / "data"), "images": None, "format": "trifacet"}
-        return data.model_copy(update={**names, **read, "test": f"{self.split}.jsonl"})
+    def _taught(self, evolution: Evolution, rounds: EvolveRecipe, work: Work, evolved: str) -> None:
+        """Another model, aligned on the pairs of these rounds."""
+        name = self.cell.name
+        other, (start,), changed = self._other(evolution, STUDENT, rounds)
+        assert rounds.align is not None  # refused before
+        pairs = self.plan.jobs[evolved].folder / PAIRS
+        given = rounds.model_copy(update={"model": changed["model"]})
+        recipe = run_of(
+            given, Path(rounds.output), str(given.model.path), {ALIGNED: rounds.align}, preference=pairs,
+            test=rounds.data.test,
+        ).model_copy(update={"name": STUDENT})  # fmt: skip
+        key = json_digest(["alignment", work.key, other.start_key])
+        works = [(Work("alignment", key), (ALIGNED, f"check of {ALIGNED}")), *self._told(key, ALIGNED, [])]
+        self.chain += [one for one, _ in works]
+        job = self._job(f"cells/{name}/{STUDENT}", works, recipe, (evolved, start))
+        self.plan.outcomes[name, self.seed] = Outcome(job, ALIGNED)
 
     # --- jobs ---
 
@@ -251,7 +293,7 @@ class _Planner:
         self,
         layer: str,
         works: Sequence[tuple[Work, tuple[str, ...]]],
-        recipe: Recipe,
+        recipe: Recipe | EvolveRecipe,
         needs: Sequence[str] = (),
         lent: Sequence[Lent] = (),
         key: str = "",
@@ -260,6 +302,8 @@ class _Planner:
         short = "" if layer.startswith("cells/") else f"-{(key or json_digest(works))[:_SHORT]}"
         name = f"{layer}/seed-{self.seed}{short}"
         if name not in self.plan.jobs:
-            own = recipe.model_copy(update={"output": str(self.plan.folder / name), "seeds": None, "sweep": None})
+            digest = json_digest([fingerprint_of(recipe), self.contents])[:_LONG]
+            place = self.plan.store / layer.partition("/")[0] / f"seed-{self.seed}-{digest}"
+            own = recipe.model_copy(update={"output": str(place)})
             self.plan.jobs[name] = Job(name, own, tuple(works), tuple(needs), tuple(lent))
         return name

@@ -20,11 +20,12 @@ from typing import IO
 from trifacet.base.errors import TrifacetError, disk_is_full, first_line
 from trifacet.base.progress import console
 from trifacet.base.words import visible_line
+from trifacet.evolving.evolve import evolve
+from trifacet.evolving.settings import EvolveRecipe
 from trifacet.runs.run import run_recipe
-from trifacet.studies.folder import is_finished, take_lent
+from trifacet.studies.folder import LOGS, held, is_done, is_finished, note_made, take_lent
 from trifacet.studies.works import Job, Plan
 
-LOGS = "logs"
 _LOOK = 0.1  # seconds between two looks at processes
 _TAIL = 4000  # bytes of a log in which its last line is looked for
 
@@ -38,7 +39,7 @@ class Done:
 
 
 def do_job(plan: Plan, name: str) -> None:
-    """Do one job in this process.
+    """Do one job in this process, unless it is done; while another process does it, wait.
 
     Raises:
         TrifacetError: there is none of this name, what it needs is not finished, or the run's own.
@@ -47,10 +48,16 @@ def do_job(plan: Plan, name: str) -> None:
         raise TrifacetError(f"the study has no job {name!r}; --plan --json FILE lists them")
     job = plan.jobs[name]
     for needed in job.needs:
-        if not is_finished(plan, plan.jobs[needed]):
+        if not is_finished(plan.jobs[needed]):
             raise TrifacetError(f"{name} needs {needed}, which is not finished; do that job first")
-    take_lent(plan, job)
-    run_recipe(job.recipe)
+    with held(job):
+        if not is_done(job):  # another study may have done it meanwhile
+            take_lent(plan, job)
+            if isinstance(job.recipe, EvolveRecipe):
+                evolve(job.recipe)
+            else:
+                run_recipe(job.recipe)
+        note_made(plan, job)
 
 
 def do_jobs(plan: Plan, *, processes: int, command: Callable[[str], Sequence[str]]) -> Done:
@@ -68,7 +75,7 @@ def do_jobs(plan: Plan, *, processes: int, command: Callable[[str], Sequence[str
     done = Done()
     waiting = []
     for name, job in plan.jobs.items():
-        if is_finished(plan, job):
+        if is_done(job):
             done.finished.append(name)
         else:
             waiting.append(name)
@@ -177,7 +184,7 @@ class _Pool:
                 continue
             self.at_work.remove(one)
             one.log.close()
-            if code == 0 and is_finished(self.plan, one.job):
+            if code == 0 and is_finished(one.job):
                 _tell_finished(self.plan, one.job, self.done, time.monotonic() - one.began)
             else:
                 _tell_failed(self.plan, one.job, self.done, _why(Path(one.log.name), code))

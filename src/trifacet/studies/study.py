@@ -15,10 +15,13 @@ from typing import Any
 from trifacet.base.claims import Claim
 from trifacet.base.errors import TrifacetError
 from trifacet.base.files import write_atomically
+from trifacet.base.progress import console
+from trifacet.base.words import visible_line
 from trifacet.reports.study.page import study_latex, study_markdown, study_page
 from trifacet.studies.cells import cells_of
 from trifacet.studies.document import study_document
 from trifacet.studies.folder import DOCUMENT, MARK, PAGES, claimed, is_finished, seeds_of
+from trifacet.studies.looks import look_all
 from trifacet.studies.planning import plan_of
 from trifacet.studies.running import Done, do_job, do_jobs, job_command
 from trifacet.studies.settings import LoadedStudy
@@ -64,7 +67,9 @@ def run_study(
         with claim.timed("runs"):
             command = job_command(loaded.file, loaded.budget, loaded.given)
             done = do_jobs(plan, processes=processes, command=command)
-        return _told(loaded, plan, claim, done.failed)
+        with claim.timed("looks"):
+            failed = {**done.failed, **look_all(plan, loaded.study.measures)}
+        return _told(loaded, plan, claim, failed)
 
 
 def report_study(loaded: LoadedStudy) -> Studied:
@@ -72,7 +77,7 @@ def report_study(loaded: LoadedStudy) -> Studied:
     with claimed(loaded, cells_of(loaded), ()) as (claim, seeds):
         plan, done = plan_of(loaded, seeds), Done()
         for name, job in plan.jobs.items():
-            if not is_finished(plan, job):
+            if not is_finished(job):
                 done.failed[name] = "not finished"
         return _told(loaded, plan, claim, done.failed)
 
@@ -85,7 +90,10 @@ def run_one_job(loaded: LoadedStudy, name: str) -> None:
     """
     if not (loaded.folder / MARK).exists():
         raise TrifacetError(f"{loaded.folder} holds no study; begin it by --slurm FILE, or without --job")
-    do_job(planned(loaded), name)
+    plan = planned(loaded)
+    do_job(plan, name)
+    for what, why in look_all(plan, loaded.study.measures, job=name).items():  # the run is whole all the same
+        console.tell(("warning:", "bold yellow"), f" {what}: {visible_line(why)}")
 
 
 def _told(loaded: LoadedStudy, plan: Plan, claim: Claim, failed: dict[str, str]) -> Studied:

@@ -8,7 +8,7 @@ tells, or what is of one seed, cannot be told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,8 +56,9 @@ def judge(statements: Sequence[Statement], outcomes: Outcomes, seeds: Sequence[i
     tested = [_tested(one, outcomes, seeds, crossed=crossed) for one in statements]
     p_values = corrected([None if two is None else min(two) for _, _, two in tested], "holm")
     count = sum(two is not None for _, _, two in tested)
+    unknown = {one.measure for one in statements if not outcomes.is_measured(one.measure)}
     return [
-        _judged(statement, parts, there, two, p, len(seeds), (1 - LEVEL) / max(count, 1))
+        _judged(statement, parts, there, two, p, len(seeds), (1 - LEVEL) / max(count, 1), unknown)
         for statement, (parts, there, two), p in zip(statements, tested, p_values, strict=True)
     ]
 
@@ -103,12 +104,14 @@ def _judged(
     p: float | None,
     asked: int,
     alpha: float,
+    unknown: Set[str],
 ) -> Judged:
     estimates = [part.estimate for part in parts if part.estimate is not None]
     found = [one.smallest_found(alpha) for one in estimates] if len(there) >= FEWEST else []
     smallest = max((one for one in found if one is not None), default=None)
     if two is None or p is None:
-        few = {0: "no seed has all of its cells", 1: "only one seed has all of its cells"}
+        none = f"no run has the measure {statement.measure}" if statement.measure in unknown else ""
+        few = {0: none or "no seed has all of its cells", 1: "only one seed has all of its cells"}
         why = few.get(
             len(there), "a difference is the same in every seed and sample, so that nothing tells how sure it is"
         )

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from trifacet.evolving.parts import HELD_OUT
+from trifacet.evolving.settings import EvolveRecipe
 from trifacet.studies.cells import Cell
 from trifacet.training.recipe import Recipe
 
-KINDS = ("world", "base", "sft", "regions", "reference", "alignment", "texts", "scores")
+EVOLUTION = "evolution"  # the work of a whole run of trifacet evolve
+KINDS = ("world", "base", "sft", EVOLUTION, "regions", "reference", "alignment", "texts", "scores")
 
 
 class Work(NamedTuple):
@@ -44,8 +47,8 @@ class Job:
     """One run.
 
     Attributes:
-        name: its folder, relative to the study's.
-        recipe: what is run.
+        name: what the study calls it: the same for the same works, or cell, and seed.
+        recipe: what is run; its output is a folder of the store.
         works: what it does, each with the name by which its record tells how long that took.
         needs: jobs that must be finished.
         waits: jobs that should have ended, since they leave what this one would do again.
@@ -53,10 +56,20 @@ class Job:
     """
 
     name: str
-    recipe: Recipe
+    recipe: Recipe | EvolveRecipe
     works: tuple[tuple[Work, tuple[str, ...]], ...]
     needs: tuple[str, ...] = ()
     lent: tuple[Lent, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is run."""
+        return self.recipe.folder
+
+    @property
+    def scores(self) -> str:
+        """The file of its models' scores; their texts lie beside it."""
+        return f"{HELD_OUT}/test/scores.json" if isinstance(self.recipe, EvolveRecipe) else "scores.json"
 
     @property
     def waits(self) -> tuple[str, ...]:
@@ -66,11 +79,15 @@ class Job:
 
 @dataclass
 class Plan:
-    """All jobs, each after those that it needs; where each cell of each seed has its numbers, and its works alone."""
+    """All jobs, each after those that it needs; where each cell of each seed has its numbers, and its works alone.
+
+    ``folder`` is the study's; ``store`` has the jobs' runs, and those of other studies.
+    """
 
     cells: list[Cell]
     seeds: tuple[int, ...]
     folder: Path
+    store: Path
     jobs: dict[str, Job] = field(default_factory=dict)
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     chains: dict[tuple[str, int], list[Work]] = field(default_factory=dict)
@@ -81,7 +98,11 @@ class Plan:
 
     def shared(self) -> dict[str, int]:
         """How many there are in this plan."""
-        return _counted(work for job in self.jobs.values() for work, _ in job.works)
+        return self.of(self.jobs)
+
+    def of(self, jobs: Iterable[str]) -> dict[str, int]:
+        """How many there are in these jobs."""
+        return _counted(work for name in jobs for work, _ in self.jobs[name].works)
 
     def levels(self) -> list[list[str]]:
         """The jobs' names in steps: each after all that it needs or waits for."""

@@ -6,6 +6,9 @@ Invariant: the bound decides on time and memory alone; all processes of a run ma
 from __future__ import annotations
 
 import gc
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -63,6 +66,27 @@ def keep_within(stage: Stage, scorer: TrieScorer, examples: Examples, collator: 
             f"within {_gib(most)}; expected are {_gib(expected)}"
         )
     return {"memory": {"bound": most, "expected": expected, "layers": len(layers), "made_again": len(layers) - kept}}
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let ``peak`` begin anew, as far as the system allows that."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):  # no Linux, or not allowed: the peak is then that of the process so far
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak(device: torch.device) -> int | None:
+    """The most bytes held since ``forget_peak``: on the device, or of the process; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _in_use(device: torch.device) -> int:

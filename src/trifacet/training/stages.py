@@ -30,7 +30,7 @@ from trifacet.training.curriculum_trainer import CurriculumTrainer
 from trifacet.training.difficulty import refuse_bad_column
 from trifacet.training.examples import Collator, Examples
 from trifacet.training.features import kept_features
-from trifacet.training.memory import keep_within
+from trifacet.training.memory import forget_peak, keep_within, peak
 from trifacet.training.phase_reference import WEIGHTS as PREVIOUS
 from trifacet.training.phase_reference import PhaseReference
 from trifacet.training.planning import Planned, plan, show
@@ -102,6 +102,7 @@ def train_stage(stage: Stage) -> dict[str, Any]:
         "objective": examples.objective.model_dump(mode="json"),
         "learning_rate": settings.learning_rate,
         "processes": ranks.count(),
+        **_cost(trainer),
         **_encoded(kept),
         **memory,
         **_regions(examples),
@@ -126,6 +127,17 @@ def train_stage(stage: Stage) -> dict[str, Any]:
     if ranks.any_of(stop.received is not None):  # in the last step
         raise stop.interruption()
     return done
+
+
+def _cost(trainer: LatticeTrainer) -> dict[str, Any]:
+    """What a sample puts through the language model, and the most memory that training held, in the first process.
+
+    Of an interrupted training: since it went on.
+    """
+    counted, most = trainer.counted, peak(trainer.args.device)
+    samples = counted["samples"]
+    per_sample = {key: round(counted[key] / samples, 3) for key in ("tokens", "sequences")} if samples else {}
+    return {"cost": {**{f"{key}_per_sample": value for key, value in per_sample.items()}, "peak_memory": most}}
 
 
 def _encoded(kept: KeptFeatures | None) -> dict[str, Any]:
@@ -195,6 +207,7 @@ def _trainer(
 
 
 def _train(trainer: LatticeTrainer, folder: Path, stop: StopOnSignal) -> None:
+    forget_peak(trainer.args.device)
     try:
         checkpoint = ranks.first_does(lambda: last_checkpoint(folder, trainer.samples_in_order))
         if not (checkpoint and trainer.finished_at(checkpoint)):

@@ -50,6 +50,7 @@ class LatticeTrainer(Trainer):
         self.rows = collator.rows
         self.cut: set[int] = set()  # samples whose post was cut
         self.notes: dict[str, str] = {}  # what else a checkpoint says of itself
+        self.counted: dict[str, int] = defaultdict(int)  # what this process put through the model
         self._step_samples: list[int] = []  # of the forwards since the last optimizer step
         self._sums: dict[str, float] = defaultdict(float)
         self._batches: dict[str, int] = defaultdict(int)
@@ -64,6 +65,9 @@ class LatticeTrainer(Trainer):
         batch, needed = inputs
         self.cut.update(needed.cut)
         self._step_samples += needed.indices
+        self.counted["samples"] += len(needed.indices)
+        self.counted["tokens"] += batch.input_ids.numel()
+        self.counted["sequences"] += len(batch.lengths_C)
         reference_C = needed.reference_logps_C
         if reference_C is None and self.reference_scorer is not None:
             reference_C = self.reference_scorer(batch)

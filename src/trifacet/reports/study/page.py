@@ -7,7 +7,7 @@ of the study's file but the text itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from trifacet.base.bidi import isolated
@@ -30,29 +30,41 @@ def study_page(document: Mapping[str, Any]) -> str:
         __name__,
         "study.html.jinja",
         {
-            "told": value_text,
+            "mean": mean_text,
+            "interval": spread_text,
             "number": cell_text,
             "difference": difference_text,
             "p": p_text,
             "duration": duration,
             "sign": SIGNS.get,
+            "people": people_cells,
         },
         doc=document,
         opening=_opening(document),
         charts=_charts(document),
-        claim_chart=_claim_chart(document),
+        claim_charts=_claim_charts(document),
         told=[one for one in document["claims"] if one["text"] or one["source"]],
         degenerate=_degenerate(document),
-        paper=_has_paper(document),
+        paper=_of_paper(document),
         absent=ABSENT,
     )
 
 
 def value_text(measured: Mapping[str, Any]) -> str:
     """A mean with its interval."""
-    interval = measured["interval"]
-    places = _places(interval, measured["value"])
-    return f"{number_text(measured['value'], places)} {interval_text(_pair(interval), places)}".strip()
+    return f"{mean_text(measured)} {spread_text(measured)}".strip()
+
+
+def mean_text(measured: Mapping[str, Any]) -> str:
+    """A mean, with the decimals that its interval bears."""
+    return number_text(measured["value"], _places(measured["interval"], measured["value"]))
+
+
+def spread_text(measured: Mapping[str, Any]) -> str:
+    """Its interval; empty where there is none, or nothing varies."""
+    if measured["interval"] and measured["interval"][0] == measured["interval"][1]:
+        return ""
+    return interval_text(_pair(measured["interval"]), _places(measured["interval"], measured["value"]))
 
 
 def cell_text(value: float | None) -> str:
@@ -68,10 +80,24 @@ def difference_text(part: Mapping[str, Any]) -> str:
     return f"{number_text(part['value'], places, signed=True)} {shown}".strip()
 
 
+def people_cells(pair: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
+    """Who against whom, verdict, wins with ties and losses, p, judges, agreement; what is not known yet is absent."""
+    verdict = f"{SIGNS[pair['verdict']]} {pair['verdict']}{': ' * bool(pair['why'])}{pair['why']}"
+    pair_text = f"{isolated(pair['cell'])} to {isolated(pair['other'])}"
+    if not pair["votes"]:
+        return pair_text, verdict, ABSENT, ABSENT, ABSENT, ABSENT
+    counts = ", ".join(f"{pair[one]['count']}" for one in ("win", "tie", "lose"))
+    alpha = pair["agreement"]["alpha_ordinal"]
+    agreed = number_text(alpha["value"], 2) if alpha["value"] is not None else ABSENT
+    interval = interval_text(None if alpha["low"] is None else (alpha["low"], alpha["high"]), 2)
+    said = f"{agreed} {interval}".strip()
+    return pair_text, verdict, f"{counts} of {pair['judged']}", p_text(pair["p_corrected"]), str(pair["judges"]), said
+
+
 def study_markdown(document: Mapping[str, Any]) -> str:
     """Table and claims as Markdown."""
-    paper = _has_paper(document)
-    heads = [head for measure in document["measures"] for head in _heads(markdown_text(measure), paper)]
+    paper = _of_paper(document)
+    heads = [head for measure in document["measures"] for head in _heads(markdown_text(measure), measure in paper)]
     lines = [f"## {markdown_text(document['title'] or document['study'])}", "", markdown_text(_opening(document)), ""]
     lines += [f"| Cell | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for one in document["cells"]:
@@ -82,20 +108,29 @@ def study_markdown(document: Mapping[str, Any]) -> str:
         for one in document["claims"]:
             cells = (one["statement"], f"{SIGNS[one['verdict']]} {one['verdict']}", *_claim_cells(one), one["why"])
             lines.append(f"| {' | '.join(map(markdown_text, cells))} |")
+    if document["people"]:
+        lines += ["", "| People prefer | Verdict | Wins, ties, losses | p (Holm) | Judges | Alpha |"]
+        lines += ["|---|---|---:|---:|---:|---:|"]
+        for pair in document["people"]["pairs"]:
+            lines.append(f"| {' | '.join(map(markdown_text, people_cells(pair)))} |")
     lines += ["", *(markdown_text(one) for one in _notes(document))]
     return "\n".join(lines) + "\n"
 
 
 def study_latex(document: Mapping[str, Any]) -> str:
     r"""The table and the claims as LaTeX for ``booktabs``."""
-    paper = _has_paper(document)
-    heads = [head for measure in document["measures"] for head in _heads(measure, paper)]
+    paper = _of_paper(document)
+    heads = [head for measure in document["measures"] for head in _heads(measure, measure in paper)]
     rows = [[one["cell"], *_row(document, one, paper)] for one in document["cells"]]
     tables = [_latex_table(["Cell", *heads], rows, f"{document['title'] or document['study']}. {_opening(document)}")]
     if document["claims"]:
         claims = [[one["statement"], one["verdict"], *_claim_cells(one)] for one in document["claims"]]
         heads = ["Claim", "Verdict", "Difference", "p (Holm)", "Smallest found"]
         tables.append(_latex_table(heads, claims, f"Claims of the study. {' '.join(_notes(document))}"))
+    if document["people"]:
+        rows = [list(people_cells(pair)) for pair in document["people"]["pairs"]]
+        heads = ["People prefer", "Verdict", "Wins, ties, losses", "p (Holm)", "Judges", "Alpha"]
+        tables.append(_latex_table(heads, rows, f"Blind comparisons, texts of seed {document['people']['seed']}."))
     return "\n".join(tables)
 
 
@@ -112,11 +147,11 @@ def _heads(measure: str, paper: bool) -> list[str]:
     return [measure, f"{measure}, paper"] if paper else [measure]
 
 
-def _row(document: Mapping[str, Any], one: Mapping[str, Any], paper: bool) -> list[str]:
+def _row(document: Mapping[str, Any], one: Mapping[str, Any], paper: Set[str]) -> list[str]:
     cells = []
     for measure in document["measures"]:
         measured = one["measures"][measure]
-        cells += [value_text(measured), *([cell_text(measured["paper"])] if paper else [])]
+        cells += [value_text(measured), *([cell_text(measured["paper"])] if measure in paper else [])]
     return cells
 
 
@@ -162,8 +197,9 @@ def _degenerate(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _has_paper(document: Mapping[str, Any]) -> bool:
-    return any(value["paper"] is not None for one in document["cells"] for value in one["measures"].values())
+def _of_paper(document: Mapping[str, Any]) -> set[str]:
+    """The measures of which the paper has a number."""
+    return {name for one in document["cells"] for name, value in one["measures"].items() if value["paper"] is not None}
 
 
 def _charts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -176,14 +212,17 @@ def _charts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return found
 
 
-def _claim_chart(document: Mapping[str, Any]) -> Any:
-    """Each part of each claim: right of 0 is the direction that is claimed."""
-    rows = [
-        (f"{one['statement']}" if len(one["parts"]) == 1 else f"{one['statement']} ({part['other']})", part)
-        for one in document["claims"]
-        for part in one["parts"]
+def _claim_charts(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Each part of each claim, a chart for each measure: right of 0 is the direction that is claimed."""
+    rows: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for one in document["claims"]:
+        for part in one["parts"]:
+            said = f"{part['cell']} – {part['other']}"
+            rows.setdefault(one["measure"], []).append((said, part))
+    return [
+        (measure, _forest(parts[:ROWS], f"claims in {measure}", f"study-claims-{place}"))
+        for place, (measure, parts) in enumerate(list(rows.items())[:CHARTS])
     ]
-    return _forest(rows[:ROWS], "the claims", "study-claims") if rows else ""
 
 
 def _forest(rows: Sequence[tuple[str, Mapping[str, Any]]], what: str, chart_id: str) -> Any:
@@ -199,6 +238,8 @@ def _forest(rows: Sequence[tuple[str, Mapping[str, Any]]], what: str, chart_id: 
 
 def _places(interval: Sequence[float] | None, value: float | None) -> int:
     """Decimals that the interval bears."""
+    if interval and interval[0] == interval[1] and value == round(interval[0]):  # a count, the same in every seed
+        return 0
     half = abs(interval[1] - interval[0]) / 2 if interval else abs(value or 0.0) / 10
     return 1 if not math.isfinite(half) or half >= 1 else 2 if half >= 0.1 else 3
 

@@ -1,4 +1,4 @@
-"""What rounds of ``trifacet evolve`` made, held against the truth of the controlled world: no model is asked.
+"""What rounds of ``trifacet evolve`` made, held against the truth of the world of tasks: no model is asked.
 
 Invariant: an answer is right by ``demo.tasks_truth.is_right`` or it is not; a share is given with what it is of, and
 is nan of nothing.
@@ -13,9 +13,10 @@ from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trifacet.base.opening import opened
 from trifacet.data.records import TestSample
 from trifacet.demo.tasks_truth import is_right
-from trifacet.evolving.parts import Part
+from trifacet.evolving.parts import PAIRS, Part
 from trifacet.evolving.records import REVISED, Answer, Feedback
 from trifacet.evolving.rounds import read_index, read_samples, rows_of
 
@@ -70,12 +71,13 @@ def read_round(folder: Path) -> RoundRows:
         outcomes = {(one.sample, one.answer): one.outcome for one in verdicts}
         answers += [_judged(one, samples[one.sample], outcomes) for one in written if one.problem is None]
         feedback += said
-    pairs = [json.loads(line) for line in (folder / "preference.jsonl").read_text(encoding="utf-8").splitlines()]
+    with opened(folder / PAIRS) as file:
+        pairs = [json.loads(line) for line in file]
     return RoundRows(samples, answers, feedback, pairs)
 
 
 def _judged(one: Answer, sample: TestSample, outcomes: Mapping[tuple[str, int], str]) -> Judged:
-    task, right = str(sample.extra["task"]), bool(is_right(sample.extra, one.text))
+    task, right = str(sample.extra.get("task")), bool(is_right(sample.extra, one.text))
     return Judged(
         one.sample, one.answer, task, one.origin, right, outcomes.get((one.sample, one.answer), ""), one.parent
     )
@@ -124,7 +126,8 @@ def pairs_told(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Share]:
 
 def texts_right(file: Path, samples: Mapping[str, TestSample]) -> dict[str, float]:
     """Of each text of a file of generations whether it is right: 100 or 0 by the sample's id."""
-    rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    with opened(file) as lines:
+        rows = [json.loads(line) for line in lines]
     return {row["id"]: 100.0 * bool(is_right(samples[row["id"]].extra, row["text"])) for row in rows}
 
 
